@@ -1,0 +1,167 @@
+"""`azr`: finds the sub-command, parses its arguments, runs it, and turns every ending into an exit status.
+
+Owns the table of commands. A command's module is imported only when that command is asked for, so that `azr --help`
+answers at once and a part whose packages are missing does not take the others down.
+
+      azr [--debug] NAME ...  ──►  COMMANDS ──► import module ──► add_arguments ──► run ──► exit status
+                                      │              │                               │
+                                 nearest name   what to install          AzrError, Ctrl-C, broken pipe
+
+Exit status: 0 done · 1 an error, told with its mend · 2 wrong usage · 130 Ctrl-C · 141 the reader went away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, cast
+
+from azr import __version__
+from azr.errors import AzrError, UsageError
+from azr.names import did_you_mean
+from azr.text import printable
+
+EXIT_ERROR = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+
+
+class Command(NamedTuple):
+    """A row of the table: what a user types, the module that does it, and the line `azr --help` shows."""
+
+    name: str
+    module: str
+    summary: str
+
+
+class CommandModule(Protocol):
+    """What a command module declares."""
+
+    SUMMARY: str
+    EPILOG: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the command's arguments."""
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Do the work; the answer is the exit status."""
+        ...
+
+
+#: Every sub-command in the order a newcomer meets them.
+COMMANDS = (
+    Command("doctor", "azr.cli.doctor", "what works on this machine, what does not, and how to mend it"),
+    Command("exec", "azr.cli.exec", "run programs in the sandbox: JSON lines in, JSON lines out"),
+    Command("gate", "azr.cli.gate", "judge proposed tasks as strictly as self-play does"),
+    Command("verify", "azr.cli.verify", "judge answers to tasks"),
+    Command("prompts", "azr.cli.prompts", "show the prompts a model is given"),
+    Command("seed", "azr.cli.seed", "make or import the first tasks"),
+    Command("config", "azr.cli.config", "show presets, the resolved configuration, and what every key means"),
+    Command("bench", "azr.cli.bench", "measure this machine; every number we publish comes from here"),
+)
+
+_EXAMPLES = """examples:
+  azr doctor                                   is this machine ready?
+  echo '{"program": "def f(x): return x * 2", "inputs": ["21"]}' | azr exec
+  azr config show algorithm=paper              every key, as a run would see it
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the entry point `azr`."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        status = _dispatch(words)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        if debug:
+            traceback.print_exc()
+        print("\nazr: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader (`head`, `less`) has seen enough. Point stdout elsewhere, or Python complains once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    except AzrError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"azr: error: {printable(str(error), newlines=True)}", file=sys.stderr)
+        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_ERROR
+
+
+def parser_of(command: Command) -> tuple[argparse.ArgumentParser, CommandModule]:
+    """The argument parser of one command, and the module behind it."""
+    module = _load(command)
+    parser = argparse.ArgumentParser(
+        prog=f"azr {command.name}",
+        description=module.SUMMARY,
+        epilog=module.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    return parser, module
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        if len(words) > 1 and words[0] == "help":
+            return _dispatch([words[1], "--help"])
+        print(_overview())
+        return 0 if words else EXIT_USAGE
+    if words[0] in ("-V", "--version"):
+        print(f"azr {__version__}")
+        return 0
+    parser, module = parser_of(_find(words[0]))
+    try:
+        arguments = parser.parse_args(words[1:])
+    except SystemExit as ended:  # argparse prints its message and leaves; here every ending is a status
+        return int(ended.code or 0)
+    return module.run(arguments)
+
+
+def _find(name: str) -> Command:
+    for command in COMMANDS:
+        if command.name == name:
+            return command
+    what = "option" if name.startswith("-") else "command"
+    known = [command.name for command in COMMANDS]
+    raise UsageError(f"no {what} is called {name!r}; {did_you_mean(name, known)}", "azr --help lists the commands")
+
+
+def _load(command: Command) -> CommandModule:
+    try:
+        return cast(CommandModule, importlib.import_module(command.module))
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] in ("azr", "actors", "learner", "sandbox_wasm"):
+            raise
+        raise AzrError(
+            f"azr {command.name} needs the package {missing.name!r}, which is not installed",
+            "install azr with an engine: pip install 'azr[cpu]' or 'azr[gpu]'; azr doctor shows what is missing",
+        ) from missing
+
+
+def _overview() -> str:
+    width = max(len(command.name) for command in COMMANDS)
+    rows = "\n".join(f"  {command.name:<{width}}  {command.summary}" for command in COMMANDS)
+    return (
+        "usage: azr [--debug] COMMAND ...\n\n"
+        "Asynchronous actor-learner system for Absolute Zero self-play: a language model invents Python\n"
+        "reasoning tasks, solves them, and learns from what running the code says.\n\n"
+        f"commands:\n{rows}\n\n"
+        "options of every command:\n"
+        "  --help     arguments and examples\n"
+        "  --debug    the traceback of an error\n\n"
+        f"{_EXAMPLES}"
+    ).rstrip()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

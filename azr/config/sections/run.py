@@ -1,0 +1,19 @@
+"""Configuration of the run itself: its name, where it writes, and the seed that everything random starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class RunConfig:
+    """The run itself."""
+
+    name: str = "default"
+    """Name of the run; its folder is `folder/name`."""
+
+    folder: str = "runs"
+    """Where the folders of runs lie."""
+
+    seed: int = 0
+    """Everything random in a run is seeded from this number and the name of the part that draws."""

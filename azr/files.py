@@ -1,0 +1,58 @@
+"""Files that are either the old or the new, never half of one.
+
+Every file azr writes whole goes through `replacing` (or `write_text`, `write_bytes` on top of it): a temporary file in
+the same folder, flushed to disk, then renamed over the target. Readers and crashes see one or the other.
+
+      write ──► .name.xxxx.part ──► fsync ──► rename ──► name ──► fsync(folder)
+                     │
+                     └── on any error: removed, the old file untouched
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
+    """A binary file to write; it takes `path`'s place when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    aside = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace the file's content as one act."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Replace the file's content, as UTF-8, as one act."""
+    write_bytes(path, content.encode())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename inside the folder outlast a power cut; filesystems that cannot are passed over."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
