@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from azr.config.sections.algorithm import AlgorithmConfig
 from azr.config.sections.run import RunConfig
 
 
@@ -13,3 +14,6 @@ class Config:
 
     run: RunConfig = field(default_factory=RunConfig)
     """The run itself: name, folder, seed."""
+
+    algorithm: AlgorithmConfig = field(default_factory=AlgorithmConfig)
+    """What is learned from the stream of responses: rewards, advantages, batches, loss."""

@@ -1,0 +1,201 @@
+"""What may not be combined in an algorithm, each with the reason and the mend.
+
+Called by the configuration loader once all keys are merged; pure, so that a test can enumerate combinations. A problem
+is `(key, what is wrong, how to mend it)`; all are reported at once, because who mends one wants to know the next.
+
+Three ratios decide which losses and weights go together (log-probabilities of current, proximal and behaviour policy):
+
+    anchored at behaviour   ppo, cispo, dppo_tv     ratio θ/μ carries staleness already: a weight on it corrects twice
+    anchored at proximal    decoupled_ppo, gspo     ratio θ/prox; the weight prox/μ corrects staleness, once
+    no ratio                reinforce               only a bounded weight stands between old data and the gradient
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from azr.config.sections.algorithm import AlgorithmConfig, EstimatorConfig, LossConfig
+
+LEARNABILITIES = ("variance", "one_minus_mean", "min_p", "target_rate")
+COMBINATIONS = ("sum", "multiply", "sum_multiply", "multiply_sum")
+WHEN_DRY = ("redistribute", "carry", "wait")
+ESTIMATORS = ("trrpp", "leave_one_out", "rloo", "grpo", "dr_grpo", "reinforce_pp", "reinforce_pp_baseline")
+GROUP_ESTIMATORS = ("leave_one_out", "rloo", "grpo", "dr_grpo", "reinforce_pp_baseline")
+WEIGHTINGS = ("sequence", "token")
+ANCHORED_AT_BEHAVIOUR = ("ppo", "cispo", "dppo_tv")
+ANCHORED_AT_PROXIMAL = ("decoupled_ppo", "gspo")
+LOSSES = (*ANCHORED_AT_BEHAVIOUR, *ANCHORED_AT_PROXIMAL, "reinforce")
+WEIGHTS = ("token_tis", "sequence_tis", "icepop", "none")
+MASKS = ("geometric", "k3", "negative_sequence", "m2po")
+PROXIMALS = ("recompute", "interpolate")
+AGGREGATIONS = ("token_mean", "sequence_mean", "prompt_mean", "constant_length", "chunk_token_mean")
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong."""
+
+    key: str
+    what: str
+    mend: str
+
+
+def problems(algorithm: AlgorithmConfig, max_staleness: int) -> list[Problem]:
+    """Everything wrong with the algorithm under this staleness bound; empty when it may run."""
+    return [
+        *_choices(algorithm),
+        *_ranges(algorithm),
+        *_game(algorithm),
+        *_proposer_reward(algorithm),
+        *_rating(algorithm),
+        *_advantages(algorithm),
+        *_loss(algorithm.loss, max_staleness),
+    ]
+
+
+def _choices(algorithm: AlgorithmConfig) -> Iterator[Problem]:
+    loss, advantages = algorithm.loss, algorithm.advantages
+    for key, value, known in (
+        ("proposer_reward.learnability", algorithm.proposer_reward.learnability, LEARNABILITIES),
+        ("proposer_reward.combination", algorithm.proposer_reward.combination, COMBINATIONS),
+        ("batch.when_dry", algorithm.batch.when_dry, WHEN_DRY),
+        ("advantages.propose.name", advantages.propose.name, ESTIMATORS),
+        ("advantages.solve.name", advantages.solve.name, ESTIMATORS),
+        ("advantages.propose.weighting", advantages.propose.weighting, WEIGHTINGS),
+        ("advantages.solve.weighting", advantages.solve.weighting, WEIGHTINGS),
+        ("loss.name", loss.name, LOSSES),
+        ("loss.weight", loss.weight, WEIGHTS),
+        ("loss.proximal", loss.proximal, PROXIMALS),
+        ("loss.aggregation", loss.aggregation, AGGREGATIONS),
+        *(("loss.masks", mask, MASKS) for mask in loss.masks),
+    ):
+        if value not in known:
+            yield Problem(key, f"{value!r} is not known", f"choose one of {', '.join(known)}")
+
+
+def _ranges(algorithm: AlgorithmConfig) -> Iterator[Problem]:
+    batch, loss, rating = algorithm.batch, algorithm.loss, algorithm.rating
+    sampling, optimiser, reward = algorithm.sampling, algorithm.optimiser, algorithm.proposer_reward
+    for key, value, low, high in (
+        ("game.references", algorithm.game.references, 0, None),
+        ("proposer_reward.target_rate", reward.target_rate, 0.0, 1.0),
+        ("rating.attempts", rating.attempts, 1, None),
+        ("rating.temperature", rating.temperature, 0.0, None),
+        ("batch.propose", batch.propose, 0, None),
+        ("batch.solve", batch.solve, 0, None),
+        ("batch.attempts_per_task", batch.attempts_per_task, 1, None),
+        ("batch.replay_share", batch.replay_share, 0.0, 1.0),
+        ("batch.solve_lambda", batch.solve_lambda, 0.0, None),
+        ("batch.carry_limit", batch.carry_limit, 0.0, None),
+        *((f"batch.cell_weights.{cell}", weight, 0.0, None) for cell, weight in batch.cell_weights.items()),
+        *((f"proposer_reward.terms.{name}.cap", term.cap, 0.0, None) for name, term in reward.terms.items()),
+        ("advantages.limit", algorithm.advantages.limit, 0.0, None),
+        ("advantages.propose.running_weight", algorithm.advantages.propose.running_weight, 0.0, None),
+        ("advantages.solve.running_weight", algorithm.advantages.solve.running_weight, 0.0, None),
+        ("loss.clip_low", loss.clip_low, 0.0, 1.0),
+        ("loss.clip_high", loss.clip_high, 0.0, None),
+        ("loss.dual_clip", 3.0 if loss.dual_clip is None else loss.dual_clip, 1.0, None),
+        ("loss.tis_cap", loss.tis_cap, 1.0, None),
+        ("loss.icepop_low", loss.icepop_low, 0.0, 1.0),
+        ("loss.icepop_high", loss.icepop_high, 1.0, None),
+        ("loss.minibatches", loss.minibatches, 1, None),
+        ("loss.chunk_sequences", loss.chunk_sequences, 1, None),
+        ("loss.constant_length", loss.constant_length, 1, None),
+        ("optimiser.lr", optimiser.lr, 0.0, None),
+        ("optimiser.grad_clip", optimiser.grad_clip, 0.0, None),
+        ("sampling.temperature", sampling.temperature, 0.0, None),
+        ("sampling.top_p", sampling.top_p, 0.0, 1.0),
+    ):
+        if not (low <= value and (high is None or value <= high)):
+            allowed = f"at least {low}" if high is None else f"between {low} and {high}"
+            yield Problem(key, f"{value} is out of range", f"it must be {allowed}")
+
+
+def _game(algorithm: AlgorithmConfig) -> Iterator[Problem]:
+    types = algorithm.game.task_types
+    if not types:
+        yield Problem("game.task_types", "no task type is in play", "name at least one, for example deduction")
+    if len(set(types)) < len(types):
+        yield Problem("game.task_types", "a task type is named twice", "name each once")
+    for cell in algorithm.batch.cell_weights:
+        task, _, role = cell.partition("/")
+        if task not in types or role not in ("propose", "solve"):
+            yield Problem(
+                f"batch.cell_weights.{cell}", "it is no cell in play", f"write task/role with a task of {types}"
+            )
+
+
+def _proposer_reward(algorithm: AlgorithmConfig) -> Iterator[Problem]:
+    reward = algorithm.proposer_reward
+    if reward.learnability == "variance" and algorithm.rating.attempts < 2:
+        yield Problem("rating.attempts", "`variance` needs two attempts at least", "raise it or choose one_minus_mean")
+    for name, term in reward.terms.items():
+        if term.coefficient < 0 and reward.combination != "sum":
+            yield Problem(
+                f"proposer_reward.terms.{name}.coefficient",
+                f"a penalty inside a product (`{reward.combination}`) turns rewards around",
+                "use combination: sum",
+            )
+
+
+def _rating(algorithm: AlgorithmConfig) -> Iterator[Problem]:
+    rating, batch = algorithm.rating, algorithm.batch
+    if rating.temperature == 0.0:
+        yield Problem(
+            "rating.temperature", "greedy ratings are all 0 or 1, so no proposal is ever learnable", "use 1.0"
+        )
+    if rating.trained and rating.attempts != batch.attempts_per_task:
+        yield Problem(
+            "batch.attempts_per_task",
+            f"rating attempts are trained on ({rating.attempts} a task) but a group in the batch has "
+            f"{batch.attempts_per_task}",
+            "make them equal, or set rating.trained: false",
+        )
+    if rating.trained and rating.temperature != algorithm.sampling.temperature:
+        yield Problem(
+            "rating.temperature",
+            "rating attempts are trained on but drawn at another temperature than the rest",
+            "make it sampling.temperature, or set rating.trained: false",
+        )
+    if batch.solve % batch.attempts_per_task:
+        yield Problem("batch.solve", f"{batch.solve} is no multiple of attempts_per_task", "groups are taken whole")
+
+
+def _advantages(algorithm: AlgorithmConfig) -> Iterator[Problem]:
+    if algorithm.advantages.propose.name in GROUP_ESTIMATORS:
+        yield Problem(
+            "advantages.propose.name",
+            f"`{algorithm.advantages.propose.name}` compares samples of one prompt, and each proposal has its own",
+            "choose trrpp or reinforce_pp",
+        )
+    if algorithm.advantages.solve.name in GROUP_ESTIMATORS and algorithm.batch.attempts_per_task < 2:
+        yield Problem(
+            "advantages.solve.name",
+            f"`{algorithm.advantages.solve.name}` compares attempts at one task, and there is one",
+            "raise batch.attempts_per_task or choose trrpp",
+        )
+    estimators: dict[str, EstimatorConfig] = {
+        "propose": algorithm.advantages.propose,
+        "solve": algorithm.advantages.solve,
+    }
+    for role, estimator in estimators.items():
+        if not estimator.epsilon > 0.0:
+            yield Problem(f"advantages.{role}.epsilon", "without it a cell of equal rewards divides by 0", "use 1e-8")
+
+
+def _loss(loss: LossConfig, max_staleness: int) -> Iterator[Problem]:
+    if loss.name in ANCHORED_AT_BEHAVIOUR and loss.weight != "none":
+        yield Problem(
+            "loss.weight",
+            f"`{loss.name}` corrects current over behaviour in its own ratio; `{loss.weight}` would correct it twice",
+            "set loss.weight: none, or use decoupled_ppo",
+        )
+    if max_staleness <= 1 or loss.allow_uncorrected:
+        return
+    if loss.name not in ANCHORED_AT_BEHAVIOUR and loss.weight == "none":
+        kind = "has no trust region" if loss.name == "reinforce" else "leaves proximal over behaviour uncorrected"
+        yield Problem(
+            "loss.weight",
+            f"`{loss.name}` without a weight {kind}, and data may be {max_staleness} steps old",
+            "set loss.weight: token_tis, or max_staleness: 1, or (to see it fail) loss.allow_uncorrected: true",
+        )
