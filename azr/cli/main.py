@@ -121,10 +121,9 @@ def _dispatch(words: list[str]) -> int:
         return 0
     parser, module = parser_of(_find(words[0]))
     try:
-        arguments = parser.parse_args(words[1:])
+        return module.run(parser.parse_args(words[1:]))
     except SystemExit as ended:  # argparse prints its message and leaves; here every ending is a status
         return int(ended.code or 0)
-    return module.run(arguments)
 
 
 def _find(name: str) -> Command:
