@@ -1,4 +1,4 @@
-"""The algorithm's configuration: rewards, advantages, batches, loss; each constant with its reason where it is declared.
+"""The algorithm's configuration: rewards, advantages, batches, loss; each constant explained where it is declared.
 
 Read by `azr.game.rewards`, `azr.game.batch`, `azr.advantages` and the learner. The defaults below are the preset
 `algorithm=default`; `conf/algorithm/paper.yaml` lists what the published system does differently. What may not be
