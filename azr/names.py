@@ -17,6 +17,6 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A sentence that helps after an unknown name: the nearest one, or the whole list when none is near."""
     candidates = sorted(known)
-    if (close := nearest(name, candidates)) is not None:
+    if (close := candidates[0] if len(candidates) == 1 else nearest(name, candidates)) is not None:
         return f"did you mean {close!r}?"
     return f"known: {', '.join(candidates)}" if candidates else "none is known"

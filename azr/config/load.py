@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,11 +24,17 @@ from omegaconf.errors import OmegaConfBaseException
 from azr import files
 from azr.config.presets import groups, preset_path
 from azr.config.root import Config
+from azr.config.rules import problems
 from azr.errors import ConfigError
-from azr.names import did_you_mean
+from azr.names import did_you_mean, nearest
 
 #: The key under which a preset or file names the presets it builds on.
 INCLUDE = "include"
+
+_MEND_KEY = "azr config reference lists all keys"
+_MEND_VALUE = "azr config reference says what the key takes"
+_MEND_LAYOUT = "write sections and keys, as in run: {seed: 1}"
+_MEND_PROBLEMS = "change the keys named; azr config reference says what each means"
 
 
 class Layer(NamedTuple):
@@ -44,9 +50,12 @@ def load(configs: Sequence[str] = (), overrides: Sequence[str] = ()) -> Config:
     for layer in _layers(configs, overrides):
         merged = _merge(merged, layer)
     try:
-        return typing.cast(Config, OmegaConf.to_object(merged))
+        config = typing.cast(Config, OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
-        raise ConfigError(_first_line(error), "azr config reference says what the key takes") from error
+        raise ConfigError(_first_line(error), _MEND_VALUE) from error
+    if found := problems(config):
+        raise ConfigError("\n".join(str(problem) for problem in found), _MEND_PROBLEMS)
+    return config
 
 
 def resolved_yaml(config: Config) -> str:
@@ -64,12 +73,21 @@ def write_resolved(config: Config, folder: Path) -> Path:
 def known_keys(section: type[Any] = Config, prefix: str = "") -> list[str]:
     """Dotted names of every key, sections included, in order of declaration."""
     keys: list[str] = []
-    hints = typing.get_type_hints(section)
-    for field in dataclasses.fields(section):
-        keys.append(prefix + field.name)
-        if dataclasses.is_dataclass(kind := hints[field.name]):
-            keys += known_keys(typing.cast(type[Any], kind), f"{prefix}{field.name}.")
+    for name, kind in typing.get_type_hints(section).items():
+        keys.append(prefix + name)
+        if (inner := section_type(kind)) is not None:
+            keys += known_keys(inner, f"{prefix}{name}.")
     return keys
+
+
+def section_type(kind: Any) -> type[Any] | None:
+    """The dataclass behind a field's type, if the field is a section."""
+    return kind if isinstance(kind, type) and dataclasses.is_dataclass(kind) else None
+
+
+def entry_type(kind: Any) -> type[Any] | None:
+    """The dataclass of each entry, if the field maps names that users choose to sections."""
+    return section_type(typing.get_args(kind)[1]) if typing.get_origin(kind) is dict else None
 
 
 def _layers(configs: Sequence[str], overrides: Sequence[str]) -> Iterator[Layer]:
@@ -115,13 +133,9 @@ def _keys_of(read: Callable[[], Any], origin: str) -> dict[str, Any]:
     try:
         values = OmegaConf.to_container(read())
     except (yaml.YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError, AttributeError) as error:
-        raise ConfigError(
-            f"{origin} cannot be read: {error}", "write sections and keys, as in run: {seed: 1}"
-        ) from error
+        raise ConfigError(f"{origin} cannot be read: {error}", _MEND_LAYOUT) from error
     if not isinstance(values, dict):
-        raise ConfigError(
-            f"{origin} holds a {type(values).__name__}, not keys", "write sections and keys, as in run: {seed: 1}"
-        )
+        raise ConfigError(f"{origin} holds a {type(values).__name__}, not keys", _MEND_LAYOUT)
     return typing.cast(dict[str, Any], values)
 
 
@@ -131,9 +145,7 @@ def _merge(config: DictConfig, layer: Layer) -> DictConfig:
         return typing.cast(DictConfig, OmegaConf.merge(config, layer.values))
     except OmegaConfBaseException as error:
         key = f"{error.full_key}: " if error.full_key else ""
-        raise ConfigError(
-            f"{layer.origin}: {key}{_first_line(error)}", "azr config reference says what the key takes"
-        ) from error
+        raise ConfigError(f"{layer.origin}: {key}{_first_line(error)}", _MEND_VALUE) from error
 
 
 def _check_keys(values: dict[str, Any], section: type[Any], origin: str, prefix: str = "") -> None:
@@ -142,31 +154,27 @@ def _check_keys(values: dict[str, Any], section: type[Any], origin: str, prefix:
     for name, value in values.items():
         key = f"{prefix}{name}"
         if name not in hints:
-            raise ConfigError(
-                f"{origin}: no key is called {key!r}; {_suggestion(key)}", "azr config reference lists all keys"
-            )
-        if not dataclasses.is_dataclass(kind := hints[name]):
-            continue
-        if not isinstance(value, dict):
-            choices = groups().get(key)
-            mend = f"choose one of {', '.join(f'{key}={choice}' for choice in choices)}, or" if choices else "set"
-            raise ConfigError(
-                f"{origin}: {key!r} is a section, not a key", f"{mend} its keys one by one, as in {key}.NAME=VALUE"
-            )
-        _check_keys(value, typing.cast(type[Any], kind), origin, f"{key}.")
+            unknown = f"{origin}: no key is called {key!r}; {_suggestion(str(name), prefix, hints)}"
+            raise ConfigError(unknown, _MEND_KEY)
+        if (inner := section_type(hints[name])) is not None:
+            if not isinstance(value, dict):
+                choices = [f"{key}={choice}" for choice in groups().get(key, ())]
+                mend = f"choose one of {', '.join(choices)}, or set" if choices else "set"
+                raise ConfigError(f"{origin}: {key!r} is a section", f"{mend} its keys one by one: {key}.NAME=VALUE")
+            _check_keys(value, inner, origin, f"{key}.")
+        elif (inner := entry_type(hints[name])) is not None and isinstance(value, dict):
+            for entry, content in value.items():
+                if isinstance(content, dict):
+                    _check_keys(content, inner, origin, f"{key}.{entry}.")
 
 
-def _suggestion(key: str) -> str:
-    """The nearest key; a bare last part (`workers`) finds its full name (`sandbox.workers`)."""
+def _suggestion(name: str, prefix: str, siblings: Iterable[str]) -> str:
+    """The nearest key of the same section, else the only one that ends so (`workers` finds `sandbox.workers`)."""
+    if (close := nearest(name, siblings)) is not None:
+        return f"did you mean {prefix + close!r}?"
     known = known_keys()
-    by_last = [full for full in known if full.rpartition(".")[2] == key.rpartition(".")[2]]
-    return (
-        did_you_mean(key, by_last)
-        if len(by_last) > 1
-        else f"did you mean {by_last[0]!r}?"
-        if by_last
-        else did_you_mean(key, known)
-    )
+    same_name = [key for key in known if key.rpartition(".")[2] == name]
+    return did_you_mean(prefix + name, same_name or known)
 
 
 def _first_line(error: Exception) -> str:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import json
 import textwrap
+import types
 import typing
 from typing import Any, NamedTuple
 
+from azr.config.load import entry_type, section_type
 from azr.config.root import Config
 
 _PREAMBLE = """\
@@ -25,6 +28,9 @@ A run's configuration is composed in this order, later wins: the defaults below,
 `--config my.yaml`), then group choices (`algorithm=paper`) and overrides (`run.seed=7`) as given. `azr config presets`
 lists the presets, and `azr config show` prints what a run would see.
 """
+
+
+_HEADER = "| key | type | default | meaning |\n|---|---|---|---|\n"
 
 
 class Key(NamedTuple):
@@ -51,31 +57,32 @@ def meanings(section: type[Any]) -> dict[str, str]:
     return found
 
 
-def keys(section: type[Any], prefix: str = "") -> list[Key]:
-    """Every key of one section, those of sections inside it included."""
-    told = meanings(section)
-    hints = typing.get_type_hints(section)
+def keys(section: object, prefix: str = "") -> list[Key]:
+    """Every key of one section with its default, those of sections inside it included.
+
+    Defaults are read from an instance: a section inside another may be given other defaults than its own.
+    """
+    told = meanings(type(section))
     rows: list[Key] = []
-    for field in dataclasses.fields(section):
-        kind = hints[field.name]
-        name = f"{prefix}{field.name}"
-        if dataclasses.is_dataclass(kind):
-            rows += keys(typing.cast(type[Any], kind), f"{name}.")
-        else:
-            rows.append(Key(name, _type_name(kind), _default(field), told.get(field.name, "")))
+    for name, kind in typing.get_type_hints(type(section)).items():
+        key, value = f"{prefix}{name}", getattr(section, name)
+        if section_type(kind) is not None:
+            rows += keys(value, f"{key}.")
+            continue
+        rows.append(Key(key, _type_name(kind), json.dumps(value, ensure_ascii=False), told.get(name, "")))
+        if (entry := entry_type(kind)) is not None:
+            rows += keys(entry(), f"{key}.NAME.")
     return rows
 
 
 def markdown() -> str:
     """The whole reference."""
+    defaults = Config()
     told = meanings(Config)
-    hints = typing.get_type_hints(Config)
     parts = [_PREAMBLE]
     for field in dataclasses.fields(Config):
-        parts.append(
-            f"\n## {field.name}\n\n{told[field.name]}\n\n| key | type | default | meaning |\n|---|---|---|---|\n"
-        )
-        parts += [_row(key) for key in keys(hints[field.name], f"{field.name}.")]
+        parts.append(f"\n## {field.name}\n\n{told[field.name]}\n\n{_HEADER}")
+        parts += [_row(key) for key in keys(getattr(defaults, field.name), f"{field.name}.")]
     return "".join(parts)
 
 
@@ -85,14 +92,14 @@ def _row(key: Key) -> str:
 
 
 def _type_name(kind: Any) -> str:
-    if typing.get_origin(kind) is typing.Literal:
-        return " or ".join(str(choice) for choice in typing.get_args(kind))
-    if isinstance(kind, type) and not typing.get_args(kind):
-        return kind.__name__
-    return str(kind).replace("typing.", "")
-
-
-def _default(field: dataclasses.Field[Any]) -> str:
-    if field.default_factory is not dataclasses.MISSING:
-        return repr(field.default_factory())
-    return "required" if field.default is dataclasses.MISSING else repr(field.default)
+    """The type as a user writes values of it, not as Python spells it."""
+    origin, inside = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Literal:
+        return " or ".join(str(choice) for choice in inside)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join("null" if choice is type(None) else _type_name(choice) for choice in inside)
+    if origin is dict:
+        return f"{{{_type_name(inside[0])}: {_type_name(inside[1])}}}"
+    if origin in (list, tuple):
+        return f"[{', '.join('…' if item is Ellipsis else _type_name(item) for item in inside)}]"
+    return "section" if dataclasses.is_dataclass(kind) else str(getattr(kind, "__name__", kind))

@@ -1,0 +1,31 @@
+"""What may not be combined across a whole configuration; asked once all layers are merged.
+
+A section's own rules stand beside it (`sections/*_rules.py`) and know nothing of other sections; here each is given
+what it needs of its neighbours, and its keys get their full names.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from azr.config.root import Config
+from azr.config.sections import algorithm_rules
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong, with the key to change."""
+
+    key: str
+    what: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.what} ({self.mend})"
+
+
+def problems(config: Config) -> list[Problem]:
+    """Everything that keeps the configuration from running; all at once, so that they can be mended at once."""
+    return [
+        Problem(f"algorithm.{key}", what, mend)
+        for key, what, mend in algorithm_rules.problems(config.algorithm, max_staleness=0)
+    ]
