@@ -1,0 +1,16 @@
+"""Staleness: what may be generated ahead of the learner, and what is too old to train on."""
+
+from azr.staleness.admission import Admission, Limits, Refusal, capacity
+from azr.staleness.bound import Ancestry, StalenessError, assert_fresh, staleness, sweep_reason
+
+__all__ = [
+    "Admission",
+    "Ancestry",
+    "Limits",
+    "Refusal",
+    "StalenessError",
+    "assert_fresh",
+    "capacity",
+    "staleness",
+    "sweep_reason",
+]
