@@ -1,0 +1,70 @@
+"""What an intrinsic term of the proposer's reward is, and what it may look at.
+
+A term is a class made with the options of its configuration. It judges a whole batch of proposals at once, since some
+(cluster share) compare them; it may remember what it has seen (answer diversity), and then its memory is checkpointed.
+Users add their own through the entry-point group `azr.rewards`; `docs/algorithm.md` has a working example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from sandbox_wasm.protocol import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A value that a task is about (an input or an output), as the sandbox reports it."""
+
+    type_name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class RatedProposal:
+    """All that is known of a proposal when its reward is due."""
+
+    valid: bool
+    """The response was well-formed and the gate let the task in."""
+    right: int = 0
+    """Attempts that solved it."""
+    attempts: int = 0
+    """Attempts that were judged; those that ended in `retry` are not."""
+    program: str = ""
+    facts: Facts | None = None
+    """What the sandbox said of the program's syntax; needed by complexity, edit distance and Halstead."""
+    references: tuple[Facts, ...] = ()
+    """Of the programs that were shown to the proposer."""
+    answers: tuple[Answer, ...] = ()
+    """The values the solver is asked for."""
+
+
+@runtime_checkable
+class Term(Protocol):
+    """An intrinsic term: one value a proposal, meant to lie in [0, 1]."""
+
+    def values(self, batch: Sequence[RatedProposal]) -> list[float]:
+        """Judge proposals, all of them valid and learnable."""
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A term with a memory that outlasts the batch."""
+
+    def to_bytes(self) -> bytes:
+        """The memory, for a checkpoint."""
+        ...
+
+    def restore(self, content: bytes) -> None:
+        """Take up the memory of a checkpoint."""
+        ...
+
+
+def facts_of(proposal: RatedProposal, term: str) -> Facts:
+    """The proposal's facts, or an error naming the term that needs them."""
+    if proposal.facts is None:
+        raise ValueError(f"the reward term `{term}` needs the facts of the program: send an InspectJob first")
+    return proposal.facts
