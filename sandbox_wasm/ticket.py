@@ -1,0 +1,192 @@
+"""One job's way to its answer: what is asked of workers, what is asked again, and when it is settled.
+
+A `Ticket` stands for a job that a caller handed in. What workers are given are its pieces: first the whole job, later,
+where something went wrong, only what has to be asked again. Pure: no clock, no process.
+
+      job with inputs 0 1 2 ──► piece [0 1 2]
+                                   │ outcome of 1 is `retry`         │ the worker died
+                                   ▼                                 ▼
+                                piece [1], second attempt         pieces [0] [1] [2], second attempts
+                                   │ again `retry` ⇒ `timeout`       │ dies again ⇒ `crashed`, that input alone
+
+Whatever happens a ticket is settled after at most two attempts an input, by a result or, when the whole pool failed, by
+an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from sandbox_wasm.channel import encode_job
+from sandbox_wasm.protocol import (
+    InspectJob,
+    InspectResult,
+    Job,
+    JobResult,
+    LiteralJob,
+    LiteralResult,
+    Outcome,
+    RunJob,
+    RunResult,
+)
+
+#: A job is tried twice in all: a machine may have killed the first worker for reasons that were not the job's.
+ATTEMPTS = 2
+
+#: Wall clock for jobs that run nothing. Parsing even the largest text takes milliseconds; this only frees a worker.
+READING_SECONDS = 10.0
+
+
+#: Largest job that is sent to a worker: a program is some hundred bytes, a long one some thousand.
+LARGEST_JOB_BYTES = 16 << 20
+
+
+class Piece:
+    """Part of a ticket as one worker is asked for it: the whole job, or some of its inputs."""
+
+    __slots__ = ("attempt", "body", "done", "indexes", "ticket", "wall_seconds")
+
+    def __init__(self, ticket: Ticket, indexes: tuple[int, ...], attempt: int) -> None:
+        self.ticket = ticket
+        self.indexes = indexes
+        """Which inputs (or texts) of the job; empty for a job that has none."""
+        self.attempt = attempt
+        job = _narrowed(ticket.job, indexes)
+        self.body = encode_job(job)
+        self.wall_seconds = wall_seconds(job)
+        self.done = False
+
+
+class Ticket:
+    """A job on its way. `result` is set once, when all of it is known; `failure` instead when the pool broke down."""
+
+    __slots__ = ("_found", "_on_settled", "_open", "failure", "job", "result")
+
+    def __init__(self, job: Job, on_settled: Callable[[Ticket], None]) -> None:
+        self.job = job
+        self._on_settled = on_settled
+        self.result: JobResult | None = None
+        self.failure: BaseException | None = None
+        self._found: dict[int, Outcome] = {}
+        self._open = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether the caller can be answered."""
+        return self.result is not None or self.failure is not None
+
+    def fail(self, why: BaseException) -> None:
+        """No answer will come, for a reason that is not the job's."""
+        self.failure = why
+
+    def tell(self) -> None:
+        """Tell the caller that the ticket is settled."""
+        self._on_settled(self)
+
+    def first_piece(self) -> Piece | None:
+        """The whole job, as it is first asked; or none, and the ticket settled, when it cannot travel."""
+        everything = tuple(range(_parts(self.job)))
+        try:
+            piece = Piece(self, everything, 1)
+        except UnicodeEncodeError:
+            self.result = _refusal(self.job, "surrogate", "text with lone surrogates, which is no Unicode text")
+            return None
+        if len(piece.body) > LARGEST_JOB_BYTES:
+            self.result = _refusal(
+                self.job, "too_large", f"a job of {len(piece.body)} bytes; the most is {LARGEST_JOB_BYTES}"
+            )
+            return None
+        self._open = 1
+        return piece
+
+    def answered(self, piece: Piece, result: JobResult) -> list[Piece]:
+        """Take a worker's result for a piece; returns what has to be asked again. A second answer changes nothing."""
+        if piece.done:
+            return []
+        self._close(piece)
+        if isinstance(result, InspectResult):
+            self.result = result
+            return []
+        again: list[int] = []
+        for index, outcome in zip(piece.indexes, result.outcomes, strict=True):
+            if outcome.status != "retry":
+                self._found[index] = outcome
+            elif piece.attempt < ATTEMPTS:
+                again.append(index)
+            else:
+                self._found[index] = _out_of_time(self.job, outcome)
+        pieces = [Piece(self, tuple(again), piece.attempt + 1)] if again else []
+        return self._continue_with(pieces)
+
+    def crashed(self, piece: Piece, why: str) -> list[Piece]:
+        """The worker that ran a piece died; returns what has to be asked again, each input by itself."""
+        if piece.done:
+            return []
+        self._close(piece)
+        if piece.attempt < ATTEMPTS:
+            parts: list[tuple[int, ...]] = [(index,) for index in piece.indexes] or [()]
+            return self._continue_with([Piece(self, part, piece.attempt + 1) for part in parts])
+        if isinstance(self.job, InspectJob):
+            self.result = InspectResult(facts=None, reason="crashed", detail=why)
+        for index in piece.indexes:
+            self._found[index] = Outcome("crashed", error=why)
+        return self._continue_with([])
+
+    def fits(self, result: JobResult, piece: Piece) -> bool:
+        """Whether a result is of the kind and length the piece asked for. A worker is not trusted to know."""
+        match self.job:
+            case RunJob():
+                return isinstance(result, RunResult) and len(result.outcomes) == len(piece.indexes)
+            case LiteralJob():
+                return isinstance(result, LiteralResult) and len(result.outcomes) == len(piece.indexes)
+            case _:
+                return isinstance(result, InspectResult)
+
+    def _close(self, piece: Piece) -> None:
+        piece.done = True
+        self._open -= 1
+
+    def _continue_with(self, pieces: list[Piece]) -> list[Piece]:
+        self._open += len(pieces)
+        if self._open == 0 and self.result is None:
+            outcomes = tuple(self._found[index] for index in range(_parts(self.job)))
+            self.result = LiteralResult(outcomes) if isinstance(self.job, LiteralJob) else RunResult(outcomes)
+        return pieces
+
+
+def _refusal(job: Job, reason: str, detail: str) -> JobResult:
+    if isinstance(job, InspectJob):
+        return InspectResult(facts=None, reason=reason, detail=detail)
+    outcomes = tuple(Outcome("refused", error=detail) for _ in range(_parts(job)))
+    return LiteralResult(outcomes) if isinstance(job, LiteralJob) else RunResult(outcomes)
+
+
+def wall_seconds(job: Job) -> float:
+    """How long a worker may take over a job by its limits, all its inputs together."""
+    return len(job.inputs) * job.limits.wall_seconds if isinstance(job, RunJob) else READING_SECONDS
+
+
+def _parts(job: Job) -> int:
+    match job:
+        case RunJob():
+            return len(job.inputs)
+        case LiteralJob():
+            return len(job.texts)
+        case _:
+            return 0
+
+
+def _narrowed(job: Job, indexes: tuple[int, ...]) -> Job:
+    if len(indexes) == _parts(job):
+        return job
+    if isinstance(job, RunJob):
+        return msgspec.structs.replace(job, inputs=tuple(job.inputs[index] for index in indexes))
+    assert isinstance(job, LiteralJob), "a job without parts is never narrowed"
+    return msgspec.structs.replace(job, texts=tuple(job.texts[index] for index in indexes))
+
+
+def _out_of_time(job: Job, outcome: Outcome) -> Outcome:
+    limit = job.limits.wall_seconds if isinstance(job, RunJob) else READING_SECONDS
+    return Outcome("timeout", error=f"wall clock: not done after {limit:g} s, twice", fuel=outcome.fuel)

@@ -1,0 +1,89 @@
+"""A back end that takes a program as stage directions: `say hello`, `sleep 0.2`, `die`, `hang`, and so on.
+
+It runs no program at all, which makes it safe, fast and exact in what it does. Each input is answered by its own text, so
+that a test sees which input an answer belongs to. `log=FILE` appends a line for each job begun, from whichever worker.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from sandbox_wasm.protocol import (
+    InspectJob,
+    InspectResult,
+    Job,
+    JobResult,
+    LiteralJob,
+    LiteralResult,
+    Outcome,
+    RunJob,
+    RunResult,
+    Value,
+)
+
+
+class RehearsalBackend:
+    """Acts out directions; `unless=FILE` in a direction makes it harmless once the file exists, and creates it."""
+
+    name = "rehearsal"
+    hardening = "none"
+
+    def __init__(self, log: str | None = None, start: str = "") -> None:
+        self._log = None if log is None else os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        if start:
+            self._act(start)
+
+    def run(self, job: Job) -> JobResult:
+        """Answer each input by its own text, after doing what the program says."""
+        if isinstance(job, LiteralJob):
+            return LiteralResult(tuple(_echo(text) for text in job.texts))
+        if self._log is not None:
+            os.write(self._log, f"{job.program}\n".encode())
+        if isinstance(job, InspectJob):
+            self._act(job.program)
+            return InspectResult(facts=None, reason="rehearsal")
+        return RunResult(tuple(self._answer(job, text) for text in job.inputs))
+
+    def close(self) -> None:
+        """Nothing is held but the log."""
+        if self._log is not None:
+            os.close(self._log)
+
+    def _answer(self, job: RunJob, text: str) -> Outcome:
+        direction = text if text.startswith("!") else job.program
+        status = self._act(direction.removeprefix("!"))
+        return Outcome("retry", error="wall clock") if status == "retry" else _echo(text)
+
+    def _act(self, directions: str) -> str:
+        verb, _, rest = directions.partition(" ")
+        argument, _, condition = rest.partition(" unless=")
+        if condition:
+            if Path(condition).exists():
+                return "ok"
+            Path(condition).touch()
+        match verb:
+            case "sleep":
+                time.sleep(float(argument))
+            case "burn":
+                until = time.process_time() + float(argument)
+                while time.process_time() < until:
+                    pass
+            case "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "hang":
+                while True:
+                    time.sleep(3600)
+            case "raise":
+                raise RuntimeError(argument)
+            case "babble":
+                os.write(3, b"\xff" * 64)
+            case "retry":
+                return "retry"
+        return "ok"
+
+
+def _echo(text: str) -> Outcome:
+    return Outcome("ok", value=Value(literal=text, exact=text, key=text))
