@@ -1,0 +1,45 @@
+"""`gspo`: one ratio a sequence, the geometric mean of its tokens' ratios.
+
+The reward is given to the sequence, so the ratio and its clip are the sequence's too: a few odd tokens (a mixture of
+experts routed otherwise, say) neither clip alone nor dominate. Bounds are tight because a mean of log-ratios is small.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from azr.config.sections.algorithm import LossConfig
+from learner.losses.base import MAX_LOG_RATIO, LossOutput, TokenBatch, mean_of, sequence_mean, wide
+from learner.losses.clipped import clipped_surrogate
+
+
+@dataclass(frozen=True)
+class Gspo:
+    """-w · min(s·A, clip(s)·A) with s = exp(mean_t log(π_θ/π_prox)) of the token's sequence.
+
+    With `token_variant` the value is s but each token's gradient is its own, which allows advantages that differ
+    between the tokens of a sequence.
+    """
+
+    clip_low: float = 3e-4
+    clip_high: float = 4e-4
+    token_variant: bool = False
+
+    @classmethod
+    def of(cls, config: LossConfig) -> Gspo:
+        """As configured."""
+        return cls(config.sequence_clip_low, config.sequence_clip_high)
+
+    def __call__(self, batch: TokenBatch, weight: Tensor) -> LossOutput:
+        """Loss of each token: its sequence's, so that any aggregation over tokens is one over sequences."""
+        log_ratio = (wide(batch.current) - wide(batch.proximal)).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
+        ratio = sequence_mean(log_ratio, batch).exp()[batch.sequence]
+        if self.token_variant:
+            current = wide(batch.current)
+            ratio = ratio.detach() * (current - current.detach()).exp()
+        objective, metrics = clipped_surrogate(
+            ratio, wide(batch.advantages), low=self.clip_low, high=self.clip_high, dual=None
+        )
+        return LossOutput(-weight * objective, metrics | {"ratio": mean_of(ratio)})
