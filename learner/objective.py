@@ -1,0 +1,43 @@
+"""Puts a loss and its corrections together.
+
+Owns the order of computation. Called by the training loop: `factors` once a step on the whole batch, `loss` once a
+micro-batch. Which loss goes with which weight is decided before, by `azr.config.sections.algorithm_rules`.
+
+    once a step       log π_prox - log μ ──► corrections ──► weight of each token (product)
+    each micro-batch  log π_θ ──► loss(weight) ──► Σ coefficient · loss ──► backward
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from azr.config.sections.algorithm import LossConfig
+from learner.corrections.base import Ratios
+from learner.corrections.registry import configured_corrections
+from learner.losses.base import Share, TokenBatch
+from learner.losses.registry import LOSSES
+
+
+class Objective:
+    """A loss with its corrections, as configured."""
+
+    def __init__(self, config: LossConfig) -> None:
+        self._loss = LOSSES[config.name](config)
+        self._corrections = configured_corrections(config)
+
+    def factors(self, ratios: Ratios) -> tuple[Tensor, dict[str, Share]]:
+        """The product of all corrections' factors for each token of the step's batch, and their metrics by name."""
+        weight = torch.ones_like(ratios.log_ratio)
+        metrics: dict[str, Share] = {}
+        for name, correction in self._corrections.items():
+            factor = correction(ratios)
+            weight = weight * factor.values
+            metrics |= {f"{name}/{key}": share for key, share in factor.metrics.items()}
+        return weight, metrics
+
+    def loss(self, batch: TokenBatch, weight: Tensor, sequence_coefficients: Tensor) -> tuple[Tensor, dict[str, Share]]:
+        """The micro-batch's part of the mini-batch's loss (see `learner.aggregation`), and the loss's metrics."""
+        output = self._loss(batch, weight)
+        coefficients = sequence_coefficients.to(output.per_token.dtype)[batch.sequence]
+        return (coefficients * output.per_token).sum(), output.metrics
