@@ -1,0 +1,111 @@
+"""Cuts a batch of responses of many lengths into micro-batches under a token budget, balanced over ranks.
+
+Owns the assignment of sequences to ranks and micro-batches and the packed layout of one micro-batch. Called by the
+training loop on each mini-batch.
+
+    lengths  9 2 7 3 5 4 …            rank 0: [9 2] [5 3]      cu_seqlens of [9 2]: 0 9 11
+             longest first       ──►  rank 1: [7 4] [ … ]      positions: 0…8 0 1
+             into the lightest bin
+
+Every rank gets the same number of micro-batches, because each one is a collective under FSDP: a rank that stopped
+early would leave the others waiting. Sequences are never split.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Packing:
+    """`bins[rank][k]` lists the indices of the sequences in the rank's k-th micro-batch; it may be empty."""
+
+    bins: tuple[tuple[tuple[int, ...], ...], ...]
+
+    @property
+    def micro_batches(self) -> int:
+        """Number of micro-batches, the same on each rank."""
+        return len(self.bins[0])
+
+
+def pack(lengths: Sequence[int], budget: int, ranks: int, *, quadratic: float = 0.0) -> Packing:
+    """Assign sequences to `ranks` x K micro-batches of at most `budget` tokens each, with K as small as it will go.
+
+    Work is balanced by length + quadratic · length², the second term being attention's share. Longest first into the
+    lightest bin with room; when one does not fit, K grows by one and the assignment begins anew. The result depends
+    on the lengths and their order alone.
+    """
+    if ranks < 1 or budget < 1:
+        raise ValueError(f"need at least one rank and one token of budget, got ranks={ranks}, budget={budget}")
+    too_long = [index for index, length in enumerate(lengths) if length > budget]
+    if too_long:
+        raise ValueError(
+            f"sequence {too_long[0]} has {lengths[too_long[0]]} tokens, more than the budget of {budget} "
+            "tokens a micro-batch: raise the budget or lower the response limit"
+        )
+    work = [length + quadratic * length * length for length in lengths]
+    order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
+    per_rank = max(1, -(-sum(lengths) // (budget * ranks)))
+    while True:
+        bins = _fill(order, lengths, work, budget, ranks * per_rank)
+        if bins is not None:
+            return _spread(bins, work, ranks)
+        per_rank += 1
+
+
+def _fill(
+    order: list[int], lengths: Sequence[int], work: list[float], budget: int, count: int
+) -> list[list[int]] | None:
+    """Longest-first assignment into `count` bins, or None if some sequence finds no room."""
+    bins: list[list[int]] = [[] for _ in range(count)]
+    tokens = [0] * count
+    lightest = [(0.0, index) for index in range(count)]
+    for sequence in order:
+        full: list[tuple[float, int]] = []
+        while lightest and tokens[lightest[0][1]] + lengths[sequence] > budget:
+            full.append(heapq.heappop(lightest))
+        if not lightest:
+            return None
+        load, chosen = heapq.heappop(lightest)
+        bins[chosen].append(sequence)
+        tokens[chosen] += lengths[sequence]
+        for entry in [*full, (load + work[sequence], chosen)]:
+            heapq.heappush(lightest, entry)
+    return bins
+
+
+def _spread(bins: list[list[int]], work: list[float], ranks: int) -> Packing:
+    """Deal bins to ranks in rows of equal weight, so that ranks compute alike between two collectives."""
+    loads = [sum(work[index] for index in members) for members in bins]
+    heaviest_first = sorted(range(len(bins)), key=lambda index: (-loads[index], index))
+    rows = [heaviest_first[start : start + ranks] for start in range(0, len(bins), ranks)]
+    return Packing(tuple(tuple(tuple(sorted(bins[row[rank]])) for row in rows) for rank in range(ranks)))
+
+
+@dataclass(frozen=True)
+class PackedLayout:
+    """Where each sequence lies in a packed row, in the form that variable-length attention wants."""
+
+    cumulative_lengths: npt.NDArray[np.int32]
+    """0 and the running sums of the lengths: `cu_seqlens`."""
+    positions: npt.NDArray[np.int64]
+    """Position of each token in its own sequence."""
+    longest: int
+    """Rounded up to a bucket, so that compiled kernels see few different values."""
+
+
+#: Bucket for `PackedLayout.longest`; kernels compile for each distinct value they see.
+LENGTH_BUCKET = 128
+
+
+def layout(lengths: Sequence[int]) -> PackedLayout:
+    """The layout of sequences packed one after the other."""
+    cumulative = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    positions = np.concatenate([np.arange(length) for length in lengths]) if lengths else np.zeros(0)
+    longest = max(lengths, default=1)
+    return PackedLayout(cumulative, positions.astype(np.int64), -(-longest // LENGTH_BUCKET) * LENGTH_BUCKET)
