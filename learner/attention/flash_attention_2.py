@@ -1,0 +1,36 @@
+"""The `flash-attn` package, version 2: variable-length kernels for Ampere and newer."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from learner.attention.base import PackedRows, cuda_reason, distribution_present
+
+
+class FlashAttention2:
+    """flash_attn.flash_attn_varlen_func; half precision only."""
+
+    name = "flash_attention_2"
+
+    def unavailable(self) -> str | None:
+        """Needs the package and an Ampere device."""
+        if not distribution_present("flash_attn"):
+            return "needs the package flash-attn (in the gpu extra)"
+        return cuda_reason((8, 0))
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, rows: PackedRows, scale: float) -> Tensor:
+        """One kernel for all sequences; shared key heads are native."""
+        from flash_attn import flash_attn_varlen_func
+
+        output: Tensor = flash_attn_varlen_func(
+            query,
+            key,
+            value,
+            rows.cumulative,
+            rows.cumulative,
+            rows.longest,
+            rows.longest,
+            softmax_scale=scale,
+            causal=True,
+        )
+        return output

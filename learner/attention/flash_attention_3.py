@@ -1,0 +1,36 @@
+"""FlashAttention 3, the Hopper kernels, as the module `flash_attn_interface` offers them."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from learner.attention.base import PackedRows, cuda_reason, distribution_present
+
+
+class FlashAttention3:
+    """flash_attn_interface.flash_attn_varlen_func; Hopper and half precision only."""
+
+    name = "flash_attention_3"
+
+    def unavailable(self) -> str | None:
+        """Needs the module, which is built from flash-attn's `hopper` folder, and a Hopper device."""
+        if not distribution_present("flash_attn_interface"):
+            return "needs the module flash_attn_interface (flash-attn's hopper build)"
+        return cuda_reason((9, 0))
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, rows: PackedRows, scale: float) -> Tensor:
+        """One kernel for all sequences; some releases return the normaliser as well."""
+        from flash_attn_interface import flash_attn_varlen_func
+
+        output: Tensor | tuple[Tensor, ...] = flash_attn_varlen_func(
+            query,
+            key,
+            value,
+            rows.cumulative,
+            rows.cumulative,
+            rows.longest,
+            rows.longest,
+            softmax_scale=scale,
+            causal=True,
+        )
+        return output[0] if isinstance(output, tuple) else output

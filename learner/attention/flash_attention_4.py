@@ -1,0 +1,36 @@
+"""FlashAttention 4, kernels compiled at first use for Hopper and Blackwell, as `flash_attn.cute` offers them."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from learner.attention.base import PackedRows, cuda_reason, distribution_present
+
+
+class FlashAttention4:
+    """flash_attn.cute.flash_attn_varlen_func; half precision only."""
+
+    name = "flash_attention_4"
+
+    def unavailable(self) -> str | None:
+        """Needs the package flash-attn-4 and a Hopper device."""
+        if not distribution_present("flash_attn") or not distribution_present("flash_attn.cute"):
+            return "needs the package flash-attn-4"
+        return cuda_reason((9, 0))
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, rows: PackedRows, scale: float) -> Tensor:
+        """One kernel for all sequences; returns the output and, in some releases, the normaliser."""
+        from flash_attn.cute import flash_attn_varlen_func
+
+        output: Tensor | tuple[Tensor, ...] = flash_attn_varlen_func(
+            query,
+            key,
+            value,
+            cu_seqlens_q=rows.cumulative,
+            cu_seqlens_k=rows.cumulative,
+            max_seqlen_q=rows.longest,
+            max_seqlen_k=rows.longest,
+            softmax_scale=scale,
+            causal=True,
+        )
+        return output[0] if isinstance(output, tuple) else output
