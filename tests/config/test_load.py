@@ -1,0 +1,174 @@
+"""How a configuration is composed, and how a mistake in one is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from azr.config import Config, load, resolved_yaml, write_resolved
+from azr.config.load import known_keys
+from azr.errors import ConfigError
+
+
+def _told(configs: list[str] | None = None, overrides: list[str] | None = None) -> str:
+    """What a user reads when this configuration is refused."""
+    with pytest.raises(ConfigError) as refused:
+        load(configs or [], overrides or [])
+    assert refused.value.mend, "an error must say how to mend it"
+    return refused.value.what
+
+
+def _file(folder: Path, text: str, name: str = "my.yaml") -> str:
+    path = folder / name
+    path.write_text(text)
+    return str(path)
+
+
+def test_nothing_given_is_the_defaults_of_the_sections() -> None:
+    assert load() == Config()
+
+
+def test_an_override_sets_one_key_and_keeps_the_rest() -> None:
+    config = load([], ["run.seed=7"])
+    assert config.run.seed == 7
+    config.run.seed = Config().run.seed
+    assert config == Config()
+
+
+def test_values_take_the_type_their_key_declares() -> None:
+    config = load([], ["run.name=7", "algorithm.optimiser.lr=1e-5", "algorithm.loss.dual_clip=null"])
+    assert config.run.name == "7"
+    assert config.algorithm.optimiser.lr == 1e-5
+    assert config.algorithm.loss.dual_clip is None
+
+
+def test_a_later_override_wins_over_an_earlier_one() -> None:
+    assert load([], ["run.seed=1", "run.seed=2"]).run.seed == 2
+
+
+def test_files_apply_in_order_and_overrides_after_them(tmp_path: Path) -> None:
+    first = _file(tmp_path, "run: {seed: 1, name: first}", "first.yaml")
+    second = _file(tmp_path, "run: {seed: 2}", "second.yaml")
+    config = load([first, second], ["run.folder=elsewhere"])
+    assert (config.run.seed, config.run.name, config.run.folder) == (2, "first", "elsewhere")
+
+
+def test_a_list_is_replaced_and_a_mapping_is_merged() -> None:
+    config = load([], ["algorithm.game.task_types=[deduction]", "algorithm.batch.cell_weights={deduction/solve: 2}"])
+    assert config.algorithm.game.task_types == ["deduction"]
+    assert config.algorithm.batch.cell_weights == {"deduction/solve": 2.0}
+
+
+def test_a_group_choice_applies_its_preset() -> None:
+    assert load([], ["algorithm=paper"]).algorithm.proposer_reward.learnability == "one_minus_mean"
+
+
+def test_an_override_after_a_group_choice_changes_what_was_chosen() -> None:
+    config = load([], ["algorithm=paper", "algorithm.loss.clip_low=0.1"])
+    assert config.algorithm.loss.clip_low == 0.1
+    assert config.algorithm.proposer_reward.learnability == "one_minus_mean"
+
+
+def test_a_preset_of_a_group_can_be_named_as_a_whole_configuration() -> None:
+    assert load(["algorithm/paper"]) == load([], ["algorithm=paper"])
+
+
+def test_a_file_includes_presets_before_its_own_keys(tmp_path: Path) -> None:
+    path = _file(tmp_path, "include: [algorithm/paper]\nalgorithm: {loss: {clip_low: 0.1}}")
+    assert load([path]) == load([], ["algorithm=paper", "algorithm.loss.clip_low=0.1"])
+
+
+def test_a_value_may_refer_to_another_key() -> None:
+    assert load([], ["run.name=seed${run.seed}", "run.seed=3"]).run.name == "seed3"
+
+
+def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
+    assert load([_file(tmp_path, "")]) == Config()
+
+
+@pytest.mark.parametrize(
+    ("override", "nearest"),
+    [
+        ("run.sed=7", "'run.seed'"),
+        ("algorithm.loss.clip_lo=0.1", "'algorithm.loss.clip_low'"),
+        ("algoritm.loss.clip_low=0.1", "'algorithm'"),
+        ("learnability=variance", "'algorithm.proposer_reward.learnability'"),
+        ("algorithm.proposer_reward.terms.edit_distance.coeficient=1", "terms.edit_distance.coefficient'"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_known_one(override: str, nearest: str) -> None:
+    told = _told(overrides=[override])
+    assert override.partition("=")[0].rpartition(".")[2] in told
+    assert nearest in told
+
+
+def test_an_unknown_key_in_a_file_is_told_with_the_file(tmp_path: Path) -> None:
+    path = _file(tmp_path, "run: {sed: 7}")
+    assert path in _told([path])
+
+
+@pytest.mark.parametrize(
+    "override", ["run.seed=seven", "run.seed=1.5", "run.seed=null", "run.seed=[1]", "run.seed=true"]
+)
+def test_a_value_of_the_wrong_type_is_refused_with_key_and_value(override: str) -> None:
+    told = _told(overrides=[override])
+    assert "run.seed: " in told
+    assert override in told
+
+
+def test_a_section_cannot_be_set_to_a_value() -> None:
+    assert "'run' is a section" in _told(overrides=["run=3"])
+
+
+@pytest.mark.parametrize("override", ["run.seed", "=7", "seven"])
+def test_what_is_no_override_is_refused(override: str) -> None:
+    assert "is not an override" in _told(overrides=[override])
+
+
+@pytest.mark.parametrize("override", ["run.name=[", "run.name={a: 1", "run.name='"])
+def test_an_override_that_is_not_yaml_is_refused(override: str) -> None:
+    assert override in _told(overrides=[override])
+
+
+@pytest.mark.parametrize("text", ["- a\n- b", "just words", "run: {seed: 1", "a: 1\na: 2", "\x00"])
+def test_a_file_that_holds_no_keys_is_refused_with_its_name(tmp_path: Path, text: str) -> None:
+    path = _file(tmp_path, text)
+    assert path in _told([path])
+
+
+def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
+    assert "did you mean 'algorithm/paper'" in _told(overrides=["algorithm=papr"])
+    assert "did you mean 'algorithm/paper'" in _told(["algorithm/papers"])
+
+
+def test_a_file_that_is_not_there_is_told() -> None:
+    assert "nowhere.yaml" in _told(["nowhere.yaml"])
+
+
+def test_an_include_that_is_no_list_is_refused(tmp_path: Path) -> None:
+    assert "include" in _told([_file(tmp_path, "include: algorithm/paper")])
+
+
+def test_a_reference_to_a_key_that_is_not_there_is_told() -> None:
+    assert "run.nothing" in _told(overrides=["run.name=${run.nothing}"])
+
+
+def test_all_combinations_that_may_not_be_are_told_at_once() -> None:
+    told = _told(overrides=["algorithm.loss.name=pop", "algorithm.batch.replay_share=2"])
+    assert "algorithm.loss.name" in told
+    assert "algorithm.batch.replay_share" in told
+
+
+def test_the_resolved_configuration_loads_to_itself(tmp_path: Path) -> None:
+    config = load([], ["algorithm=paper", "run.seed=9", "algorithm.optimiser.lr=3e-7"])
+    path = write_resolved(config, tmp_path / "new" / "folder")
+    assert path.name == "config.yaml"
+    assert path.read_text() == resolved_yaml(config)
+    assert load([str(path)]) == config
+
+
+def test_every_key_can_be_named_and_found() -> None:
+    keys = known_keys()
+    assert len(keys) == len(set(keys))
+    assert {"run", "run.seed", "algorithm.loss.clip_low"} <= set(keys)
