@@ -89,8 +89,8 @@ class Journal:
     def open(self, *, salvage: bool = False) -> Recovery:
         """Read everything back and make ready to append; cuts off a torn tail, with a warning.
 
-        Damage in the middle raises `JournalDamagedError` and changes nothing, unless `salvage` asks for what is left: the
-        damaged file is then kept beside the journal under the name `….damaged`.
+        Damage in the middle raises `JournalDamagedError` and changes nothing, unless `salvage` asks for what is left:
+        the damaged file is then kept beside the journal under the name `….damaged`.
         """
         self.close()
         generations = self._generations()

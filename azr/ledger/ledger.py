@@ -1,0 +1,197 @@
+"""The ledger: every sample ever generated was trained on, was discarded for a reason, or is in flight.
+
+Owned by `azr.ledger.book`; counted in samples and in tokens, cell by cell. It closes at every moment:
+
+      generated = trained + discarded (by reason) + in flight
+                                                    └── not a counter: summed over the samples held, so that the
+                                                        equation is a check and not a definition
+Sample ids are idempotent: the first sample acknowledged under an id counts, every later one is passed over, for as long
+as a repetition could still be young enough to be trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from azr.game.types import Cell, Version
+
+
+class LedgerError(Exception):
+    """The books do not add up, or a sample was asked for that is not there. A defect of azr, never the user's."""
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """One response as the books know it."""
+
+    id: str
+    group: str
+    cell: Cell
+    tokens: int
+    """Tokens generated."""
+    oldest: Version
+    """The oldest weights that made one of them."""
+    correct: bool = False
+    """Attempts: the verdict."""
+    body: bytes = b""
+    """The encoded trajectory, opaque here."""
+
+
+class Count(msgspec.Struct):
+    """Samples and their tokens."""
+
+    samples: int = 0
+    tokens: int = 0
+
+    def add(self, samples: int, tokens: int) -> None:
+        """Count more (or, negative, fewer)."""
+        self.samples += samples
+        self.tokens += tokens
+
+
+class Account(msgspec.Struct):
+    """What became of one cell's samples."""
+
+    generated: Count = msgspec.field(default_factory=Count)
+    trained: Count = msgspec.field(default_factory=Count)
+    discarded: dict[str, Count] = msgspec.field(default_factory=dict)
+
+    def discard(self, reason: str, samples: int, tokens: int) -> None:
+        """Count samples discarded for a reason."""
+        self.discarded.setdefault(reason, Count()).add(samples, tokens)
+
+
+class LedgerState(msgspec.Struct):
+    """Everything a ledger knows, as it is written to journals and checkpoints."""
+
+    accounts: dict[str, Account]
+    in_flight: list[Sample]
+    trained: list[tuple[int, Sample]]
+    settled: dict[str, int]
+
+
+class Ledger:
+    """The books of one shard."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[Cell, Account] = {}
+        self._in_flight: dict[str, Sample] = {}
+        self._trained: dict[str, tuple[int, Sample]] = {}
+        self._settled: dict[str, int] = {}
+        """Ids that are done with, and the step of their oldest weights."""
+
+    def generated_many(self, samples: Iterable[Sample]) -> list[Sample]:
+        """Enter samples; returns those that were new."""
+        new: list[Sample] = []
+        for sample in samples:
+            if self.knows(sample.id):
+                continue
+            self._in_flight[sample.id] = sample
+            self._account(sample.cell).generated.add(1, sample.tokens)
+            new.append(sample)
+        return new
+
+    def trained_many(self, ids: Iterable[str], step: int) -> None:
+        """Samples in flight were trained on by this learner step; they are kept, for a resume may undo the step."""
+        for sample in self._take_out(list(ids)):
+            self._trained[sample.id] = (step, sample)
+            self._account(sample.cell).trained.add(1, sample.tokens)
+
+    def discarded_many(self, ids: Iterable[str], reason: str) -> None:
+        """Samples in flight will never be trained on."""
+        for sample in self._take_out(list(ids)):
+            self._settled[sample.id] = sample.oldest.step
+            self._account(sample.cell).discard(reason, 1, sample.tokens)
+
+    def wasted(self, cell: Cell, samples: int, tokens: int, reason: str) -> None:
+        """Count what was generated but never became samples, such as the tokens of a cancelled request."""
+        account = self._account(cell)
+        account.generated.add(samples, tokens)
+        account.discard(reason, samples, tokens)
+
+    def untrain(self, since: int) -> list[Sample]:
+        """Undo the training of every step from `since` on: the samples are in flight again."""
+        undone = [sample for step, sample in self._trained.values() if step >= since]
+        for sample in undone:
+            del self._trained[sample.id]
+            self._in_flight[sample.id] = sample
+            self._account(sample.cell).trained.add(-1, -sample.tokens)
+        return undone
+
+    def forget(self, trained_before: int, made_before: int) -> None:
+        """Let go of samples trained before one step and of ids made by weights before another: no resume wants them."""
+        for sample_id, (step, sample) in list(self._trained.items()):
+            if step < trained_before:
+                del self._trained[sample_id]
+                self._settled[sample_id] = sample.oldest.step
+        self._settled = {sample_id: step for sample_id, step in self._settled.items() if step >= made_before}
+
+    def knows(self, sample_id: str) -> bool:
+        """Whether a sample was entered under this id."""
+        return sample_id in self._in_flight or sample_id in self._trained or sample_id in self._settled
+
+    def sample(self, sample_id: str) -> Sample:
+        """A sample in flight."""
+        try:
+            return self._in_flight[sample_id]
+        except KeyError:
+            raise LedgerError(f"sample {sample_id} is not in flight") from None
+
+    def in_flight(self) -> dict[Cell, Count]:
+        """What is held now, summed over the samples themselves."""
+        counts: dict[Cell, Count] = {}
+        for sample in self._in_flight.values():
+            counts.setdefault(sample.cell, Count()).add(1, sample.tokens)
+        return counts
+
+    @property
+    def accounts(self) -> dict[Cell, Account]:
+        """The books, cell by cell."""
+        return self._accounts
+
+    def assert_closed(self) -> None:
+        """Raise unless generated = trained + discarded + in flight in every cell, in samples and in tokens."""
+        held = self.in_flight()
+        for cell in self._accounts.keys() | held.keys():
+            account, flying = self._account(cell), held.get(cell, Count())
+            settled = [account.trained, *account.discarded.values(), flying]
+            for unit in ("samples", "tokens"):
+                generated = getattr(account.generated, unit)
+                accounted = sum(getattr(count, unit) for count in settled)
+                if generated != accounted:
+                    raise LedgerError(f"{cell}: {generated} {unit} were generated but {accounted} are accounted for")
+
+    def state(self) -> LedgerState:
+        """Everything, to be written."""
+        return LedgerState(
+            accounts={str(cell): account for cell, account in self._accounts.items()},
+            in_flight=list(self._in_flight.values()),
+            trained=list(self._trained.values()),
+            settled=self._settled,
+        )
+
+    @classmethod
+    def from_state(cls, state: LedgerState) -> Ledger:
+        """The ledger that was written."""
+        ledger = cls()
+        ledger._accounts = {Cell.of(cell): account for cell, account in state.accounts.items()}
+        ledger._in_flight = {sample.id: sample for sample in state.in_flight}
+        ledger._trained = {sample.id: (step, sample) for step, sample in state.trained}
+        ledger._settled = dict(state.settled)
+        return ledger
+
+    def _account(self, cell: Cell) -> Account:
+        account = self._accounts.get(cell)
+        if account is None:
+            account = self._accounts[cell] = Account()
+        return account
+
+    def _take_out(self, ids: Sequence[str]) -> list[Sample]:
+        """Remove samples from flight: all of them, or none and an error."""
+        taken = [self.sample(sample_id) for sample_id in ids]
+        if len(set(ids)) < len(ids):
+            raise LedgerError("a sample is named twice in one batch")
+        for sample_id in ids:
+            del self._in_flight[sample_id]
+        return taken
