@@ -1,0 +1,119 @@
+"""Runs one program on one input and says how it ended. Called by `handle`; the program is as hostile as it likes.
+
+    program ─ compile_program ─► code ─► exec in a fresh module ─► entry(*arguments) ─► values.describe ─► outcome
+
+Whatever the program raises, SystemExit and exceptions of its own making included, becomes an `error` outcome whose text
+is `Type: message`. Names of builtins used after the program has run are captured before it.
+"""
+
+from __future__ import annotations
+
+import base64
+import marshal
+import sys
+import types
+from typing import Any
+
+from . import literals, values, world
+from .wire import Outcome
+
+#: Module name a program runs under. Not `__main__`: what stands under `if __name__ == "__main__"` is no part of f.
+PROGRAM_NAME = "program"
+
+#: Longest message of an exception that is passed on.
+MAX_MESSAGE = 300
+
+_BaseException, _MemoryError, _str, _len, _type = BaseException, MemoryError, str, len, type
+_RecursionError = RecursionError
+_OpaqueError = values.OpaqueError
+_describe = values.describe
+_setrecursionlimit, _settrace, _setprofile = sys.setrecursionlimit, sys.settrace, sys.setprofile
+_getframe = sys._getframe
+_setitem = dict.__setitem__
+_type_name = type.__dict__["__name__"].__get__
+_join = "".join
+
+
+def compile_program(program: str) -> Any:
+    """The program's code object, to be run any number of times. Raises what compiling raises."""
+    return compile(program, "<program>", "exec", 0, True)
+
+
+def marshalled(code: types.CodeType) -> str:
+    """The code as text that another instance of the same interpreter accepts in place of the program."""
+    return base64.b64encode(marshal.dumps(code)).decode()
+
+
+def unmarshalled(text: str) -> Any:
+    """The code that `marshalled` wrote."""
+    return marshal.loads(base64.b64decode(text))
+
+
+def run(
+    program: str,
+    code: Any,
+    arguments: str,
+    entry: str,
+    output_bytes: int,
+    recursion: int,
+    random_seed: int,
+    clock: float,
+) -> Outcome:
+    """Run `entry(arguments)` of a program, given as text or as code, in a fresh module."""
+    try:
+        positional, named = literals.read_arguments(arguments, output_bytes)
+    except literals.RefusedError as refusal:
+        return "refused", None, refusal.args[0]
+    module = types.ModuleType(PROGRAM_NAME)
+    namespace = module.__dict__
+    _setitem(sys.modules, PROGRAM_NAME, module)
+    world.reset(random_seed, clock, recursion)
+    try:
+        if code is None:
+            code = compile_program(program)
+        world.limit_recursion()
+        exec(code, namespace)
+        result = namespace[entry](*positional, **named) if entry in namespace else _missing(entry)
+    except _MemoryError as error:
+        return _after(("memory", None, _error_text(error)))
+    except _BaseException as error:
+        return _after(("error", None, _error_text(error)))
+    return _after(_outcome(result, output_bytes))
+
+
+def _missing(entry: str) -> Any:
+    raise NameError(f"name '{entry}' is not defined")
+
+
+def _outcome(result: Any, output_bytes: int) -> Outcome:
+    _unhook()
+    try:
+        return "ok", _describe(result, output_bytes), ""
+    except _OpaqueError as reason:
+        return "opaque", None, reason.args[0]
+    except _MemoryError:
+        return "memory", None, "MemoryError: while its value was written"
+    except _BaseException as error:
+        return "opaque", None, "no literal form: " + _error_text(error)
+
+
+def _after(outcome: Outcome) -> Outcome:
+    _unhook()
+    return outcome
+
+
+def _unhook() -> None:
+    """Take the interpreter back: no trace function of the program's, and frames enough for what follows."""
+    _settrace(None)
+    _setprofile(None)
+    _setrecursionlimit(1000)
+
+
+def _error_text(error: BaseException) -> str:
+    """`Type: message`; the message is asked of user code, which may do anything but keep us from answering."""
+    name: str = _type_name(_type(error))
+    try:
+        message: str = _join([_str(error)])[:MAX_MESSAGE]
+    except _BaseException:
+        message = "(its message cannot be shown)"
+    return name + ": " + message if message else name

@@ -1,0 +1,297 @@
+"""A Python value as text, in the three forms of `protocol.Value`: literal, exact and key.
+
+Called by the harness on what a program returned and by the literal reader's jobs; read back by `literals`. Only values
+whose type is exactly one of the built-in data types have a text; user code is never called while one is made.
+
+                      literal            exact               key (equal as Python says, nan equal to nan)
+    1 / 1.0 / True    1 / 1.0 / True     1 / 1.0 / True      1 / 1 / 1
+    -0.0              -0.0               -0.0                0
+    {'b': 1, 'a': 2}  in this order      {'a': 2, 'b': 1}    {'a': 2, 'b': 1}
+    frozenset({1})    frozenset({1})     frozenset({1})      {1}
+    bytearray(b'x')   bytearray(b'x')    bytearray(b'x')     b'x'
+
+A walk returns one string where the three agree, which is nearly always, and a triple where they do not, so that the
+usual value is joined once. Builtins are captured here because a program may replace them before its value is read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+#: Nesting beyond this is refused in both directions: it is far above what programs return and far below what
+#: CPython's parser and the WebAssembly stack can take when the text is read back.
+MAX_DEPTH = 100
+
+#: Integers beyond this many bits are written in hexadecimal: CPython refuses decimals of more than 4,300 digits
+#: (14,281 bits) and reads and writes them in quadratic time. 2**14000 has 4,215 digits.
+_DECIMAL_BITS = 14_000
+
+#: Up to here an integer's key is decimal (cheap, shared with the literal), beyond it hexadecimal (linear time).
+_DECIMAL_KEY = 10**15
+
+_abs, _bool, _bytes, _bytearray, _complex, _dict, _float = abs, bool, bytes, bytearray, complex, dict, float
+_frozenset, _hex, _id, _int, _len, _list, _range, _repr = frozenset, hex, id, int, len, list, range, repr
+_ascii, _set, _sorted, _str, _tuple, _type, _zip = ascii, set, sorted, str, tuple, type, zip
+_is_ascii = str.isascii
+_bit_length = int.bit_length
+_copysign_negative = float.hex  # `-0x0.0p+0` starts with a minus; float.hex needs no import and no user code
+_type_name = type.__dict__["__name__"].__get__
+
+_Text = "str | tuple[str, str, str]"
+
+
+class OpaqueError(Exception):
+    """The value has no text; `args[0]` says why."""
+
+
+def describe(value: Any, output_bytes: int) -> tuple[str, str, str, str]:
+    """The literal, exact and key texts of a value and its type's name. Raises `OpaqueError`.
+
+    No text is ever cut: one longer than `output_bytes` characters makes the value opaque.
+    """
+    texts = _walk(value, MAX_DEPTH, output_bytes)
+    if _type(texts) is _str:
+        literal = exact = key = texts
+    else:
+        literal, exact, key = texts
+    if _len(literal) > output_bytes:
+        raise OpaqueError(f"too large: more than {output_bytes} characters")
+    return literal, exact, key, _type_name(_type(value))
+
+
+def describe_arguments(
+    arguments: tuple[Any, ...], named: dict[str, Any], output_bytes: int
+) -> tuple[str, str, str, str]:
+    """The texts of a call's arguments, without parentheses: `1, 'a', key=None`. Raises `OpaqueError`."""
+    triples = []
+    for name, value in [*[("", value) for value in arguments], *[(name + "=", named[name]) for name in _sorted(named)]]:
+        texts = _walk(value, MAX_DEPTH, output_bytes)
+        triples.append([name + (texts if _type(texts) is _str else texts[form]) for form in (0, 1, 2)])
+    literal, exact, key = [", ".join([triple[form] for triple in triples]) for form in (0, 1, 2)]
+    if _len(literal) > output_bytes:
+        raise _too_large(output_bytes)
+    return literal, exact, key, "arguments"
+
+
+def _walk(value: Any, depth: int, budget: int) -> Any:
+    kind = _type(value)
+    if kind is _str:
+        if _len(value) > budget:
+            raise _too_large(budget)
+        # repr depends on the Unicode tables of the interpreter; ascii does not, and texts that are compared must not.
+        return _repr(value) if _is_ascii(value) else (_repr(value), _ascii(value), _ascii(value))
+    if kind is _int:
+        return _integer(value, budget)
+    if kind is _float:
+        text = _repr(value)
+        return text, text, _float_key(value)
+    if kind is _bool:
+        return ("True", "True", "1") if value else ("False", "False", "0")
+    if value is None:
+        return "None"
+    if kind is _list or kind is _tuple:
+        return _sequence(value, kind is _list, depth, budget)
+    if kind is _dict:
+        return _mapping(value, depth, budget)
+    if kind is _set or kind is _frozenset:
+        return _collection(value, kind is _set, depth, budget)
+    scalar = _SCALARS.get(kind)
+    if scalar is None:
+        raise OpaqueError(f"no literal form: {_type_name(kind)}")
+    return scalar(value, budget)
+
+
+def _integer(value: int, budget: int) -> Any:
+    if -_DECIMAL_KEY < value < _DECIMAL_KEY:
+        return _repr(value)
+    bits = _bit_length(value)
+    if bits > 4 * budget:
+        raise _too_large(budget)
+    text = _repr(value) if bits <= _DECIMAL_BITS else _hex(value)
+    return text, text, _hex(value)
+
+
+def _integer_key(value: int) -> str:
+    return _repr(value) if -_DECIMAL_KEY < value < _DECIMAL_KEY else _hex(value)
+
+
+def _float_key(value: float) -> str:
+    if value - value != 0.0:  # inf and nan
+        return _repr(value)
+    whole = _int(value)
+    return _integer_key(whole) if whole == value else _repr(value)
+
+
+def _sequence(value: Any, is_list: bool, depth: int, budget: int) -> Any:
+    if not depth:
+        raise _too_deep(value)
+    if 3 * _len(value) > budget + 3:
+        raise _too_large(budget)
+    depth -= 1
+    parts = [_walk(item, depth, budget) for item in value]
+    if is_list:
+        opening, closing = "[", "]"
+    else:
+        opening, closing = "(", ",)" if _len(parts) == 1 else ")"
+    return _join(parts, opening, closing, budget)
+
+
+def _join(parts: list[Any], opening: str, closing: str, budget: int) -> Any:
+    for part in parts:
+        if _type(part) is not _str:
+            break
+    else:
+        text = opening + ", ".join(parts) + closing
+        if _len(text) > budget:
+            raise _too_large(budget)
+        return text
+    triples = [(part, part, part) if _type(part) is _str else part for part in parts]
+    literal = opening + ", ".join([triple[0] for triple in triples]) + closing
+    if _len(literal) > budget:
+        raise _too_large(budget)
+    exact = opening + ", ".join([triple[1] for triple in triples]) + closing
+    return literal, exact, opening + ", ".join([triple[2] for triple in triples]) + closing
+
+
+def _mapping(value: dict[Any, Any], depth: int, budget: int) -> Any:
+    if not depth:
+        raise _too_deep(value)
+    if 6 * _len(value) > budget + 6:
+        raise _too_large(budget)
+    depth -= 1
+    literals, exacts, keys = [], [], []
+    for name, item in value.items():
+        left, right = _walk(name, depth, budget), _walk(item, depth, budget)
+        if _type(left) is _str:
+            left = (left, left, left)
+        if _type(right) is _str:
+            right = (right, right, right)
+        literals.append(left[0] + ": " + right[0])
+        exacts.append(left[1] + ": " + right[1])
+        keys.append(left[2] + ": " + right[2])
+    literal = "{" + ", ".join(literals) + "}"
+    if _len(literal) > budget:
+        raise _too_large(budget)
+    exacts.sort()
+    keys.sort()
+    return literal, "{" + ", ".join(exacts) + "}", "{" + ", ".join(keys) + "}"
+
+
+def _collection(value: Any, is_set: bool, depth: int, budget: int) -> Any:
+    if not value:
+        return ("set()" if is_set else "frozenset()", "set()" if is_set else "frozenset()", "set()")
+    if not depth:
+        raise _too_deep(value)
+    if 3 * _len(value) > budget + 3:
+        raise _too_large(budget)
+    depth -= 1
+    triples = []
+    numbers = True
+    for item in value:
+        part = _walk(item, depth, budget)
+        triples.append((part, part, part) if _type(part) is _str else part)
+        numbers = numbers and _type(item) is _int
+    # Integers in the order of numbers, because people read them; all else in the order of the texts.
+    if numbers:
+        ordered = [_integer(item, budget) for item in _sorted(value)]
+        literals = [part if _type(part) is _str else part[0] for part in ordered]
+    else:
+        literals = _sorted([triple[0] for triple in triples])
+    exacts = _sorted([triple[1] for triple in triples])
+    keys = _sorted([triple[2] for triple in triples])
+    opening, closing = ("{", "}") if is_set else ("frozenset({", "})")
+    literal = opening + ", ".join(literals) + closing
+    if _len(literal) > budget:
+        raise _too_large(budget)
+    return literal, opening + ", ".join(exacts) + closing, "{" + ", ".join(keys) + "}"
+
+
+def _bytes_text(value: bytes, budget: int) -> str:
+    if _len(value) > budget:
+        raise _too_large(budget)
+    return _repr(value)
+
+
+def _bytearray_text(value: bytearray, budget: int) -> tuple[str, str, str]:
+    text = _bytes_text(_bytes(value), budget)
+    return f"bytearray({text})", f"bytearray({text})", text
+
+
+def _complex_text(value: complex, _budget: int) -> tuple[str, str, str]:
+    real, imaginary = value.real, value.imag
+    # Python reads `-2j` as -(2j), whose real part is -0.0, and has no spelling of nan and inf in a complex literal:
+    # where its repr would not come back as the same value, the constructor's call is written instead.
+    if real - real != 0.0 or imaginary - imaginary != 0.0:
+        literal = ""
+    elif real != 0.0 or not (_negative(real) or _negative(imaginary)):
+        literal = _repr(value)
+    else:
+        literal = _repr(imaginary) + "j" if _negative(real) and _negative(imaginary) else ""
+    if literal:
+        pass
+    else:
+        literal = f"complex({_repr(real)}, {_repr(imaginary)})"
+    exact = f"complex({_repr(real)}, {_repr(imaginary)})"
+    if imaginary == 0.0:
+        return literal, exact, _float_key(real)
+    return literal, exact, f"complex({_float_key(real)}, {_float_key(imaginary)})"
+
+
+def _negative(number: float) -> bool:
+    return _copysign_negative(number)[0] == "-"
+
+
+def _range_text(value: range, budget: int) -> tuple[str, str, str]:
+    start, stop, step = value.start, value.stop, value.step
+    for number in (start, stop, step):
+        if _bit_length(number) > _DECIMAL_BITS:
+            raise _too_large(budget)
+    text = _repr(value)
+    # Ranges are equal when they hold the same numbers; counted by hand because len() overflows on long ones.
+    count = (stop - start + step - (1 if step > 0 else -1)) // step
+    if count <= 0:
+        return text, text, "range()"
+    return text, text, f"range({_integer_key(start)}, {_hex(count)}, {_integer_key(step) if count > 1 else '1'})"
+
+
+def _ellipsis_text(_value: Any, _budget: int) -> str:
+    return "Ellipsis"
+
+
+_SCALARS: dict[Any, Any] = {
+    bytes: _bytes_text,
+    bytearray: _bytearray_text,
+    complex: _complex_text,
+    range: _range_text,
+    type(...): _ellipsis_text,
+}
+
+
+def _too_large(budget: int) -> OpaqueError:
+    return OpaqueError(f"too large: more than {budget} characters")
+
+
+def _too_deep(value: Any) -> OpaqueError:
+    """Nested deeper than `MAX_DEPTH`, which is also how a cycle shows; only here is it worth telling them apart."""
+    trail: list[Any] = [value]
+    seen = {_id(value)}
+    for _ in _range(MAX_DEPTH * 100):
+        current = trail[-1]
+        kind = _type(current)
+        if kind is _dict:
+            children = _list(current.values())
+        elif kind in _CONTAINERS:
+            children = _list(current)
+        else:
+            break
+        deeper = next((child for child in children if _type(child) in _CONTAINERS), None)
+        if deeper is None:
+            break
+        if _id(deeper) in seen:
+            return OpaqueError("cycle")
+        seen.add(_id(deeper))
+        trail.append(deeper)
+    return OpaqueError(f"too deep: more than {MAX_DEPTH} levels")
+
+
+_CONTAINERS = frozenset({list, tuple, dict, set, frozenset})

@@ -1,0 +1,185 @@
+"""The world a program sees: clocks, sleep, randomness, streams and recursion, all of them inputs of the run.
+
+`install()` is called once in an interpreter given to the guest for good (before the snapshot in WebAssembly, in the
+zygote natively); `reset()` before each program. Time is virtual: it starts at the job's clock, each look at it takes a
+microsecond, and sleeping moves it on at once. So no program waits, no two runs differ by chance, and the gate sees a
+dependence on time or on randomness by running again with other inputs.
+"""
+
+from __future__ import annotations
+
+import datetime as _datetime
+import io
+import os
+import random
+import sys
+import time
+import warnings
+from typing import Any
+
+#: What one look at a clock takes, in nanoseconds.
+_TICK = 1_000
+
+_setrecursionlimit = sys.setrecursionlimit
+_int, _float, _isinstance = int, float, isinstance
+
+#: Nanoseconds since the epoch, nanoseconds since the interpreter's start, and the highest recursion limit allowed.
+_now = 1_700_000_000 * 10**9
+_start = _now
+_recursion_ceiling = 1000
+_entropy = random.Random(0)
+_seed_entropy = _entropy.seed
+_seed_random = random.seed
+
+
+def reset(random_seed: int, clock: float, recursion: int) -> None:
+    """Set the inputs of the next program's world."""
+    global _now, _start, _recursion_ceiling  # noqa: PLW0603  one world an interpreter, by nature
+    _now = _start = _int(clock * 1e6) * 1000
+    _seed_random(random_seed)
+    _seed_entropy(random_seed + 1)
+    _recursion_ceiling = recursion
+
+
+def install() -> None:
+    """Put the virtual world in place of the real one. The interpreter is the guest's from here on."""
+    warnings.simplefilter("ignore")
+    _install_clocks()
+    _install_dates()
+    _install_entropy()
+    _install_streams()
+    sys.setrecursionlimit = _set_recursion_limit
+    sys.dont_write_bytecode = True
+
+
+def _look() -> int:
+    global _now  # noqa: PLW0603
+    _now += _TICK
+    return _now
+
+
+def _install_clocks() -> None:
+    real_gmtime, real_strftime, real_asctime = time.gmtime, time.strftime, time.asctime
+
+    def sleep(seconds: float) -> None:
+        global _now  # noqa: PLW0603
+        if seconds < 0:
+            raise ValueError("sleep length must be non-negative")
+        _now += _int(seconds * 1e9)
+
+    def gmtime(seconds: float | None = None) -> time.struct_time:
+        return real_gmtime(_look() // 10**9 if seconds is None else seconds)
+
+    def strftime(layout: str, moment: Any = None) -> str:
+        return real_strftime(layout, gmtime() if moment is None else moment)
+
+    def asctime(moment: Any = None) -> str:
+        return real_asctime(gmtime() if moment is None else moment)
+
+    def ctime(seconds: float | None = None) -> str:
+        return real_asctime(gmtime(seconds))
+
+    replaced: dict[str, Any] = {
+        "sleep": sleep,
+        "gmtime": gmtime,
+        "localtime": gmtime,  # the guest lives in UTC
+        "strftime": strftime,
+        "asctime": asctime,
+        "ctime": ctime,
+        "time": lambda: _look() / 1e9,
+        "time_ns": _look,
+        "clock_gettime": lambda _clock: _look() / 1e9,
+        "clock_gettime_ns": lambda _clock: _look(),
+    }
+    for name in ("monotonic", "perf_counter", "process_time", "thread_time"):
+        replaced[name] = lambda: (_look() - _start) / 1e9
+        replaced[name + "_ns"] = lambda: _look() - _start
+    for name, function in replaced.items():
+        if hasattr(time, name):
+            setattr(time, name, function)
+
+
+def _install_dates() -> None:
+    """`datetime.now`, `utcnow`, `today` read C clocks, so the classes themselves must give way to subclasses."""
+    real_date: Any = _datetime.date
+    real_datetime: Any = _datetime.datetime
+
+    class DateKind(type):
+        """A `datetime` counts as a `date`, as it does of the real classes."""
+
+        def __instancecheck__(cls, instance: Any) -> bool:
+            return _isinstance(instance, real_date)
+
+    class date(real_date, metaclass=DateKind):  # type: ignore[misc]  # noqa: N801  takes the place of datetime.date
+        @classmethod
+        def today(cls) -> Any:
+            moment = time.gmtime()
+            return cls(moment.tm_year, moment.tm_mon, moment.tm_mday)
+
+    class DatetimeKind(type):
+        def __instancecheck__(cls, instance: Any) -> bool:
+            return _isinstance(instance, real_datetime)
+
+    class datetime(real_datetime, metaclass=DatetimeKind):  # type: ignore[misc]  # noqa: N801  takes the place of datetime.datetime
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return cls.fromtimestamp(_look() / 1e9, tz)
+
+        @classmethod
+        def utcnow(cls) -> Any:
+            return cls.fromtimestamp(_look() / 1e9, _datetime.UTC).replace(tzinfo=None)
+
+        @classmethod
+        def today(cls) -> Any:
+            return cls.now()
+
+    for name, kind in (("date", date), ("datetime", datetime)):
+        kind.__module__ = "datetime"
+        kind.__qualname__ = name
+        setattr(_datetime, name, kind)
+    for name, value in (("min", real_date.min), ("max", real_date.max)):
+        setattr(date, name, date(value.year, value.month, value.day))
+
+
+def _install_entropy() -> None:
+    def urandom(size: int) -> bytes:
+        return _entropy.randbytes(size)
+
+    def getrandom(size: int, flags: int = 0) -> bytes:  # noqa: ARG001  flags choose the source; there is one
+        return urandom(size)
+
+    os.urandom = urandom
+    random._urandom = urandom  # type: ignore[attr-defined]
+    if hasattr(os, "getrandom"):
+        os.getrandom = getrandom
+
+
+class _Nowhere(io.RawIOBase):
+    """Takes all that is written and keeps nothing."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return len(data)
+
+
+def _install_streams() -> None:
+    sys.stdout = sys.__stdout__ = io.TextIOWrapper(_Nowhere(), encoding="utf-8", errors="replace")  # type: ignore[misc,arg-type]
+    sys.stderr = sys.__stderr__ = io.TextIOWrapper(_Nowhere(), encoding="utf-8", errors="replace")  # type: ignore[misc,arg-type]
+    sys.stdin = sys.__stdin__ = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")  # type: ignore[misc]
+
+
+def _set_recursion_limit(limit: int) -> None:
+    """Programs may lower the limit; asking for more is passed over: depth ends in RecursionError, not in a crash."""
+    _setrecursionlimit(limit if limit < _recursion_ceiling else _recursion_ceiling)
+
+
+def limit_recursion() -> None:
+    """Allow the program `recursion` frames on top of the caller's."""
+    depth = 0
+    frame: Any = sys._getframe()
+    while frame is not None:
+        depth += 1
+        frame = frame.f_back
+    _setrecursionlimit(depth + _recursion_ceiling)
