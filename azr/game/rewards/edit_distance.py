@@ -19,24 +19,39 @@ from azr.game.rewards.term import RatedProposal, facts_of
 MAX_TOKENS = 4096
 
 
-def common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
-    """Length of the longest common subsequence (Hyyrö's bit-vector form: a row of the table is one integer)."""
+def common_subsequences(program: Sequence[str], others: Sequence[Sequence[str]]) -> list[int]:
+    """Length of the longest common subsequence of the program with each of the others.
+
+    Hyyrö's bit-vector form: one row of the dynamic-programming table is one integer, and a zero bit at i says that the
+    subsequence grows by one within the first i + 1 tokens. The rows of all others lie side by side in that integer, a
+    bit apart that takes the carry, so that one pass over the program serves them all.
+    """
     positions: dict[str, int] = {}
-    for index, token in enumerate(first):
-        positions[token] = positions.get(token, 0) | 1 << index
-    full = (1 << len(first)) - 1
-    row = full  # a zero bit at i: the subsequence grows by one within the first i + 1 tokens
-    for token in second:
+    starts: list[int] = []
+    full = end = 0
+    for other in others:
+        starts.append(end)
+        for index, token in enumerate(other, end):
+            positions[token] = positions.get(token, 0) | 1 << index
+        full |= ((1 << len(other)) - 1) << end
+        end += len(other) + 1
+    row = full
+    for token in program:
         matches = row & positions.get(token, 0)
         row = (row + matches | row - matches) & full
-    return len(first) - row.bit_count()
+    lengths = [len(other) for other in others]
+    return [
+        length - (row >> start & (1 << length) - 1).bit_count() for start, length in zip(starts, lengths, strict=True)
+    ]
 
 
-def distance(first: Sequence[str], second: Sequence[str]) -> float:
-    """0 for equal token sequences, 1 for sequences that share none."""
-    first, second = first[:MAX_TOKENS], second[:MAX_TOKENS]
-    total = len(first) + len(second)
-    return 1.0 - 2.0 * common_subsequence(first, second) / total if total else 0.0
+def distances(program: Sequence[str], others: Sequence[Sequence[str]]) -> list[float]:
+    """To each of the others: 0 for equal token sequences, 1 for sequences that share none."""
+    program, others = program[:MAX_TOKENS], [other[:MAX_TOKENS] for other in others]
+    return [
+        1.0 - 2.0 * common / total if (total := len(program) + len(other)) else 0.0
+        for common, other in zip(common_subsequences(program, others), others, strict=True)
+    ]
 
 
 class EditDistance:
@@ -51,4 +66,4 @@ class EditDistance:
         tokens = facts_of(proposal, "edit_distance").tokens
         if not proposal.references:
             return 1.0
-        return fmean(distance(tokens, reference.tokens) for reference in proposal.references)
+        return fmean(distances(tokens, [reference.tokens for reference in proposal.references]))
