@@ -26,19 +26,19 @@ class Leases:
         self._deadlines: list[tuple[float, str]] = []
         """A heap; entries that no longer match a lease are passed over when they surface."""
 
-    def grant(self, key: str, owner: str, now: float) -> Lease:
+    def grant(self, key: str, owner: str, now: float, seconds: float | None = None) -> Lease:
         """Give the work to an owner, or renew the lease it has; taking over another's lease is allowed."""
-        lease = Lease(owner, now + self.seconds)
+        lease = Lease(owner, now + (self.seconds if seconds is None else seconds))
         self._leases[key] = lease
         heapq.heappush(self._deadlines, (lease.deadline, key))
         return lease
 
-    def renew(self, owner: str, now: float) -> int:
-        """A sign of life: all leases of the owner run anew. Returns how many."""
+    def renew(self, owner: str, now: float) -> list[str]:
+        """A sign of life: all leases of the owner run anew. Returns what it works on."""
         held = self.held_by(owner)
         for key in held:
             self.grant(key, owner, now)
-        return len(held)
+        return held
 
     def release(self, key: str) -> None:
         """The work is done or gone; nothing happens when nobody held it."""

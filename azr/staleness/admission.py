@@ -138,15 +138,15 @@ class Admission:
             return Refusal(cell, size, share)
         return None
 
+    def hold(self, cell: Cell, slots: int, *, replay: bool = False) -> None:
+        """Take slots for work that was admitted, or that is back after a resume."""
+        self._open[cell] += slots
+        self._replay[cell] += slots if replay else 0
+
     def hold_proposal(self, task_type: str) -> None:
         """Take the slots of an admitted proposal: its own and those of its rating."""
-        self._open[Cell(task_type, "propose")] += 1
-        self._open[Cell(task_type, "solve")] += self.limits.rating_slots
-
-    def hold_replay(self, task_type: str) -> None:
-        """Take the slots of an admitted group of attempts at an old task."""
-        self._open[Cell(task_type, "solve")] += self.limits.replay_attempts
-        self._replay[Cell(task_type, "solve")] += self.limits.replay_attempts
+        self.hold(Cell(task_type, "propose"), 1)
+        self.hold(Cell(task_type, "solve"), self.limits.rating_slots)
 
     def release(self, cell: Cell, slots: int, *, replay: bool = False) -> None:
         """Give slots back without training on them: dropped, swept, or not needed because the gate refused the task."""
@@ -160,8 +160,7 @@ class Admission:
     def untrain(self, cell: Cell, slots: int, *, replay: bool = False) -> None:
         """Move slots out of training again, for a batch that will never be committed."""
         self._training[cell] -= slots
-        self._open[cell] += slots
-        self._replay[cell] += slots if replay else 0
+        self.hold(cell, slots, replay=replay)
 
     def publish(self, trained: Mapping[Cell, int]) -> None:
         """New weights are out: the slots that were trained into them come free."""
@@ -169,6 +168,13 @@ class Admission:
             if slots > self._training[cell]:
                 raise ValueError(f"{slots} slots of {cell} are published, {self._training[cell]} were in training")
             self._training[cell] -= slots
+
+    def assert_same(self, other: Admission) -> None:
+        """Raise unless the other holds the same slots everywhere: `other` is a count made afresh from the groups."""
+        for name in ("_open", "_replay", "_training"):
+            mine, theirs = (+getattr(admission, name) for admission in (self, other))
+            if mine != theirs:
+                raise ValueError(f"slots {name[1:]}: {dict(mine)} are counted, but the groups hold {dict(theirs)}")
 
     def _take_off(self, cell: Cell, slots: int, replay: bool) -> None:
         if slots > self._open[cell]:

@@ -1,0 +1,52 @@
+"""An experience whose every acknowledged event outlasts its process.
+
+Called by the experience service at its start, and at times to keep the journal short.
+
+      open_experience:  journal.open() ── events ──► rebuild        (an empty journal begins with a snapshot of nothing,
+      every call:       events ── append, sync ──► apply ──► answer  so that its first record always tells the schema)
+      shorten:          snapshot ── compact
+"""
+
+from __future__ import annotations
+
+from azr.journal.journal import Journal, Recovery
+from azr.ledger import events
+from azr.ledger.experience import Experience
+from azr.staleness.admission import Limits
+from azr.staleness.lengths import SweptByLength
+
+#: Journals are shortened when they outgrow this: ten default steps of a thousand tokens a sample.
+SHORTEN_ABOVE_BYTES = 256 << 20
+
+
+def open_experience(
+    journal: Journal,
+    limits: Limits,
+    *,
+    now: float,
+    lease_seconds: float = 600.0,
+    max_tries: int = 3,
+    swept: SweptByLength | None = None,
+    salvage: bool = False,
+) -> tuple[Experience, Recovery]:
+    """The experience as its journal tells it, which records in that journal from now on."""
+    recovery = journal.open(salvage=salvage)
+    experience = Experience(
+        limits,
+        record=lambda happened: journal.append_many(events.encode_many(happened)),
+        lease_seconds=lease_seconds,
+        max_tries=max_tries,
+        swept=swept,
+    )
+    experience.rebuild(map(events.decode, recovery.records), now)
+    if not recovery.records:
+        journal.append_many(events.encode_many([experience.book.snapshot()]))
+    return experience, recovery
+
+
+def shorten(journal: Journal, experience: Experience, above_bytes: int = SHORTEN_ABOVE_BYTES) -> bool:
+    """Put a snapshot in place of the journal's history once it has grown; returns whether it did."""
+    if journal.size <= above_bytes:
+        return False
+    journal.compact(events.encode_many([experience.book.snapshot()]))
+    return True

@@ -1,0 +1,187 @@
+"""What happens to the experience, one immutable event each: what the journal holds and what rebuilding replays.
+
+Made by `azr.ledger.experience` after it has decided, written by the journal, applied by `azr.ledger.book`. Events carry
+decisions, never inputs to them, so that replaying needs no clock and no random state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from azr.game.types import Cell, Version
+from azr.ledger.ledger import LedgerState, Sample
+from azr.staleness.bound import Ancestry
+
+Kind = Literal["proposal", "rating", "replay"]
+
+
+class Rating(msgspec.Struct, frozen=True, array_like=True):
+    """What a whole group of attempts says about its task."""
+
+    correct: int
+    attempts: int
+    oldest: Version
+    """The oldest weights that had a part in it."""
+
+
+class Group(msgspec.Struct, kw_only=True):
+    """Samples that are admitted, retried, swept and dropped together."""
+
+    id: str
+    kind: Kind
+    task_type: str
+    size: int
+    sequence: int = 0
+    """Order of admission."""
+    task: str = ""
+    """The task that is attempted, or that a proposal became."""
+    rates: str = ""
+    """Of a rating: the proposal that waits for it."""
+    samples: list[str] = []
+    oldest: Version | None = None
+    """The oldest weights that had a part in any sample, or in the rating of a proposal."""
+    correct: int = 0
+    rating: Rating | None = None
+    """Of a proposal whose task was valid: what its attempts said."""
+    state: Literal["open", "judged", "ready", "taken"] = "open"
+    """`open`: samples are missing. `judged`: a valid proposal that waits for its rating. `ready`: may be trained on."""
+    tries: int = 0
+    """How often work on it was lost."""
+
+    @property
+    def cell(self) -> Cell:
+        """The cell whose batch it belongs to."""
+        return Cell(self.task_type, "propose" if self.kind == "proposal" else "solve")
+
+    @property
+    def missing(self) -> int:
+        """Samples still to come."""
+        return self.size - len(self.samples)
+
+
+class Opened(msgspec.Struct, frozen=True, tag="opened", array_like=True):
+    """Work was admitted: a proposal (which brings the slots of its rating), or attempts at an old task."""
+
+    group: str
+    kind: Kind
+    task_type: str
+    size: int
+    task: str = ""
+
+
+class Judged(msgspec.Struct, frozen=True, tag="judged", array_like=True):
+    """A proposal came in, and the gate's verdict with it. A valid one opens the group of attempts that rates it."""
+
+    sample: Sample
+    task: str | None
+    rating_group: str = ""
+
+
+class Attempted(msgspec.Struct, frozen=True, tag="attempted", array_like=True):
+    """An attempt came in, with its verdict."""
+
+    sample: Sample
+
+
+class Retried(msgspec.Struct, frozen=True, tag="retried", array_like=True):
+    """Work on a group was lost and will be given out again."""
+
+    group: str
+
+
+class Dropped(msgspec.Struct, frozen=True, tag="dropped", array_like=True):
+    """A group is gone, all of it, and why."""
+
+    group: str
+    reason: str
+
+
+class Wasted(msgspec.Struct, frozen=True, tag="wasted", array_like=True):
+    """Tokens that were generated but never became samples."""
+
+    cell: Cell
+    samples: int
+    tokens: int
+    reason: str
+
+
+class Taken(msgspec.Struct, frozen=True, tag="taken", array_like=True):
+    """A batch left for a learner step. Taking again for the same step gives the same batch."""
+
+    consumer: Version
+    groups: list[str]
+
+
+class Committed(msgspec.Struct, frozen=True, tag="committed", array_like=True):
+    """The learner's step on its batch is done."""
+
+    consumer: Version
+
+
+class Published(msgspec.Struct, frozen=True, tag="published", array_like=True):
+    """New weights generate from now on."""
+
+    version: Version
+
+
+class Resumed(msgspec.Struct, frozen=True, tag="resumed", array_like=True):
+    """A driver continues from the checkpoint of these weights under a new lineage."""
+
+    at: Version
+    lineage: int
+
+
+class Forgotten(msgspec.Struct, frozen=True, tag="forgotten", array_like=True):
+    """No checkpoint older than this step is left to resume from."""
+
+    step: int
+
+
+class Snapshot(msgspec.Struct, frozen=True, tag="snapshot", array_like=True):
+    """Everything, in place of all events before it."""
+
+    schema: int
+    ledger: LedgerState
+    groups: list[Group]
+    taken: dict[int, list[str]]
+    committed: dict[int, list[Group]]
+    unpublished: list[int]
+    published: Version
+    next_step: int
+    ancestry: Ancestry
+    sequence: int
+
+
+Event = (
+    Opened
+    | Judged
+    | Attempted
+    | Retried
+    | Dropped
+    | Wasted
+    | Taken
+    | Committed
+    | Published
+    | Resumed
+    | Forgotten
+    | Snapshot
+)
+
+#: Raised with every change of the events above; a reader refuses what it does not know.
+SCHEMA = 1
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
+
+
+def encode_many(events: Iterable[Event]) -> list[bytes]:
+    """Events as journal records."""
+    return [_encoder.encode(event) for event in events]
+
+
+def decode(record: bytes) -> Event:
+    """The event a journal record holds."""
+    return _decoder.decode(record)

@@ -1,0 +1,289 @@
+"""The experience: admits work, keeps whole groups, hands out batches within the staleness bound. Pure decisions.
+
+Hosted by the experience service (one a shard), which passes in times and owners. Every method decides, writes its
+events through `record` (the journal, when there is one) and only then lets them happen and returns: what a caller sees
+acknowledged is safe. If `record` raises, nothing has happened.
+
+      proposer ── propose ──► judge ─┐ valid                       ┌──► take ── commit ── publish ── learner
+      solver ──── next_group ◄───────┴─ rating ─ attempt_many ─────┤
+             └─── replay ──────────────────────► attempt_many ─────┘      too old, dead lineage: swept, whole
+
+Who waits: a proposer or solver that is refused waits for `publish` or a drop; the learner that meets a `Shortage` waits
+for `attempt_many` and `judge`. docs/staleness.md proves that they never wait for each other, and the bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from azr.game.types import Cell, Version
+from azr.ledger import events
+from azr.ledger.book import Book
+from azr.ledger.events import Event, Group, Rating
+from azr.ledger.leases import Leases
+from azr.ledger.ledger import LedgerError, Sample
+from azr.staleness.admission import Limits, Refusal
+from azr.staleness.bound import assert_fresh, sweep_reason
+from azr.staleness.lengths import SweptByLength
+
+
+class Rated(NamedTuple):
+    """A group of attempts is whole: what it says about its task, for the task buffer."""
+
+    task: str
+    rating: Rating
+
+
+class Item(NamedTuple):
+    """One sample of a batch."""
+
+    sample: Sample
+    group: Group
+    oldest: Version
+    """The oldest weights that had a part in it or in its reward."""
+
+
+class Batch(NamedTuple):
+    """What a learner step trains on."""
+
+    consumer: Version
+    items: list[Item]
+
+
+class Shortage(NamedTuple):
+    """There is no batch yet: samples that each cell lacks."""
+
+    lacking: dict[Cell, int]
+
+
+class Experience:
+    """One shard of the experience."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        record: Callable[[Sequence[Event]], None] | None = None,
+        lease_seconds: float = 600.0,
+        max_tries: int = 3,
+        swept: SweptByLength | None = None,
+    ) -> None:
+        self.book = Book(limits)
+        self.leases = Leases(lease_seconds)
+        self.swept = swept or SweptByLength()
+        self._record_events = record
+        self._max_tries = max_tries
+        self._pending: dict[str, None] = {}
+        """Groups whose attempts nobody works on, in the order in which they are given out."""
+
+    def rebuild(self, history: Iterable[Event], now: float, grace_seconds: float = 10.0) -> None:
+        """Take up where a journal ends. Open groups are given out again unless claimed by `renew` within the grace."""
+        for event in history:
+            self.book.apply(event)
+        self._pending.clear()
+        for group in self.book.groups.values():
+            if group.state == "open":
+                self.leases.grant(group.id, "", now, grace_seconds)
+
+    def propose(self, group: str, task_type: str, owner: str, now: float) -> Refusal | None:
+        """Admit a proposal together with the attempts that will rate it; None when it may begin."""
+        if refusal := self.book.admission.refuses_proposal(task_type):
+            return refusal
+        self._record([events.Opened(group, "proposal", task_type, 1)])
+        self.leases.grant(group, owner, now)
+        return None
+
+    def replay(self, group: str, task_type: str, task: str, owner: str, now: float) -> Refusal | None:
+        """Admit attempts at a task from the buffer; None when they may begin."""
+        if refusal := self.book.admission.refuses_replay(task_type):
+            return refusal
+        self._record([events.Opened(group, "replay", task_type, self.book.limits.replay_attempts, task)])
+        self.leases.grant(group, owner, now)
+        return None
+
+    def judge_many(self, proposals: Iterable[tuple[Sample, str | None]]) -> None:
+        """Proposals came in, each with the task it became or None. Valid ones wait for their rating."""
+        new = [
+            events.Judged(sample, task, f"{sample.group}/rating")
+            for sample, task in proposals
+            if not self.book.ledger.knows(sample.id)
+        ]
+        self._record(new)
+        for event in new:
+            self.leases.release(event.sample.group)
+            if event.rating_group in self.book.groups:
+                self._pending[event.rating_group] = None
+
+    def judge(self, sample: Sample, task: str | None) -> None:
+        """One proposal came in."""
+        self.judge_many([(sample, task)])
+
+    def next_group(self, owner: str, now: float) -> Group | None:
+        """The attempts to make next, before any new work: ratings, and what was lost. None when there are none."""
+        if not self._pending:
+            return None
+        group = self.book.group(next(iter(self._pending)))
+        del self._pending[group.id]
+        self.leases.grant(group.id, owner, now)
+        return group
+
+    def attempt_many(self, samples: Iterable[Sample]) -> list[Rated]:
+        """Attempts came in. Returns what is now known about tasks: one entry for every group that became whole."""
+        new = [sample for sample in samples if not self.book.ledger.knows(sample.id)]
+        groups = {sample.group: self.book.groups.get(sample.group) for sample in new}
+        unfinished = [group for group in groups.values() if group is not None and group.missing]
+        self._record([events.Attempted(sample) for sample in new])
+        rated = []
+        for group in unfinished:
+            if group.missing == 0 and group.oldest is not None:
+                self._forget_work(group.id)
+                rated.append(Rated(group.task, Rating(group.correct, group.size, group.oldest)))
+        return rated
+
+    def renew(self, owner: str, groups: Iterable[str], now: float) -> list[str]:
+        """A sign of life from whoever works on these groups; returns those that are no longer wanted."""
+        gone = []
+        for group_id in groups:
+            group = self.book.groups.get(group_id)
+            if group is None or group.state != "open" or self.leases.holder(group_id) not in (owner, "", None):
+                gone.append(group_id)
+                continue
+            self._pending.pop(group_id, None)
+            self.leases.grant(group_id, owner, now)
+        return gone
+
+    def expire(self, now: float) -> list[str]:
+        """Take back the work of owners that fell silent; returns the groups."""
+        expired = list(self.leases.expire(now))
+        for group in expired:
+            self.lost(group)
+        return expired
+
+    def lost(self, group_id: str) -> None:
+        """Work on a group was lost: it is given out again for what is missing, or dropped after too many tries."""
+        self.leases.release(group_id)
+        group = self.book.groups.get(group_id)
+        if group is None or group.state != "open":
+            return
+        if group.kind == "proposal":
+            self.drop([group_id], "lost")
+        elif group.tries + 1 >= self._max_tries:
+            self.drop([group_id], "poisoned")
+        else:
+            self._record([events.Retried(group_id)])
+            self._pending[group_id] = None
+
+    def drop(self, groups: Iterable[str], reason: str) -> None:
+        """Drop groups whole, and with them what makes no sense without them."""
+        doomed = {other.id: other for group in groups for other in self.book.family(self.book.group(group))}
+        self._record([events.Dropped(group, reason) for group in doomed])
+        for group in doomed:
+            self._forget_work(group)
+
+    def wasted(self, cell: Cell, samples: int, tokens: int, reason: str) -> None:
+        """Count what was generated but never became samples."""
+        self._record([events.Wasted(cell, samples, tokens, reason)])
+
+    def take(self, consumer: Version, quotas: Mapping[Cell, int]) -> Batch | Shortage:
+        """The batch for a learner step: whole groups, those with the oldest weights first, swept of all too old.
+
+        Asking again for the same step gives the same batch, also after a restart, until `resume` takes it back.
+        """
+        if consumer.lineage != self.book.ancestry.lineage or consumer.step < self.book.next_step:
+            raise LedgerError(
+                f"a batch is asked for step {consumer.lineage}.{consumer.step}, but the next is "
+                f"{self.book.ancestry.lineage}.{self.book.next_step}"
+            )
+        if consumer.step in self.book.taken:
+            return self._batch(consumer)
+        self._sweep(consumer)
+        chosen, lacking = self._choose(quotas)
+        if lacking:
+            return Shortage(lacking)
+        oldest = [group.oldest for group in chosen if group.oldest is not None]
+        assert_fresh(oldest, consumer, self.book.ancestry, self.book.limits.max_staleness)
+        self._record([events.Taken(consumer, [group.id for group in chosen])])
+        batch = self._batch(consumer)
+        self.swept.observe((item.sample.tokens for item in batch.items), swept=False)
+        return batch
+
+    def commit(self, consumer: Version) -> None:
+        """The learner's step is done: its batch is trained on, once and for all unless a resume undoes the step."""
+        if consumer.step < self.book.next_step:
+            return
+        if consumer.step > self.book.next_step or consumer.step not in self.book.taken:
+            raise LedgerError(f"step {consumer.step} is committed, but the next is {self.book.next_step}")
+        self._record([events.Committed(consumer)])
+
+    def publish(self, version: Version) -> None:
+        """New weights generate: the slots that were trained into them come free."""
+        if version.step > self.book.next_step:
+            raise LedgerError(f"weights {version.step} are published, but the next step is {self.book.next_step}")
+        if version > self.book.published:
+            self._record([events.Published(version)])
+
+    def resume(self, at: Version, lineage: int) -> None:
+        """Continue from the checkpoint of weights `at`: later steps are undone, what dead weights made is discarded."""
+        self._record([events.Resumed(at, lineage)])
+        holds = self.book.ancestry.holds
+        doomed = [group for group in self.book.groups.values() if group.oldest and not holds(group.oldest)]
+        self.drop([group.id for group in doomed], "lineage")
+        for group in list(self.book.groups.values()):
+            if group.state == "open" and group.kind == "proposal":
+                self.drop([group.id], "lost")
+        open_groups = [group.id for group in self.book.groups.values() if group.state == "open"]
+        for group_id in open_groups:
+            self.leases.release(group_id)
+        self._pending = dict.fromkeys(open_groups)
+
+    def forget(self, step: int) -> None:
+        """No checkpoint older than this step is left: let go of what only they could ask for."""
+        self._record([events.Forgotten(step)])
+
+    def assert_closed(self) -> None:
+        """Raise unless ledger, groups and slots agree."""
+        self.book.assert_closed()
+
+    def _sweep(self, consumer: Version) -> None:
+        """Drop, whole, every finished group that may not be trained on at this step."""
+        doomed: list[Event] = []
+        for group in self.book.groups.values():
+            if group.state != "ready" or group.oldest is None:
+                continue
+            reason = sweep_reason(group.oldest, consumer, self.book.ancestry, self.book.limits.max_staleness)
+            if reason is not None:
+                doomed.append(events.Dropped(group.id, reason))
+                self.swept.observe((self.book.ledger.sample(sample).tokens for sample in group.samples), swept=True)
+        if doomed:
+            self._record(doomed)
+
+    def _choose(self, quotas: Mapping[Cell, int]) -> tuple[list[Group], dict[Cell, int]]:
+        """Whole groups that fill the quotas, and what is lacking of them."""
+        open_places = dict(quotas)
+        chosen = []
+        ready = [group for group in self.book.groups.values() if group.state == "ready"]
+        for group in sorted(ready, key=lambda group: (group.oldest.step if group.oldest else 0, group.sequence)):
+            if open_places.get(group.cell, 0) >= group.size:
+                open_places[group.cell] -= group.size
+                chosen.append(group)
+        return chosen, {cell: places for cell, places in open_places.items() if places > 0}
+
+    def _batch(self, consumer: Version) -> Batch:
+        items = []
+        for group in map(self.book.group, self.book.taken[consumer.step]):
+            for sample in map(self.book.ledger.sample, group.samples):
+                oldest = group.oldest if group.kind == "proposal" and group.oldest else sample.oldest
+                items.append(Item(sample, group, oldest))
+        return Batch(consumer, items)
+
+    def _forget_work(self, group: str) -> None:
+        self.leases.release(group)
+        self._pending.pop(group, None)
+
+    def _record(self, happened: Sequence[Event]) -> None:
+        """Journal first, then let it happen."""
+        if self._record_events is not None and happened:
+            self._record_events(happened)
+        for event in happened:
+            self.book.apply(event)
