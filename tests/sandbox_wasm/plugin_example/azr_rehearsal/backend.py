@@ -1,7 +1,8 @@
 """A back end that takes a program as stage directions: `say hello`, `sleep 0.2`, `die`, `hang`, and so on.
 
-It runs no program at all, which makes it safe, fast and exact in what it does. Each input is answered by its own text, so
-that a test sees which input an answer belongs to. `log=FILE` appends a line for each job begun, from whichever worker.
+It runs no program at all, which makes it safe, fast and exact in what it does. Each input is answered by its own
+text, so that a test sees which input an answer belongs to. `log=FILE` appends a line for each job begun, from
+whichever worker.
 """
 
 from __future__ import annotations

@@ -1,0 +1,158 @@
+"""The options that all commands with a sandbox behind them share, and the sandbox, streams and progress they ask for.
+
+Used by `azr exec`, `azr gate` and `azr verify`; `stream` is their whole `run`.
+
+      arguments ──► sandbox ──► answer_lines(FILE or stdin ──► --output or stdout) ──► statistics on stderr
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from azr.cli.lines import LineHandler, Tally, answer_lines
+from azr.config.sections.sandbox import SandboxConfig
+from azr.errors import AzrError, UsageError
+from azr.files import replacing
+from sandbox_wasm.dispatcher import SandboxError
+from sandbox_wasm.pool import SandboxPool, available_cores
+from sandbox_wasm.protocol import Limits, Statistics
+from sandbox_wasm.registry import BackendConfigurationError, Option, UnknownBackendError, known_backends
+
+#: Longest time-out that can be asked for, on the command line or in a line: an hour an input.
+LONGEST_TIMEOUT_SECONDS = 3600.0
+
+_DEFAULTS = SandboxConfig()
+
+
+def add_sandbox_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare where lines come from and go to, and what a program may use."""
+    parser.add_argument("file", nargs="?", metavar="FILE", help="JSON lines to read (default, or -: standard input)")
+    parser.add_argument("--output", metavar="FILE", help="write here, all or nothing (default: standard output)")
+    parser.add_argument("--backend", default=_DEFAULTS.backend, help=f"one of: {', '.join(known_backends())}")
+    parser.add_argument("--workers", type=_whole, metavar="N", help="worker processes (default: one a core)")
+    parser.add_argument(
+        "--instances",
+        choices=("fresh", "restored"),
+        help="wasm: a new interpreter for each program (default), or one put back bit by bit, which is faster",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        metavar="SECONDS",
+        help="of one input's run, counted in fuel and so reproducible, the wall clock behind it"
+        f" (default: {_DEFAULTS.timeout_seconds:g}, and {_DEFAULTS.wall_seconds:g} on the clock)",
+    )
+    parser.add_argument("--memory-mb", type=_whole, metavar="MB", help=f"of one run (default: {_DEFAULTS.memory_mb})")
+    parser.add_argument("--statistics", action="store_true", help="say on stderr what the sandbox did")
+
+
+def limits_of(arguments: argparse.Namespace) -> Limits:
+    """What one run may use by the command line."""
+    seconds: float | None = arguments.timeout
+    memory_bytes = (arguments.memory_mb or _DEFAULTS.memory_mb) << 20
+    timed = Limits() if seconds is None else Limits.of_seconds(seconds)
+    return Limits(fuel=timed.fuel, wall_seconds=timed.wall_seconds, memory_bytes=memory_bytes)
+
+
+def stream(arguments: argparse.Namespace, handler: LineHandler[Any, Any]) -> int:
+    """Answer all lines and return the exit status: 0, for every line was answered or an error was raised."""
+    with _source(arguments.file) as source, open_from(arguments) as sandbox, _sink(arguments.output) as sink:
+        with _progress(source) as progress:
+            tally = answer_lines(source, sink, handler, sandbox, progress)
+        if arguments.statistics:
+            print(_summary(tally, sandbox.statistics()), file=sys.stderr)
+    return 0
+
+
+@contextlib.contextmanager
+def open_from(arguments: argparse.Namespace) -> Iterator[SandboxPool]:
+    """The sandbox that the arguments ask for; what is wrong with it is told with its mend."""
+    options: dict[str, Option] = {} if arguments.instances is None else {"instances": arguments.instances}
+    try:
+        with SandboxPool(arguments.backend, arguments.workers or available_cores(), options=options) as sandbox:
+            yield sandbox
+    except (UnknownBackendError, BackendConfigurationError) as error:
+        raise UsageError(str(error), "azr exec --help lists back ends and options") from error
+    except SandboxError as error:
+        raise AzrError(str(error), "azr doctor shows what works on this machine") from error
+
+
+@contextlib.contextmanager
+def _source(name: str | None) -> Iterator[int]:
+    if name in (None, "-"):
+        if sys.stdin.isatty():
+            print("azr: reading JSON lines from the terminal; end with Ctrl-D", file=sys.stderr)
+        yield sys.stdin.fileno()
+        return
+    try:
+        descriptor = os.open(str(name), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise AzrError(f"cannot read {name}: {error.strerror}", "name a file of JSON lines, or - for stdin") from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _sink(name: str | None) -> Iterator[IO[bytes]]:
+    if name in (None, "-"):
+        yield sys.stdout.buffer
+        return
+    with replacing(Path(str(name))) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _progress(source: int) -> Iterator[Callable[[Tally], None] | None]:
+    """A bar on stderr for a person; nothing for a file or a pipe."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    status = os.fstat(source)
+    size = status.st_size if stat.S_ISREG(status.st_mode) else None
+    columns = (
+        SpinnerColumn(),
+        BarColumn(),
+        DownloadColumn(),
+        TextColumn("{task.fields[lines]:,} lines"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=size, lines=0)
+        yield lambda tally: bar.update(task, completed=tally.read_bytes, lines=tally.lines)
+
+
+def _summary(tally: Tally, statistics: Statistics) -> str:
+    by_status = ", ".join(f"{status} {count:,}" for status, count in statistics.by_status.items())
+    p50, p99 = statistics.p50_seconds * 1e3, statistics.p99_seconds * 1e3
+    return (
+        f"lines       {tally.lines:,} answered, {tally.bad_lines:,} of them not understood\n"
+        f"executions  {statistics.executions:,} at {statistics.executions_per_second:,.0f}/s ({by_status or 'none'})\n"
+        f"a job       p50 {p50:.2f} ms, p99 {p99:.2f} ms in its worker\n"
+        f"workers     {statistics.workers_replaced:,} replaced"
+    )
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number <= LONGEST_TIMEOUT_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most {LONGEST_TIMEOUT_SECONDS:g}")
+    return number
