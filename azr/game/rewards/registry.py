@@ -45,9 +45,8 @@ def find_term(name: str) -> TermFactory:
     """The term's class; one of ours goes before a user's of the same name."""
     if name in BUILT_IN:
         return BUILT_IN[name]
-    for entry in entry_points(group=GROUP):
-        if entry.name == name:
-            return _loaded(name, entry.load)
+    if found := tuple(entry_points(group=GROUP, name=name)):
+        return _loaded(name, found[0].load)
     raise ConfigError(
         f"no reward term is called {name!r}; {did_you_mean(name, term_names())}",
         f"declare it as an entry point in the group {GROUP!r}",

@@ -1,0 +1,23 @@
+"""A reward term of one's own: `brevity` favours short programs.
+
+Install this folder (`pip install docs/examples/own_reward`) and switch the term on:
+
+    azr train algorithm.proposer_reward.terms.brevity.coefficient=0.1 algorithm.proposer_reward.terms.brevity.cap=0.1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from azr.game.rewards import RatedProposal
+
+
+class Brevity:
+    """1 for an empty program, falling to 0 at `lines`."""
+
+    def __init__(self, lines: int = 40) -> None:
+        self.lines = lines
+
+    def values(self, batch: Sequence[RatedProposal]) -> list[float]:
+        """One value a proposal, in order."""
+        return [max(0.0, 1.0 - proposal.program.count("\n") / self.lines) for proposal in batch]

@@ -1,0 +1,138 @@
+"""What proposals earn, all parts together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from azr.config.sections.algorithm import ProposerRewardConfig, TermConfig
+from azr.game.rewards import Answer, ProposerReward, RatedProposal
+from azr.game.rewards import registry as terms_by_name
+from tests.rewards.examples import facts, rated
+
+
+class Recording:
+    """A term that counts how often it is made and asked, and answers what it is told to."""
+
+    made = 0
+    asked: list[int] = []  # noqa: RUF012 - shared on purpose, reset by the fixture
+
+    def __init__(self, answer: float = 0.5) -> None:
+        Recording.made += 1
+        self.answer = answer
+
+    def values(self, batch: Sequence[RatedProposal]) -> list[float]:
+        Recording.asked.append(len(batch))
+        return [self.answer] * len(batch)
+
+
+@pytest.fixture
+def recording(monkeypatch: pytest.MonkeyPatch) -> type[Recording]:
+    Recording.made, Recording.asked = 0, []
+    monkeypatch.setitem(terms_by_name.BUILT_IN, "recording", Recording)
+    return Recording
+
+
+def reward_of(config: ProposerRewardConfig, *batch: RatedProposal) -> list[float]:
+    return [judged.reward for judged in ProposerReward(config).rewards(batch)]
+
+
+def test_by_default_learnability_is_the_reward() -> None:
+    batch = [rated(4, 8), rated(1, 8), rated(0, 8), rated(8, 8), rated(valid=False)]
+    assert reward_of(ProposerRewardConfig(), *batch) == pytest.approx([8 / 7, 0.5, 0.0, 0.0, -1.0])
+
+
+def test_the_extremes_earn_what_is_configured_for_them_under_any_learnability() -> None:
+    for learnability in ("variance", "one_minus_mean", "min_p", "target_rate"):
+        config = ProposerRewardConfig(learnability=learnability, at_extremes=-0.5)
+        assert reward_of(config, rated(0, 8), rated(8, 8)) == [-0.5, -0.5]
+
+
+def test_the_target_rate_is_passed_on() -> None:
+    config = ProposerRewardConfig(learnability="target_rate", target_rate=0.25)
+    assert reward_of(config, rated(2, 8)) == [1.0]
+
+
+def test_an_invalid_proposal_earns_its_amount_though_nobody_rated_it() -> None:
+    config = ProposerRewardConfig(invalid=-2.0)
+    assert reward_of(config, RatedProposal(valid=False)) == [-2.0]
+
+
+def test_terms_are_added_to_learnability_and_told_apart() -> None:
+    config = ProposerRewardConfig(
+        terms={"complexity": TermConfig(coefficient=0.5, cap=0.1), "halstead": TermConfig(coefficient=1.0)}
+    )
+    (judged,) = ProposerReward(config).rewards([rated(4, 8, of=facts(cognitive=15, cyclomatic=5))])
+    assert judged.terms == pytest.approx({"complexity": 0.1, "halstead": 0.15})
+    assert judged.learnability == pytest.approx(8 / 7)
+    assert judged.reward == pytest.approx(8 / 7 + 0.25)
+
+
+def test_a_combination_rule_applies_to_the_capped_terms() -> None:
+    config = ProposerRewardConfig(
+        learnability="min_p",
+        combination="multiply_sum",
+        terms={"complexity": TermConfig(coefficient=0.5, cap=0.1), "halstead": TermConfig(coefficient=1.0)},
+    )
+    assert reward_of(config, rated(4, 8, of=facts(cognitive=15, cyclomatic=5))) == pytest.approx([0.5 * 0.25])
+
+
+def test_without_terms_a_product_leaves_learnability_alone() -> None:
+    config = ProposerRewardConfig(learnability="min_p", combination="multiply_sum")
+    assert reward_of(config, rated(4, 8)) == [0.5]
+
+
+def test_a_penalty_takes_away() -> None:
+    config = ProposerRewardConfig(
+        learnability="min_p", terms={"cluster_share": TermConfig(coefficient=-1.0, options={"distance": 0.3})}
+    )
+    batch = [rated(4, 8, of=facts(tokens)) for tokens in ("abcdef", "abcdef", "uvwxyz", "mnopqr")]
+    assert reward_of(config, *batch) == [0.25, 0.25, 0.5, 0.5]
+
+
+def test_only_valid_and_learnable_proposals_reach_the_terms(recording: type[Recording]) -> None:
+    config = ProposerRewardConfig(learnability="min_p", terms={"recording": TermConfig(coefficient=1.0)})
+    batch = [rated(valid=False), rated(0, 8), rated(4, 8), rated(8, 8), rated(2, 8)]
+    assert reward_of(config, *batch) == [-1.0, 0.0, 1.0, 0.0, 0.75]
+    assert recording.asked == [2]
+
+
+def test_a_term_is_not_asked_about_nothing(recording: type[Recording]) -> None:
+    config = ProposerRewardConfig(terms={"recording": TermConfig(coefficient=1.0)})
+    assert reward_of(config, rated(valid=False), rated(0, 8)) == [-1.0, 0.0]
+    assert reward_of(config) == []
+    assert recording.asked == []
+
+
+def test_a_disabled_term_costs_nothing_not_even_its_making(recording: type[Recording]) -> None:
+    config = ProposerRewardConfig(terms={"recording": TermConfig(coefficient=0.0), "unknown": TermConfig()})
+    assert reward_of(config, rated(4, 8)) == pytest.approx([8 / 7])
+    assert (recording.made, recording.asked) == (0, [])
+
+
+@pytest.mark.parametrize("answer", [math.nan, math.inf])
+def test_a_term_that_gives_no_number_is_named(recording: type[Recording], answer: float) -> None:
+    config = ProposerRewardConfig(terms={"recording": TermConfig(coefficient=1.0, options={"answer": answer})})
+    with pytest.raises(ValueError, match="`recording` must give one finite value"):
+        reward_of(config, rated(4, 8))
+
+
+@pytest.mark.parametrize(("right", "attempts"), [(0, 0), (3, 2), (-1, 8)])
+def test_a_valid_proposal_without_a_rating_is_an_error_that_says_what_to_wait_for(right: int, attempts: int) -> None:
+    with pytest.raises(ValueError, match="not rated yet"):
+        reward_of(ProposerRewardConfig(), rated(right, attempts))
+
+
+def test_memories_of_terms_survive_a_checkpoint_and_those_of_terms_now_off_are_passed_over() -> None:
+    terms = {name: TermConfig(coefficient=1.0) for name in ("answer_diversity", "complexity")}
+    judge = ProposerReward(ProposerRewardConfig(terms=terms))
+    proposal = rated(4, 8, answers=[Answer("int", "1")])
+    judge.rewards([proposal])
+    state = judge.to_state()
+    assert set(state) == {"answer_diversity"}
+
+    resumed = ProposerReward(ProposerRewardConfig(terms=terms))
+    resumed.restore({**state, "gone": b"whatever"})
+    assert resumed.rewards([proposal]) == judge.rewards([proposal])

@@ -1,0 +1,38 @@
+"""What an attempt earns."""
+
+from __future__ import annotations
+
+import pytest
+
+from azr.config.sections.algorithm import SolverRewardConfig
+from azr.game.rewards import solver_reward
+from azr.game.types import Verdict
+
+RIGHT = Verdict(correct=True, well_formed=True, reason="correct")
+WRONG = Verdict(correct=False, well_formed=True, reason="wrong")
+MALFORMED = Verdict(correct=False, well_formed=False, reason="malformed:no_answer_tag")
+
+
+@pytest.mark.parametrize(("verdict", "reward"), [(RIGHT, 1.0), (WRONG, -0.5), (MALFORMED, -1.0)])
+def test_right_wrong_and_malformed_earn_what_equation_six_says(verdict: Verdict, reward: float) -> None:
+    assert solver_reward(verdict, truncated=False, config=SolverRewardConfig()) == reward
+
+
+@pytest.mark.parametrize("verdict", [RIGHT, WRONG, MALFORMED])
+def test_a_truncated_response_counts_as_wrong_whatever_it_holds(verdict: Verdict) -> None:
+    assert solver_reward(verdict, truncated=True, config=SolverRewardConfig()) == -0.5
+
+
+def test_the_four_amounts_are_configured_apart() -> None:
+    config = SolverRewardConfig(right=4.0, wrong=3.0, malformed=2.0, truncated=1.0)
+    assert solver_reward(RIGHT, truncated=False, config=config) == 4.0
+    assert solver_reward(WRONG, truncated=False, config=config) == 3.0
+    assert solver_reward(MALFORMED, truncated=False, config=config) == 2.0
+    assert solver_reward(RIGHT, truncated=True, config=config) == 1.0
+
+
+@pytest.mark.parametrize("truncated", [False, True])
+def test_a_verdict_that_decides_nothing_earns_nothing_and_says_what_to_do(truncated: bool) -> None:
+    undecided = Verdict(correct=False, well_formed=True, reason="retry")
+    with pytest.raises(ValueError, match="verify it again, or drop its whole group"):
+        solver_reward(undecided, truncated=truncated, config=SolverRewardConfig())
