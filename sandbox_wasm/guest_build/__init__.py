@@ -1,0 +1,1 @@
+"""How the guest is built (`make guest`): needed by nobody who runs azr."""

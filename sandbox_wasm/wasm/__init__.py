@@ -1,0 +1,1 @@
+"""The WebAssembly back end; `backend.WasmBackend` is what the pool makes."""

@@ -1,0 +1,117 @@
+"""Native code compiled from the guest, kept between processes.
+
+Owns one folder for each user. Loading native code is trusting it, so the folder is the user's alone (0700), each file is
+held against the sha256 recorded when it was compiled, and the name says which wasmtime, processor and guest it is for.
+
+    guest module ──► compiled?  ── yes, digest right ──► path ──► engine maps it
+                        │ no
+                        ▼
+                 lock (one process compiles, the others wait up to a deadline) ──► write aside, rename
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import platform
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+#: Seconds a process waits for another that compiles. A cold compile takes 10 to 60 s on a busy two-core machine.
+COMPILE_DEADLINE = 300.0
+
+
+class CacheUnsafe(RuntimeError):
+    """The cache folder could be written to by others."""
+
+
+def default_folder() -> Path:
+    """Where the user's caches live: AZR_CACHE, or XDG_CACHE_HOME, or ~/.cache."""
+    chosen = os.environ.get("AZR_CACHE")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "azr"
+
+
+def processor() -> str:
+    """What native code depends on: architecture and feature flags."""
+    flags = ""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith(("flags", "Features")):
+                flags = line
+                break
+    return f"{platform.system()} {platform.machine()} {flags}"
+
+
+def key(*parts: str) -> str:
+    """A name for code that depends on all of these."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+class CodeCache:
+    """Compiled modules by key in one private folder."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = (folder or default_folder()) / "native"
+
+    def path(self, name: str, compile_native: Callable[[], bytes]) -> Path:
+        """A file with the native code of that name, compiled now if there is none whose digest is right."""
+        self._make_private()
+        target = self.folder / f"{name}.cwasm"
+        if not self._is_intact(target):
+            with self._lock(name):
+                if not self._is_intact(target):  # another process may have been quicker
+                    self._store(target, compile_native())
+        return target
+
+    def _make_private(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = self.folder.stat()
+        if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o022:
+            raise CacheUnsafe(
+                f"{self.folder} must belong to this user and be writable by nobody else (chmod 700), or set AZR_CACHE"
+            )
+
+    def _is_intact(self, target: Path) -> bool:
+        try:
+            recorded = target.with_suffix(".sha256").read_text()
+            with target.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == recorded
+        except OSError:
+            return False
+
+    def _store(self, target: Path, native: bytes) -> None:
+        self._write(target.with_suffix(".sha256"), hashlib.sha256(native).hexdigest().encode())
+        self._write(target, native)
+
+    def _write(self, target: Path, content: bytes) -> None:
+        handle, aside = tempfile.mkstemp(dir=self.folder, prefix=target.name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            Path(aside).replace(target)
+        except BaseException:
+            Path(aside).unlink(missing_ok=True)
+            raise
+
+    @contextlib.contextmanager
+    def _lock(self, name: str) -> Iterator[None]:
+        deadline = time.monotonic() + COMPILE_DEADLINE
+        with (self.folder / f"{name}.lock").open("w") as file:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise TimeoutError(
+                            f"waited {COMPILE_DEADLINE:.0f} s for another process to compile the guest ({file.name})"
+                        ) from None
+                    time.sleep(0.05)
+            yield
