@@ -176,7 +176,12 @@ class Statistics(msgspec.Struct, frozen=True):
 
 
 class Backend(Protocol):
-    """Runs jobs one at a time inside a worker process. What a plug-in implements (see `docs/extending.md`)."""
+    """Runs jobs one at a time inside a worker process. What a plug-in implements (see `docs/extending-sandbox.md`).
+
+    A back end may also have a method `prepare()`, called once before the worker locks itself in: whatever needs a file,
+    a library or a compiler is to be loaded there, for afterwards nothing can be opened. And it may say by an attribute
+    `hardening` how far it can be locked in: `sealed` (the default), `forking` or `none`, see `sandbox_wasm.hardening`.
+    """
 
     name: str
 
