@@ -11,50 +11,105 @@ results by hand, actors drive them asynchronously, the command line drives thous
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-from sandbox_wasm.protocol import Job, JobResult, Sandbox
+from sandbox_wasm.protocol import (
+    InspectJob,
+    InspectResult,
+    Job,
+    JobResult,
+    LiteralJob,
+    LiteralResult,
+    RunJob,
+    RunResult,
+    Sandbox,
+)
 
 Verdict = TypeVar("Verdict")
 
 Plan = Generator[tuple[Job, ...], tuple[JobResult, ...], Verdict]
 
 
+def run(*jobs: RunJob) -> Plan[tuple[RunResult, ...]]:
+    """Ask for runs together; the answers are runs, or the sandbox has broken its contract and a `TypeError` says so."""
+    return tuple(_expected(result, RunResult) for result in (yield jobs))
+
+
+def inspect_and_read(inspection: InspectJob, reading: LiteralJob) -> Plan[tuple[InspectResult, LiteralResult]]:
+    """Ask for a program's facts and a reading of texts in one round."""
+    facts, texts = yield (inspection, reading)
+    return _expected(facts, InspectResult), _expected(texts, LiteralResult)
+
+
+def inspect(job: InspectJob) -> Plan[InspectResult]:
+    """Ask for a program's facts."""
+    (result,) = yield (job,)
+    return _expected(result, InspectResult)
+
+
+def read(*jobs: LiteralJob) -> Plan[tuple[LiteralResult, ...]]:
+    """Ask for readings of texts as data."""
+    return tuple(_expected(result, LiteralResult) for result in (yield jobs))
+
+
+Result = TypeVar("Result", RunResult, LiteralResult, InspectResult)
+
+
+def _expected(result: JobResult, kind: type[Result]) -> Result:
+    if not isinstance(result, kind):
+        raise TypeError(f"the sandbox answered with {type(result).__name__} where {kind.__name__} was due")
+    return result
+
+
 def drive(plan: Plan[Verdict], sandbox: Sandbox) -> Verdict:
     """Carry one plan to its verdict, blocking."""
-    return next(iter(drive_many([plan], sandbox)))
+    return next(drive_many([plan], sandbox))
 
 
 def drive_many(plans: Iterable[Plan[Verdict]], sandbox: Sandbox, window: int = 64) -> Iterator[Verdict]:
-    """Carry plans to their verdicts in order, `window` of them at a time, so that all workers stay busy.
+    """Carry plans to their verdicts in order, up to `window` of them open at a time, so that all workers stay busy.
 
-    Plans advance in rounds: the jobs of every open plan go to the sandbox together. Memory is bounded by `window`.
+    Plans advance in rounds: the jobs of every open plan go to the sandbox together, and plans that ended make room
+    for new ones before the next round. Memory is bounded by `window`.
     """
     source = iter(plans)
-    while batch := [plan for _, plan in zip(range(window), source, strict=False)]:
-        yield from _drive_batch(batch, sandbox)
+    opened: deque[_Open[Verdict]] = deque()
+    while True:
+        while len(opened) < window and (plan := next(source, None)) is not None:
+            opened.append(_Open(plan))
+        while opened and opened[0].ended:
+            yield opened.popleft().verdict()
+        if not opened:
+            return
+        waiting = [one for one in opened if not one.ended]
+        results = sandbox.run_many([job for one in waiting for job in one.jobs])
+        for one in waiting:
+            one.advance(tuple(next(results) for _ in one.jobs))
 
 
-def _drive_batch(plans: list[Plan[Verdict]], sandbox: Sandbox) -> list[Verdict]:
-    verdicts: dict[int, Verdict] = {}
-    waiting: dict[int, tuple[Job, ...]] = {}
+class _Open(Generic[Verdict]):
+    """A plan under way: the jobs it waits for, or its verdict."""
 
-    def advance(index: int, results: tuple[JobResult, ...] | None) -> None:
-        plan = plans[index]
+    def __init__(self, plan: Plan[Verdict]) -> None:
+        self._plan = plan
+        self._verdict: list[Verdict] = []
+        self.jobs: tuple[Job, ...] = ()
+        self.advance(None)
+
+    @property
+    def ended(self) -> bool:
+        return bool(self._verdict)
+
+    def advance(self, results: tuple[JobResult, ...] | None) -> None:
         try:
-            waiting[index] = next(plan) if results is None else plan.send(results)
+            self.jobs = next(self._plan) if results is None else self._plan.send(results)
         except StopIteration as stop:
-            verdicts[index] = stop.value
+            self._verdict.append(stop.value)
 
-    for index in range(len(plans)):
-        advance(index, None)
-    while waiting:
-        round_jobs, waiting = waiting, {}
-        results = sandbox.run_many([job for jobs in round_jobs.values() for job in jobs])
-        for index, jobs in round_jobs.items():
-            advance(index, tuple(next(results) for _ in jobs))
-    return [verdicts[index] for index in range(len(plans))]
+    def verdict(self) -> Verdict:
+        return self._verdict[0]
 
 
 async def drive_async(plan: Plan[Verdict], sandbox: Sandbox) -> Verdict:

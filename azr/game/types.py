@@ -63,6 +63,23 @@ class Triplet(msgspec.Struct, frozen=True):
     output: str
 
 
+class Refusal(msgspec.Struct, frozen=True):
+    """Why something a model wrote was not taken: a word of `azr.game.reasons`, and hostile text made safe to show."""
+
+    reason: str
+    detail: str = ""
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """What a proposal says, read as text and not yet judged: the gate makes a Task of it, or refuses it."""
+
+    program: str
+    inputs: tuple[str, ...]
+    message: str = ""
+    components: tuple[str, ...] = ()
+    """Composite tasks: the renamed programs that were given; they stand before `program` when it runs."""
+
+
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """A problem that passed the gate. Deduction and abduction have one pair, induction several and a message."""
 
@@ -79,7 +96,9 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     shown: int = 0
     """Induction: how many of the pairs the solver sees; the rest is hidden."""
     normal_form: str = ""
-    """Digest of the normalised syntax tree, for de-duplication."""
+    """Digest of the normalised syntax tree: equal for programs that differ in names and layout only."""
+    fingerprint: str = ""
+    """Digest that de-duplication compares: of the normal form, and of the inputs where these make a new task."""
     born: Version = Version(0, 0)
     """The weights that proposed it."""
     references: tuple[str, ...] = ()

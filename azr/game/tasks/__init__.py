@@ -1,1 +1,45 @@
-"""Task types, one file each."""
+"""The task types, and the registry in which each has one line."""
+
+from __future__ import annotations
+
+from azr.game.tasks.abduction import Abduction
+from azr.game.tasks.base import Ask, Style, TaskType
+from azr.game.tasks.composite import Composite
+from azr.game.tasks.deduction import Deduction
+from azr.game.tasks.error import ErrorPrediction
+from azr.game.tasks.induction import Induction
+from azr.names import did_you_mean
+
+__all__ = ["DEFAULT_TASKS", "Ask", "Style", "TaskType", "names", "register", "task_type"]
+
+_TASK_TYPES: dict[str, TaskType] = {}
+
+
+def register(kind: TaskType) -> TaskType:
+    """Make a task type known by its name."""
+    if kind.name in _TASK_TYPES:
+        raise ValueError(f"a task type called {kind.name!r} is registered already")
+    _TASK_TYPES[kind.name] = kind
+    return kind
+
+
+def task_type(name: str) -> TaskType:
+    """The task type of that name."""
+    if name not in _TASK_TYPES:
+        raise ValueError(f"no task type is called {name!r}; {did_you_mean(name, _TASK_TYPES)}")
+    return _TASK_TYPES[name]
+
+
+def names() -> tuple[str, ...]:
+    """All registered types, in the order of registration."""
+    return tuple(_TASK_TYPES)
+
+
+register(Deduction())
+register(Abduction())
+register(Induction())
+register(ErrorPrediction())
+register(Composite())
+
+#: What a run plays unless told otherwise.
+DEFAULT_TASKS = ("deduction", "abduction", "induction")

@@ -1,0 +1,111 @@
+"""Frames: what stands around a prompt, and where in a response the answer is.
+
+    body ──wrap──► prompt ──model──► response ──extract──► answer text, or a Refusal
+
+`r1`       the think/answer conversation for base models; the prompt ends inside the model's thoughts
+`boxed`    the same conversation, the answer in a box; for mathematics in evaluation
+`chat`     the tokenizer's own template, injected; the thoughts and the answer tag may be there or not
+`compact`  nothing around it: the tiny model's style
+
+A frame of one's own is a template file with `{question}` in it: `frame_from_template`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from azr.game import parsing
+from azr.game.reasons import refused
+from azr.game.tasks.base import Style
+from azr.game.templates import fill, template
+from azr.game.types import Refusal
+
+ChatTemplate = Callable[[Sequence[Mapping[str, str]]], str]
+
+_THOUGHT_OPENS, _THOUGHT_CLOSES = "<think>", "</think>"
+_ANSWER_OPENS, _ANSWER_CLOSES = "<answer>", "</answer>"
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """How a body becomes a prompt and a response gives up its answer."""
+
+    name: str
+    style: Style
+    wrap: Callable[[str], str]
+    extract: Callable[[str], str | Refusal]
+
+
+def frame(name: str, chat_template: ChatTemplate | None = None) -> Frame:
+    """The frame of that name; `chat` needs the tokenizer's template."""
+    if name == "chat":
+        if chat_template is None:
+            raise ValueError("the frame chat needs a tokenizer's chat template; r1 and compact need none")
+        return Frame("chat", "full", lambda body: chat_template([{"role": "user", "content": body}]), after_thought)
+    if name not in _EXTRACTORS:
+        raise ValueError(f"no frame is called {name!r}; known: {', '.join(names())}")
+    return frame_from_template(template(f"frames/{name}"), name, like=name)
+
+
+def names() -> tuple[str, ...]:
+    """The frames that exist."""
+    return (*sorted(_EXTRACTORS), "chat")
+
+
+def frame_from_template(text: str, name: str, like: str = "r1") -> Frame:
+    """A frame around `{question}`, whose responses are read like those of a known one."""
+    fill(text, question="")
+    style: Style = "compact" if like == "compact" else "full"
+    return Frame(name, style, lambda body: fill(text, question=body), _EXTRACTORS[like])
+
+
+def tagged_answer(response: str) -> str | Refusal:
+    """Frame `r1`: thoughts are closed, then an answer tag holds the answer. The last answer tag counts."""
+    opened = response.rfind(_ANSWER_OPENS)
+    thought = response.find(_THOUGHT_CLOSES)
+    if thought < 0 or 0 <= opened < thought:
+        return refused("thought_unfinished" if thought < 0 else "no_answer_tag")
+    if opened < 0:
+        return refused("no_answer_tag")
+    return _inside_answer(response, opened)
+
+
+def after_thought(response: str) -> str | Refusal:
+    """Frame `chat`: what follows the thoughts if there are any, inside the answer tag if there is one."""
+    closed = response.rfind(_THOUGHT_CLOSES)
+    if closed < 0 and response.lstrip().startswith(_THOUGHT_OPENS):
+        return refused("thought_unfinished")
+    said = response[closed + len(_THOUGHT_CLOSES) :] if closed >= 0 else response
+    if (opened := said.rfind(_ANSWER_OPENS)) >= 0:
+        return _inside_answer(said, opened)
+    return said.strip("\n") if said.strip() else refused("empty_answer")
+
+
+def boxed_answer(response: str) -> str | Refusal:
+    """Frame `boxed`: what the last box holds."""
+    found = parsing.boxed(response)
+    if found is None:
+        return refused("no_answer_tag", "no \\boxed{…}")
+    return found or refused("empty_answer")
+
+
+def whole(response: str) -> str | Refusal:
+    """Frame `compact`: the response is the answer."""
+    return response.strip("\n") if response.strip() else refused("empty_answer")
+
+
+def _inside_answer(text: str, opened: int) -> str | Refusal:
+    start = opened + len(_ANSWER_OPENS)
+    end = text.find(_ANSWER_CLOSES, start)
+    if end < 0:
+        return refused("answer_unfinished")
+    answer = text[start:end].strip("\n")
+    return answer if answer.strip() else refused("empty_answer")
+
+
+_EXTRACTORS: dict[str, Callable[[str], str | Refusal]] = {
+    "r1": tagged_answer,
+    "boxed": boxed_answer,
+    "compact": whole,
+}

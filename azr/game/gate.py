@@ -1,0 +1,279 @@
+"""The gate's rules: the steps from what a proposal says to a Task, or to a refusal with its reason.
+
+Which tasks enter decides whether self-play survives, more than any reward does; so a task enters only when every step
+holds. Task types put the steps together (`azr.game.tasks`); each step is a plan or a pure function, so that the same
+rules serve actors, seeding and `azr gate`. No step looks into a program as Python: the guest parses, runs and reads.
+
+    Candidate ─► text ─► syntax, entry, inputs ─► banned ─► runs, twice or more ─► round trip ─► fits ─► known ─► Task
+                 host    InspectJob, LiteralJob   host      RunJob per probe       LiteralJob    host    host
+                   └───────────┴──────────────────┴─────────────┴────────────────────┴────────────┴───────┴──► Refusal
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from azr.game import plan
+from azr.game.banned import Banned
+from azr.game.plan import Plan
+from azr.game.reasons import GateReason, ParseReason, refused
+from azr.game.types import Candidate, Refusal, Task
+from sandbox_wasm.protocol import DEFAULT_CLOCK, Facts, InspectJob, Limits, LiteralJob, Outcome, RunJob, Status, Value
+
+#: Longest text that is sent to the guest at all; programs of the game are a few hundred characters.
+MAX_TEXT = 64 << 10
+
+
+#: The sandbox's word for a program that does not parse, as a reason of the gate's.
+_SYNTAX: dict[str, GateReason | ParseReason] = {
+    "syntax": "syntax",
+    "no_entry": "no_entry",
+    "too_deep": "too_deep",
+    "too_large": "too_large",
+    "null_byte": "null_byte",
+    "surrogate": "surrogate",
+    "crashed": "crashed",
+    "retry": "retry",
+}
+
+#: How a run or a reading that gave no value ended, as a reason of the gate's.
+_ENDINGS: dict[Status, GateReason] = {
+    "error": "error",
+    "timeout": "timeout",
+    "memory": "memory",
+    "refused": "input_not_literal",
+    "crashed": "crashed",
+    "opaque": "opaque",
+    "retry": "retry",
+}
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """The conditions of one run, all of which a program's value must not depend on."""
+
+    snapshot: int
+    random_seed: int
+    clock: float
+
+
+#: Two pristine interpreters that differ in all that a program could draw on besides its input. The clocks lie a year
+#: and some odd seconds apart, so that year, month, weekday, hour, minute and second all differ.
+PROBES = (Probe(0, 0, DEFAULT_CLOCK), Probe(1, 1, DEFAULT_CLOCK + 34_567_891.25))
+
+
+class GateRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gate demands, and what it is told of the world around it."""
+
+    limits: Limits = Limits()
+    probes: tuple[Probe, ...] = PROBES
+    banned: Banned = msgspec.field(default_factory=Banned)
+    length: Callable[[str], int] = len
+    """Counts a text as the solver's model does; characters when no tokenizer is at hand."""
+    max_output_length: int = 2_000
+    """Longest output literal the solver could be asked to write."""
+    prompt_length: Callable[[Task], int] | None = None
+    """Length of the prompt in which a solver would meet the task; not checked when None."""
+    max_prompt_length: int = 6_144
+    known: Callable[[str], bool] = lambda _fingerprint: False
+    """Whether a task of this fingerprint exists already."""
+    duplicate_by: str = "program_and_inputs"
+    """`program`: one task a program; `program_and_inputs`: a program may return with other inputs."""
+    induction_inputs: int = 10
+    induction_shown: int = 5
+
+
+def refusal_of_text(*texts: str) -> Refusal | None:
+    """Texts that no guest need see: too long, or impossible to encode."""
+    for text in texts:
+        if len(text) > MAX_TEXT:
+            return refused("too_long", f"{len(text)} characters, at most {MAX_TEXT}")
+        if not text.isascii() and not _encodes(text):
+            return refused("surrogate")
+    return None
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class Examined(msgspec.Struct, frozen=True):
+    """A candidate whose program parses and is allowed, with its inputs read as data."""
+
+    facts: Facts
+    inputs: tuple[Value, ...]
+
+
+def examine(program: str, inputs: Sequence[str], rules: GateRules) -> Plan[Examined | Refusal]:
+    """Parse the program and read its inputs, running nothing."""
+    if (refusal := refusal_of_text(program, *inputs)) is not None:
+        return refusal
+    inspection, reading = yield from plan.inspect_and_read(
+        InspectJob(program=program), LiteralJob(texts=tuple(inputs), form="arguments")
+    )
+    if inspection.facts is None:
+        return refused(_SYNTAX.get(inspection.reason, "syntax"), inspection.detail)
+    if inspection.facts.parameters == 0:
+        return refused("no_parameters")
+    if (use := rules.banned.first_use(inspection.facts)) is not None:
+        return refused("banned", use)
+    values = []
+    for outcome in reading.outcomes:
+        if outcome.value is None:
+            return refused(_ENDINGS[outcome.status], outcome.error)
+        values.append(outcome.value)
+    return Examined(inspection.facts, tuple(values))
+
+
+def run_probes(program: str, inputs: Sequence[Value], rules: GateRules) -> Plan[tuple[Outcome, ...] | Refusal]:
+    """Run the program on each input under every probe; one outcome an input, the same under all of them.
+
+    Two endings are the same when the status, the exact value and, for an error, its class agree: a message may hold an
+    address or the order of a set without anybody being asked for it.
+    """
+    texts = tuple(value.literal for value in inputs)
+    results = yield from plan.run(
+        *(
+            RunJob(
+                program=program,
+                inputs=texts,
+                limits=rules.limits,
+                snapshot=probe.snapshot,
+                random_seed=probe.random_seed,
+                clock=probe.clock,
+            )
+            for probe in rules.probes
+        )
+    )
+    runs = [result.outcomes for result in results]
+    for outcome in (outcome for outcomes in runs for outcome in outcomes):
+        if outcome.status in ("retry", "crashed"):
+            return refused(_ENDINGS[outcome.status], outcome.error)
+    first, *others = runs
+    for index, outcome in enumerate(first):
+        for other in others:
+            if _ending(other[index]) != _ending(outcome):
+                return refused("nondeterministic", f"{_shown(outcome)} or {_shown(other[index])}")
+    return first
+
+
+def values_of(outcomes: Sequence[Outcome]) -> tuple[Value, ...] | Refusal:
+    """The values of runs that must all have ended well."""
+    values = []
+    for outcome in outcomes:
+        if outcome.value is None:
+            return refused(_ENDINGS[outcome.status], outcome.error)
+        values.append(outcome.value)
+    return tuple(values)
+
+
+def round_trip(values: Sequence[Value]) -> Plan[Refusal | None]:
+    """Each value's literal form is read as data where nothing of the program ever ran, and must give the same value."""
+    (result,) = yield from plan.read(LiteralJob(texts=tuple(value.literal for value in values)))
+    for value, outcome in zip(values, result.outcomes, strict=True):
+        if outcome.status in ("retry", "crashed"):
+            return refused(_ENDINGS[outcome.status], outcome.error)
+        if outcome.value is None or outcome.value.exact != value.exact or outcome.value.key != value.key:
+            return refused("round_trip", f"{value.literal} is read as {_shown(outcome)}")
+    return None
+
+
+def refusal_of_length(task: Task, rules: GateRules) -> Refusal | None:
+    """Whether a solver could be shown the task and could write its outputs; a refusal, never a cut."""
+    for output in task.outputs:
+        if (length := rules.length(output)) > rules.max_output_length:
+            return refused("output_too_long", f"{length}, at most {rules.max_output_length}")
+    if rules.prompt_length is not None and (length := rules.prompt_length(task)) > rules.max_prompt_length:
+        return refused("prompt_too_long", f"{length}, at most {rules.max_prompt_length}")
+    return None
+
+
+def fingerprint(facts: Facts, inputs: Sequence[Value], with_inputs: bool) -> str:
+    """What de-duplication compares: equal for programs that differ in names and layout only (and the same inputs)."""
+    digest = hashlib.sha256(facts.normal_form.encode())
+    for value in inputs if with_inputs else ():
+        digest.update(b"\0" + value.exact.encode())
+    return digest.hexdigest()[:32]
+
+
+def refusal_of_duplicate(task: Task, rules: GateRules) -> Refusal | None:
+    """Whether the task is known already."""
+    return refused("duplicate", task.fingerprint) if rules.known(task.fingerprint) else None
+
+
+def task_of(
+    task_type: str,
+    candidate: Candidate,
+    examined: Examined,
+    *,
+    outputs: Sequence[str],
+    output_keys: Sequence[str],
+    rules: GateRules,
+    shown: int = 0,
+) -> Task | Refusal:
+    """The Task of a candidate whose runs held, unless it is too long for the solver or known already."""
+    with_inputs = rules.duplicate_by == "program_and_inputs" or shown > 0
+    mark = fingerprint(examined.facts, examined.inputs, with_inputs)
+    task = Task(
+        id=f"{task_type}-{mark}",
+        task_type=task_type,
+        program=candidate.program,
+        inputs=tuple(value.literal for value in examined.inputs),
+        outputs=tuple(outputs),
+        output_keys=tuple(output_keys),
+        message=candidate.message,
+        shown=shown,
+        normal_form=examined.facts.normal_form,
+        fingerprint=mark,
+        components=candidate.components,
+    )
+    return refusal_of_length(task, rules) or refusal_of_duplicate(task, rules) or task
+
+
+def _ending(outcome: Outcome) -> tuple[str, str]:
+    if outcome.value is not None:
+        return outcome.status, outcome.value.exact
+    return outcome.status, error_class(outcome) if outcome.status == "error" else ""
+
+
+def error_class(outcome: Outcome) -> str:
+    """The class name at the head of an error's text."""
+    return outcome.error.partition(":")[0].strip()
+
+
+def _shown(outcome: Outcome) -> str:
+    return outcome.value.literal[:100] if outcome.value is not None else (outcome.error[:100] or outcome.status)
+
+
+def single_run(
+    task_type: str,
+    candidate: Candidate,
+    rules: GateRules,
+    refusal_of_facts: Callable[[Facts], Refusal | None] = lambda _facts: None,
+) -> Plan[Task | Refusal]:
+    """The gate of every type whose task is one program, one input and the value it gives."""
+    examined = yield from examine(candidate.program, candidate.inputs, rules)
+    if isinstance(examined, Refusal):
+        return examined
+    if (refusal := refusal_of_facts(examined.facts)) is not None:
+        return refusal
+    outcomes = yield from run_probes(candidate.program, examined.inputs, rules)
+    values = outcomes if isinstance(outcomes, Refusal) else values_of(outcomes)
+    if isinstance(values, Refusal):
+        return values
+    if (refusal := (yield from round_trip(values))) is not None:
+        return refusal
+    return task_of(
+        task_type,
+        candidate,
+        examined,
+        outputs=[value.literal for value in values],
+        output_keys=[value.key for value in values],
+        rules=rules,
+    )

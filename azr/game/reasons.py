@@ -1,0 +1,161 @@
+"""Every word with which the game says no, in one place: what parsers, the gate and the verifier answer.
+
+Words are stable and machine-readable: they are counted per cell, written to metrics and printed by `azr gate` and
+`azr verify`. `MEANINGS` explains each; a test holds the two in step.
+
+      response ──parse──► candidate ──gate──► Task            ParseReason, GateReason  (Refusal.reason)
+      response ──parse──► answer ──verify──► Verdict           VerdictReason            (Verdict.reason)
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Literal
+
+from azr.game.types import Cell, Refusal, Task
+from azr.text import shortened
+
+#: The response does not hold what was asked for; read from its text alone.
+ParseReason = Literal[
+    "thought_unfinished",
+    "no_answer_tag",
+    "answer_unfinished",
+    "empty_answer",
+    "no_program",
+    "no_input",
+    "no_output",
+    "no_message",
+    "input_count",
+    "too_long",
+    "surrogate",
+    "component_misused",
+]
+
+#: The gate's refusals of what was read.
+GateReason = Literal[
+    "syntax",
+    "no_entry",
+    "too_deep",
+    "too_large",
+    "null_byte",
+    "no_parameters",
+    "banned",
+    "input_not_literal",
+    "error",
+    "timeout",
+    "memory",
+    "opaque",
+    "crashed",
+    "retry",
+    "nondeterministic",
+    "round_trip",
+    "output_too_long",
+    "prompt_too_long",
+    "duplicate",
+    "hidden_input_shown",
+    "constant_output",
+    "message_holds_program",
+    "environment_error",
+    "error_name",
+    "component_unused",
+    "component_redefined",
+]
+
+#: How an attempt was judged; a malformed one is `malformed:` and the parser's or reader's word.
+VerdictReason = Literal[
+    "correct",
+    "wrong",
+    "error",
+    "timeout",
+    "memory",
+    "opaque",
+    "crashed",
+    "retry",
+    "truncated",
+    "unreadable_expected",
+    "unreadable_input",
+]
+
+#: What stands after `malformed:` besides the parse reasons and the reasons a program does not parse.
+MalformedReason = Literal["not_literal", "not_error_name"]
+
+MEANINGS: dict[str, str] = {
+    "thought_unfinished": "the response opens its thoughts and never closes them",
+    "no_answer_tag": "the frame asks for an answer tag after the thoughts; there is none",
+    "answer_unfinished": "the answer tag is never closed",
+    "empty_answer": "nothing stands where the answer should",
+    "no_program": "no block holds a program",
+    "no_input": "no block holds an input",
+    "no_output": "no block holds an output",
+    "no_message": "no block holds a message, or it is empty",
+    "input_count": "not exactly the number of inputs that was asked for",
+    "too_long": "longer than any text the game reads",
+    "surrogate": "holds a lone surrogate, which no encoding can carry",
+    "component_misused": "a given function is used otherwise than by calling it",
+    "syntax": "the program does not parse",
+    "no_entry": "the program defines no function f at its top level",
+    "too_deep": "the program nests too deeply to be parsed safely",
+    "too_large": "the program, the answer or its value is too large to be read",
+    "null_byte": "holds a null byte",
+    "no_parameters": "f takes no parameter, so there is nothing to predict from or to search for",
+    "banned": "uses a module or a name that tasks may not use",
+    "input_not_literal": "an input is not a list of literal arguments",
+    "error": "the run ended with an exception",
+    "timeout": "the run used up its fuel",
+    "memory": "the run used up its memory",
+    "opaque": "the value has no literal form, or too long a one",
+    "crashed": "the sandbox worker died on it, twice",
+    "retry": "the machine was too busy to tell; ask again, nothing was decided",
+    "nondeterministic": "runs with other hash seeds, random seeds or clocks ended otherwise",
+    "round_trip": "reading the value's literal form gives another value",
+    "output_too_long": "the solver could not write the output",
+    "prompt_too_long": "the solver could not be shown the task",
+    "duplicate": "the task is known already",
+    "hidden_input_shown": "a hidden input equals one that is shown",
+    "constant_output": "all inputs give one and the same output",
+    "message_holds_program": "the message gives code away",
+    "environment_error": "the error depends on the interpreter's limits, not on the program",
+    "error_name": "the exception's class has no plain name of its own",
+    "component_unused": "f does not call every given function with values of its own",
+    "component_redefined": "the program defines a given function anew",
+    "correct": "the answer holds",
+    "wrong": "the answer was understood and does not hold",
+    "truncated": "the response was cut at its length limit",
+    "unreadable_expected": "the task's own output is no literal, so no answer can be judged",
+    "unreadable_input": "the task's own input is no list of literal arguments",
+    "not_literal": "the answer is not one literal (or list of literal arguments)",
+    "not_error_name": "the answer is not the name of an exception class",
+}
+
+#: Characters of hostile detail that are kept with a reason.
+DETAIL_WIDTH = 300
+
+
+def refused(reason: ParseReason | GateReason, detail: str = "") -> Refusal:
+    """A refusal whose detail is bounded and cannot act on a terminal."""
+    return Refusal(reason, clean(detail))
+
+
+def clean(detail: str) -> str:
+    """Hostile text as one bounded printable line."""
+    return shortened(detail, DETAIL_WIDTH)
+
+
+class Tally:
+    """Counts outcomes per cell: `accepted` or the word of the refusal."""
+
+    def __init__(self) -> None:
+        self._counts: dict[Cell, Counter[str]] = {}
+
+    def add(self, cell: Cell, outcome: Task | Refusal) -> None:
+        """Count one judged proposal."""
+        reason = outcome.reason if isinstance(outcome, Refusal) else "accepted"
+        self._counts.setdefault(cell, Counter())[reason] += 1
+
+    def of(self, cell: Cell) -> dict[str, int]:
+        """Counts by reason of one cell, most frequent first."""
+        return dict(self._counts.get(cell, Counter()).most_common())
+
+    def cells(self) -> tuple[Cell, ...]:
+        """Cells that counted anything, sorted."""
+        return tuple(sorted(self._counts))

@@ -1,0 +1,69 @@
+"""The protocol behind which every task type stands, and what it is asked with.
+
+A task type is one file that knows everything about its kind of problem: what a proposer is asked and how its response
+is read and judged, what a solver is asked and how its answer is read and verified. Nothing else in azr knows one type
+from another; adding one is a file here and a line in `azr.game.tasks`.
+
+      Ask ──propose_prompt──► text … response ──parse_proposal──► Candidate ──gate──► Task
+      Task ──solve_prompt───► text … response ──parse_answer────► str ───────verify─► Verdict
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import msgspec
+
+from azr.game.gate import GateRules
+from azr.game.plan import Plan
+from azr.game.types import Candidate, Refusal, Task, Verdict
+from azr.game.verification import VerifyRules
+
+#: How prompts and responses are laid out: sentences and fenced blocks, or the tiny model's terse lines.
+Style = Literal["full", "compact"]
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """What a proposer is given."""
+
+    references: tuple[Task, ...] = ()
+    """Known tasks to differ from; induction invents inputs for the program of the first."""
+    components: tuple[str, ...] = ()
+    """Composite tasks: programs whose entry is named g_0, g_1, … and must be called."""
+    inputs: int = 10
+    """Induction: how many inputs to ask for."""
+
+
+class TaskType(Protocol):
+    """One kind of problem."""
+
+    name: str
+    """Names the type in cells, metrics, files and on the command line."""
+
+    def propose_prompt(self, ask: Ask, style: Style) -> str:
+        """What a proposer is told, before the frame is put around it."""
+        ...
+
+    def solve_prompt(self, task: Task, style: Style) -> str:
+        """What a solver is told, before the frame is put around it."""
+        ...
+
+    def parse_proposal(self, text: str, ask: Ask, style: Style) -> Candidate | Refusal:
+        """Read a proposer's answer as text. Never raises."""
+        ...
+
+    def gate(self, candidate: Candidate, rules: GateRules) -> Plan[Task | Refusal]:
+        """Judge a candidate as the gate does."""
+        ...
+
+    def parse_answer(self, text: str, style: Style) -> str | Refusal:
+        """Read a solver's answer as text. Never raises."""
+        ...
+
+    def verify(self, task: Task, answer: str, rules: VerifyRules) -> Plan[Verdict]:
+        """Judge an answer to a task that passed the gate."""
+        ...
+
+    def example(self) -> Task:
+        """A small task of this kind, for documentation and `azr prompts show`."""
+        ...

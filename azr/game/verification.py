@@ -1,0 +1,105 @@
+"""Judging answers: the steps from an answer's text to a Verdict.
+
+An answer is data (one literal, or a list of arguments) or, in induction, a program; data is read by the guest without
+running anything, programs run in a pristine interpreter. What comes back is canonical text, and the comparison with the
+expected value is a comparison of strings here, where no model-written code has ever run. Called by the task types.
+
+    answer ─► text ─► LiteralJob ─────────────────────► key ─┐
+              host       └─► RunJob (abduction) ──────► key ─┤ == expected key ?  ─► Verdict
+    answer ─► text ─► RunJob (induction) ─────────────► keys ┘
+
+The wall clock decides nothing: where it ended a run, the verdict is `retry`, and the caller asks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from azr.game import plan
+from azr.game.gate import MAX_TEXT, refusal_of_text
+from azr.game.plan import Plan
+from azr.game.reasons import clean
+from azr.game.types import Task, Verdict
+from sandbox_wasm.protocol import Limits, LiteralJob, Outcome, RunJob, Value
+
+Equality = Literal["python", "exact"]
+
+CORRECT = Verdict(correct=True, well_formed=True, reason="correct")
+
+
+class VerifyRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What runs may use, and when two values are the same."""
+
+    limits: Limits = Limits()
+    equality: Equality = "python"
+    """`python`: as `==` says on built-in types, and nan equals nan; `exact`: type by type, sign of zero included."""
+
+    def form(self, value: Value) -> str:
+        """The text by which a value is compared."""
+        return value.key if self.equality == "python" else value.exact
+
+
+def malformed(reason: str, detail: str = "") -> Verdict:
+    """The answer is not of the kind that was asked for."""
+    return Verdict(correct=False, well_formed=False, reason=f"malformed:{reason}", detail=clean(detail))
+
+
+def fell_short(reason: str, detail: str = "") -> Verdict:
+    """The answer was understood and does not hold, or nothing could be decided (`retry`)."""
+    return Verdict(correct=False, well_formed=True, reason=reason, detail=clean(detail))
+
+
+def expected_forms(task: Task, rules: VerifyRules) -> Plan[tuple[str, ...] | Verdict]:
+    """The texts the answers' values must equal; read from the outputs where the task does not carry them.
+
+    Always read for `exact`: the keys a task carries are those of Python's equality.
+    """
+    if rules.equality == "python" and len(task.output_keys) == len(task.outputs):
+        return task.output_keys
+    (result,) = yield from plan.read(LiteralJob(texts=task.outputs))
+    forms = []
+    for text, outcome in zip(task.outputs, result.outcomes, strict=True):
+        if outcome.status in ("retry", "crashed"):
+            return fell_short(outcome.status, outcome.error)
+        if outcome.value is None:
+            return fell_short("unreadable_expected", f"{text[:100]}: {outcome.error}")
+        forms.append(rules.form(outcome.value))
+    return tuple(forms)
+
+
+def read_answer(answer: str, form: Literal["value", "arguments"]) -> Plan[Value | Verdict]:
+    """The answer's text as data."""
+    if (refusal := refusal_of_text(answer)) is not None:
+        return malformed(refusal.reason, refusal.detail)
+    (result,) = yield from plan.read(LiteralJob(texts=(answer,), form=form, output_bytes=MAX_TEXT))
+    (outcome,) = result.outcomes
+    if outcome.value is not None:
+        return outcome.value
+    if outcome.status in ("retry", "crashed"):
+        return fell_short(outcome.status, outcome.error)
+    return malformed("too_large" if outcome.status == "opaque" else "not_literal", outcome.error)
+
+
+def run_answer(program: str, inputs: Sequence[str], rules: VerifyRules) -> Plan[tuple[Outcome, ...]]:
+    """A program's outcomes on inputs that are known to be literal arguments."""
+    (result,) = yield from plan.run(RunJob(program=program, inputs=tuple(inputs), limits=rules.limits))
+    return result.outcomes
+
+
+def compare(outcomes: Sequence[Outcome], expected: Sequence[str], rules: VerifyRules) -> Verdict:
+    """Correct when every run gave the expected value. A wrong one decides, even where another is to be retried."""
+    undecided: Verdict | None = None
+    for number, (outcome, form) in enumerate(zip(outcomes, expected, strict=True), start=1):
+        where = f"pair {number} of {len(expected)}: " if len(expected) > 1 else ""
+        if outcome.value is not None:
+            if rules.form(outcome.value) != form:
+                return fell_short("wrong", f"{where}gives {outcome.value.literal[:200]}")
+        elif outcome.status == "retry":
+            undecided = fell_short("retry", f"{where}{outcome.error}")
+        else:
+            reason = "unreadable_input" if outcome.status == "refused" else outcome.status
+            return fell_short(reason, f"{where}{outcome.error}")
+    return undecided or CORRECT
