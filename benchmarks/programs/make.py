@@ -1,0 +1,84 @@
+"""Writes the programs out: `small.jsonl` for benchmarks, `sample.jsonl` for a first look at `azr exec`.
+
+    python -m benchmarks.programs.make
+
+The same templates and seed always give the same files; a test holds the files against them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from azr import files
+from benchmarks.programs import classes, lists, mappings, numbers, recursion, strings
+from benchmarks.programs.template import Template
+
+HERE = Path(__file__).parent
+
+#: Inputs a program: what `azr bench sandbox` gives a batch.
+INPUTS = 16
+
+_SEED = 20250506
+
+_FAMILIES = (strings, lists, mappings, numbers, recursion, classes)
+
+#: One program of each family, for people.
+_SAMPLE = ("shift-letters-0", "spiral-0", "graph-distances-0", "sieve-1", "knapsack-0", "shapes-0")
+
+
+class Program(msgspec.Struct, frozen=True):
+    """A line of `azr exec` input."""
+
+    id: str
+    program: str
+    inputs: list[str]
+
+
+def templates() -> list[Template]:
+    """All templates, family by family."""
+    return [template for family in _FAMILIES for template in family.TEMPLATES]
+
+
+def programs() -> list[Program]:
+    """All programs with their inputs."""
+    rng = np.random.default_rng(_SEED)
+    return [
+        Program(name, text, [template.draw(rng) for _ in range(INPUTS)])
+        for template in templates()
+        for name, text in template.programs()
+    ]
+
+
+def small() -> bytes:
+    """The content of `small.jsonl`."""
+    return b"".join(msgspec.json.encode(program) + b"\n" for program in programs())
+
+
+def sample() -> bytes:
+    """The content of `sample.jsonl`: few programs, few inputs, and some that the sandbox has to stop."""
+    chosen = [Program(p.id, p.program, p.inputs[:2]) for p in programs() if p.id in _SAMPLE]
+    hostile = [
+        Program("endless", "def f(x):\n    while True:\n        x += 1\n", ["0"]),
+        Program("thief", "def f(path):\n    return open(path).read()\n", ["'/etc/passwd'"]),
+        Program(
+            "caller",
+            "import socket\n\ndef f(host):\n    return socket.create_connection((host, 80))\n",
+            ["'example.org'"],
+        ),
+        Program("glutton", "def f(n):\n    return len(bytearray(n))\n", ["1000000000000"]),
+        Program("abyss", "def f(n):\n    return f(n + 1)\n", ["0"]),
+    ]
+    return b"".join(msgspec.json.encode(program) + b"\n" for program in [*chosen, *hostile])
+
+
+def main() -> None:
+    """Write both files."""
+    files.write_bytes(HERE / "small.jsonl", small())
+    files.write_bytes(HERE / "sample.jsonl", sample())
+
+
+if __name__ == "__main__":
+    main()
