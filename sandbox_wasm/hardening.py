@@ -1,31 +1,137 @@
-"""Locks a worker in before it runs anything hostile: resource limits, no new privileges, no debugger.
+"""Locks a worker in before it runs anything hostile: what it may not do even if a program got out of its interpreter.
 
-The interpreter inside WebAssembly is the wall; this is the ditch behind it. Called by the worker once its back end is
-built, and by `azr doctor` for the report.
+The interpreter inside WebAssembly is the wall; this is the ditch behind it. A back end says by its attribute
+`hardening` which profile suits it; the worker applies it once the back end is built and prepared. Every measure is
+tried by itself: on a kernel that lacks one the others still hold, and the report says so.
+
+      profile   for                                              what holds
+      sealed    a back end that has all it needs (wasm)          rlimits, no privileges, no debugger, seccomp allow-list
+      forking   one that starts a process a program (process)    rlimits, no privileges, no network, seccomp deny-list
+      none      one that looks after itself                      nothing but dying with the pool
+
+`report` tries the sealed profile in a process of its own and tells what it prevents there; `azr doctor` prints it.
 """
 
 from __future__ import annotations
 
 import ctypes
+import json
+import os
 import resource
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
-#: A back end that needs no new processes once it is built.
+from sandbox_wasm import seccomp
+
 SEALED = "sealed"
-#: A back end that starts a process for each program, which locks itself in further.
 FORKING = "forking"
-#: A back end that looks after itself.
 NONE = "none"
 
-PR_SET_DUMPABLE = 4
-PR_SET_NO_NEW_PRIVS = 38
+#: Address space of a sealed worker. wasmtime reserves, without using, 4 GiB and guard regions for each instance.
+ADDRESS_SPACE_BYTES = 64 << 30
+
+#: Open files beyond those a sealed worker has when it is locked in.
+SPARE_FILES = 8
+
+#: What the kernel's out-of-memory killer adds to a worker's score: it goes before the trainer beside it.
+OUT_OF_MEMORY_SCORE = 1000
+
+#: How long `report` may take; it starts an interpreter and does nothing with it.
+REPORT_SECONDS = 30.0
+
+_PR_SET_DUMPABLE = 4
+_PR_SET_NO_NEW_PRIVS = 38
+_CLONE_NEWNET = 0x40000000
 
 
 def lock_in(profile: str) -> dict[str, str]:
-    """Give up what the back end no longer needs; says for each measure whether it holds."""
+    """Give up for good what the profile's back ends do not need; says for each measure whether it holds."""
     if profile == NONE:
         return {}
+    if profile not in (SEALED, FORKING):
+        raise ValueError(f"a back end's `hardening` is {profile!r}; known are {SEALED}, {FORKING} and {NONE}")
+    measures: dict[str, Callable[[], None]] = {
+        "first to go when memory is short": _offer_to_out_of_memory_killer,
+        "no new privileges": lambda: _prctl(_PR_SET_NO_NEW_PRIVS, 1),
+        "no debugger": lambda: _prctl(_PR_SET_DUMPABLE, 0),
+        "resource limits": lambda: _limit_resources(profile),
+    }
+    if profile == FORKING:
+        measures["network of its own, empty"] = _leave_network
+    measures["system-call filter"] = seccomp.seal if profile == SEALED else seccomp.seal_forking
+    return {name: _tried(measure) for name, measure in measures.items()}
+
+
+def report() -> dict[str, str]:
+    """What the sealed profile prevents on this machine, found out by trying it in a process of its own."""
+    program = "import sys; sys.path[:] = sys.argv[1:]; from sandbox_wasm.hardening import _try_sealed; _try_sealed()"
+    path = [folder for folder in sys.path if folder]
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", program, *path], capture_output=True, timeout=REPORT_SECONDS, check=True
+        )
+        found: dict[str, str] = json.loads(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        return {"hardening": f"could not be tried: {error}"}
+    return found
+
+
+def _try_sealed() -> None:
+    """The process of `report`: lock in, then try what should not work any more, and print both."""
+    found = lock_in(SEALED)
+    attempts: dict[str, Callable[[], object]] = {
+        "opening a file": lambda: os.open("/etc/hostname", os.O_RDONLY),
+        "opening a socket": lambda: socket.socket().close(),
+        "starting a process": lambda: os.waitpid(os.fork() or os._exit(0), 0),
+        "signalling another process": lambda: os.kill(os.getppid(), 0),
+    }
+    for name, attempt in attempts.items():
+        found[name] = "prevented" if _tried(attempt) != "on" else "possible"
+    sys.stdout.write(json.dumps(found))
+    sys.stdout.flush()
+
+
+def _tried(measure: Callable[[], object]) -> str:
+    try:
+        measure()
+    except (OSError, ValueError) as error:
+        return f"refused: {error}"
+    return "on"
+
+
+def _limit_resources(profile: str) -> None:
+    _lower(resource.RLIMIT_CORE, 0)
+    if profile == SEALED:
+        _lower(resource.RLIMIT_AS, ADDRESS_SPACE_BYTES)
+        _lower(resource.RLIMIT_FSIZE, 0)
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        highest = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
+        _lower(resource.RLIMIT_NOFILE, highest + 1 + SPARE_FILES)
+
+
+def _lower(limit: int, value: int) -> None:
+    _, hard = resource.getrlimit(limit)
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(limit, (value, value))
+
+
+def _offer_to_out_of_memory_killer() -> None:
+    Path("/proc/self/oom_score_adj").write_text(str(OUT_OF_MEMORY_SCORE))
+
+
+def _leave_network() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    held = libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
-    libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-    return {"no new privileges": "on" if held else "refused by the kernel"}
+    if libc.unshare(_CLONE_NEWNET) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def _prctl(option: int, value: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0)) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))

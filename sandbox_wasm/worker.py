@@ -70,6 +70,8 @@ def serve(end: WorkerEnd) -> None:
         raise RuntimeError(f"the pool's first message is {type(hello).__name__}, not Hello")
     backend = make_backend(hello.backend, hello.options)
     with contextlib.closing(backend):
+        if (prepare := getattr(backend, "prepare", None)) is not None:
+            prepare()
         profile = getattr(backend, "hardening", hardening.SEALED)
         report = hardening.lock_in(profile) if hello.harden else {}
         end.send(Ready(backend=backend.name, hardening=report))
