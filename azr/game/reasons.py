@@ -141,6 +141,12 @@ def clean(detail: str) -> str:
     return shortened(detail, DETAIL_WIDTH)
 
 
+def explained(*reasons: str) -> str:
+    """A table of reasons and what they mean."""
+    width = max(map(len, reasons))
+    return "\n".join(f"{reason:<{width}}  {MEANINGS[reason]}" for reason in reasons)
+
+
 class Tally:
     """Counts outcomes per cell: `accepted` or the word of the refusal."""
 

@@ -34,7 +34,7 @@ _DEFINES = re.compile(r"(?:^|\W)(?:def|class)[\s\\]+$")
 
 
 def component(program: str, number: int) -> str | None:
-    """The program with its entry named `g_<number>`; None where the word `f` stands elsewhere than in its definition."""
+    """The program with its entry named `g_<number>`; None where the word `f` stands anywhere else."""
     if len(_ENTRY_WORD.findall(program)) != 1 or _COMPONENT_WORD.search(program):
         return None
     renamed, count = _ENTRY_DEFINITION.subn(f"def g_{number}", program)

@@ -1,0 +1,107 @@
+"""`azr verify`: judges anybody's answers to tasks, one JSON line each."""
+
+from __future__ import annotations
+
+import argparse
+from typing import get_args
+
+import msgspec
+
+from azr.cli.sandbox_options import add_sandbox_arguments, limits_of, stream
+from azr.game.plan import Plan
+from azr.game.reasons import MalformedReason, VerdictReason, explained
+from azr.game.tasks import task_type
+from azr.game.types import Task, Verdict
+from azr.game.verification import Equality, VerifyRules
+
+SUMMARY = "Judge answers to tasks: JSON lines in, JSON lines out."
+EPILOG = """a line of the input:
+  {"id": 7, "task": "abduction", "program": "def f(a): return a[::-1]", "inputs": ["'abc'"], "outputs": ["'cba'"],
+   "answer": "'abc'"}
+its answer:
+  {"id": 7, "correct": true, "reason": "correct", "detail": ""}
+
+The answer is bare: a literal (deduction), the text of the arguments (abduction), a program (induction), the name of an
+exception class or NoError (error). Where the reason is retry the machine was too busy and nothing was decided; the
+other reasons are explained by `azr verify --reasons`. Values are equal as Python says, and nan equals nan;
+--equality exact also tells 1 from True from 1.0, and 0.0 from -0.0. A line that cannot be understood is answered by
+{"id", "line", "error"}, and the rest is still done.
+
+examples:
+  azr verify answers.jsonl --output verdicts.jsonl
+  azr verify --equality exact < answers.jsonl | jq -s 'map(.correct) | add / length'
+"""
+
+
+class Request(msgspec.Struct):
+    """A line of the input; fields not named here are passed over."""
+
+    task: str
+    outputs: list[str]
+    answer: str
+    program: str = ""
+    inputs: list[str] = []
+    id: msgspec.Raw = msgspec.Raw(b"null")
+
+    def __post_init__(self) -> None:
+        task_type(self.task)
+        if self.task == "induction":
+            if len(self.inputs) != len(self.outputs):
+                raise ValueError(f"{len(self.inputs)} inputs beside {len(self.outputs)} outputs")
+        elif len(self.outputs) != 1:
+            raise ValueError(f"{self.task} takes one output, not {len(self.outputs)}")
+
+
+class Answer(msgspec.Struct):
+    """A line of the output."""
+
+    id: msgspec.Raw
+    correct: bool
+    reason: str
+    detail: str
+
+
+class VerifyHandler:
+    """Every line is one answer to one task."""
+
+    request_type = Request
+
+    def __init__(self, rules: VerifyRules) -> None:
+        self._rules = rules
+
+    def plan(self, request: Request) -> Plan[Verdict]:
+        """The verification of the line's task type."""
+        task = Task(
+            id="",
+            task_type=request.task,
+            program=request.program,
+            inputs=tuple(request.inputs),
+            outputs=tuple(request.outputs),
+        )
+        return task_type(request.task).verify(task, request.answer, self._rules)
+
+    def answer(self, request: Request, verdict: Verdict) -> Answer:
+        """The verdict, as a line."""
+        return Answer(request.id, verdict.correct, verdict.reason, verdict.detail)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_sandbox_arguments(parser)
+    parser.add_argument(
+        "--equality",
+        choices=get_args(Equality),
+        default=VerifyRules().equality,
+        help="python: as == says, and nan equals nan; exact: type by type (default: python)",
+    )
+    parser.add_argument("--reasons", action="store_true", help="explain every reason of a verdict, and stop")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Answer all lines."""
+    if arguments.reasons:
+        print(explained(*get_args(VerdictReason)))
+        print("\nmalformed:WORD, where WORD is one of the parser's or the gate's reasons, or")
+        print(explained(*get_args(MalformedReason)))
+        return 0
+    return stream(arguments, VerifyHandler(VerifyRules(limits=limits_of(arguments), equality=arguments.equality)))
