@@ -1,0 +1,257 @@
+"""The process that children are forked from: an interpreter with nothing in it but the guest.
+
+Started by the back end as a script by path, so that neither this package nor anything it imports is loaded here; what
+it needs of it, it loads by path too. One task at a time, no threads.
+
+    stdin ──► Task ──► fork ──► child: limits, system-call filter ──► guest.handle(request) ──► pipe
+    stdout ◄── Ending ◄── watch: the child's pipe, its CPU clock, the wall clock, the back end's life
+
+The zygote itself gives up the network, capabilities and all files but Python's own before the first child, who inherit
+that at no cost; each child adds its limits and the filter. When a child ends, however it ends, its whole process group
+and whatever it may have left behind is killed and waited for before the answer goes out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib.util
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def _load(name: str, path: Path, folder: Path | None = None) -> ModuleType:
+    """A module, or with a folder a package, from its file alone."""
+    places = [str(folder)] if folder else None
+    spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=places)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+if TYPE_CHECKING:
+    from sandbox_wasm import confinement
+    from sandbox_wasm.process import conversation
+    from sandbox_wasm.process.conversation import Ending, Task
+else:
+    confinement = _load("confinement", _ROOT / "confinement.py")
+    conversation = _load("conversation", _ROOT / "process" / "conversation.py")
+    Ending, Task = conversation.Ending, conversation.Task
+
+#: Seconds of CPU on top of the task's at which the kernel kills a child by itself, should the zygote be hindered.
+_CPU_GRACE = 2
+
+#: Files a child may have open: its three streams, its pipe, and modules being imported.
+_OPEN_FILES = 32
+
+#: How long a child that has closed its pipe may take to end by itself, so that its own end can be reported.
+_LAST_BREATH_MILLISECONDS = 100
+
+#: The longest the zygote waits before it looks at the child's clock again.
+_LONGEST_WAIT = 0.25
+
+
+def main() -> None:
+    """Serve the back end, which holds the other ends of our standard input and output, until it goes away."""
+    guest = _load_guest(_ROOT / "guest")
+    tasks, endings = os.dup(0), os.dup(1)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+    Zygote(guest, tasks, endings).serve()
+
+
+def _load_guest(folder: Path) -> Any:
+    """The guest as a package of its own, warmed by one run of each kind of job."""
+    _load("azr_guest", folder / "__init__.py", folder)
+    importlib.import_module("azr_guest.library").preload()
+    handle = importlib.import_module("azr_guest.handle")
+    handle.install()
+    for request in (
+        b'{"type":"run","program":"def f(a):\\n    return [a, {1: (2.5, b\'\')}]","inputs":["\'a\', "]}',
+        b'{"type":"literal","texts":["{1, 2}"]}',
+        b'{"type":"inspect","program":"def f(a):\\n    return [x for x in a if x or a.b(1)]"}',
+    ):
+        handle.handle(request)
+    return handle
+
+
+class Zygote:
+    """Forks a child for each task and watches over it."""
+
+    def __init__(self, guest: Any, tasks: int, endings: int) -> None:
+        self._guest = guest
+        self._tasks = tasks
+        self._endings = endings
+        self._base_memory = _mapped_bytes()
+        self._confine()
+
+    def _confine(self) -> None:
+        confinement.adopt_orphans()
+        confinement.leave_network()
+        confinement.drop_capabilities()
+        confinement.no_new_privileges()
+        confinement.hide_memory()
+        confinement.read_only_below(_readable_folders())
+        gc.collect()
+        gc.freeze()
+
+    def serve(self) -> None:
+        """Answer tasks until the back end has gone."""
+        while (header := self._read(conversation.LENGTH.size)) is not None:
+            body = self._read(conversation.LENGTH.unpack(header)[0])
+            if body is None:
+                return
+            ending = self._run(conversation.unpack_task(body))
+            _write_all(self._endings, conversation.pack_ending(ending))
+
+    def _read(self, size: int) -> bytes | None:
+        data = bytearray()
+        while len(data) < size:
+            part = os.read(self._tasks, size - len(data))
+            if not part:
+                return None
+            data += part
+        return bytes(data)
+
+    def _run(self, task: Task) -> Ending:
+        answer, theirs = os.pipe()
+        began = time_monotonic()
+        child = os.fork()
+        if child == 0:
+            _be_the_child(self._guest, task, theirs, (answer, self._tasks, self._endings), self._base_memory)
+        os.close(theirs)
+        try:
+            how, payload = self._watch(task, child, answer, began)
+        finally:
+            os.close(answer)
+            status, cpu = _bury(child)
+        return conversation.Ending(how, cpu, payload if how == 0 else payload or _words(status))
+
+    def _watch(self, task: Task, child: int, answer: int, began: float) -> tuple[int, bytes]:
+        """Gather the child's response until it ends or has used up a limit."""
+        clock = (~child << 3) | 2  # the kernel's name for the CPU clock of a process
+        deadline = began + task.wall_seconds
+        response = bytearray()
+        poll = select.poll()
+        poll.register(answer, select.POLLIN)
+        poll.register(self._tasks, 0)
+        while True:
+            cpu_left = task.cpu_seconds - _clock_seconds(clock)
+            wall_left = deadline - time_monotonic()
+            if cpu_left <= 0:
+                return conversation.CPU_LIMIT, b"CPU time used up"
+            if wall_left <= 0:
+                return conversation.WALL_LIMIT, b"wall time used up"
+            for descriptor, _ in poll.poll(1000 * min(cpu_left, wall_left, _LONGEST_WAIT) + 1):
+                if descriptor == self._tasks:  # only an error or a hang-up can show there: the back end has gone
+                    _bury(child)
+                    os._exit(0)
+                part = os.read(answer, 1 << 16)
+                if not part:
+                    return _complete(response, child)
+                response += part
+                if len(response) > task.response_bytes:
+                    return conversation.GONE, b"its answer is longer than any answer can be"
+
+
+def _complete(response: bytearray, child: int) -> tuple[int, bytes]:
+    """The child has closed its pipe: after a whole answer, which ends in a line feed, or without one."""
+    if response.endswith(b"\n"):
+        return conversation.ANSWERED, bytes(response[:-1])
+    life = os.pidfd_open(child)
+    try:
+        poll = select.poll()
+        poll.register(life, select.POLLIN)
+        dead = bool(poll.poll(_LAST_BREATH_MILLISECONDS))
+    finally:
+        os.close(life)
+    return conversation.GONE, b"" if dead else b"closed its pipe before it answered"
+
+
+def _be_the_child(guest: Any, task: Task, answer: int, others: tuple[int, ...], base_memory: int) -> None:
+    """Lock oneself in, answer, and leave without tidying up. Never returns."""
+    leave, write = os._exit, os.write
+    try:
+        os.setsid()
+        for descriptor in others:
+            os.close(descriptor)
+        confinement.signal_when_parent_dies(signal.SIGKILL)
+        confinement.limit_resources(
+            address_space=base_memory + task.memory_bytes,
+            cpu_seconds=int(task.cpu_seconds) + _CPU_GRACE,
+            open_files=_OPEN_FILES,
+            processes=0,
+        )
+        confinement.deny_system_calls()
+        response = memoryview(guest.handle(task.request) + b"\n")
+        while response:
+            response = response[write(answer, response) :]
+    finally:
+        leave(0)
+
+
+def _bury(child: int) -> tuple[int, int]:
+    """Kill the child's group and all orphans, wait for each; the child's status and CPU nanoseconds."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
+    _, status, usage = os.wait4(child, 0)
+    cpu = int((usage.ru_utime + usage.ru_stime) * 1e9)
+    with contextlib.suppress(ChildProcessError):  # orphans are ours by adoption
+        while True:
+            os.waitpid(-1, 0)
+    return status, cpu
+
+
+def _words(status: int) -> bytes:
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name} before it answered".encode()
+    return f"left with status {code} before it answered".encode()
+
+
+def _clock_seconds(clock: int) -> float:
+    try:
+        return real_clock_gettime(clock)
+    except OSError:  # it has ended already; its pipe will say so
+        return 0.0
+
+
+def _mapped_bytes() -> int:
+    with contextlib.suppress(OSError):
+        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    return 256 << 20
+
+
+def _readable_folders() -> list[str]:
+    """Python's own folders, its packages', the system's libraries and time zones."""
+    prefixes = [sys.prefix, sys.base_prefix, sys.exec_prefix]
+    return [*prefixes, "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo"]
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+#: The guest puts its own clocks in place of the real ones; these are kept from before.
+time_monotonic, real_clock_gettime = time.monotonic, time.clock_gettime
+
+if __name__ == "__main__":
+    main()
