@@ -1,0 +1,316 @@
+"""The tasks of one type: which is trained on next, which is shown to the proposer, which leaves when there is no room.
+
+Hosted by a shard of the task service, one a task type. Draws from the generator it is given and from nothing else;
+time is the learner's step, told through `advance`.
+
+      gate ── add ──► new ── draw ──► out ── rate ──► rated ── draw (by priority) ──► out …
+       │                ▲              │                │
+       └─ duplicate     └── give_back ─┘                └─ least priority leaves at capacity: never what is new
+                            (or after `out_steps`)
+
+New tasks are drawn first in, first out, before any replay; rated ones from a sum-tree. A task that is out is not drawn
+again until its attempts came back. Evidence adds up: an estimate's counts are discounted by their age, then the new
+ones are added.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from azr.buffers import identity, priority
+from azr.buffers.sum_tree import SumTree
+from azr.buffers.table import Rows, Slots, TableState, TaskTable
+from azr.config.sections.buffers import BuffersConfig
+from azr.game.types import Task
+
+#: At capacity this share of the tasks leaves at once, so that finding the least useful costs O(1) a task.
+EVICTION_SHARE = 1 / 64
+
+#: Raised with every change of `BufferState` or of the table's rows.
+SCHEMA = 1
+
+
+class Estimate(NamedTuple):
+    """What a whole group of attempts said about a task."""
+
+    task: str
+    correct: int
+    attempts: int
+    step: int
+    """Learner step of the oldest weights that attempted."""
+
+
+class BufferState(msgspec.Struct):
+    """A whole buffer as it is written to checkpoints."""
+
+    schema: int
+    step: int
+    replay_owed: float
+    evicted: int
+    duplicates: int
+    table: TableState
+    new: list[tuple[int, int]]
+    generator: str
+    training: bytes
+    reference: bytes
+
+
+class TaskBuffer:
+    """A prioritised, de-duplicated, bounded store of tasks."""
+
+    def __init__(self, config: BuffersConfig, generator: np.random.Generator) -> None:
+        if not isinstance(generator.bit_generator, np.random.PCG64):
+            raise TypeError("a buffer draws from numpy.random.default_rng(seed), whose state it can write")
+        self.config = config
+        self.generator = generator
+        self.step = 0
+        self.evicted = 0
+        self.duplicates = 0
+        self._table = TaskTable(config.capacity)
+        self._new: deque[tuple[int, int]] = deque()
+        """Slot and sequence number of tasks to draw first; an entry whose task has left or was drawn is passed over."""
+        self._replay_owed = 0.0
+        self._training = SumTree(config.capacity)
+        self._reference = SumTree(config.capacity)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __contains__(self, task_id: str) -> bool:
+        return self._table.slot(task_id) is not None
+
+    def task(self, task_id: str) -> Task:
+        """A task by its id; KeyError when it is not held."""
+        slot = self._table.slot(task_id)
+        if slot is None:
+            raise KeyError(task_id)
+        return self._table.tasks_at(np.array([slot]))[0]
+
+    def holds_same(self, task: Task) -> bool:
+        """Whether the same task, by whatever name, is held."""
+        return self._table.holds(identity.digest(task))
+
+    @property
+    def mass(self) -> float:
+        """The sum of all priorities: this shard's weight among shards."""
+        return self._training.total
+
+    def add_many(self, tasks: Iterable[Task]) -> list[bool]:
+        """Take in new tasks; False for each that is held already, or came twice."""
+        added: list[bool] = []
+        slots: list[int] = []
+        for task in tasks:
+            digest = identity.digest(task)
+            added.append(not self._table.holds(digest) and task.id not in self)
+            if not added[-1]:
+                self.duplicates += 1
+                continue
+            if self._table.full:
+                self._evict()
+            self._new.append((slot := self._table.enter(task, digest), self._table.sequence - 1))
+            slots.append(slot)
+        self._weigh(np.array(slots, np.int64))
+        return added
+
+    def add(self, task: Task) -> bool:
+        """Take in a new task; False when the same is held already."""
+        return self.add_many([task])[0]
+
+    def rate_many(self, estimates: Iterable[Estimate]) -> int:
+        """Attempts came back; returns how many of the tasks were still held."""
+        slots: list[int] = []
+        for estimate in estimates:
+            slot = self._table.slot(estimate.task)
+            if slot is None:
+                continue
+            row = self._table.rows[slot]
+            kept = float(priority.discount(estimate.step - row["rated_step"], self.config.age_half_life))
+            row["right"] = row["right"] * kept + estimate.correct
+            row["wrong"] = row["wrong"] * kept + estimate.attempts - estimate.correct
+            row["rated_step"] = max(estimate.step, int(row["rated_step"]))
+            row["rated"], row["out"] = True, False
+            slots.append(slot)
+        self._weigh(np.array(slots, np.int64))
+        return len(slots)
+
+    def give_back(self, task_ids: Iterable[str]) -> None:
+        """Tasks drawn could not be attempted: they may be drawn again, new ones first of all."""
+        slots = {slot for task_id in task_ids if (slot := self._table.slot(task_id)) is not None}
+        self._come_back(np.array([slot for slot in sorted(slots) if self._table.rows[slot]["out"]], np.int64))
+
+    def draw(self, count: int, replay_share: float) -> list[Task]:
+        """Tasks to attempt: new ones first, with `replay_share` of all draws from those rated before.
+
+        The share holds over calls of any size. Where one kind runs out the other fills its place; fewer than asked for
+        come only when nothing else is left.
+        """
+        self._replay_owed += count * replay_share
+        replay = min(int(self._replay_owed + 1e-9), count)
+        self._replay_owed -= replay
+        new = self.draw_new(count - replay)
+        old = self.draw_replay(count - len(new))
+        return [*new, *old, *self.draw_new(count - len(new) - len(old))]
+
+    def draw_new(self, count: int) -> list[Task]:
+        """Tasks never attempted for training, in order of arrival."""
+        slots: list[int] = []
+        while self._new and len(slots) < count:
+            slot, sequence = self._new.popleft()
+            row = self._table.rows[slot]
+            aged = row["rated"] and self.step - row["added_step"] > self.config.new_steps
+            if row["held"] and row["sequence"] == sequence and not (row["visits"] or row["out"] or aged):
+                slots.append(slot)
+        return self._send_out(np.array(slots, np.int64))
+
+    def draw_replay(self, count: int) -> list[Task]:
+        """Tasks rated before, different ones, by priority."""
+        return self._send_out(self._training.draw_distinct(count, self.generator))
+
+    def references(self, count: int, fits: Callable[[Task], bool] | None = None) -> list[Task]:
+        """Up to `count` different tasks to show a proposer: recent ones rather, no two alike where there is a choice.
+
+        Candidates are drawn by recency; the first is shown, then always the one least alike to all shown. A task that
+        does not fit (too long for the prompt) is passed over for another.
+        """
+        pool = self.config.reference_pool * count
+        while True:
+            candidates = self._reference.draw_distinct(pool, self.generator)
+            shown = self._least_alike(candidates, count, fits)
+            if len(shown) >= count or len(candidates) < pool:
+                return shown
+            pool *= 2
+
+    def advance(self, step: int) -> None:
+        """The learner is at this step: estimates have aged, and what has been out for too long comes back."""
+        self.step = max(self.step, step)
+        rows = self._table.rows
+        self._come_back(np.flatnonzero(rows["out"] & (self.step - rows["out_step"] > self.config.out_steps)))
+        self._training.assign(self._priorities(rows))
+        self._reference.assign(self._recencies(rows))
+
+    def state(self) -> BufferState:
+        """Everything, to be written: a buffer made of it draws what this one would have drawn."""
+        return BufferState(
+            schema=SCHEMA,
+            step=self.step,
+            replay_owed=self._replay_owed,
+            evicted=self.evicted,
+            duplicates=self.duplicates,
+            table=self._table.state(),
+            new=list(self._new),
+            generator=json.dumps(self.generator.bit_generator.state),
+            training=self._training.weights.tobytes(),
+            reference=self._reference.weights.tobytes(),
+        )
+
+    @classmethod
+    def from_state(cls, state: BufferState, config: BuffersConfig) -> TaskBuffer:
+        """The buffer that was written; its capacity is kept, the rest of the configuration may have changed."""
+        if state.schema != SCHEMA:
+            raise ValueError(f"a buffer of schema {state.schema} cannot be read by schema {SCHEMA}")
+        if config.capacity != len(state.table.tasks):
+            raise ValueError(f"the buffer was written with capacity {len(state.table.tasks)}, not {config.capacity}")
+        buffer = cls(config, np.random.default_rng())
+        buffer.generator.bit_generator.state = json.loads(state.generator)
+        buffer.step, buffer._replay_owed = state.step, state.replay_owed
+        buffer.evicted, buffer.duplicates = state.evicted, state.duplicates
+        buffer._table = TaskTable.from_state(state.table)
+        buffer._new.extend(state.new)
+        buffer._training.assign(np.frombuffer(state.training))
+        buffer._reference.assign(np.frombuffer(state.reference))
+        return buffer
+
+    def metrics(self) -> dict[str, float]:
+        """What a person watches."""
+        rows = self._table.rows[self._table.rows["held"]]
+        rated = rows[rows["rated"]]
+        return {
+            "buffer/tasks": float(len(rows)),
+            "buffer/new": float(np.count_nonzero(~rows["rated"] & ~rows["out"])),
+            "buffer/out": float(np.count_nonzero(rows["out"])),
+            "buffer/programs": float(self._table.programs),
+            "buffer/evicted": float(self.evicted),
+            "buffer/duplicates": float(self.duplicates),
+            "buffer/visits_mean": float(rows["visits"].mean()) if len(rows) else 0.0,
+            "buffer/estimate_age_mean": float((self.step - rated["rated_step"]).mean()) if len(rated) else 0.0,
+            "buffer/learnability_mean": float(self._learnabilities(rated).mean()) if len(rated) else 0.0,
+        }
+
+    def _send_out(self, slots: Slots) -> list[Task]:
+        rows = self._table.rows
+        rows["visits"][slots] += 1
+        rows["out"][slots] = True
+        rows["out_step"][slots] = self.step
+        self._weigh(slots)
+        return self._table.tasks_at(slots)
+
+    def _come_back(self, slots: Slots) -> None:
+        """Undo a draw."""
+        rows = self._table.rows
+        rows["out"][slots] = False
+        rows["visits"][slots] -= 1
+        unrated = slots[~rows["rated"][slots]]
+        newest_first = unrated[np.argsort(-rows["sequence"][unrated])]
+        self._new.extendleft((slot, int(rows["sequence"][slot])) for slot in newest_first.tolist())
+        self._weigh(slots)
+
+    def _least_alike(self, candidates: Slots, count: int, fits: Callable[[Task], bool] | None) -> list[Task]:
+        """Candidates that fit, each the least alike to those shown before it."""
+        likeness = self._table.rows["likeness"][candidates]
+        distance = np.full(len(candidates), 65, np.int64)
+        shown: list[Task] = []
+        for _ in candidates:
+            if len(shown) >= count:
+                break
+            best = int(distance.argmax())
+            distance[best] = -1
+            task = self._table.tasks_at(candidates[best : best + 1])[0]
+            if fits is None or fits(task):
+                shown.append(task)
+                distance = np.minimum(distance, np.bitwise_count(likeness ^ likeness[best]).astype(np.int64))
+        return shown
+
+    def _evict(self) -> None:
+        """Make room: rated tasks of least priority leave first, then the oldest new ones, then the oldest out."""
+        rows = self._table.rows
+        rated = rows["rated"] & ~rows["out"]
+        later = 2.0 + rows["sequence"] + np.where(rows["out"], float(self._table.sequence), 0.0)
+        usefulness = np.where(rated, self._training.weights, later)
+        count = max(1, min(int(self.config.capacity * EVICTION_SHARE), int(np.count_nonzero(rated))))
+        leaving = np.argpartition(usefulness, count - 1)[:count]
+        self._table.remove(leaving)
+        self._weigh(leaving)
+        self.evicted += count
+
+    def _weigh(self, slots: Slots) -> None:
+        """Bring the trees up to date with the rows of these slots."""
+        if len(slots):
+            rows = self._table.rows[slots]
+            self._training.update(slots, self._priorities(rows))
+            self._reference.update(slots, self._recencies(rows))
+
+    def _learnabilities(self, rows: Rows) -> priority.Column:
+        age = self.step - rows["rated_step"]
+        return priority.learnability(rows["right"], rows["wrong"], age, self.config.age_half_life)
+
+    def _priorities(self, rows: Rows) -> priority.Column:
+        """Priorities of rows; zero where there is nothing to draw."""
+        weights = np.ones(len(rows))
+        if self.config.selection == "learnability":
+            weights = (
+                self._learnabilities(rows)
+                * priority.novelty(np.maximum(self._table.copies[rows["program"]], 1), self.config.novelty_exponent)
+                * priority.freshness(rows["visits"], self.config.visit_exponent)
+            )
+        return np.where(rows["held"] & rows["rated"] & ~rows["out"], weights, 0.0)
+
+    def _recencies(self, rows: Rows) -> priority.Column:
+        age = self.step - rows["added_step"]
+        weights = priority.recency(age, self.config.reference_half_life, self.config.reference_floor)
+        return np.where(rows["held"], weights, 0.0)
