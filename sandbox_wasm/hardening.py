@@ -6,7 +6,7 @@ tried by itself: on a kernel that lacks one the others still hold, and the repor
 
       profile   for                                              what holds
       sealed    a back end that has all it needs (wasm)          rlimits, no privileges, no debugger, seccomp allow-list
-      forking   one that starts a process a program (process)    rlimits, no privileges, no network, seccomp deny-list
+      forking   one whose processes lock themselves in (process) no core files, no privileges, no debugger
       none      one that looks after itself                      nothing but dying with the pool
 
 `report` tries the sealed profile in a process of its own and tells what it prevents there; `azr doctor` prints it.
@@ -14,7 +14,6 @@ tried by itself: on a kernel that lacks one the others still hold, and the repor
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import resource
@@ -25,7 +24,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from sandbox_wasm import seccomp
+from sandbox_wasm import confinement, seccomp
 
 SEALED = "sealed"
 FORKING = "forking"
@@ -43,10 +42,6 @@ OUT_OF_MEMORY_SCORE = 1000
 #: How long `report` may take; it starts an interpreter and does nothing with it.
 REPORT_SECONDS = 30.0
 
-_PR_SET_DUMPABLE = 4
-_PR_SET_NO_NEW_PRIVS = 38
-_CLONE_NEWNET = 0x40000000
-
 
 def lock_in(profile: str) -> dict[str, str]:
     """Give up for good what the profile's back ends do not need; says for each measure whether it holds."""
@@ -54,15 +49,14 @@ def lock_in(profile: str) -> dict[str, str]:
         return {}
     if profile not in (SEALED, FORKING):
         raise ValueError(f"a back end's `hardening` is {profile!r}; known are {SEALED}, {FORKING} and {NONE}")
-    measures: dict[str, Callable[[], None]] = {
+    measures: dict[str, Callable[[], object]] = {
         "first to go when memory is short": _offer_to_out_of_memory_killer,
-        "no new privileges": lambda: _prctl(_PR_SET_NO_NEW_PRIVS, 1),
-        "no debugger": lambda: _prctl(_PR_SET_DUMPABLE, 0),
+        "no new privileges": confinement.no_new_privileges,
+        "no debugger": confinement.hide_memory,
         "resource limits": lambda: _limit_resources(profile),
     }
-    if profile == FORKING:
-        measures["network of its own, empty"] = _leave_network
-    measures["system-call filter"] = seccomp.seal if profile == SEALED else seccomp.seal_forking
+    if profile == SEALED:
+        measures["system-call filter"] = seccomp.seal
     return {name: _tried(measure) for name, measure in measures.items()}
 
 
@@ -97,41 +91,21 @@ def _try_sealed() -> None:
 
 def _tried(measure: Callable[[], object]) -> str:
     try:
-        measure()
+        held = measure()
     except (OSError, ValueError) as error:
         return f"refused: {error}"
-    return "on"
+    return "refused" if held is False else "on"
 
 
 def _limit_resources(profile: str) -> None:
-    _lower(resource.RLIMIT_CORE, 0)
-    if profile == SEALED:
-        _lower(resource.RLIMIT_AS, ADDRESS_SPACE_BYTES)
-        _lower(resource.RLIMIT_FSIZE, 0)
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        highest = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
-        _lower(resource.RLIMIT_NOFILE, highest + 1 + SPARE_FILES)
-
-
-def _lower(limit: int, value: int) -> None:
-    _, hard = resource.getrlimit(limit)
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(limit, (value, value))
+    if profile != SEALED:
+        confinement.limit_resources()
+        return
+    highest = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
+    confinement.limit_resources(address_space=ADDRESS_SPACE_BYTES, open_files=highest + 1 + SPARE_FILES)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # Writing to a file shall fail, not kill.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
 def _offer_to_out_of_memory_killer() -> None:
     Path("/proc/self/oom_score_adj").write_text(str(OUT_OF_MEMORY_SCORE))
-
-
-def _leave_network() -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(_CLONE_NEWNET) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-
-
-def _prctl(option: int, value: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0)) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))

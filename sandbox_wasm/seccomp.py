@@ -4,8 +4,7 @@ Owns the filters and their installation on all threads of the process; called by
 cannot be taken off again and is inherited by children. What it refuses fails with EPERM, so that a mistake in the
 list shows as an error and not as a dead worker.
 
-      sealed    call ──► allowed as it is? ──► allowed with these arguments? ──► EPERM
-      forking   call ──► refused? ──► allowed
+      call ──► allowed as it is? ──► allowed with these arguments? ──► EPERM
 
 Numbers differ by architecture; on one that is not in the table the filter is reported as missing.
 """
@@ -42,101 +41,22 @@ class _Architecture(NamedTuple):
 _ARCHITECTURES = {"x86_64": _Architecture(0xC000003E, 0), "aarch64": _Architecture(0xC00000B7, 1)}
 
 #: Numbers of system calls on x86-64 and on aarch64, which lacks some.
+# fmt: off
 _NUMBERS: dict[str, tuple[int, int | None]] = {
-    "read": (0, 63),
-    "write": (1, 64),
-    "readv": (19, 65),
-    "writev": (20, 66),
-    "recvfrom": (45, 207),
-    "sendto": (44, 206),
-    "recvmsg": (47, 212),
-    "sendmsg": (46, 211),
-    "shutdown": (48, 210),
-    "close": (3, 57),
-    "poll": (7, None),
-    "ppoll": (271, 73),
-    "select": (23, None),
-    "pselect6": (270, 72),
-    "fstat": (5, 80),
-    "lseek": (8, 62),
-    "mmap": (9, 222),
-    "munmap": (11, 215),
-    "mprotect": (10, 226),
-    "mremap": (25, 216),
-    "madvise": (28, 233),
-    "brk": (12, 214),
-    "membarrier": (324, 283),
-    "futex": (202, 98),
-    "rseq": (334, 293),
-    "set_robust_list": (273, 99),
-    "sched_yield": (24, 124),
-    "sched_getaffinity": (204, 123),
-    "clock_gettime": (228, 113),
-    "clock_getres": (229, 114),
-    "clock_nanosleep": (230, 115),
-    "nanosleep": (35, 101),
-    "gettimeofday": (96, 169),
-    "getrandom": (318, 278),
-    "getrusage": (98, 165),
-    "getpid": (39, 172),
-    "gettid": (186, 178),
-    "getppid": (110, 173),
-    "rt_sigaction": (13, 134),
-    "rt_sigprocmask": (14, 135),
-    "rt_sigreturn": (15, 139),
-    "sigaltstack": (131, 132),
-    "restart_syscall": (219, 128),
-    "exit": (60, 93),
-    "exit_group": (231, 94),
-    "tgkill": (234, 131),
-    "clone": (56, 220),
-    "clone3": (435, 435),
-    "ioctl": (16, 29),
+    "read": (0, 63), "write": (1, 64), "readv": (19, 65), "writev": (20, 66), "recvfrom": (45, 207),
+    "sendto": (44, 206), "recvmsg": (47, 212), "sendmsg": (46, 211), "shutdown": (48, 210), "close": (3, 57),
+    "poll": (7, None), "ppoll": (271, 73), "select": (23, None), "pselect6": (270, 72), "fstat": (5, 80),
+    "lseek": (8, 62), "mmap": (9, 222), "munmap": (11, 215), "mprotect": (10, 226), "mremap": (25, 216),
+    "madvise": (28, 233), "brk": (12, 214), "membarrier": (324, 283), "futex": (202, 98), "rseq": (334, 293),
+    "set_robust_list": (273, 99), "sched_yield": (24, 124), "sched_getaffinity": (204, 123),
+    "clock_gettime": (228, 113), "clock_getres": (229, 114), "clock_nanosleep": (230, 115), "nanosleep": (35, 101),
+    "gettimeofday": (96, 169), "getrandom": (318, 278), "getrusage": (98, 165), "getpid": (39, 172),
+    "gettid": (186, 178), "getppid": (110, 173), "rt_sigaction": (13, 134), "rt_sigprocmask": (14, 135),
+    "rt_sigreturn": (15, 139), "sigaltstack": (131, 132), "restart_syscall": (219, 128), "exit": (60, 93),
+    "exit_group": (231, 94), "tgkill": (234, 131), "clone": (56, 220), "clone3": (435, 435), "ioctl": (16, 29),
     "seccomp": (317, 277),
-    "ptrace": (101, 117),
-    "process_vm_readv": (310, 270),
-    "process_vm_writev": (311, 271),
-    "process_madvise": (440, 440),
-    "pidfd_getfd": (438, 438),
-    "kcmp": (312, 272),
-    "socket": (41, 198),
-    "connect": (42, 203),
-    "bind": (49, 200),
-    "listen": (50, 201),
-    "accept": (43, 202),
-    "accept4": (288, 242),
-    "io_uring_setup": (425, 425),
-    "io_uring_enter": (426, 426),
-    "io_uring_register": (427, 427),
-    "bpf": (321, 280),
-    "perf_event_open": (298, 241),
-    "userfaultfd": (323, 282),
-    "keyctl": (250, 219),
-    "add_key": (248, 217),
-    "request_key": (249, 218),
-    "name_to_handle_at": (303, 264),
-    "open_by_handle_at": (304, 265),
-    "init_module": (175, 105),
-    "finit_module": (313, 273),
-    "delete_module": (176, 106),
-    "kexec_load": (246, 104),
-    "kexec_file_load": (320, 294),
-    "reboot": (169, 142),
-    "syslog": (103, 116),
-    "acct": (163, 89),
-    "swapon": (167, 224),
-    "swapoff": (168, 225),
-    "quotactl": (179, 60),
-    "settimeofday": (164, 170),
-    "clock_settime": (227, 112),
-    "adjtimex": (159, 171),
-    "clock_adjtime": (305, 266),
-    "sethostname": (170, 161),
-    "setdomainname": (171, 162),
-    "iopl": (172, None),
-    "ioperm": (173, None),
-    "personality": (135, 92),
 }
+# fmt: on
 
 #: What a worker of the sealed profile still needs: its socket, memory, threads, time and its own end.
 _SEALED_CALLS = (
@@ -146,18 +66,6 @@ _SEALED_CALLS = (
     *("sched_yield", "sched_getaffinity", "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep"),
     *("gettimeofday", "getrandom", "getrusage", "getpid", "gettid", "getppid"),
     *("rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall", "exit", "exit_group"),
-)
-
-#: What a worker that starts a process for each program, and those processes, have no business with: other people's
-#: memory, the network, and the parts of the kernel in which most ways out of it were found.
-_FORKING_REFUSED = (
-    *("ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd", "kcmp"),
-    *("socket", "connect", "bind", "listen", "accept", "accept4"),
-    *("io_uring_setup", "io_uring_enter", "io_uring_register", "bpf", "perf_event_open", "userfaultfd"),
-    *("keyctl", "add_key", "request_key", "name_to_handle_at", "open_by_handle_at"),
-    *("init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot", "syslog", "acct"),
-    *("swapon", "swapoff", "quotactl", "settimeofday", "clock_settime", "adjtimex", "clock_adjtime"),
-    *("sethostname", "setdomainname", "iopl", "ioperm", "personality"),
 )
 
 
@@ -186,12 +94,6 @@ def seal() -> None:
     program += _when("tgkill", 0, 0xFFFFFFFF, own)  # abort() signals itself
     program += _answer("clone3", _ERRNO | errno.ENOSYS)  # its flags cannot be seen from here; libc falls back on clone
     _install([*program, _Step(_RETURN, _ERRNO | errno.EPERM)])
-
-
-def seal_forking() -> None:
-    """Give up the network, other processes' memory and the kernel's dangerous corners; children inherit that."""
-    refused = [step for name in _FORKING_REFUSED for step in _answer(name, _ERRNO | errno.EPERM)]
-    _install([*refused, _Step(_RETURN, _ALLOW)])
 
 
 def _allow(names: Iterable[str]) -> list[_Step]:

@@ -12,7 +12,6 @@ puts another in its place. Nothing here waits for anything but the pool and the 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import socket
@@ -23,13 +22,10 @@ from collections import deque
 
 import msgspec
 
-from sandbox_wasm import hardening
+from sandbox_wasm import confinement, hardening
 from sandbox_wasm.channel import Answer, Assign, Hello, Ready, Revoke, ToWorker, WorkerEnd, decode_job
 from sandbox_wasm.protocol import Backend
 from sandbox_wasm.registry import make_backend
-
-#: `prctl` option: the signal to get when the thread that started this process dies.
-PR_SET_PDEATHSIG = 1
 
 #: Exit status of a worker whose back end broke; told apart from a signal's in the pool's messages.
 BROKEN = 70
@@ -54,8 +50,7 @@ def main() -> None:
 
 def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when the pool dies, however it dies."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    confinement.signal_when_parent_dies(signal.SIGKILL)
     if os.getppid() != parent:  # It died before we asked.
         os._exit(0)
 

@@ -33,6 +33,7 @@ from sandbox_wasm.protocol import (
     RunJob,
     RunResult,
 )
+from sandbox_wasm.wasm import guest
 from sandbox_wasm.wasm.engine import Engine
 from sandbox_wasm.wasm.instance import Instance, Stopped
 
@@ -70,6 +71,11 @@ class WasmBackend:
         if self._engine is None:
             self._engine = Engine(self._cache)
         return self._engine
+
+    def prepare(self) -> None:
+        """Load every snapshot and all that a run needs, before the worker is locked in and nothing can be opened."""
+        for number in range(len(guest.manifest().image_bytes)):
+            self.run(RunJob(program="def f(): return 0", inputs=("",), snapshot=number))
 
     def run(self, job: Job) -> JobResult:
         """Answer one job."""
