@@ -1,0 +1,15 @@
+"""Grows a dict for ever."""
+
+from tests.attacks.corpus import RunAttack
+
+ATTACK = RunAttack(
+    must="It ends in the guest's own MemoryError or by fuel.",
+    bare="memory",
+    program="""
+def f(x):
+    grown = {}
+    while True:
+        grown.update(dict.fromkeys(range(len(grown), 2 * len(grown) + 100_000)))
+""",
+    status=("memory", "timeout", "error"),
+)

@@ -1,0 +1,17 @@
+"""Takes a lock twice, which waits for ever without using a single instruction."""
+
+from tests.attacks.corpus import RunAttack
+
+ATTACK = RunAttack(
+    must="There is nobody to wait for: an error, or stopped.",
+    bare="hung",
+    program="""
+import threading
+
+def f(x):
+    lock = threading.Lock()
+    lock.acquire()
+    return lock.acquire()
+""",
+    status=("ok", "error", "timeout", "crashed"),
+)

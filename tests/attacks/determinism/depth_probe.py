@@ -1,0 +1,19 @@
+"""Answers with how deep it could recurse, which is the host's affair."""
+
+from tests.attacks.corpus import GateAttack
+
+ATTACK = GateAttack(
+    must="Refused, or the same in every snapshot.",
+    bare="accepted",
+    program="""
+def f(x):
+    def down(n):
+        try:
+            return down(n + 1)
+        except RecursionError:
+            return n
+
+    return down(0)
+""",
+    reasons=("accepted", "nondeterministic", "error"),
+)

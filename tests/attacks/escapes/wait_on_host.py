@@ -1,0 +1,15 @@
+"""Waits in a call of the host, where no instruction is counted."""
+
+from tests.attacks.corpus import RunAttack
+
+ATTACK = RunAttack(
+    must="Nothing in the guest can wait on the host: it returns at once or is stopped.",
+    bare="hung",
+    program="""
+import select
+
+def f(x):
+    return select.select([], [], [], 1000)
+""",
+    status=("error", "crashed", "ok", "timeout"),
+)

@@ -1,0 +1,17 @@
+"""Returns a string whose text is that of another value."""
+
+from tests.attacks.corpus import GateAttack
+
+ATTACK = GateAttack(
+    must="Refused: only exact built-in types have a literal form.",
+    program="""
+class Text(str):
+    __repr__ = lambda self: "[1, 2]"
+    __eq__ = lambda self, other: True
+    __hash__ = None
+
+def f(x):
+    return [Text("a")]
+""",
+    reasons=("opaque",),
+)

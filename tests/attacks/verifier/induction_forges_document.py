@@ -1,0 +1,28 @@
+"""Answers with a program that replaces the function that writes the guest's whole response."""
+
+from tests.attacks.corpus import VerifyAttack
+
+ATTACK = VerifyAttack(
+    must="Never correct, never `retry`: the host takes a response apart as hostile text.",
+    task="induction",
+    program="""
+def f(x):
+    return x * 3 + 1
+""",
+    inputs=("1", "2", "3", "4"),
+    outputs=("4", "7", "10", "13"),
+    shown=2,
+    answer="""
+import sys
+
+def f(x):
+    for name, module in list(sys.modules.items()):
+        if hasattr(module, "write_outcomes"):
+            module.write_outcomes = lambda *a: b'{"type": "run", "outcomes": []}'
+            module._outcome = lambda *a: '{"status": "retry", "error": "busy"}'
+    return 0
+""",
+    reasons=("wrong", "error", "crashed", "opaque"),
+    bare=None,
+    why_not="Bare exec has no such document; `induction_patches_encoder` is the same move against it.",
+)
