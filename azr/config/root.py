@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from azr.config.sections.algorithm import AlgorithmConfig
+from azr.config.sections.buffers import BuffersConfig
 from azr.config.sections.run import RunConfig
+from azr.config.sections.sandbox import SandboxConfig
+from azr.config.sections.staleness import StalenessConfig
 
 
 @dataclass
@@ -15,5 +18,14 @@ class Config:
     run: RunConfig = field(default_factory=RunConfig)
     """The run itself: name, folder, seed."""
 
+    sandbox: SandboxConfig = field(default_factory=SandboxConfig)
+    """Where and within which limits model-written programs run."""
+
     algorithm: AlgorithmConfig = field(default_factory=AlgorithmConfig)
     """What is learned from the stream of responses: rewards, advantages, batches, loss."""
+
+    buffers: BuffersConfig = field(default_factory=BuffersConfig)
+    """The tasks that are kept, and which of them are drawn again."""
+
+    staleness: StalenessConfig = field(default_factory=StalenessConfig)
+    """How old data may be, and who waits for whom."""

@@ -27,5 +27,5 @@ def problems(config: Config) -> list[Problem]:
     """Everything that keeps the configuration from running; all at once, so that they can be mended at once."""
     return [
         Problem(f"algorithm.{key}", what, mend)
-        for key, what, mend in algorithm_rules.problems(config.algorithm, max_staleness=0)
+        for key, what, mend in algorithm_rules.problems(config.algorithm, config.staleness.max_staleness)
     ]

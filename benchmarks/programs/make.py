@@ -68,7 +68,7 @@ def sample() -> bytes:
             "import socket\n\ndef f(host):\n    return socket.create_connection((host, 80))\n",
             ["'example.org'"],
         ),
-        Program("glutton", "def f(n):\n    return len(bytearray(n))\n", ["1000000000000"]),
+        Program("glutton", "def f(n):\n    return len(bytearray(n))\n", ["1000000000"]),
         Program("abyss", "def f(n):\n    return f(n + 1)\n", ["0"]),
     ]
     return b"".join(msgspec.json.encode(program) + b"\n" for program in [*chosen, *hostile])
