@@ -57,10 +57,10 @@ def _literal(text: str, limit: int, is_value: bool) -> wire.Outcome:
             return "ok", values.describe(literals.read_value(text, limit), limit), ""
         positional, named = literals.read_arguments(text, limit)
         return "ok", values.describe_arguments(positional, named, limit), ""
+    except (literals.TooLargeError, values.OpaqueError) as reason:
+        return "opaque", None, reason.args[0]
     except literals.RefusedError as refusal:
         return "refused", None, refusal.args[0]
-    except values.OpaqueError as reason:
-        return "opaque", None, reason.args[0]
 
 
 def _inspect(job: dict[str, Any]) -> bytes:

@@ -61,7 +61,7 @@ def run(
 ) -> Outcome:
     """Run `entry(arguments)` of a program, given as text or as code, in a fresh module."""
     try:
-        positional, named = literals.read_arguments(arguments, output_bytes)
+        positional, named = literals.read_arguments(arguments)
     except literals.RefusedError as refusal:
         return "refused", None, refusal.args[0]
     module = types.ModuleType(PROGRAM_NAME)

@@ -41,8 +41,16 @@ _DELIMITERS = re.compile(r"[,()\[\]{}:]")
 _BRACKETS = re.compile(r"[()\[\]{}]")
 
 
+#: Longest text of arguments that is read, whatever a run's output may be.
+MAX_ARGUMENTS = 64 << 10
+
+
 class RefusedError(Exception):
     """The text is not plain data; `args[0]` says why."""
+
+
+class TooLargeError(RefusedError):
+    """The text is longer than what is read."""
 
 
 def read_value(text: str, limit: int) -> Any:
@@ -52,7 +60,7 @@ def read_value(text: str, limit: int) -> Any:
     return _Builder().build(_parse(text))
 
 
-def read_arguments(text: str, limit: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def read_arguments(text: str, limit: int = MAX_ARGUMENTS) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments written as inside a call's parentheses. Raises `RefusedError`."""
     _scan(text, limit, keywords=True)
     call = _parse(f"_({text}\n)")
@@ -65,7 +73,7 @@ def read_arguments(text: str, limit: int) -> tuple[tuple[Any, ...], dict[str, An
 
 def _scan(text: str, limit: int, keywords: bool) -> None:
     if len(text) > limit:
-        raise RefusedError(f"too large: more than {limit} characters")
+        raise TooLargeError(f"too large: more than {limit} characters")
     if "\0" in text:
         raise RefusedError("null byte")
     if not text.isascii():

@@ -9,6 +9,7 @@ whose type is exactly one of the built-in data types have a text; user code is n
     {'b': 1, 'a': 2}  in this order      {'a': 2, 'b': 1}    {'a': 2, 'b': 1}
     frozenset({1})    frozenset({1})     frozenset({1})      {1}
     bytearray(b'x')   bytearray(b'x')    bytearray(b'x')     b'x'
+    Counter('a')      {'a': 1}           Counter({'a': 1})   {'a': 1}
 
 A walk returns one string where the three agree, which is nearly always, and a triple where they do not, so that the
 usual value is joined once. Builtins are captured here because a program may replace them before its value is read.
@@ -16,6 +17,7 @@ usual value is joined once. Builtins are captured here because a program may rep
 
 from __future__ import annotations
 
+from collections import Counter, OrderedDict, defaultdict
 from typing import Any
 
 #: Nesting beyond this is refused in both directions: it is far above what programs return and far below what
@@ -29,15 +31,11 @@ _DECIMAL_BITS = 14_000
 #: Up to here an integer's key is decimal (cheap, shared with the literal), beyond it hexadecimal (linear time).
 _DECIMAL_KEY = 10**15
 
-_abs, _bool, _bytes, _bytearray, _complex, _dict, _float = abs, bool, bytes, bytearray, complex, dict, float
-_frozenset, _hex, _id, _int, _len, _list, _range, _repr = frozenset, hex, id, int, len, list, range, repr
-_ascii, _set, _sorted, _str, _tuple, _type, _zip = ascii, set, sorted, str, tuple, type, zip
-_is_ascii = str.isascii
-_bit_length = int.bit_length
-_copysign_negative = float.hex  # `-0x0.0p+0` starts with a minus; float.hex needs no import and no user code
+_ascii, _bool, _bytes, _dict, _float, _frozenset, _hex, _id = ascii, bool, bytes, dict, float, frozenset, hex, id
+_int, _len, _list, _range, _repr, _set, _sorted = int, len, list, range, repr, set, sorted
+_str, _tuple, _type = str, tuple, type
+_bit_length, _float_hex, _is_ascii = int.bit_length, float.hex, str.isascii
 _type_name = type.__dict__["__name__"].__get__
-
-_Text = "str | tuple[str, str, str]"
 
 
 class OpaqueError(Exception):
@@ -96,9 +94,13 @@ def _walk(value: Any, depth: int, budget: int) -> Any:
     if kind is _set or kind is _frozenset:
         return _collection(value, kind is _set, depth, budget)
     scalar = _SCALARS.get(kind)
-    if scalar is None:
-        raise OpaqueError(f"no literal form: {_type_name(kind)}")
-    return scalar(value, budget)
+    if scalar is not None:
+        return scalar(value, budget)
+    items = _DICTIONARIES.get(kind)
+    if items is not None:
+        literal, exact, key = _mapping(_dict(items(value)), depth, budget)
+        return literal, f"{_type_name(kind)}({exact})", key
+    raise OpaqueError(f"no literal form: {_type_name(kind)}")
 
 
 def _integer(value: int, budget: int) -> Any:
@@ -221,24 +223,19 @@ def _complex_text(value: complex, _budget: int) -> tuple[str, str, str]:
     real, imaginary = value.real, value.imag
     # Python reads `-2j` as -(2j), whose real part is -0.0, and has no spelling of nan and inf in a complex literal:
     # where its repr would not come back as the same value, the constructor's call is written instead.
-    if real - real != 0.0 or imaginary - imaginary != 0.0:
-        literal = ""
-    elif real != 0.0 or not (_negative(real) or _negative(imaginary)):
-        literal = _repr(value)
-    else:
-        literal = _repr(imaginary) + "j" if _negative(real) and _negative(imaginary) else ""
-    if literal:
-        pass
-    else:
-        literal = f"complex({_repr(real)}, {_repr(imaginary)})"
-    exact = f"complex({_repr(real)}, {_repr(imaginary)})"
+    literal = exact = f"complex({_repr(real)}, {_repr(imaginary)})"
+    if real - real == 0.0 and imaginary - imaginary == 0.0:
+        if real != 0.0 or not (_negative(real) or _negative(imaginary)):
+            literal = _repr(value)
+        elif _negative(real) and _negative(imaginary):
+            literal = _repr(imaginary) + "j"
     if imaginary == 0.0:
         return literal, exact, _float_key(real)
     return literal, exact, f"complex({_float_key(real)}, {_float_key(imaginary)})"
 
 
 def _negative(number: float) -> bool:
-    return _copysign_negative(number)[0] == "-"
+    return _float_hex(number)[0] == "-"  # also of -0.0
 
 
 def _range_text(value: range, budget: int) -> tuple[str, str, str]:
@@ -266,6 +263,14 @@ _SCALARS: dict[Any, Any] = {
     type(...): _ellipsis_text,
 }
 
+#: Dictionaries of the standard library: equal to the plain dict of the same items, whose literal stands for them. They
+#: are listed by their exact type with the method that gives their items, so that no code of a subclass is run.
+_DICTIONARIES: dict[Any, Any] = {
+    Counter: dict.items,
+    defaultdict: dict.items,
+    OrderedDict: OrderedDict.items,
+}
+
 
 def _too_large(budget: int) -> OpaqueError:
     return OpaqueError(f"too large: more than {budget} characters")
@@ -273,25 +278,19 @@ def _too_large(budget: int) -> OpaqueError:
 
 def _too_deep(value: Any) -> OpaqueError:
     """Nested deeper than `MAX_DEPTH`, which is also how a cycle shows; only here is it worth telling them apart."""
-    trail: list[Any] = [value]
-    seen = {_id(value)}
-    for _ in _range(MAX_DEPTH * 100):
-        current = trail[-1]
-        kind = _type(current)
-        if kind is _dict:
-            children = _list(current.values())
-        elif kind in _CONTAINERS:
-            children = _list(current)
-        else:
-            break
-        deeper = next((child for child in children if _type(child) in _CONTAINERS), None)
-        if deeper is None:
-            break
-        if _id(deeper) in seen:
-            return OpaqueError("cycle")
-        seen.add(_id(deeper))
-        trail.append(deeper)
+    waiting, seen = [value], {_id(value)}
+    while waiting and _len(seen) < _CYCLE_SEARCH:
+        current = waiting.pop()
+        for child in _list(current.values() if _type(current) is _dict else current):
+            if child is value:
+                return OpaqueError("cycle")
+            if _type(child) in _CONTAINERS and _id(child) not in seen:
+                seen.add(_id(child))
+                waiting.append(child)
     return OpaqueError(f"too deep: more than {MAX_DEPTH} levels")
 
 
 _CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
+
+#: Containers looked at in search of a cycle before the value is merely called too deep.
+_CYCLE_SEARCH = 1000

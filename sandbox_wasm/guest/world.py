@@ -21,7 +21,7 @@ from typing import Any
 _TICK = 1_000
 
 _setrecursionlimit = sys.setrecursionlimit
-_int, _float, _isinstance = int, float, isinstance
+_int, _isinstance, _issubclass = int, isinstance, issubclass
 
 #: Nanoseconds since the epoch, nanoseconds since the interpreter's start, and the highest recursion limit allowed.
 _now = 1_700_000_000 * 10**9
@@ -110,15 +110,24 @@ def _install_dates() -> None:
         def __instancecheck__(cls, instance: Any) -> bool:
             return _isinstance(instance, real_date)
 
+        def __subclasscheck__(cls, kind: type) -> bool:
+            return _issubclass(kind, real_date)
+
     class date(real_date, metaclass=DateKind):  # type: ignore[misc]  # noqa: N801  takes the place of datetime.date
         @classmethod
         def today(cls) -> Any:
             moment = time.gmtime()
             return cls(moment.tm_year, moment.tm_mon, moment.tm_mday)
 
+        def __repr__(self) -> str:
+            return _named_in_full(date, super().__repr__(), self)
+
     class DatetimeKind(type):
         def __instancecheck__(cls, instance: Any) -> bool:
             return _isinstance(instance, real_datetime)
+
+        def __subclasscheck__(cls, kind: type) -> bool:
+            return _issubclass(kind, real_datetime)
 
     class datetime(real_datetime, metaclass=DatetimeKind):  # type: ignore[misc]  # noqa: N801  takes the place of datetime.datetime
         @classmethod
@@ -133,12 +142,20 @@ def _install_dates() -> None:
         def today(cls) -> Any:
             return cls.now()
 
+        def __repr__(self) -> str:
+            return _named_in_full(datetime, super().__repr__(), self)
+
     for name, kind in (("date", date), ("datetime", datetime)):
         kind.__module__ = "datetime"
         kind.__qualname__ = name
         setattr(_datetime, name, kind)
-    for name, value in (("min", real_date.min), ("max", real_date.max)):
-        setattr(date, name, date(value.year, value.month, value.day))
+    date.min, date.max = date(1, 1, 1), date(9999, 12, 31)
+    datetime.min, datetime.max = datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999999)
+
+
+def _named_in_full(kind: type, text: str, value: Any) -> str:
+    """C writes the module before its own classes only; it must stand before ours too, and not before a program's."""
+    return "datetime." + text if type(value) is kind else text
 
 
 def _install_entropy() -> None:
@@ -148,6 +165,16 @@ def _install_entropy() -> None:
     def getrandom(size: int, flags: int = 0) -> bytes:  # noqa: ARG001  flags choose the source; there is one
         return urandom(size)
 
+    def new(kind: Any, *_arguments: Any, **_named: Any) -> Any:
+        return make(kind, 0)  # type: ignore[call-arg]  # without a seed it would be asked of the operating system; __init__ seeds in any case
+
+    def seed(self: random.Random, a: Any = None, version: int = 2) -> None:
+        real_seed(self, int.from_bytes(urandom(16), "little") if a is None else a, version)
+
+    make, real_seed = random.Random.__new__, random.Random.seed
+    random.Random.__new__ = new  # type: ignore[method-assign,assignment]
+    random.Random.seed = seed  # type: ignore[method-assign]
+    random.seed = random._inst.seed
     os.urandom = urandom
     random._urandom = urandom  # type: ignore[attr-defined]
     if hasattr(os, "getrandom"):

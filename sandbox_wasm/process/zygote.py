@@ -77,9 +77,9 @@ def main() -> None:
 def _load_guest(folder: Path) -> Any:
     """The guest as a package of its own, warmed by one run of each kind of job."""
     _load("azr_guest", folder / "__init__.py", folder)
-    importlib.import_module("azr_guest.library").preload()
     handle = importlib.import_module("azr_guest.handle")
-    handle.install()
+    handle.install()  # first, so that modules which take a clock with them take the virtual one
+    importlib.import_module("azr_guest.library").preload()
     for request in (
         b'{"type":"run","program":"def f(a):\\n    return [a, {1: (2.5, b\'\')}]","inputs":["\'a\', "]}',
         b'{"type":"literal","texts":["{1, 2}"]}',
@@ -106,6 +106,7 @@ class Zygote:
         confinement.no_new_privileges()
         confinement.hide_memory()
         confinement.read_only_below(_readable_folders())
+        confinement.compile_filter(confinement.COMPUTE, 0)  # made once here, completed with each child's own number
         gc.collect()
         gc.freeze()
 
