@@ -56,6 +56,10 @@ class RatioSums:
     def __add__(self, other: RatioSums) -> RatioSums:
         return RatioSums(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
+    def numbers(self) -> list[float]:
+        """The sums in the order of the fields, to be added up over ranks."""
+        return [float(getattr(self, field.name)) for field in fields(self)]
+
     def report(self) -> dict[str, float]:
         """The numbers; an empty batch has none."""
         if self.tokens == 0:

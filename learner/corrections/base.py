@@ -12,6 +12,7 @@ Two weights would correct one ratio twice and are refused; masks go with anythin
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,12 +31,22 @@ class Ratios:
     sequence: Tensor
     """Index of each token's sequence, ascending."""
     sequences: int
+    gather: Callable[[Tensor], Tensor] = lambda values: values
+    """All ranks' values of a one-dimensional tensor, for rules that judge the whole batch."""
 
     @classmethod
-    def of(cls, proximal: Tensor, behaviour: Tensor, advantages: Tensor, sequence: Tensor, sequences: int) -> Ratios:
+    def of(
+        cls,
+        proximal: Tensor,
+        behaviour: Tensor,
+        advantages: Tensor,
+        sequence: Tensor,
+        sequences: int,
+        gather: Callable[[Tensor], Tensor] = lambda values: values,
+    ) -> Ratios:
         """Ratios of recorded log-probabilities, clamped so that no exponential overflows."""
         log_ratio = (wide(proximal.detach()) - wide(behaviour.detach())).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
-        return cls(log_ratio, wide(advantages.detach()), sequence, sequences)
+        return cls(log_ratio, wide(advantages.detach()), sequence, sequences, gather)
 
 
 @dataclass(frozen=True)

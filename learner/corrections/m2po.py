@@ -30,7 +30,7 @@ class M2po:
     def __call__(self, ratios: Ratios) -> Factor:
         """1 for kept tokens, else 0."""
         squares = ratios.log_ratio.square()
-        kept = squares <= second_moment_threshold(squares, self.budget)
+        kept = squares <= second_moment_threshold(ratios.gather(squares), self.budget)
         return Factor(kept.to(squares.dtype), {"m2po_masked_fraction": share_of(~kept)})
 
 

@@ -1,0 +1,58 @@
+"""How the learner runs: model, precision, memory, ranks, checkpoints. What it optimises is `AlgorithmConfig`'s."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+CHECKPOINTING = ("none", "selective", "full")
+COMPUTE_DTYPES = ("auto", "float32", "bfloat16")
+
+
+@dataclass
+class LoraConfig:
+    """Low-rank adapters in place of full weights, for cards that hold no optimiser state of the whole model."""
+
+    rank: int = 0
+    """0: off, all weights are trained."""
+    alpha: float = 32.0
+    """Updates are scaled by alpha / rank."""
+    targets: list[str] = field(
+        default_factory=lambda: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    )
+    """Linear layers that get an adapter, by the last part of their name."""
+
+
+@dataclass
+class LearnerConfig:
+    """One process a rank, under Ray Train."""
+
+    ranks: int = 1
+    """Learner processes; each takes one GPU, or a share of the CPU cores."""
+    tokens_per_micro_batch: int = 16384
+    """Budget of a packed forward pass on one rank. A longer sequence than this is refused, never cut."""
+    attention: str = "auto"
+    """`auto`, `flash_attention_3`, `flash_attention_4`, `flash_attention_2`, `torch_varlen`, `sdpa`."""
+    compute_dtype: str = "auto"
+    """`auto`: bfloat16 on a GPU over fp32 master weights, float32 on a CPU."""
+    checkpointing: str = "none"
+    """Activations kept: `none` recomputes nothing, `selective` recomputes all but matrix products, `full` all."""
+    compile: bool = False
+    """torch.compile each layer."""
+    cpu_offload: bool = False
+    """Keep parameters and optimiser state in host memory between uses."""
+    freeze: list[str] = field(default_factory=list)
+    """Parameters that are not trained, by shell-style patterns of their names, e.g. `model.embed_tokens.*`."""
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    """Low-rank adapters."""
+    report_entropy: bool = True
+    """Compute the policy's entropy for the metrics even when no bonus is paid on it."""
+    checkpoint_every: int = 50
+    """Learner steps between checkpoints."""
+    keep_last: int = 2
+    """Newest checkpoints that are kept."""
+    keep_every: int = 0
+    """Checkpoints whose step is a multiple of this are kept as well; 0: none."""
+    restarts: int = 3
+    """How often Ray Train restarts the ranks after one is lost, from the newest checkpoint."""
+    health_check_seconds: float = 0.2
+    """How often Ray Train polls its workers. Its own 2 s make every report wait that long."""

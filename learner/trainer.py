@@ -1,0 +1,272 @@
+"""One learner step: from a batch of samples to changed weights and the numbers that describe it.
+
+Owns the optimiser, the order of a step and its determinism. Called by `learner.loop`, and by the supervised warm start
+with another objective; knows nothing of Ray, of where batches come from or of where weights go.
+
+    StepBatch
+      │ screen out what cannot be trained on; deal into mini-batches (seeded); pack each over ranks
+      ▼
+    proximal log-probs of all micro-batches ──► corrections (whole batch, all ranks) ──► weight of each token
+      ▼
+    for each mini-batch:   for each micro-batch: forward, loss · coefficient, backward
+                           clip the gradient's norm, update
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import DTensor
+
+from azr.config.sections.algorithm import LossConfig, OptimiserConfig
+from azr.config.sections.learner import LearnerConfig
+from learner.aggregation import Aggregation, sequence_coefficients
+from learner.corrections.base import Ratios
+from learner.diagnostics import RatioSums
+from learner.losses.base import Share, TokenBatch, mean_of
+from learner.losses.decoupled_ppo import interpolated_proximal
+from learner.objective import Objective
+from learner.packing import pack
+from learner.policy import Policy
+from learner.reduction import Ranks, ShareSums
+from learner.samples import MicroBatch, StepBatch, collate
+from learner.screening import screen
+from learner.sharding import prepare
+
+#: Losses that look at the proximal policy; the others need its forward pass only when a correction does.
+_PROXIMAL_LOSSES = ("decoupled_ppo", "gspo")
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What a step did."""
+
+    metrics: dict[str, float]
+    samples: int
+    tokens: int
+    dropped: dict[int, str]
+    """Samples, by their place in the batch, that were not trained on, and why."""
+
+
+@dataclass
+class _Work:
+    """A micro-batch of this rank with what is computed of it before the first update."""
+
+    batch: MicroBatch
+    coefficients: Tensor
+    proximal: Tensor
+    weight: Tensor
+
+
+def learning_rate(config: OptimiserConfig, updates: int) -> float:
+    """The rate of the update after `updates` others: a linear warm-up to a constant."""
+    return config.lr * min(1.0, (updates + 1) / config.warmup_steps) if config.warmup_steps else config.lr
+
+
+class Trainer:
+    """A policy, its optimiser and the objective it is trained on."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        loss: LossConfig,
+        optimiser: OptimiserConfig,
+        learner: LearnerConfig,
+        *,
+        device: torch.device,
+        temperature: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        self.ranks = Ranks.here(device)
+        sharded = torch.distributed.is_initialized()
+        mesh = init_device_mesh(device.type, (self.ranks.count,)) if sharded else None
+        self.policy = prepare(policy, learner, device, mesh)
+        self.policy.train()
+        self.optimiser = torch.optim.AdamW(
+            [parameter for parameter in self.policy.parameters() if parameter.requires_grad],
+            lr=optimiser.lr,
+            betas=(optimiser.beta1, optimiser.beta2),
+            weight_decay=optimiser.weight_decay,
+            fused=device.type == "cuda",
+        )
+        self.updates = 0
+        self._loss, self._rates, self._learner = loss, optimiser, learner
+        self._objective = Objective(loss)
+        self._temperature, self._seed, self._device = temperature, seed, device
+
+    @property
+    def device(self) -> torch.device:
+        """Where the policy computes."""
+        return self._device
+
+    def step(self, batch: StepBatch) -> StepReport:
+        """Train on the batch; every rank is given the same one."""
+        screening = screen(
+            [len(sample.response_ids) for sample in batch.samples],
+            [sample.behaviour_logprobs for sample in batch.samples],
+        )
+        dropped: dict[int, str] = dict(screening.dropped)
+        kept = np.array(screening.kept, dtype=np.int64)
+        order = np.random.default_rng([self._seed, batch.step]).permutation(len(kept))
+        minibatches = [part for part in np.array_split(kept[order], self._loss.minibatches) if len(part)]
+        if not minibatches:
+            return StepReport({"learner/empty_step": 1.0}, 0, 0, dropped)
+        work = [self._prepare_minibatch(batch, members) for members in minibatches]
+        sums = ShareSums()
+        ratios = self._fix_proximal(work, batch, sums)
+        norms: list[float] = []
+        for index, micro_batches in enumerate(work):
+            current = batch.step + index / len(work)
+            norms.append(self._update(micro_batches, batch.step, current, index == 0, sums))
+        metrics = self.ranks.means(sums.shares) | ratios
+        metrics["learner/grad_norm"] = float(np.mean(norms))
+        metrics["learner/lr"] = learning_rate(self._rates, self.updates - 1)
+        metrics["learner/micro_batches"] = float(sum(len(micro_batches) for micro_batches in work))
+        tokens = int(batch.lengths()[kept].sum())
+        return StepReport(metrics, len(kept), tokens, dropped)
+
+    @torch.no_grad()
+    def score(self, batch: StepBatch) -> list[Tensor]:
+        """Log-probs of each sample's response under the present weights, on every rank (the start-up parity check)."""
+        packing = pack(batch.lengths().tolist(), self._learner.tokens_per_micro_batch, self.ranks.count)
+        own: dict[int, Tensor] = {}
+        for members in packing.bins[self.ranks.rank]:
+            micro_batch = collate(batch.samples, members, self._device)
+            logprobs, _ = self.policy(micro_batch, self._temperature)
+            for place, index in enumerate(micro_batch.indices):
+                own[index] = logprobs[micro_batch.sequence == place].cpu()
+        if self.ranks.count > 1:
+            gathered: list[dict[int, Tensor]] = [{} for _ in range(self.ranks.count)]
+            torch.distributed.all_gather_object(gathered, own)
+            own = {index: logprobs for part in gathered for index, logprobs in part.items()}
+        return [own[index] for index in range(len(batch.samples))]
+
+    def _prepare_minibatch(self, batch: StepBatch, members: np.ndarray) -> list[_Work]:
+        """This rank's micro-batches of a mini-batch, with the coefficients that the whole of it determines."""
+        lengths = batch.lengths()[members]
+        coefficients = sequence_coefficients(
+            cast(Aggregation, self._loss.aggregation),
+            batch.response_lengths()[members],
+            np.array([batch.samples[index].prompt for index in members], dtype=np.int64),
+            np.array([batch.samples[index].weight for index in members], dtype=np.float64),
+            constant_length=self._loss.constant_length,
+            chunk_sequences=self._loss.chunk_sequences,
+        )
+        packing = pack(lengths.tolist(), self._learner.tokens_per_micro_batch, self.ranks.count)
+        work = []
+        for places in packing.bins[self.ranks.rank]:
+            micro_batch = collate(batch.samples, [int(members[place]) for place in places], self._device)
+            own = torch.as_tensor(coefficients[list(places)], dtype=torch.float32, device=self._device)
+            work.append(_Work(micro_batch, own, micro_batch.behaviour, torch.ones_like(micro_batch.behaviour)))
+        return work
+
+    def _needs_proximal(self) -> bool:
+        wanted = self._loss.name in _PROXIMAL_LOSSES or self._loss.weight != "none" or bool(self._loss.masks)
+        return wanted and self._loss.proximal == "recompute"
+
+    @torch.no_grad()
+    def _fix_proximal(self, work: list[list[_Work]], batch: StepBatch, sums: ShareSums) -> dict[str, float]:
+        """Score all micro-batches with the step's first weights, and make the corrections' factors of it.
+
+        Returns the diagnostics of learner against engine: over all tokens, and over those of these very weights.
+        """
+        flat = [item for micro_batches in work for item in micro_batches]
+        if not self._needs_proximal():
+            return {}
+        everywhere, same_version = RatioSums(), RatioSums()
+        for item in flat:
+            item.proximal, _ = self.policy(item.batch, self._temperature)
+            everywhere += RatioSums.of(item.proximal, item.batch.behaviour)
+            same = item.batch.token_steps == batch.step
+            same_version += RatioSums.of(item.proximal[same], item.batch.behaviour[same])
+        offset, sequences = 0, []
+        for item in flat:
+            sequences.append(item.batch.sequence + offset)
+            offset += len(item.batch.indices)
+        ratios = Ratios.of(
+            torch.cat([item.proximal for item in flat]),
+            torch.cat([item.batch.behaviour for item in flat]),
+            torch.cat([item.batch.advantages for item in flat]),
+            torch.cat(sequences),
+            offset,
+            gather=self.ranks.concatenate,
+        )
+        weight, metrics = self._objective.factors(ratios)
+        sums.add(metrics, "off_policy/")
+        counts = [len(item.batch.targets) for item in flat]
+        for item, part in zip(flat, torch.split(weight, counts), strict=True):
+            item.weight = part
+        return self._named(everywhere, "off_policy/") | self._named(same_version, "off_policy/mismatch_")
+
+    def _named(self, sums: RatioSums, prefix: str) -> dict[str, float]:
+        """The diagnostics of all ranks' sums."""
+        numbers = self.ranks.sum(torch.tensor(sums.numbers(), dtype=torch.float64, device=self._device))
+        return {prefix + name: value for name, value in RatioSums(*numbers.tolist()).report().items()}
+
+    def _update(self, work: list[_Work], step: int, current_at: float, first: bool, sums: ShareSums) -> float:
+        """One optimiser update from a mini-batch's micro-batches; returns the gradient's norm before clipping."""
+        self.optimiser.zero_grad(set_to_none=True)
+        with_entropy = self._learner.report_entropy or self._loss.entropy_coefficient != 0.0
+        for item in work:
+            logprobs, entropy = self.policy(item.batch, self._temperature, with_entropy)
+            proximal, weight = item.proximal, item.weight
+            if self._loss.proximal == "interpolate":
+                proximal = interpolated_proximal(
+                    logprobs,
+                    item.batch.behaviour,
+                    sampled_at=item.batch.token_steps,
+                    proximal_at=torch.full_like(item.batch.token_steps, step),
+                    current_at=torch.full_like(logprobs.detach(), current_at),
+                )
+                ratios = Ratios.of(
+                    proximal, item.batch.behaviour, item.batch.advantages, item.batch.sequence, len(item.batch.indices)
+                )
+                weight, metrics = self._objective.factors(ratios)
+                sums.add(metrics, "off_policy/")
+            batch = TokenBatch(
+                current=logprobs,
+                proximal=proximal,
+                behaviour=item.batch.behaviour,
+                advantages=item.batch.advantages,
+                sequence=item.batch.sequence,
+                sequences=len(item.batch.indices),
+            )
+            loss, metrics = self._objective.loss(batch, weight, item.coefficients)
+            metrics |= {"loss": Share(loss.detach(), torch.ones_like(loss) / (self.ranks.count * len(work)))}
+            if first and len(logprobs):
+                anchor = item.batch.behaviour if self._loss.name not in _PROXIMAL_LOSSES else proximal
+                metrics |= {"first_log_ratio": mean_of((logprobs.detach() - anchor).abs())}
+            if entropy is not None:
+                metrics |= {"entropy": mean_of(entropy)}
+                per_token = item.coefficients[item.batch.sequence] * entropy
+                loss = loss - self._loss.entropy_coefficient * per_token.sum()
+            # FSDP averages gradients over ranks; the coefficients already share the whole batch out.
+            (loss * self.ranks.count).backward()  # type: ignore[no-untyped-call]
+            sums.add(metrics, "learner/")
+        norm = torch.nn.utils.clip_grad_norm_(
+            [parameter for parameter in self.policy.parameters() if parameter.grad is not None],
+            self._rates.grad_clip if self._rates.grad_clip > 0 else math.inf,
+        )
+        whole = norm.full_tensor() if isinstance(norm, DTensor) else norm
+        value = float(whole)
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"the gradient's norm is {value} at step {step}: nothing was updated; "
+                "look at off_policy/* of the last steps and at the batch that was taken"
+            )
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self._rates, self.updates)
+        self.optimiser.step()
+        self.updates += 1
+        return value
+
+
+def supervised(loss: LossConfig) -> LossConfig:
+    """The loss settings of supervised training: the likelihood of the responses, one update a step."""
+    return replace(loss, name="reinforce", weight="none", masks=[], minibatches=1, entropy_coefficient=0.0)

@@ -1,0 +1,249 @@
+"""A learner step: right ratios, exact under any cut, deterministic, and safe against what it is fed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from azr.config.sections.algorithm import LossConfig, OptimiserConfig
+from azr.config.sections.learner import LearnerConfig, LoraConfig
+from learner.samples import StepBatch, collate
+from learner.trainer import Trainer, learning_rate, supervised
+from learner.weights import whole_weights
+from tests.learner.tiny import make_trainer, on_policy_batch, random_samples, save_tiny_model, tiny_policy
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_model(tmp_path_factory.mktemp("model"))
+
+
+def snapshot(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in whole_weights(trainer.policy).items()}
+
+
+def difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
+    return max(float((one[name] - other[name]).abs().max()) for name in one)
+
+
+def test_a_micro_batch_scores_exactly_the_response_tokens(folder: Path) -> None:
+    samples = random_samples(1, 3)
+    batch = collate(samples, [2, 0], torch.device("cpu"))
+    expected = np.concatenate([samples[2].response_ids, samples[0].response_ids])
+    assert batch.targets.tolist() == expected.tolist()
+    assert batch.input_ids[0, batch.scored + 1].tolist() == expected.tolist()
+    assert batch.sequence.tolist() == [0] * len(samples[2].response_ids) + [1] * len(samples[0].response_ids)
+
+
+def test_packed_scores_equal_those_of_plain_transformers(folder: Path) -> None:
+    trainer = make_trainer(folder)
+    samples = random_samples(2, 5)
+    scores = trainer.score(StepBatch(samples, 0))
+    model = tiny_policy(folder).language_model
+    model.set_attn_implementation("eager")  # type: ignore[operator]
+    for sample, score in zip(samples, scores, strict=True):
+        ids = torch.tensor(np.concatenate([sample.prompt_ids, sample.response_ids]), dtype=torch.long)
+        with torch.no_grad():
+            log_p = model(input_ids=ids[None]).logits[0, :-1].log_softmax(-1)
+        expected = log_p.gather(1, ids[1:, None]).squeeze(1)[len(sample.prompt_ids) - 1 :]
+        torch.testing.assert_close(score, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_on_policy_the_first_ratio_is_one_and_later_mini_batches_are_clipped(folder: Path) -> None:
+    trainer = make_trainer(folder, LossConfig(minibatches=4), lr=2e-2)
+    report = trainer.step(on_policy_batch(trainer, count=32))
+    assert report.metrics["learner/first_log_ratio"] <= 1e-5
+    assert abs(report.metrics["off_policy/k1"]) <= 1e-5
+    assert report.metrics["off_policy/mismatch_k3"] <= 1e-8
+    assert report.metrics["off_policy/ess"] == pytest.approx(1.0)
+    assert report.metrics["learner/clip_low_fraction"] + report.metrics["learner/clip_high_fraction"] > 0.0
+
+
+def test_the_weights_move_and_the_loss_of_good_responses_falls(folder: Path) -> None:
+    trainer = make_trainer(folder, lr=5e-3)
+    before = snapshot(trainer)
+    batch = on_policy_batch(trainer)
+    good = replace_advantages(batch, 1.0)
+    first = sum(float(score.sum()) for score in trainer.score(good))
+    trainer.step(good)
+    assert difference(before, snapshot(trainer)) > 0.0
+    assert sum(float(score.sum()) for score in trainer.score(good)) > first
+
+
+def replace_advantages(batch: StepBatch, value: float) -> StepBatch:
+    return StepBatch([replace(sample, advantage=value) for sample in batch.samples], batch.step)
+
+
+@pytest.mark.parametrize("loss", ["ppo", "decoupled_ppo", "cispo", "gspo", "dppo_tv", "reinforce"])
+def test_the_token_budget_changes_nothing(folder: Path, loss: str) -> None:
+    """The same batch cut into few and many micro-batches leads to the same weights."""
+    weight = "none" if loss in ("ppo", "cispo", "dppo_tv") else "token_tis"
+    results = []
+    for budget in (32, 1000):
+        trainer = make_trainer(
+            folder, LossConfig(name=loss, weight=weight), learner=LearnerConfig(tokens_per_micro_batch=budget)
+        )
+        trainer.step(StepBatch(random_samples(3), 0))
+        results.append(snapshot(trainer))
+    assert difference(results[0], results[1]) < 2e-6
+
+
+def test_m2po_judges_the_whole_batch_however_it_is_cut(folder: Path) -> None:
+    reports = [
+        make_trainer(
+            folder,
+            LossConfig(masks=["m2po"], m2po_limit=0.01),
+            learner=LearnerConfig(tokens_per_micro_batch=budget),
+        ).step(StepBatch(random_samples(3), 0))
+        for budget in (32, 1000)
+    ]
+    masked = [report.metrics["off_policy/m2po/m2po_masked_fraction"] for report in reports]
+    assert 0.0 < masked[0] < 1.0
+    assert masked[0] == masked[1]
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_order_does_not(folder: Path) -> None:
+    def train(seed: int) -> dict[str, torch.Tensor]:
+        trainer = make_trainer(folder, seed=seed)
+        trainer.step(StepBatch(random_samples(4), 0))
+        return snapshot(trainer)
+
+    assert difference(train(0), train(0)) == 0.0
+    assert difference(train(0), train(1)) > 0.0
+
+
+@pytest.mark.parametrize("poison", [np.nan, -np.inf])
+def test_a_poisoned_sample_is_dropped_and_counted_and_the_rest_trains(folder: Path, poison: float) -> None:
+    samples = random_samples(5)
+    logprobs = samples[3].behaviour_logprobs.copy()
+    logprobs[0] = poison
+    poisoned = [*samples[:3], replace(samples[3], behaviour_logprobs=logprobs), *samples[4:]]
+    trainer = make_trainer(folder)
+    report = trainer.step(StepBatch(poisoned, 0))
+    assert report.dropped == {3: "nan_logprob" if np.isnan(poison) else "infinite_logprob"}
+    assert report.samples == len(samples) - 1
+    assert all(torch.isfinite(value).all() for value in snapshot(trainer).values())
+
+
+def test_a_batch_of_which_nothing_is_left_changes_nothing(folder: Path) -> None:
+    trainer = make_trainer(folder)
+    before = snapshot(trainer)
+    empty = replace(random_samples(6, 1)[0], response_ids=np.zeros(0, np.int32), behaviour_logprobs=np.zeros(0))
+    report = trainer.step(StepBatch([empty], 0))
+    assert report.samples == 0
+    assert difference(before, snapshot(trainer)) == 0.0
+
+
+def test_an_infinite_gradient_stops_the_step_before_the_update(folder: Path) -> None:
+    trainer = make_trainer(folder)
+    before = snapshot(trainer)
+    with pytest.raises(FloatingPointError, match="nothing was updated"):
+        trainer.step(replace_advantages(StepBatch(random_samples(7), 0), float("inf")))
+    assert difference(before, snapshot(trainer)) == 0.0
+
+
+def test_interpolation_needs_no_proximal_pass_and_starts_at_ratio_one(folder: Path) -> None:
+    trainer = make_trainer(folder, LossConfig(proximal="interpolate"))
+    batch = StepBatch(random_samples(8, step=3), 5)
+    report = trainer.step(batch)
+    assert report.metrics["learner/first_log_ratio"] == pytest.approx(0.0, abs=1e-6)
+    assert "off_policy/k1" not in report.metrics
+    assert report.metrics["off_policy/token_tis/weight"] > 0.0
+
+
+def test_entropy_is_bounded_by_the_vocabulary_and_the_bonus_raises_it(folder: Path) -> None:
+    def entropy_after(coefficient: float) -> float:
+        trainer = make_trainer(folder, LossConfig(entropy_coefficient=coefficient, minibatches=1), lr=1e-2)
+        batch = replace_advantages(StepBatch(random_samples(9), 0), 0.0)
+        trainer.step(batch)
+        return trainer.step(batch).metrics["learner/entropy"]
+
+    assert 0.0 < entropy_after(0.0) < entropy_after(1.0) <= np.log(64) + 1e-4
+
+
+def test_warm_up_is_linear_then_constant() -> None:
+    config = OptimiserConfig(lr=1.0, warmup_steps=4)
+    assert [learning_rate(config, updates) for updates in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+    assert learning_rate(OptimiserConfig(lr=0.5), 0) == 0.5
+
+
+class TestMemorySavers:
+    @pytest.mark.parametrize("kind", ["selective", "full"])
+    def test_checkpointing_changes_nothing(self, folder: Path, kind: str) -> None:
+        def train(checkpointing: str) -> dict[str, torch.Tensor]:
+            config = LearnerConfig(tokens_per_micro_batch=64, checkpointing=checkpointing)
+            trainer = make_trainer(folder, learner=config)
+            trainer.step(StepBatch(random_samples(10), 0))
+            return snapshot(trainer)
+
+        assert difference(train("none"), train(kind)) < 1e-6
+
+    def test_frozen_parameters_stay(self, folder: Path) -> None:
+        trainer = make_trainer(
+            folder, learner=LearnerConfig(tokens_per_micro_batch=64, freeze=["model.embed_tokens.*", "*.mlp.*"])
+        )
+        before = snapshot(trainer)
+        trainer.step(StepBatch(random_samples(11), 0))
+        after = snapshot(trainer)
+        for name, value in after.items():
+            frozen = "embed_tokens" in name or ".mlp." in name or name == "lm_head.weight"
+            assert torch.equal(value, before[name]) == frozen, name
+
+    def test_a_pattern_that_matches_nothing_is_refused(self, folder: Path) -> None:
+        with pytest.raises(ValueError, match="matches no parameter"):
+            make_trainer(folder, learner=LearnerConfig(freeze=["nonsense.*"]))
+
+    def test_freezing_everything_is_refused(self, folder: Path) -> None:
+        with pytest.raises(ValueError, match="nothing is left to train"):
+            make_trainer(folder, learner=LearnerConfig(freeze=["*"]))
+
+
+class TestAdapters:
+    CONFIG = LearnerConfig(tokens_per_micro_batch=64, lora=LoraConfig(rank=4, alpha=8.0))
+
+    def test_before_training_the_policy_is_unchanged(self, folder: Path) -> None:
+        batch = StepBatch(random_samples(12, 4), 0)
+        plain, adapted = make_trainer(folder), make_trainer(folder, learner=self.CONFIG)
+        for one, other in zip(plain.score(batch), adapted.score(batch), strict=True):
+            torch.testing.assert_close(one, other)
+
+    def test_the_merged_weights_score_as_the_adapted_policy_does(self, folder: Path, tmp_path: Path) -> None:
+        trainer = make_trainer(folder, learner=self.CONFIG, lr=1e-2)
+        batch = StepBatch(random_samples(13), 0)
+        trainer.step(batch)
+        weights = whole_weights(trainer.policy, lora_scale=2.0)
+        plain = make_trainer(folder)
+        assert set(weights) == set(whole_weights(plain.policy))
+        plain.policy.language_model.load_state_dict(weights)
+        for one, other in zip(trainer.score(batch), plain.score(batch), strict=True):
+            torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+    def test_only_adapters_are_trained(self, folder: Path) -> None:
+        trainer = make_trainer(folder, learner=self.CONFIG)
+        trained = [name for name, parameter in trainer.policy.named_parameters() if parameter.requires_grad]
+        assert trained
+        assert all(name.endswith((".up", ".down")) for name in trained)
+
+    def test_targets_that_name_nothing_are_refused(self, folder: Path) -> None:
+        with pytest.raises(ValueError, match="name no linear layer"):
+            make_trainer(folder, learner=LearnerConfig(lora=LoraConfig(rank=2, targets=["nope"])))
+
+
+def test_supervised_training_raises_the_likelihood_of_the_responses(folder: Path) -> None:
+    trainer = make_trainer(folder, supervised(LossConfig()), lr=1e-2)
+    batch = replace_advantages(StepBatch(random_samples(14), 0), 1.0)
+    losses = [trainer.step(replace(batch, step=step)).metrics["learner/loss"] for step in range(10)]
+    assert losses[-1] < losses[0] - 0.5
+
+
+def test_a_model_that_changes_its_logits_is_refused(folder: Path) -> None:
+    policy = tiny_policy(folder)
+    policy.config.final_logit_softcapping = 30.0
+    from learner.policy import Policy
+
+    with pytest.raises(ValueError, match="final_logit_softcapping=30"):
+        Policy(policy.language_model)
