@@ -1,0 +1,172 @@
+"""The training loop of one rank: take a batch, step, publish, checkpoint, report.
+
+Owns the order of these and resumption. Called on every rank by `learner.ray_train`, or directly in a single process.
+Where batches come from and where weights, metrics go is handed in, so that the loop is whole without any actor.
+
+    source.take(step) ──► trainer.step ──► publisher ──► checkpoint? ──► source.commit ──► observer.on_step
+        rank 0, then broadcast                 rank 0          all ranks       rank 0            rank 0
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+import torch.distributed as dist
+
+from azr.config.sections.algorithm import LossConfig, OptimiserConfig
+from azr.config.sections.learner import LearnerConfig
+from learner import checkpoint
+from learner.policy import load_policy
+from learner.samples import StepBatch
+from learner.trainer import StepReport, Trainer
+from learner.weights import Publisher, Weights, whole_weights
+
+#: How long closing waits for weights still being published; the engines' own update has its own, shorter deadlines.
+PUBLISH_DEADLINE_SECONDS = 120.0
+
+
+class BatchSource(Protocol):
+    """Where batches come from. Lives on rank 0."""
+
+    def take(self, step: int) -> StepBatch | None:
+        """The batch of this step, waiting for it no longer than the source's own deadline; None ends the run.
+
+        After a resume, a step that no committed checkpoint covers is asked for again.
+        """
+        ...
+
+    def commit(self, step: int) -> None:
+        """A checkpoint holds the weights after `step` steps: no batch before it will be asked for again."""
+        ...
+
+
+class Observer(Protocol):
+    """Told of each step. Lives on rank 0."""
+
+    def on_step(self, step: int, report: StepReport, seconds: dict[str, float]) -> None:
+        """A step is done; `seconds` by phase: wait, step, publish, checkpoint."""
+        ...
+
+
+@dataclass(frozen=True)
+class LearnerPlan:
+    """All that a rank needs; picklable, so that it can travel to it. Factories make what cannot."""
+
+    model: str
+    loss: LossConfig
+    optimiser: OptimiserConfig
+    learner: LearnerConfig
+    folder: Path
+    steps: int
+    make_source: Callable[[], BatchSource]
+    make_observer: Callable[[], Observer] | None = None
+    make_publish: Callable[[], Callable[[int, Weights], None]] | None = None
+    temperature: float = 1.0
+    seed: int = 0
+    random_weights: bool = False
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints lie."""
+        return self.folder / "checkpoints"
+
+    @property
+    def lora_scale(self) -> float:
+        """What adapters' updates are multiplied by; 0 without adapters."""
+        lora = self.learner.lora
+        return lora.alpha / lora.rank if lora.rank else 0.0
+
+
+def make_trainer(plan: LearnerPlan, device: torch.device) -> Trainer:
+    """The plan's policy and optimiser on this rank. Random weights are those of the seed, alike on all ranks."""
+    torch.manual_seed(plan.seed)
+    policy = load_policy(plan.model, attention=plan.learner.attention, random_weights=plan.random_weights)
+    return Trainer(
+        policy,
+        plan.loss,
+        plan.optimiser,
+        plan.learner,
+        device=device,
+        temperature=plan.temperature,
+        seed=plan.seed,
+    )
+
+
+def run(
+    plan: LearnerPlan, device: torch.device, on_report: Callable[[int, StepReport], None] = lambda _step, _report: None
+) -> None:
+    """Train from the newest checkpoint, or from the start, until the plan's steps are done or the source ends.
+
+    `on_report` is called on every rank after each step (Ray Train wants to hear from all).
+    """
+    trainer = make_trainer(plan, device)
+    found = checkpoint.newest(plan.checkpoints)
+    saved = step = checkpoint.load(found, trainer).step if found is not None else 0
+    first = trainer.ranks.rank == 0
+    source = plan.make_source() if first else None
+    observer = plan.make_observer() if first and plan.make_observer else None
+    publisher = None
+    if first and plan.make_publish:
+        publisher = Publisher(plan.make_publish(), deadline=PUBLISH_DEADLINE_SECONDS)
+    while step < plan.steps:
+        clock = _Clock()
+        batch = _shared(source.take(step) if source else None, trainer)
+        clock.mark("wait")
+        if batch is None:
+            break
+        report = trainer.step(batch)
+        step += 1
+        clock.mark("step")
+        if plan.make_publish:
+            weights = whole_weights(trainer.policy, lora_scale=plan.lora_scale)
+            if publisher:
+                publisher.offer(step, weights)
+        clock.mark("publish")
+        if step % plan.learner.checkpoint_every == 0 or step == plan.steps:
+            _save(plan, trainer, step, source)
+            saved = step
+        clock.mark("checkpoint")
+        if observer:
+            observer.on_step(step, report, clock.seconds)
+        on_report(step, report)
+    if saved < step:
+        _save(plan, trainer, step, source)
+    if publisher:
+        publisher.close()
+
+
+def _save(plan: LearnerPlan, trainer: Trainer, step: int, source: BatchSource | None) -> None:
+    state = checkpoint.LearnerState(step, trainer.updates, plan.model, plan.lora_scale)
+    checkpoint.save(plan.checkpoints, trainer, state)
+    if trainer.ranks.rank == 0:
+        checkpoint.prune(plan.checkpoints, keep_last=plan.learner.keep_last, keep_every=plan.learner.keep_every)
+    if source:
+        source.commit(step)
+
+
+def _shared(batch: StepBatch | None, trainer: Trainer) -> StepBatch | None:
+    """Rank 0's batch on every rank."""
+    if trainer.ranks.count == 1:
+        return batch
+    box: list[StepBatch | None] = [batch]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+class _Clock:
+    """Seconds by phase of one step."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def mark(self, phase: str) -> None:
+        """The phase that ends now."""
+        now = time.perf_counter()
+        self.seconds[phase] = now - self._last
+        self._last = now

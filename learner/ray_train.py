@@ -1,0 +1,52 @@
+"""The learner's ranks as a Ray Train job: started together, restarted together when one is lost.
+
+Owns the `TorchTrainer` and its settings. Called by the run; blocking, so it runs in a thread beside the rollouts. A
+lost rank costs the steps since the newest checkpoint: Ray Train starts all ranks anew, and `learner.loop` resumes.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+
+from learner.loop import LearnerPlan, run
+from learner.trainer import StepReport
+
+
+def train(plan: LearnerPlan) -> Any:
+    """Run the plan on `plan.learner.ranks` ranks and return Ray Train's result; raises when restarts are used up."""
+    # Read by Ray Train's controller when it is made: with its own 2 s, every report would wait that long.
+    os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = str(plan.learner.health_check_seconds)
+    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    trainer = TorchTrainer(
+        _rank,
+        train_loop_config={"plan": plan},
+        scaling_config=ScalingConfig(num_workers=plan.learner.ranks, use_gpu=torch.cuda.is_available()),
+        run_config=RunConfig(
+            name="learner",
+            storage_path=str((plan.folder / "ray_train").absolute()),
+            failure_config=FailureConfig(max_failures=plan.learner.restarts),
+            checkpoint_config=CheckpointConfig(num_to_keep=1),
+        ),
+    )
+    return trainer.fit()
+
+
+def _rank(config: dict[str, LearnerPlan]) -> None:
+    """What each rank runs; Ray Train has set up the process group."""
+    from ray import train as ray_train
+    from ray.train.torch import get_device
+
+    def report(step: int, result: StepReport) -> None:
+        ray_train.report({"step": step, **result.metrics})
+
+    device = get_device()
+    if device.type == "cpu":
+        # Ranks share the machine's cores; each would otherwise take all of them.
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // config["plan"].learner.ranks))
+    run(config["plan"], device, report)

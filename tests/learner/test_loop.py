@@ -1,0 +1,163 @@
+"""The loop of one rank: resumption is exact, checkpoints are whole or absent, publishing never holds a step up."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+
+from learner import checkpoint
+from learner.loop import make_trainer, run
+from learner.weights import Publisher, PublishingFailedError, Weights, whole_weights
+from tests.learner.plans import SeededSource, curve, noted, plan
+from tests.learner.tiny import save_tiny_model
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_model(tmp_path_factory.mktemp("model"))
+
+
+class PublishedWeights:
+    """Keeps what was published."""
+
+    def __init__(self) -> None:
+        self.versions: dict[int, dict[str, torch.Tensor]] = {}
+
+    def __call__(self, step: int, weights: Weights) -> None:
+        self.versions[step] = dict(weights)
+
+
+def test_a_resumed_run_continues_bit_by_bit(model: Path, tmp_path: Path) -> None:
+    whole = plan(model, tmp_path / "whole", steps=8, checkpoint_every=4)
+    run(whole, CPU)
+    broken = plan(model, tmp_path / "broken", steps=4, checkpoint_every=4)
+    run(broken, CPU)
+    run(replace(broken, steps=8), CPU)
+    assert curve(broken.folder) == curve(whole.folder)
+    trainers = [make_trainer(each, CPU) for each in (whole, broken)]
+    for trainer, each in zip(trainers, (whole, broken), strict=True):
+        checkpoint.load(checkpoint.checkpoint_folder(each.checkpoints, 8), trainer)
+    one, other = (whole_weights(trainer.policy) for trainer in trainers)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_steps_after_the_last_checkpoint_are_asked_for_again(model: Path, tmp_path: Path) -> None:
+    first = plan(model, tmp_path, steps=6, checkpoint_every=4)
+    run(first, CPU)
+    newest = checkpoint.checkpoint_folder(first.checkpoints, 6)
+    newest.rename(newest.with_name(newest.name + ".partial"))  # torn: as if killed while step 6 was written
+    run(first, CPU)
+    assert noted(tmp_path, "take") == [0, 1, 2, 3, 4, 5, 4, 5]
+    assert noted(tmp_path, "commit") == [4, 6, 6]
+
+
+def test_a_source_that_ends_ends_the_run_with_a_checkpoint(model: Path, tmp_path: Path) -> None:
+    short = replace(
+        plan(model, tmp_path, steps=50, checkpoint_every=10),
+        make_source=partial(SeededSource, tmp_path / "source.jsonl", last=3),
+    )
+    run(short, CPU)
+    found = checkpoint.newest(short.checkpoints)
+    assert found is not None
+    assert checkpoint.read_state(found).step == 3
+
+
+def test_nothing_left_to_do_writes_nothing(model: Path, tmp_path: Path) -> None:
+    done = plan(model, tmp_path, steps=2, checkpoint_every=2)
+    run(done, CPU)
+    before = sorted(tmp_path.rglob("*"))
+    run(done, CPU)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_each_step_is_published_and_its_weights_are_those_of_the_checkpoint(model: Path, tmp_path: Path) -> None:
+    published = PublishedWeights()
+    run(replace(plan(model, tmp_path, steps=3, checkpoint_every=3), make_publish=lambda: published), CPU)
+    assert max(published.versions) == 3
+    trainer = make_trainer(plan(model, tmp_path, steps=3), CPU)
+    checkpoint.load(checkpoint.checkpoint_folder(tmp_path / "checkpoints", 3), trainer)
+    expected = whole_weights(trainer.policy)
+    assert all(torch.equal(published.versions[3][name], expected[name]) for name in expected)
+
+
+class TestCheckpoints:
+    def test_a_folder_without_a_marker_is_no_checkpoint(self, tmp_path: Path) -> None:
+        (tmp_path / "step_00000004").mkdir()
+        assert checkpoint.newest(tmp_path) is None
+        with pytest.raises(FileNotFoundError, match="holds no complete checkpoint"):
+            checkpoint.read_state(tmp_path / "step_00000004")
+
+    def test_torn_ones_are_passed_over_with_a_warning(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        self.fake(tmp_path, 1)
+        (tmp_path / "step_00000002").mkdir()
+        (tmp_path / "step_00000002" / "learner.json").write_text('{"step": 2, "upd')
+        (tmp_path / "step_00000003.partial").mkdir()
+        found = checkpoint.newest(tmp_path)
+        assert found is not None
+        assert found.name == "step_00000001"
+        assert caplog.text.count("passing over") == 2
+
+    def test_old_ones_go_by_policy(self, tmp_path: Path) -> None:
+        for step in range(1, 9):
+            self.fake(tmp_path, step)
+        deleted = checkpoint.prune(tmp_path, keep_last=2, keep_every=4)
+        assert [folder.name[-1] for folder in deleted] == ["1", "2", "3", "5", "6"]
+        assert sorted(folder.name[-1] for folder in tmp_path.iterdir()) == ["4", "7", "8"]
+
+    def test_the_newest_always_stays(self, tmp_path: Path) -> None:
+        self.fake(tmp_path, 1)
+        assert checkpoint.prune(tmp_path, keep_last=0, keep_every=0) == []
+
+    @staticmethod
+    def fake(root: Path, step: int) -> None:
+        folder = checkpoint.checkpoint_folder(root, step)
+        folder.mkdir()
+        (folder / "learner.json").write_bytes(msgspec.json.encode(checkpoint.LearnerState(step, step, "m")))
+
+
+class TestPublisher:
+    def test_a_slow_publication_holds_nobody_up_and_the_newest_wins(self) -> None:
+        gate, seen = threading.Event(), []
+
+        def publish(step: int, _weights: Weights) -> None:
+            seen.append(step)
+            gate.wait(10)
+
+        publisher = Publisher(publish, deadline=10)
+        publisher.offer(1, {})
+        while seen != [1]:
+            time.sleep(0.001)
+        started = time.perf_counter()
+        publisher.offer(2, {})
+        publisher.offer(3, {})
+        assert time.perf_counter() - started < 1.0
+        gate.set()
+        publisher.close()
+        assert seen == [1, 3]
+        assert publisher.replaced == 1
+
+    def test_an_error_reaches_the_loop_at_its_next_call(self) -> None:
+        def publish(_step: int, _weights: Weights) -> None:
+            raise ConnectionError("replica 2 is gone")
+
+        publisher = Publisher(publish, deadline=10)
+        publisher.offer(1, {})
+        with pytest.raises(PublishingFailedError, match="replica 2 is gone"):
+            publisher.close()
+
+    def test_a_publication_that_hangs_is_named_at_the_deadline(self) -> None:
+        gate = threading.Event()
+        publisher = Publisher(lambda _step, _weights: bool(gate.wait(10)) and None, deadline=0.05)
+        publisher.offer(1, {})
+        with pytest.raises(PublishingFailedError, match=r"did not end within 0\.05 s"):
+            publisher.close()
+        gate.set()
