@@ -35,9 +35,14 @@ _DEFAULTS = SandboxConfig()
 
 
 def add_sandbox_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare where lines come from and go to, and what a program may use."""
+    """Declare where lines come from and go to, which sandbox runs programs, and what a program may use."""
     parser.add_argument("file", nargs="?", metavar="FILE", help="JSON lines to read (default, or -: standard input)")
     parser.add_argument("--output", metavar="FILE", help="write here, all or nothing (default: standard output)")
+    add_pool_arguments(parser)
+
+
+def add_pool_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare which sandbox runs programs, and what a program may use."""
     parser.add_argument("--backend", default=_DEFAULTS.backend, help=f"one of: {', '.join(known_backends())}")
     parser.add_argument("--workers", type=_whole, metavar="N", help="worker processes (default: one a core)")
     parser.add_argument(

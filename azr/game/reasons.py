@@ -31,6 +31,9 @@ ParseReason = Literal[
     "component_misused",
 ]
 
+#: A line of a published seed file is not one.
+ImportReason = Literal["not_a_seed"]
+
 #: The gate's refusals of what was read.
 GateReason = Literal[
     "syntax",
@@ -92,6 +95,7 @@ MEANINGS: dict[str, str] = {
     "too_long": "longer than any text the game reads",
     "surrogate": "holds a lone surrogate, which no encoding can carry",
     "component_misused": "a given function is used otherwise than by calling it",
+    "not_a_seed": "the line is no seed of a published file",
     "syntax": "the program does not parse",
     "no_entry": "the program defines no function f at its top level",
     "too_deep": "the program nests too deeply to be parsed safely",
@@ -105,6 +109,7 @@ MEANINGS: dict[str, str] = {
     "memory": "the run used up its memory",
     "opaque": "the value has no literal form, or too long a one",
     "crashed": "the sandbox worker died on it, twice",
+    "surplus": "the target was reached before it",
     "retry": "the machine was too busy to tell; ask again, nothing was decided",
     "nondeterministic": "runs with other hash seeds, random seeds or clocks ended otherwise",
     "round_trip": "reading the value's literal form gives another value",
@@ -131,7 +136,7 @@ MEANINGS: dict[str, str] = {
 DETAIL_WIDTH = 300
 
 
-def refused(reason: ParseReason | GateReason, detail: str = "") -> Refusal:
+def refused(reason: ParseReason | GateReason | ImportReason, detail: str = "") -> Refusal:
     """A refusal whose detail is bounded and cannot act on a terminal."""
     return Refusal(reason, clean(detail))
 

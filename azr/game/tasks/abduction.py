@@ -23,6 +23,7 @@ class Abduction:
     """Find an input for a given output."""
 
     name = "abduction"
+    least_references = 0
 
     def propose_prompt(self, ask: Ask, style: Style) -> str:
         """Ask for a program whose input is hard to recover from its output."""
@@ -67,7 +68,7 @@ class Abduction:
             task_type=self.name,
             program=_EXAMPLE_PROGRAM,
             inputs=("'parse', 2",),
-            outputs=("'sepra'",),
+            outputs=("'apesr'",),
         )
 
 

@@ -96,7 +96,7 @@ class Composite(Deduction):
             task_type=self.name,
             program=f"{_EXAMPLE_COMPONENT}\n\n\n{_EXAMPLE_PROGRAM}",
             inputs=("'abcd', 3",),
-            outputs=("",),
+            outputs=("'adbdcdd'",),
             components=(_EXAMPLE_COMPONENT,),
         )
 

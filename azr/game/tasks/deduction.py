@@ -20,6 +20,7 @@ class Deduction:
     """Predict what a program returns."""
 
     name = "deduction"
+    least_references = 0
 
     def propose_prompt(self, ask: Ask, style: Style) -> str:
         """Ask for a program and an input whose output is hard to predict."""
@@ -64,7 +65,7 @@ class Deduction:
             task_type=self.name,
             program=EXAMPLE_PROGRAM,
             inputs=("[3, 1, 4, 1, 5], 2",),
-            outputs=("[5, 2, 6, 8]",),
+            outputs=("[4, 8, 9, 14]",),
         )
 
 

@@ -35,6 +35,7 @@ class ErrorPrediction:
     """Foresee how a call ends."""
 
     name = "error"
+    least_references = 0
 
     def propose_prompt(self, ask: Ask, style: Style) -> str:
         """Ask for a program and an input whose ending is hard to foresee."""

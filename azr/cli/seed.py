@@ -1,0 +1,147 @@
+"""`azr seed import`: published seed files become tasks of this run's kind, through the gate, with a report."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from azr.cli.sandbox_options import add_pool_arguments, limits_of, open_from
+from azr.errors import AzrError
+from azr.files import write_bytes
+from azr.game.gate import GateRules
+from azr.game.plan import Plan, drive_many
+from azr.game.published import Imported, PublishedSeed, bring_in
+from azr.game.reasons import MEANINGS, refused
+from azr.game.types import Refusal, Task
+
+SUMMARY = "Bring the first tasks of a run in from published seed files, through the gate."
+EPILOG = """a line of a seed file:
+  {"snippet": "def f(a): return sqrt(a)", "input": "9", "output": "3.0", "imports": ["from math import sqrt"]}
+  {"snippet": ..., "inputs": [...], "outputs": [...], "message": "...", "imports": [...]}
+
+Every line passes the gate that self-play's own proposals pass: outputs are computed anew, what is not deterministic, has
+no literal form, repeats another or gives its program away is refused. The tasks are written as JSON lines, all or
+nothing; the report on stderr says how many lines were refused for what, and --refusals lists them one by one.
+
+examples:
+  azr seed import 7b_seed.jsonl --output seeds.jsonl
+  azr seed import *.jsonl --output seeds.jsonl --refusals refused.jsonl --backend process
+"""
+
+
+class RefusedLine(msgspec.Struct):
+    """A line of the list of refusals."""
+
+    file: str
+    line: int
+    reason: str
+    detail: str
+
+
+class _Line(NamedTuple):
+    file: Path
+    number: int
+    text: bytes
+
+
+class Report:
+    """Counts of what became of the lines."""
+
+    def __init__(self) -> None:
+        self.accepted: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        self.corrected = 0
+
+    def __str__(self) -> str:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in self.accepted.most_common()) or "none"
+        lines = [
+            f"accepted   {self.accepted.total()} ({kinds}); {self.corrected} of them with another output than stated",
+            f"refused    {self.refused.total()}",
+        ]
+        lines += [f"  {count:>7}  {reason}: {MEANINGS[reason]}" for reason, count in self.refused.most_common()]
+        return "\n".join(lines)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    importing = actions.add_parser("import", help="bring in published seed files")
+    importing.add_argument("files", nargs="+", type=Path, metavar="FILE", help="JSON lines")
+    importing.add_argument("--output", type=Path, required=True, metavar="FILE", help="the tasks, as JSON lines")
+    importing.add_argument("--refusals", type=Path, metavar="FILE", help="write the refused lines here, with reasons")
+    defaults = GateRules()
+    importing.add_argument(
+        "--duplicate-by",
+        choices=("program_and_inputs", "program"),
+        default=defaults.duplicate_by,
+        help=f"what makes two tasks the same (default: {defaults.duplicate_by})",
+    )
+    add_pool_arguments(importing)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Import the files."""
+    rules = GateRules(limits=limits_of(arguments), duplicate_by=arguments.duplicate_by)
+    tasks, refusals, report = _JsonLines(), _JsonLines(), Report()
+    known: set[tuple[str, str]] = set()
+    with open_from(arguments) as sandbox:
+        for line, imported in drive_many((_judged(line, rules) for line in _lines(arguments.files)), sandbox):
+            outcome = imported.outcome
+            if isinstance(outcome, Task) and (outcome.task_type, outcome.fingerprint) in known:
+                outcome = refused("duplicate", outcome.fingerprint)
+            if isinstance(outcome, Refusal):
+                report.refused[outcome.reason] += 1
+                refusals.add(RefusedLine(str(line.file), line.number, outcome.reason, outcome.detail))
+            else:
+                known.add((outcome.task_type, outcome.fingerprint))
+                report.accepted[outcome.task_type] += 1
+                report.corrected += imported.corrected
+                tasks.add(outcome)
+    tasks.write(arguments.output)
+    if arguments.refusals is not None:
+        refusals.write(arguments.refusals)
+    print(report, file=sys.stderr)
+    return 0
+
+
+class _JsonLines:
+    """Lines kept until all are known; seed files are a few megabytes."""
+
+    def __init__(self) -> None:
+        self._text = bytearray()
+        self._encoder = msgspec.json.Encoder()
+
+    def add(self, record: msgspec.Struct) -> None:
+        self._encoder.encode_into(record, self._text, -1)
+        self._text += b"\n"
+
+    def write(self, path: Path) -> None:
+        write_bytes(path, bytes(self._text))
+
+
+def _lines(files: list[Path]) -> Iterator[_Line]:
+    for file in files:
+        try:
+            with file.open("rb") as lines:
+                for number, text in enumerate(lines, start=1):
+                    if text.strip():
+                        yield _Line(file, number, text)
+        except OSError as error:
+            raise AzrError(f"cannot read {file}: {error.strerror}", "name files of JSON lines") from error
+
+
+def _judged(line: _Line, rules: GateRules) -> Plan[tuple[_Line, Imported]]:
+    try:
+        published = _DECODER.decode(line.text)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return line, Imported(refused("not_a_seed", str(error)))
+    return line, (yield from bring_in(published, rules))
+
+
+_DECODER = msgspec.json.Decoder(PublishedSeed)

@@ -1,0 +1,217 @@
+"""Seeding: from the identity function to the first tasks, by the base model itself.
+
+A pure state machine. It says what to ask next and is told what became of it; the model and the sandbox are the
+caller's. `seed` is the plain loop around it; a run drives the same machine asynchronously.
+
+    zero tasks ─► Seeding ── next_batch(), draw() ──► prompts ─► model ─► gate ─┐
+                     ▲   triplets first (proposed as deduction and abduction        │
+                     │   in turn), then induction tasks over their programs         │
+                     └───────────── report(Task | Refusal) ◄───────────────┘
+                                    done at both targets; SeedingStalledError when batches bring nothing new
+
+The triplets serve deduction and abduction alike (`retyped`), because a gated triplet is a task of both.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+import numpy as np
+
+from azr.errors import AzrError
+from azr.game.composing import compose_proposal
+from azr.game.frames import Frame
+from azr.game.gate import GateRules
+from azr.game.plan import Plan, drive_many
+from azr.game.play import judge_proposal
+from azr.game.tasks import Ask, task_type
+from azr.game.types import Candidate, Refusal, Task
+from sandbox_wasm.protocol import Sandbox
+
+#: The program that every self-play starts from, as its authors published it: the identity.
+ZERO_PROGRAM = "def f(a):\n    return a"
+ZERO_INPUT = "'Hello world'"
+ZERO_INPUTS = (
+    ZERO_INPUT,
+    "7",
+    "-2.5",
+    "True",
+    "None",
+    "[1, 2, 3]",
+    "('left', 'right')",
+    "{'key': 'value'}",
+    "''",
+    "[[0, 1], [1, 0]]",
+)
+ZERO_MESSAGE = "Whatever comes in goes out, untouched."
+
+
+class SeedingStalledError(AzrError):
+    """The model brings nothing new."""
+
+
+class SeedingSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How many seeds, and how they are asked for. The published numbers."""
+
+    triplets: int = 256
+    inductions: int = 256
+    batch: int = 64
+    stall_batches: int = 20
+    """Batches in a row without a new task before giving up."""
+
+
+class SeedingState(msgspec.Struct):
+    """All that a resumed seeding needs besides its settings and the caller's random generator."""
+
+    triplets: list[Task]
+    inductions: list[Task]
+    asked: int = 0
+    programs_offered: int = 0
+    idle_batches: int = 0
+    """Batches since the last new task."""
+    reasons: dict[str, int] = {}
+    """How often each refusal was given."""
+
+    @classmethod
+    def beginning(cls, zero: Sequence[Task]) -> SeedingState:
+        """Nothing but the zero tasks."""
+        return cls(
+            triplets=[task for task in zero if task.task_type != "induction"],
+            inductions=[task for task in zero if task.task_type == "induction"],
+        )
+
+
+class Seeding:
+    """The machine: what to ask, and what there is so far (`state`, which a checkpoint may hold)."""
+
+    def __init__(self, settings: SeedingSettings, state: SeedingState, random: np.random.Generator) -> None:
+        self.state = state
+        self._settings = settings
+        self._random = random
+        self._fingerprints = {(task.task_type, task.fingerprint) for task in (*state.triplets, *state.inductions)}
+
+    @property
+    def done(self) -> bool:
+        """Both targets are reached."""
+        return not self._lacks_triplets and len(self.state.inductions) >= self._settings.inductions
+
+    @property
+    def _lacks_triplets(self) -> bool:
+        return len(self.state.triplets) < self._settings.triplets
+
+    def next_batch(self) -> tuple[str, ...]:
+        """The task types to ask for now. Raises `SeedingStalledError` when asking has long brought nothing new."""
+        if self.state.idle_batches >= self._settings.stall_batches:
+            raise self._stalled()
+        self.state.idle_batches += 1
+        start, self.state.asked = self.state.asked, self.state.asked + self._settings.batch
+        if not self._lacks_triplets:
+            return ("induction",) * self._settings.batch
+        return tuple("abduction" if number % 2 else "deduction" for number in range(start, self.state.asked))
+
+    def draw(self, kind: str, count: int) -> Ask:
+        """What a proposer of that type is shown: known triplets by lot, or for induction the next program in turn."""
+        triplets = self.state.triplets
+        if kind == "induction":
+            # In turn, so that each program gets its chance before any gets a second.
+            program = triplets[self.state.programs_offered % len(triplets)]
+            self.state.programs_offered += 1
+            return Ask(references=(program,))
+        chosen = self._random.choice(len(triplets), size=min(count, len(triplets)), replace=False)
+        return Ask(references=tuple(triplets[index] for index in chosen))
+
+    def report(self, outcome: Task | Refusal) -> bool:
+        """What became of one proposal; whether it is a new seed."""
+        reason = outcome.reason if isinstance(outcome, Refusal) else self._take(outcome)
+        if reason:
+            self.state.reasons[reason] = self.state.reasons.get(reason, 0) + 1
+        return not reason
+
+    def _take(self, task: Task) -> str:
+        """Keep a task, or say why not."""
+        is_induction = task.task_type == "induction"
+        kept = self.state.inductions if is_induction else self.state.triplets
+        target = self._settings.inductions if is_induction else self._settings.triplets
+        task = task if is_induction else retyped(task, "deduction")
+        mark = (task.task_type, task.fingerprint)
+        if mark in self._fingerprints:
+            return "duplicate"
+        if len(kept) >= target:
+            return "surplus"
+        self._fingerprints.add(mark)
+        kept.append(task)
+        self.state.idle_batches = 0
+        return ""
+
+    def _stalled(self) -> SeedingStalledError:
+        state, settings = self.state, self._settings
+        by_frequency = sorted(state.reasons.items(), key=lambda item: -item[1])
+        counts = ", ".join(f"{reason} {count}" for reason, count in by_frequency) or "none"
+        return SeedingStalledError(
+            f"seeding stands still at {len(state.triplets)} of {settings.triplets} triplets and"
+            f" {len(state.inductions)} of {settings.inductions} induction tasks: {settings.stall_batches} batches of"
+            f" {settings.batch} brought nothing new (refusals so far: {counts})",
+            "look at the most frequent refusal (azr gate --reasons), sample at a higher temperature, use a frame the"
+            " model knows, or import seeds with azr seed import",
+        )
+
+
+def retyped(task: Task, kind: str) -> Task:
+    """The same triplet as a task of another type; deduction and abduction share them."""
+    return msgspec.structs.replace(task, task_type=kind, id=f"{kind}-{task.fingerprint}")
+
+
+def zero_tasks(rules: GateRules) -> Plan[tuple[Task, Task]]:
+    """The zero triplet and the zero induction task, through the gate like any other."""
+    triplet = Candidate(program=ZERO_PROGRAM, inputs=(ZERO_INPUT,))
+    induction = Candidate(program=ZERO_PROGRAM, inputs=ZERO_INPUTS[: rules.induction_inputs], message=ZERO_MESSAGE)
+    return (
+        _accepted((yield from task_type("deduction").gate(triplet, rules))),
+        _accepted((yield from task_type("induction").gate(induction, rules))),
+    )
+
+
+def _accepted(outcome: Task | Refusal) -> Task:
+    if isinstance(outcome, Task):
+        return outcome
+    raise SeedingStalledError(
+        f"the gate refuses the identity function: {outcome.reason} {outcome.detail}".rstrip(),
+        "the gate's rules are stricter than any task can be, or the sandbox does not work (azr doctor)",
+    )
+
+
+def seed(
+    seeding: Seeding,
+    generate: Callable[[Sequence[str]], Sequence[str]],
+    frame: Frame,
+    rules: GateRules,
+    sandbox: Sandbox,
+    *,
+    references: int = 6,
+    length: Callable[[str], int] = len,
+    limit: int = 6_144,
+) -> Iterator[SeedingState]:
+    """Carry a seeding to its end; yields after every batch. `generate` is the model: prompts in, responses out."""
+    while not seeding.done:
+        kinds = [task_type(name) for name in seeding.next_batch()]
+        compositions = [
+            compose_proposal(
+                kind,
+                frame,
+                functools.partial(seeding.draw, kind.name),
+                references=references,
+                length=length,
+                limit=limit,
+            )
+            for kind in kinds
+        ]
+        responses = generate([composition.prompt for composition in compositions])
+        plans = (
+            judge_proposal(kind, response, composition.ask, frame, rules)
+            for kind, composition, response in zip(kinds, compositions, responses, strict=True)
+        )
+        for outcome in drive_many(plans, sandbox):
+            seeding.report(outcome)
+        yield seeding.state
