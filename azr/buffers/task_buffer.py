@@ -193,6 +193,8 @@ class TaskBuffer:
         self._come_back(np.flatnonzero(rows["out"] & (self.step - rows["out_step"] > self.config.out_steps)))
         self._training.assign(self._priorities(rows))
         self._reference.assign(self._recencies(rows))
+        if len(self._new) > 2 * self.config.capacity:
+            self._new = deque(entry for entry in self._new if rows["sequence"][entry[0]] == entry[1])
 
     def state(self) -> BufferState:
         """Everything, to be written: a buffer made of it draws what this one would have drawn."""

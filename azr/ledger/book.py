@@ -166,25 +166,27 @@ class Book:
             self._rated(group)
 
     def _enter(self, sample: Sample) -> Group | None:
-        """Put a new sample into its group; None when it was known, or its group is gone."""
-        if not self.ledger.generated_many([sample]):
+        """Put a new sample into its group; None when it was known, or made by dead weights, or its group is gone.
+
+        What dead weights made is counted but its id is not, since another attempt is still to come under that id.
+        """
+        if not all(map(self.ancestry.holds, sample.versions)):
+            self.ledger.wasted(sample.cell, 1, sample.tokens, "lineage")
             return None
-        if not self.ancestry.holds(sample.oldest):
-            self.ledger.discarded_many([sample.id], "lineage")
+        if not self.ledger.generated_many([sample]):
             return None
         group = self.groups.get(sample.group)
         if group is None or group.missing == 0 or group.cell != sample.cell:
             self.ledger.discarded_many([sample.id], ORPHAN)
             return None
         group.samples.append(sample.id)
-        group.oldest = sample.oldest if group.oldest is None else min(group.oldest, sample.oldest)
+        _add_versions(group, sample.versions)
         return group
 
     def _rated(self, rating: Group) -> None:
         proposal = self.group(rating.rates)
-        assert rating.oldest is not None and proposal.oldest is not None
-        proposal.rating = Rating(rating.correct, rating.size, rating.oldest)
-        proposal.oldest = min(proposal.oldest, rating.oldest)
+        proposal.rating = Rating(rating.correct, rating.size, min(rating.versions))
+        _add_versions(proposal, rating.versions)
         proposal.state = "ready"
         if not self.limits.rating_trained:
             self._dropped(rating, ESTIMATE)
@@ -286,3 +288,7 @@ class Book:
                     admission.hold(cell, slots, replay=replay)
                     admission.train(cell, slots, replay=replay)
         return admission
+
+
+def _add_versions(group: Group, versions: Iterable[Version]) -> None:
+    group.versions += [version for version in versions if version not in group.versions]

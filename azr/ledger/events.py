@@ -41,8 +41,8 @@ class Group(msgspec.Struct, kw_only=True):
     rates: str = ""
     """Of a rating: the proposal that waits for it."""
     samples: list[str] = []
-    oldest: Version | None = None
-    """The oldest weights that had a part in any sample, or in the rating of a proposal."""
+    versions: list[Version] = []
+    """All weights that had a part in any sample, or in the rating of a proposal."""
     correct: int = 0
     rating: Rating | None = None
     """Of a proposal whose task was valid: what its attempts said."""
@@ -60,6 +60,11 @@ class Group(msgspec.Struct, kw_only=True):
     def missing(self) -> int:
         """Samples still to come."""
         return self.size - len(self.samples)
+
+    @property
+    def awaited(self) -> list[str]:
+        """Ids of the samples still to come. A sample made anew after a loss bears the id of the one that was lost."""
+        return [name for index in range(self.size) if (name := f"{self.id}#{index}") not in self.samples]
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened", array_like=True):

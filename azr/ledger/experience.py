@@ -27,6 +27,9 @@ from azr.staleness.admission import Limits, Refusal
 from azr.staleness.bound import assert_fresh, sweep_reason
 from azr.staleness.lengths import SweptByLength
 
+#: Holder of work that was open when its service died, until its owner claims it.
+UNCLAIMED = ""
+
 
 class Rated(NamedTuple):
     """A group of attempts is whole: what it says about its task, for the task buffer."""
@@ -84,7 +87,7 @@ class Experience:
         self._pending.clear()
         for group in self.book.groups.values():
             if group.state == "open":
-                self.leases.grant(group.id, "", now, grace_seconds)
+                self.leases.grant(group.id, UNCLAIMED, now, grace_seconds)
 
     def propose(self, group: str, task_type: str, owner: str, now: float) -> Refusal | None:
         """Admit a proposal together with the attempts that will rate it; None when it may begin."""
@@ -136,9 +139,9 @@ class Experience:
         self._record([events.Attempted(sample) for sample in new])
         rated = []
         for group in unfinished:
-            if group.missing == 0 and group.oldest is not None:
+            if group.missing == 0:
                 self._forget_work(group.id)
-                rated.append(Rated(group.task, Rating(group.correct, group.size, group.oldest)))
+                rated.append(Rated(group.task, Rating(group.correct, group.size, min(group.versions))))
         return rated
 
     def renew(self, owner: str, groups: Iterable[str], now: float) -> list[str]:
@@ -146,7 +149,7 @@ class Experience:
         gone = []
         for group_id in groups:
             group = self.book.groups.get(group_id)
-            if group is None or group.state != "open" or self.leases.holder(group_id) not in (owner, "", None):
+            if group is None or group.state != "open" or self.leases.holder(group_id) not in (owner, UNCLAIMED, None):
                 gone.append(group_id)
                 continue
             self._pending.pop(group_id, None)
@@ -155,23 +158,26 @@ class Experience:
 
     def expire(self, now: float) -> list[str]:
         """Take back the work of owners that fell silent; returns the groups."""
-        expired = list(self.leases.expire(now))
-        for group in expired:
-            self.lost(group)
-        return expired
+        expired = self.leases.expire(now)
+        for group, owner in expired.items():
+            self.lost(group, blame=owner != UNCLAIMED)
+        return list(expired)
 
-    def lost(self, group_id: str) -> None:
-        """Work on a group was lost: it is given out again for what is missing, or dropped after too many tries."""
+    def lost(self, group_id: str, *, blame: bool = True) -> None:
+        """Work on a group was lost: it is given out again for what is missing, or dropped after too many tries.
+
+        Without `blame` the group had no part in the loss, and the try does not count.
+        """
         self.leases.release(group_id)
         group = self.book.groups.get(group_id)
         if group is None or group.state != "open":
             return
         if group.kind == "proposal":
             self.drop([group_id], "lost")
-        elif group.tries + 1 >= self._max_tries:
+        elif blame and group.tries + 1 >= self._max_tries:
             self.drop([group_id], "poisoned")
         else:
-            self._record([events.Retried(group_id)])
+            self._record([events.Retried(group_id)] if blame else [])
             self._pending[group_id] = None
 
     def drop(self, groups: Iterable[str], reason: str) -> None:
@@ -198,11 +204,12 @@ class Experience:
         if consumer.step in self.book.taken:
             return self._batch(consumer)
         self._sweep(consumer)
+        self._drop_surplus(quotas)
         chosen, lacking = self._choose(quotas)
         if lacking:
             return Shortage(lacking)
-        oldest = [group.oldest for group in chosen if group.oldest is not None]
-        assert_fresh(oldest, consumer, self.book.ancestry, self.book.limits.max_staleness)
+        versions = [group.versions for group in chosen]
+        assert_fresh(versions, consumer, self.book.ancestry, self.book.limits.max_staleness)
         self._record([events.Taken(consumer, [group.id for group in chosen])])
         batch = self._batch(consumer)
         self.swept.observe((item.sample.tokens for item in batch.items), swept=False)
@@ -227,7 +234,7 @@ class Experience:
         """Continue from the checkpoint of weights `at`: later steps are undone, what dead weights made is discarded."""
         self._record([events.Resumed(at, lineage)])
         holds = self.book.ancestry.holds
-        doomed = [group for group in self.book.groups.values() if group.oldest and not holds(group.oldest)]
+        doomed = [group for group in self.book.groups.values() if not all(map(holds, group.versions))]
         self.drop([group.id for group in doomed], "lineage")
         for group in list(self.book.groups.values()):
             if group.state == "open" and group.kind == "proposal":
@@ -249,31 +256,54 @@ class Experience:
         """Drop, whole, every finished group that may not be trained on at this step."""
         doomed: list[Event] = []
         for group in self.book.groups.values():
-            if group.state != "ready" or group.oldest is None:
+            if group.state != "ready":
                 continue
-            reason = sweep_reason(group.oldest, consumer, self.book.ancestry, self.book.limits.max_staleness)
+            reason = sweep_reason(group.versions, consumer, self.book.ancestry, self.book.limits.max_staleness)
             if reason is not None:
                 doomed.append(events.Dropped(group.id, reason))
                 self.swept.observe((self.book.ledger.sample(sample).tokens for sample in group.samples), swept=True)
         if doomed:
             self._record(doomed)
 
+    def _drop_surplus(self, quotas: Mapping[Cell, int]) -> None:
+        """Where proposals overdrew a solve cell, drop what neither this batch nor the formula has room for.
+
+        This bounds the overdraft when replicas keep old weights for long: proposals are then swept one after the other,
+        and each leaves behind the attempts that rated it.
+        """
+        for cell, quota in quotas.items():
+            excess = self.book.admission.overdraft(cell)
+            ready = self._ready(cell) if excess > 0 else []
+            spare = sum(group.size for group in ready) - quota
+            for group in ready:
+                if excess > 0 and spare >= group.size:
+                    self.drop([group.id], "surplus")
+                    excess, spare = excess - group.size, spare - group.size
+
+    def _ready(self, cell: Cell) -> list[Group]:
+        """What may be trained on, oldest weights first."""
+        ready = [group for group in self.book.groups.values() if group.state == "ready" and group.cell == cell]
+        return sorted(ready, key=lambda group: (min(group.versions).step, group.sequence))
+
     def _choose(self, quotas: Mapping[Cell, int]) -> tuple[list[Group], dict[Cell, int]]:
         """Whole groups that fill the quotas, and what is lacking of them."""
-        open_places = dict(quotas)
-        chosen = []
-        ready = [group for group in self.book.groups.values() if group.state == "ready"]
-        for group in sorted(ready, key=lambda group: (group.oldest.step if group.oldest else 0, group.sequence)):
-            if open_places.get(group.cell, 0) >= group.size:
-                open_places[group.cell] -= group.size
-                chosen.append(group)
-        return chosen, {cell: places for cell, places in open_places.items() if places > 0}
+        chosen: list[Group] = []
+        lacking: dict[Cell, int] = {}
+        for cell, quota in quotas.items():
+            places = quota
+            for group in self._ready(cell):
+                if group.size <= places:
+                    chosen.append(group)
+                    places -= group.size
+            if places:
+                lacking[cell] = places
+        return chosen, lacking
 
     def _batch(self, consumer: Version) -> Batch:
         items = []
         for group in map(self.book.group, self.book.taken[consumer.step]):
             for sample in map(self.book.ledger.sample, group.samples):
-                oldest = group.oldest if group.kind == "proposal" and group.oldest else sample.oldest
+                oldest = min(group.versions) if group.kind == "proposal" else sample.oldest
                 items.append(Item(sample, group, oldest))
         return Batch(consumer, items)
 

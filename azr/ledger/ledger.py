@@ -30,12 +30,17 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     cell: Cell
     tokens: int
     """Tokens generated."""
-    oldest: Version
-    """The oldest weights that made one of them."""
+    versions: tuple[Version, ...]
+    """The weights that made them, each named once."""
     correct: bool = False
     """Attempts: the verdict."""
     body: bytes = b""
     """The encoded trajectory, opaque here."""
+
+    @property
+    def oldest(self) -> Version:
+        """The oldest weights that made one of its tokens."""
+        return min(self.versions)
 
 
 class Count(msgspec.Struct):

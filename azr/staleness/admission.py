@@ -108,6 +108,10 @@ class Admission:
         """Slots free by the formula (below zero while proposals overdraw a solve cell)."""
         return capacity(self.limits.max_staleness, self.quota(cell), self.outstanding(cell))
 
+    def overdraft(self, cell: Cell) -> int:
+        """Slots held above the formula and above what one batch of proposals may overdraw."""
+        return -self.free(cell) - self.limits.propose * self.limits.rating_slots
+
     def refuses_proposal(self, task_type: str) -> Refusal | None:
         """Why no proposal of this type may begin now; None when one may.
 

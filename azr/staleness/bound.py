@@ -12,7 +12,7 @@ steps count on along the weights that led here, and weights off that path no lon
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -52,25 +52,34 @@ def staleness(oldest: Version, consumer: Version) -> int:
     return consumer.step - oldest.step
 
 
-def sweep_reason(oldest: Version, consumer: Version, ancestry: Ancestry, max_staleness: int) -> str | None:
-    """Why a sample may not be trained on at this step: `lineage`, `stale`, or None when it may."""
-    if not ancestry.holds(oldest):
+def sweep_reason(
+    versions: Collection[Version], consumer: Version, ancestry: Ancestry, max_staleness: int
+) -> str | None:
+    """Why what these weights made may not be trained on at this step: `lineage`, `stale`, or None when it may.
+
+    All of the weights must still be on the path, not only the oldest: a response begun by weights that were kept may
+    have been finished by weights that were lost.
+    """
+    if not all(map(ancestry.holds, versions)):
         return "lineage"
-    return "stale" if staleness(oldest, consumer) > max_staleness else None
+    return "stale" if staleness(min(versions), consumer) > max_staleness else None
 
 
-def assert_fresh(oldest: Iterable[Version], consumer: Version, ancestry: Ancestry, max_staleness: int) -> None:
-    """Raise `StalenessError` unless every sample of a batch, given by its oldest weights, is within the bound."""
-    for version in oldest:
-        if (reason := sweep_reason(version, consumer, ancestry, max_staleness)) is not None:
+def assert_fresh(
+    samples: Iterable[Collection[Version]], consumer: Version, ancestry: Ancestry, max_staleness: int
+) -> None:
+    """Raise `StalenessError` unless every sample of a batch, given by the weights that made it, is within the bound."""
+    for versions in samples:
+        if (reason := sweep_reason(versions, consumer, ancestry, max_staleness)) is not None:
+            made = ", ".join(f"{version.lineage}.{version.step}" for version in sorted(versions))
             raise StalenessError(
-                f"a sample made by weights {version.lineage}.{version.step} was about to be trained on at step "
+                f"a sample made by weights {made} was about to be trained on at step "
                 f"{consumer.lineage}.{consumer.step} ({reason}; max_staleness is {max_staleness})",
                 "this is a defect of azr, not of the run: please report it with the run's journal",
             )
-        if staleness(version, consumer) < 0:
+        if staleness(newest := max(versions), consumer) < 0:
             raise StalenessError(
-                f"a sample claims weights {version.lineage}.{version.step}, which the step "
+                f"a sample claims weights {newest.lineage}.{newest.step}, which the step "
                 f"{consumer.lineage}.{consumer.step} that trains on it has not made yet",
                 "a replica reports wrong versions: restart it",
             )

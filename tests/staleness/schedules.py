@@ -1,0 +1,288 @@
+"""Random schedules of a whole run around one experience: proposers, solvers, replicas, learner, and what befalls them.
+
+A `Schedule` plays everybody but the experience, with everything random drawn from its seed: who comes next, how long a
+sample takes, when replicas get new weights, die, or lose a request silently, when the service restarts from its
+journal, and when the driver resumes from a checkpoint. It keeps books of its own (which weights made what, which of
+them still exist) and checks every batch against those, not against what the experience believes.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+
+from azr.game.types import Cell, Version
+from azr.ledger.events import Event, decode, encode_many
+from azr.ledger.experience import Batch, Experience, Shortage
+from azr.ledger.ledger import Sample
+from azr.staleness.admission import Limits
+
+#: Ticks in which anything may happen.
+WILD_TICKS = 60
+#: Rounds without mishap in which the learner must get on; a healthy schedule needs a handful for each step.
+CALM_ROUNDS = 200
+CALM_STEPS = 2
+LEASE = 25.0
+
+
+@dataclass
+class Request:
+    """One sample being generated."""
+
+    sample: str
+    group: str
+    cell: Cell
+    replica: int
+    versions: tuple[Version, ...]
+    """The weights that made its tokens: more than one when its replica was updated meanwhile."""
+    ticks: int
+
+
+@dataclass
+class Schedule:
+    """One run, from its seed."""
+
+    seed: int
+    random: random.Random = field(init=False)
+    events: list[bytes] = field(default_factory=list)
+    running: list[Request] = field(default_factory=list)
+    made_by: dict[str, tuple[Version, ...]] = field(default_factory=dict)
+    """The weights that made each acknowledged sample."""
+    alive: set[Version] = field(default_factory=lambda: {Version(0, 0)})
+    """Weights that exist or can be had again."""
+    trained: dict[str, int] = field(default_factory=dict)
+    """Samples trained on, by step."""
+    checkpoints: list[Version] = field(default_factory=lambda: [Version(0, 0)])
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.random = draw = random.Random(self.seed)
+        attempts = draw.choice((1, 2, 3))
+        propose = draw.choice((0, 1, 1, 2))
+        rating_trained = draw.random() < 0.8
+        self.limits = Limits(
+            max_staleness=draw.choice((0, 0, 1, 2, 4)),
+            propose=propose,
+            solve=attempts * max(1, propose + draw.choice((0, 0, 1, 2))),
+            attempts=attempts if rating_trained else attempts + 1,
+            replay_attempts=attempts,
+            replay_share=draw.choice((0.0, 0.25, 0.5, 1.0)),
+            rating_trained=rating_trained,
+        )
+        self.types = ["deduction", "abduction"][: draw.choice((1, 1, 2))]
+        self.quotas = {Cell(name, "solve"): self.limits.solve for name in self.types}
+        if propose:
+            self.quotas |= {Cell(name, "propose"): propose for name in self.types}
+        self.validity = draw.choice((0.0, 0.5, 1.0))
+        self.loss = draw.choice((0.0, 0.02, 0.1))
+        self.replicas = [Version(0, 0)] * draw.choice((1, 2, 3))
+        self.lineage = self.step = self.names = 0
+        self.now = 0.0
+        self.batch: Batch | None = None
+        self.experience = self.begin()
+
+    def begin(self) -> Experience:
+        return Experience(self.limits, record=self.record, lease_seconds=LEASE, max_tries=3)
+
+    def record(self, happened: list[Event]) -> None:
+        self.events += encode_many(happened)
+
+    def run(self) -> Counter[str]:
+        """Let anything happen for a while; then the learner must get on, whatever state the run was left in."""
+        mishaps = (
+            (0.02, self.restart_service),
+            (0.02, self.resume),
+            (0.04, self.kill_replica),
+            (0.05, self.forget_old_checkpoints),
+        )
+        for _ in range(WILD_TICKS):
+            self.now += self.random.choice((0.0, 1.0, 1.0, 5.0))
+            for chance, mishap in mishaps:
+                if self.random.random() < chance:
+                    mishap()
+            self.random.choice((self.ask_for_work, self.ask_for_work, self.generate, self.generate, self.learn))()
+        self.experience.assert_closed()
+        self.calm_down()
+        self.experience.assert_closed()
+        return self.counts
+
+    def calm_down(self) -> None:
+        goal = self.step + CALM_STEPS
+        self.loss = 0.0
+        for _ in range(CALM_ROUNDS):
+            self.now += 5.0
+            self.replicas = [max(self.alive)] * len(self.replicas)
+            for _ in range(8):
+                self.ask_for_work()
+            self.generate(everything=True)
+            self.learn()
+            if self.step >= goal:
+                return
+        raise AssertionError(f"seed {self.seed}: the learner waits for ever: {self.describe()}")
+
+    def describe(self) -> str:
+        groups = Counter((group.kind, group.state) for group in self.experience.book.groups.values())
+        return f"{self.limits} {self.quotas} groups {dict(groups)} running {len(self.running)}"
+
+    # ---- proposers and solvers
+
+    def ask_for_work(self) -> None:
+        """Somebody has a lane free: lost and rating attempts first, else something new."""
+        self.experience.expire(self.now)
+        owner = f"actor-{self.random.randrange(3)}"
+        group = self.experience.next_group(owner, self.now)
+        if group is not None:
+            self.start(group.id, group.cell, group.awaited)
+            return
+        self.names += 1
+        name, task_type = f"g{self.names}", self.random.choice(self.types)
+        if self.limits.propose and self.random.random() < 0.6:
+            if self.experience.propose(name, task_type, owner, self.now) is None:
+                self.start(name, Cell(task_type, "propose"), [f"{name}#0"])
+        elif self.experience.replay(name, task_type, "old task", owner, self.now) is None:
+            size = self.limits.replay_attempts
+            self.start(name, Cell(task_type, "solve"), [f"{name}#{index}" for index in range(size)])
+        self.check_slots()
+
+    def start(self, group: str, cell: Cell, samples: list[str]) -> None:
+        for sample in samples:
+            replica = self.random.randrange(len(self.replicas))
+            ticks = self.random.choice((1, 1, 1, 2, 2, 3, 12))
+            self.running.append(Request(sample, group, cell, replica, (self.replicas[replica],), ticks))
+
+    def generate(self, everything: bool = False) -> None:
+        """Requests get on by a token or finish; some are lost, and their owner may not even notice."""
+        finished, going = [], []
+        for request in self.running:
+            request.ticks -= 1
+            if (version := self.replicas[request.replica]) not in request.versions:
+                request.versions += (version,)
+            if self.random.random() < self.loss:
+                if self.random.random() < 0.5:
+                    self.experience.lost(request.group)
+            elif everything or request.ticks <= 0:
+                finished.append(request)
+            else:
+                going.append(request)
+        self.running = going
+        if finished and self.random.random() < 0.1:
+            finished += finished[:1]  # a caller repeats itself
+        self.report(finished)
+
+    def report(self, finished: list[Request]) -> None:
+        proposals, attempts = [], []
+        for request in finished:
+            if self.alive.issuperset(request.versions) and not self.experience.book.ledger.knows(request.sample):
+                self.made_by.setdefault(request.sample, request.versions)
+            tokens = self.random.randrange(1, 9)
+            sample = Sample(
+                id=request.sample, group=request.group, cell=request.cell, tokens=tokens, versions=request.versions
+            )
+            if request.cell.role == "propose":
+                proposals.append((sample, "a task" if self.random.random() < self.validity else None))
+            else:
+                attempts.append(sample)
+        self.experience.judge_many(proposals)
+        self.experience.attempt_many(attempts)
+
+    # ---- learner
+
+    def learn(self) -> None:
+        """The learner takes a batch, or commits its step; some time after that replicas have the new weights."""
+        if self.batch is None:
+            answer = self.experience.take(Version(self.lineage, self.step), self.quotas)
+            if isinstance(answer, Shortage):
+                return
+            self.batch = answer
+            self.check(answer)
+            return
+        assert self.experience.take(self.batch.consumer, self.quotas) == self.batch, "asked again, another batch came"
+        self.experience.commit(self.batch.consumer)
+        for item in self.batch.items:
+            assert item.sample.id not in self.trained, f"seed {self.seed}: {item.sample.id} is trained on twice"
+            self.trained[item.sample.id] = self.step
+        self.batch = None
+        self.step += 1
+        self.counts["steps"] += 1
+        new = Version(self.lineage, self.step)
+        self.alive.add(new)
+        if self.random.random() < 0.5:
+            self.checkpoints.append(new)
+        if self.random.random() < 0.9:
+            self.experience.publish(new)
+            self.replicas = [new if self.random.random() < 0.8 else old for old in self.replicas]
+        self.experience.publish(new)
+
+    def check(self, batch: Batch) -> None:
+        """The bound, against this schedule's own books; whole groups; quotas met exactly."""
+        where = f"seed {self.seed}, step {self.step}"
+        for item in batch.items:
+            self.check_age(item.sample.id, where)
+            if item.group.rating is not None:
+                for index in range(self.limits.attempts):
+                    self.check_age(f"{item.group.id}/rating#{index}", where)
+        by_group = Counter(item.group.id for item in batch.items)
+        assert all(by_group[item.group.id] == item.group.size for item in batch.items), f"{where}: a group came in part"
+        assert Counter(item.sample.cell for item in batch.items) == Counter(self.quotas), where
+
+    def check_age(self, sample: str, where: str) -> None:
+        versions = self.made_by[sample]
+        assert self.alive.issuperset(versions), f"{where}: {sample} was made by dead weights {versions}"
+        age = self.step - min(version.step for version in versions)
+        assert 0 <= age <= self.limits.max_staleness, f"{where}: {sample} is {age} steps old"
+        self.counts[f"age {age}"] += 1
+
+    def check_slots(self) -> None:
+        """Propose slots never exceed the formula; solve slots by no more than docs/staleness.md says."""
+        admission, limits = self.experience.book.admission, self.limits
+        for cell, quota in self.quotas.items():
+            bound = (limits.max_staleness + 1) * quota * (1 if cell.role == "propose" else 2)
+            bound += 2 * limits.propose * limits.rating_slots if cell.role == "solve" else 0
+            assert self.counts["resumes"] or admission.outstanding(cell) <= bound, f"seed {self.seed}: {cell}"
+
+    # ---- mishaps
+
+    def kill_replica(self) -> None:
+        """A replica dies with all its requests; it comes back with the newest weights. Half the owners tell."""
+        dead = self.random.randrange(len(self.replicas))
+        lost = [request for request in self.running if request.replica == dead]
+        self.running = [request for request in self.running if request.replica != dead]
+        self.replicas[dead] = max(self.alive)
+        for request in lost:
+            if self.random.random() < 0.5:
+                self.experience.lost(request.group)
+        self.counts["replicas killed"] += 1
+
+    def restart_service(self) -> None:
+        """The service dies and comes back from its journal, sometimes a compacted one; some actors claim their work."""
+        if self.random.random() < 0.5:
+            self.events = encode_many([self.experience.book.snapshot()])
+        before = self.experience.book.snapshot()
+        self.experience = self.begin()
+        self.experience.rebuild(map(decode, self.events), self.now)
+        assert self.experience.book.snapshot() == before, f"seed {self.seed}: the journal tells another story"
+        for group in {request.group for request in self.running}:
+            if self.random.random() < 0.5:
+                self.experience.renew("actor-0", [group], self.now)
+        self.experience.assert_closed()
+        self.counts["services restarted"] += 1
+
+    def resume(self) -> None:
+        """The driver dies and resumes from a checkpoint under a new lineage; some old requests live on for a while."""
+        at = self.random.choice(self.checkpoints)
+        self.lineage += 1
+        new = Version(self.lineage, at.step)
+        self.experience.resume(at, self.lineage)
+        self.experience.assert_closed()
+        self.checkpoints = [version for version in self.checkpoints if version.step < at.step] + [at, new]
+        self.alive = {version for version in self.alive if version.step <= at.step} | {new}
+        self.step, self.batch = at.step, None
+        self.trained = {sample: step for sample, step in self.trained.items() if step < at.step}
+        self.replicas = [new] * len(self.replicas)
+        self.running = [request for request in self.running if self.random.random() < 0.3]
+        self.counts["resumes"] += 1
+
+    def forget_old_checkpoints(self) -> None:
+        self.checkpoints = self.checkpoints[-3:]
+        self.experience.forget(min(version.step for version in self.checkpoints))
