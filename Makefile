@@ -1,41 +1,44 @@
 # Everything a fresh machine needs: `make run` and `make test` set themselves up in .venv and then do their work.
-PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3)
-VENV   ?= .venv
-BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.azr-set-up
+VENV  ?= .venv
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.azr-set-up
+# A Python 3.11 or 3.12 to make the environment with; found when none is named (make setup PYTHON=…).
+PYTHON ?=
 # PyTorch's own index holds the +cpu wheel; asked only when the configured indexes and find-links do not have it.
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check soak guest lock clean
+.PHONY: help setup run test check soak guest clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup: $(STAMP)  ## create .venv with the locked CPU packages and azr itself
 
-$(STAMP): requirements/cpu.lock pyproject.toml
-	@echo "azr: setting up $(VENV) (about two minutes the first time)"
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python tools/install_locked.py requirements/cpu.lock --torch-cpu-index $(TORCH_CPU_INDEX)
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+# The stamp is younger than what the environment was made from; editing either brings it up to date, in seconds.
+$(STAMP): requirements/cpu.lock pyproject.toml tools/install_locked.py
+	@echo "azr: setting up $(VENV) (about two minutes and 4 GB the first time)"
+	@python=$$(tools/find_python.sh "$(PYTHON)") && { test -x $(BIN)/python || "$$python" -m venv $(VENV); }
+	@$(BIN)/python tools/install_locked.py requirements/cpu.lock --torch-cpu-index $(TORCH_CPU_INDEX)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 run: setup  ## the main job on the embedded defaults
-	$(BIN)/azr doctor
-	$(BIN)/azr exec benchmarks/programs/sample.jsonl
+	@$(BIN)/azr doctor
+	@echo
+	@$(BIN)/azr exec benchmarks/programs/sample.jsonl | $(BIN)/python tools/tour.py benchmarks/programs/sample.jsonl
 
 test: setup  ## all tests (the long forms are in `make soak`)
-	$(BIN)/python -m pytest -m "not soak"
+	@$(BIN)/python -m pytest -m "not soak"
 
 check: setup  ## linter, formatter, strict types, import contracts
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
 
 soak: setup  ## the long forms of tests; results are committed
-	$(BIN)/python -m pytest -m soak
+	@$(BIN)/python -m pytest -m soak
 
 clean:  ## remove what was built (not the results)
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

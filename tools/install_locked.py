@@ -6,6 +6,8 @@ Called by `make setup` with the virtual environment's own Python. Two things mak
   and torchaudio, which break `import transformers`, and a gigabyte of triton, which nothing uses.
 * torch's CPU wheel carries a local version (`2.13.0+cpu`) that the ordinary package index does not hold. It is tried
   plainly first (find-links or a mirror may have it), then from PyTorch's own CPU index.
+
+pip's own output is counted, not shown: one line of progress, and its errors when it fails.
 """
 
 from __future__ import annotations
@@ -16,11 +18,40 @@ import sys
 import tempfile
 from pathlib import Path
 
+#: What pip prints for each package it looks at; one of them a line of the lock.
+_COUNTED = ("Collecting ", "Requirement already satisfied: ")
 
-def pip_install(*arguments: str) -> bool:
-    """Run pip install in this interpreter's environment; say whether it succeeded."""
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"]
-    return subprocess.run([*command, *arguments], check=False).returncode == 0
+
+class PipError(Exception):
+    """pip could not install something; the text is what it said."""
+
+
+def pip_install(*arguments: str, title: str, count: int) -> None:
+    """Run pip install in this interpreter's environment, showing one line of progress."""
+    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--disable-pip-version-check", "--no-input"]
+    seen = 0
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            [*command, "--progress-bar=off", *arguments], stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as pip,
+    ):
+        assert pip.stdout is not None
+        for line in pip.stdout:
+            seen += line.startswith(_COUNTED)
+            show(f"{title} {min(seen, count)}/{count}" if seen < count else f"{title} {count}/{count}, unpacking")
+        if pip.wait() != 0:
+            errors.seek(0)
+            raise PipError(errors.read())
+    show(f"{title}: done", end="\n")
+
+
+def show(text: str, end: str = "") -> None:
+    """Write over the line of progress on a terminal; elsewhere only what is finished."""
+    if sys.stdout.isatty():
+        print(f"\r\x1b[Kazr: {text}", end=end, flush=True)
+    elif end:
+        print(f"azr: {text}", end=end, flush=True)
 
 
 def split_torch(lock: str) -> tuple[str, list[str]]:
@@ -28,30 +59,47 @@ def split_torch(lock: str) -> tuple[str, list[str]]:
     lines = [line.strip() for line in lock.splitlines() if line.strip() and not line.startswith("#")]
     versions = [line.removeprefix("torch==") for line in lines if line.startswith("torch==")]
     if len(versions) != 1:
-        raise SystemExit(f"the lock must pin torch exactly once, found {versions}")
+        raise SystemExit(f"azr: the lock must pin torch exactly once, found {versions}")
     return versions[0], [line for line in lines if not line.startswith("torch==")]
+
+
+def install_torch(version: str, cpu_index: str) -> None:
+    """torch's CPU wheel, from wherever pip is configured to look, else from PyTorch's own index."""
+    wheel = f"torch=={version}+cpu"
+    try:
+        pip_install(wheel, title=wheel, count=1)
+    except PipError:
+        pip_install("--index-url", cpu_index, wheel, title=f"{wheel} from {cpu_index}", count=1)
 
 
 def main() -> int:
     """Install the lock; exit with 1 and the remedy when something cannot be had."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("lock", type=Path, help="lock file, one name==version a line")
-    parser.add_argument("--torch-cpu-index", required=True, help="index asked for torch's CPU wheel if none other has it")
+    parser.add_argument(
+        "--torch-cpu-index", required=True, help="index asked for torch's CPU wheel if none other has it"
+    )
     arguments = parser.parse_args()
 
+    if not (3, 11) <= sys.version_info[:2] < (3, 13):
+        print(f"azr: {sys.executable} is Python {sys.version.split()[0]}; azr needs 3.11 or 3.12.", file=sys.stderr)
+        print("     `make clean setup` makes a new environment with one that fits.", file=sys.stderr)
+        return 1
     torch_version, others = split_torch(arguments.lock.read_text())
-    wheel = f"torch=={torch_version}+cpu"
-    if not pip_install(wheel):
-        print(f"azr: {wheel} is not in the configured indexes; asking {arguments.torch_cpu_index}", flush=True)
-        if not pip_install("--index-url", arguments.torch_cpu_index, wheel):
-            print(f"azr: {wheel} could not be had. Put its wheel in a folder and set PIP_FIND_LINKS to it.", file=sys.stderr)
-            return 1
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as rest:
-        rest.write("\n".join(others) + "\n")
-        rest.flush()
-        if not pip_install("--requirement", rest.name):
-            print("azr: the locked packages could not be installed; pip says why above.", file=sys.stderr)
-            return 1
+    remedy = f"Put the wheel of torch {torch_version}+cpu in a folder and set PIP_FIND_LINKS to it."
+    try:
+        install_torch(torch_version, arguments.torch_cpu_index)
+        remedy = (
+            "If an index cannot be reached, set PIP_INDEX_URL or PIP_FIND_LINKS to one that can, and run make again."
+        )
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as rest:
+            rest.write("\n".join(others) + "\n")
+            rest.flush()
+            pip_install("--requirement", rest.name, title="locked packages", count=len(others))
+    except PipError as error:
+        show("", end="\n")
+        print(f"{error}\nazr: the set-up failed; pip says why above. {remedy}", file=sys.stderr)
+        return 1
     return 0
 
 
