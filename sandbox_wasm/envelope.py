@@ -1,7 +1,8 @@
 """Jobs as the guest reads them and results as it writes them: the host's half of `guest/wire.py`.
 
-Called by back ends. A result comes from an interpreter that ran hostile code, so it is decoded strictly by type and
-anything unexpected is a `msgspec.MsgspecError` for the back end to call `crashed`.
+Called by back ends. A result comes from an interpreter that ran hostile code, which may have replaced the guest's own
+functions; so it is decoded strictly, and anything an honest guest would not say is a `msgspec.MsgspecError` for the
+back end to call `crashed`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,13 @@ _decoder: msgspec.json.Decoder[RunResult | LiteralResult | InspectResult] = msgs
     RunResult | LiteralResult | InspectResult
 )
 
+#: What a guest can know of a run. Fuel, clocks and crashes are the host's to speak of: a program that could report
+#: `retry` would have its failure forgiven.
+GUEST_WORDS = frozenset({"ok", "error", "memory", "refused", "opaque"})
+
+#: Longest error text taken from a guest. An honest one is far shorter: it cuts the message, if not the class's name.
+LONGEST_ERROR = 2_000
+
 
 def encode(job: Job) -> bytes:
     """The job as JSON. Texts may hold lone surrogates, which UTF-8 cannot: those travel escaped."""
@@ -28,7 +36,23 @@ def encode(job: Job) -> bytes:
 
 def decode(response: bytes) -> JobResult:
     """The result the guest wrote. Raises `msgspec.MsgspecError` at anything else."""
-    return _decoder.decode(response)
+    try:
+        result = _decoder.decode(response)
+    except (UnicodeDecodeError, RecursionError) as problem:  # msgspec lets these two through as they are
+        raise msgspec.DecodeError(str(problem)) from None
+    if isinstance(result, (RunResult, LiteralResult)):
+        for outcome in result.outcomes:
+            _check(outcome)
+    return result
+
+
+def _check(outcome: Outcome) -> None:
+    if outcome.status not in GUEST_WORDS:
+        raise msgspec.ValidationError(f"{outcome.status!r} is not for a guest to say")
+    if (outcome.status == "ok") != (outcome.value is not None):
+        raise msgspec.ValidationError(f"{outcome.status!r} {'with' if outcome.value else 'without'} a value")
+    if len(outcome.error) > LONGEST_ERROR or (outcome.value and len(outcome.value.type_name) > LONGEST_ERROR):
+        raise msgspec.ValidationError("words beyond all measure")
 
 
 def failed(job: Job, outcome: Outcome) -> JobResult:

@@ -20,6 +20,7 @@ from typing import Literal
 import msgspec
 from wasmtime import TrapCode
 
+from sandbox_wasm import envelope
 from sandbox_wasm.protocol import (
     DEFAULT_CLOCK,
     InspectJob,
@@ -41,7 +42,6 @@ from sandbox_wasm.wasm.instance import Instance, Stopped
 READING = Limits()
 
 _encode = msgspec.json.Encoder().encode
-_run_result = msgspec.json.Decoder(RunResult)
 _literal_result = msgspec.json.Decoder(LiteralResult)
 _inspect_result = msgspec.json.Decoder(InspectResult)
 
@@ -93,11 +93,14 @@ class WasmBackend:
         request = _encode(msgspec.structs.replace(job, inputs=(text,)))
         try:
             answer, fuel = self._ask(request, job.limits, job.snapshot, job.clock, job.random_seed)
-            (outcome,) = _run_result.decode(answer).outcomes
+            result = envelope.decode(answer)
         except Stopped as stop:
             return outcome_of(stop, job.limits)
-        except (msgspec.DecodeError, ValueError) as problem:
+        except msgspec.MsgspecError as problem:
             return Outcome("crashed", error=f"the guest's answer is malformed: {problem}")
+        if not isinstance(result, RunResult) or len(result.outcomes) != 1:
+            return Outcome("crashed", error="the guest answered another question")
+        (outcome,) = result.outcomes
         return msgspec.structs.replace(outcome, fuel=fuel)
 
     def _read(self, job: LiteralJob) -> LiteralResult:
@@ -121,7 +124,8 @@ class WasmBackend:
             answer, _ = self._ask(_encode(job), READING)
             return _inspect_result.decode(answer)
         except Stopped as stop:
-            return InspectResult(None, "crashed", outcome_of(stop, READING).error)
+            reason = "too_deep" if stop.code is TrapCode.STACK_OVERFLOW else "crashed"
+            return InspectResult(None, reason, outcome_of(stop, READING).error)
         except msgspec.DecodeError as problem:
             return InspectResult(None, "crashed", f"the guest's answer is malformed: {problem}")
 
