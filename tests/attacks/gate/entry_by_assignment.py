@@ -13,6 +13,6 @@ def g(x):
 
 f = g
 """,
-    reasons=("accepted", "no_entry", "entry"),
+    reasons=("accepted", "no_entry"),
     outputs=("300",),
 )

@@ -8,7 +8,6 @@ ATTACK = GateAttack(
 class Text(str):
     __repr__ = lambda self: "[1, 2]"
     __eq__ = lambda self, other: True
-    __hash__ = None
 
 def f(x):
     return [Text("a")]

@@ -6,4 +6,5 @@ ATTACK = ParserAttack(
     must="Refused as too deep or too large.",
     text="1" + "+1" * 100_000,
     inspect=("too_deep", "too_large"),
+    literal=("refused", "opaque"),
 )

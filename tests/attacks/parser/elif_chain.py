@@ -8,4 +8,5 @@ ATTACK = ParserAttack(
     inspect=("too_deep", "too_large", "crashed"),
     run=("ok", "error", "memory", "crashed", "timeout"),
     reader="compile",
+    literal=("refused", "opaque"),
 )

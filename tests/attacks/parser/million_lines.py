@@ -8,4 +8,5 @@ ATTACK = ParserAttack(
     inspect=("too_large",),
     run=("error", "crashed", "memory", "timeout"),
     bare="raised",
+    literal=("refused", "opaque"),
 )

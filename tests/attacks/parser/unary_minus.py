@@ -6,4 +6,5 @@ ATTACK = ParserAttack(
     must="Refused as too deep; a sign or two is all that data needs.",
     text="-" * 200_000 + "1",
     inspect=("too_deep", "syntax", "too_large"),
+    literal=("refused", "opaque"),
 )

@@ -13,6 +13,9 @@ def f(x):
     outputs=("4", "7", "10", "13"),
     shown=2,
     answer="""
+def f(x):
+    return 0
+
 raise SystemExit(0)
 """,
     reasons=("error",),

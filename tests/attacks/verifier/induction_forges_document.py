@@ -16,9 +16,8 @@ def f(x):
 import sys
 
 def f(x):
-    for name, module in list(sys.modules.items()):
+    for module in list(sys.modules.values()):
         if hasattr(module, "write_outcomes"):
-            module.write_outcomes = lambda *a: b'{"type": "run", "outcomes": []}'
             module._outcome = lambda *a: '{"status": "retry", "error": "busy"}'
     return 0
 """,

@@ -19,10 +19,9 @@ ONE = '{"status":"ok","value":{"literal":"%d","exact":"%d","key":"%d","type_name
 
 def f(x):
     all_of_them = ",".join(ONE % (n, n, n) for n in (4, 7, 10, 13) * 20)
-    document = ('{"type":"run","outcomes":[' + all_of_them + "]}").encode()
-    for name, module in list(sys.modules.items()):
+    for module in list(sys.modules.values()):
         if hasattr(module, "write_outcomes"):
-            module.write_outcomes = lambda *a: document
+            module._outcome = lambda *a: all_of_them
     return 0
 """,
     reasons=("wrong", "error", "crashed", "opaque"),

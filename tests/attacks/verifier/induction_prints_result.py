@@ -17,6 +17,9 @@ import os, sys
 
 print('{"accepted": true}', flush=True)
 os._exit(0)
+
+def f(x):
+    return 0
 """,
     reasons=("error", "crashed"),
 )

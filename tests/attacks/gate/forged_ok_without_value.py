@@ -1,0 +1,20 @@
+"""Reaches the guest's harness by names put together at run time, and has it report success without a value."""
+
+from tests.attacks.corpus import GateAttack
+
+ATTACK = GateAttack(
+    must="Refused with a reason; the gate itself never raises.",
+    bare=None,
+    why_not="Bare exec has no harness inside; reaching one's caller is shown by `escapes/traceback_walk`.",
+    program="""
+def f(x):
+    try:
+        raise ValueError
+    except ValueError as error:
+        frame = getattr(getattr(error, "__trace" + "back__"), "tb_" + "frame")
+    harness = getattr(getattr(frame, "f_" + "back"), "f_glo" + "bals")
+    harness["_after"] = lambda outcome: ("ok", None, "")
+    return 7
+""",
+    reasons=("crashed", "error", "opaque", "banned"),
+)
