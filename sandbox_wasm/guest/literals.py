@@ -56,13 +56,13 @@ class TooLargeError(RefusedError):
 def read_value(text: str, limit: int) -> Any:
     """The value of one literal expression. Raises `RefusedError`."""
     text = text.strip()
-    _scan(text, limit, keywords=False)
+    _scan(text, limit)
     return _Builder().build(_parse(text))
 
 
 def read_arguments(text: str, limit: int = MAX_ARGUMENTS) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments written as inside a call's parentheses. Raises `RefusedError`."""
-    _scan(text, limit, keywords=True)
+    _scan(text, limit)
     call = _parse(f"_({text}\n)")
     # Only if the first parenthesis is closed by the last is the whole a call of `_`: `1) or (True` is not.
     if type(call) is not ast.Call or type(call.func) is not ast.Name or call.func.id != "_":
@@ -71,7 +71,7 @@ def read_arguments(text: str, limit: int = MAX_ARGUMENTS) -> tuple[tuple[Any, ..
     return tuple([builder.build(argument) for argument in call.args]), builder.keywords(call.keywords)
 
 
-def _scan(text: str, limit: int, keywords: bool) -> None:
+def _scan(text: str, limit: int) -> None:
     if len(text) > limit:
         raise TooLargeError(f"too large: more than {limit} characters")
     if "\0" in text:
@@ -85,8 +85,6 @@ def _scan(text: str, limit: int, keywords: bool) -> None:
     foreign = _FOREIGN.search(bare)
     if foreign:
         raise RefusedError(f"not a literal: {foreign.group()!a}")
-    if not keywords and "=" in bare:
-        raise RefusedError("not a literal: '='")
     for word in _WORD.finditer(bare):
         if not word["keyword"] and word.group() not in _NAMES:
             raise RefusedError(f"not a literal: the name {word.group()[:40]}")

@@ -32,7 +32,7 @@ _DECIMAL_BITS = 14_000
 _DECIMAL_KEY = 10**15
 
 _ascii, _bool, _bytes, _dict, _float, _frozenset, _hex, _id = ascii, bool, bytes, dict, float, frozenset, hex, id
-_int, _len, _list, _range, _repr, _set, _sorted = int, len, list, range, repr, set, sorted
+_int, _iter, _len, _list, _range, _repr, _set, _sorted = int, iter, len, list, range, repr, set, sorted
 _str, _tuple, _type = str, tuple, type
 _bit_length, _float_hex, _is_ascii = int.bit_length, float.hex, str.isascii
 _type_name = type.__dict__["__name__"].__get__
@@ -42,12 +42,19 @@ class OpaqueError(Exception):
     """The value has no text; `args[0]` says why."""
 
 
+class _TooDeepError(Exception):
+    """Nested deeper than `MAX_DEPTH`."""
+
+
 def describe(value: Any, output_bytes: int) -> tuple[str, str, str, str]:
     """The literal, exact and key texts of a value and its type's name. Raises `OpaqueError`.
 
     No text is ever cut: one longer than `output_bytes` characters makes the value opaque.
     """
-    texts = _walk(value, MAX_DEPTH, output_bytes)
+    try:
+        texts = _walk(value, MAX_DEPTH, output_bytes)
+    except _TooDeepError:
+        raise _too_deep(value) from None
     if _type(texts) is _str:
         literal = exact = key = texts
     else:
@@ -63,7 +70,10 @@ def describe_arguments(
     """The texts of a call's arguments, without parentheses: `1, 'a', key=None`. Raises `OpaqueError`."""
     triples = []
     for name, value in [*[("", value) for value in arguments], *[(name + "=", named[name]) for name in _sorted(named)]]:
-        texts = _walk(value, MAX_DEPTH, output_bytes)
+        try:
+            texts = _walk(value, MAX_DEPTH, output_bytes)
+        except _TooDeepError:
+            raise _too_deep(value) from None
         triples.append([name + (texts if _type(texts) is _str else texts[form]) for form in (0, 1, 2)])
     literal, exact, key = [", ".join([triple[form] for triple in triples]) for form in (0, 1, 2)]
     if _len(literal) > output_bytes:
@@ -126,7 +136,7 @@ def _float_key(value: float) -> str:
 
 def _sequence(value: Any, is_list: bool, depth: int, budget: int) -> Any:
     if not depth:
-        raise _too_deep(value)
+        raise _TooDeepError
     if 3 * _len(value) > budget + 3:
         raise _too_large(budget)
     depth -= 1
@@ -157,7 +167,7 @@ def _join(parts: list[Any], opening: str, closing: str, budget: int) -> Any:
 
 def _mapping(value: dict[Any, Any], depth: int, budget: int) -> Any:
     if not depth:
-        raise _too_deep(value)
+        raise _TooDeepError
     if 6 * _len(value) > budget + 6:
         raise _too_large(budget)
     depth -= 1
@@ -183,7 +193,7 @@ def _collection(value: Any, is_set: bool, depth: int, budget: int) -> Any:
     if not value:
         return ("set()" if is_set else "frozenset()", "set()" if is_set else "frozenset()", "set()")
     if not depth:
-        raise _too_deep(value)
+        raise _TooDeepError
     if 3 * _len(value) > budget + 3:
         raise _too_large(budget)
     depth -= 1
@@ -277,20 +287,37 @@ def _too_large(budget: int) -> OpaqueError:
 
 
 def _too_deep(value: Any) -> OpaqueError:
-    """Nested deeper than `MAX_DEPTH`, which is also how a cycle shows; only here is it worth telling them apart."""
-    waiting, seen = [value], {_id(value)}
-    while waiting and _len(seen) < _CYCLE_SEARCH:
-        current = waiting.pop()
-        for child in _list(current.values() if _type(current) is _dict else current):
-            if child is value:
-                return OpaqueError("cycle")
-            if _type(child) in _CONTAINERS and _id(child) not in seen:
-                seen.add(_id(child))
-                waiting.append(child)
-    return OpaqueError(f"too deep: more than {MAX_DEPTH} levels")
+    """The reason for a value nested deeper than `MAX_DEPTH`, which is also how a cycle shows."""
+    return OpaqueError("cycle" if _has_cycle(value) else f"too deep: more than {MAX_DEPTH} levels")
 
 
-_CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
+def _has_cycle(value: Any) -> bool:
+    """Whether a container holds itself, sought along every path but no longer than `_CYCLE_SEARCH` steps."""
+    path = [(_id(value), _children(value))]
+    on_path, left = {_id(value)}, _set()
+    for _ in _range(_CYCLE_SEARCH):
+        number, children = path[-1]
+        for child in children:
+            if _id(child) in on_path:
+                return True
+            if _type(child) in _CONTAINERS and _id(child) not in left:
+                path.append((_id(child), _children(child)))
+                on_path.add(_id(child))
+                break
+        else:
+            path.pop()
+            on_path.discard(number)
+            left.add(number)
+            if not path:
+                return False
+    return False
 
-#: Containers looked at in search of a cycle before the value is merely called too deep.
-_CYCLE_SEARCH = 1000
+
+def _children(value: Any) -> Any:
+    return _iter(_dict.values(value)) if _type(value) in _DICTIONARIES or _type(value) is _dict else _iter(value)
+
+
+_CONTAINERS = frozenset({list, tuple, dict, set, frozenset, *_DICTIONARIES})
+
+#: Steps in search of a cycle before a value is merely called too deep.
+_CYCLE_SEARCH = 10_000

@@ -1,0 +1,1 @@
+"""The process back end: every way a child can end, what it cannot reach, and that nothing is left behind."""
