@@ -84,3 +84,5 @@ def test_the_mean_of_the_others_by_hand() -> None:
     # Group 0: 1, 2, 6: others' means 4, 3.5, 1.5. Group 1 has one member, which has only itself.
     rewards, group = np.array([1.0, 2.0, 9.0, 6.0]), np.array([0, 0, 1, 0])
     assert others_mean(rewards, group).tolist() == [4.0, 3.5, 9.0, 1.5]
+    # Of two, each has the other.
+    assert others_mean(np.array([1.0, 2.0]), np.array([0, 0])).tolist() == [2.0, 1.0]

@@ -1,0 +1,135 @@
+"""Runs tests against mutated modules and tells which mutations nobody noticed.
+
+    python -m tests.mutation.run [--short] [TEXT]        TEXT: only modules whose path holds it
+
+One parent imports what is heavy and unmutated, then forks a child for each mutation. The child puts a finder before all
+others that answers for the mutated module alone, runs that mutation's tests in-process and exits with pytest's
+status. No file of the checkout is touched, and the parent never imports a module of azr.
+
+    parent ── fork ──► child: finder(azr.x = mutated text) ─► pytest ─► 1 noticed · 0 survived · other: the list is
+    wrong
+       └─ waits at most DEADLINE_SECONDS, then ends the child: a mutation that hangs the tests is noticed too
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+# Imported here so that every child has them already.
+import hypothesis
+import msgspec
+import numpy as np
+import pytest
+import scipy.cluster.hierarchy
+
+from tests.mutation.mutation import ROOT, Mutation, all_mutations, short
+
+PRELOADED = (hypothesis, msgspec, np, scipy.cluster.hierarchy)
+
+#: Far longer than any of the test files takes.
+DEADLINE_SECONDS = 60.0
+POLL_SECONDS = 0.01
+
+
+class Outcome(NamedTuple):
+    """What became of one mutation."""
+
+    mutation: Mutation
+    status: int
+    """pytest's: 1 when a test failed. -1 when the deadline ended it."""
+    output: str
+
+    @property
+    def noticed(self) -> bool:
+        """A test failed, or the tests never ended."""
+        return self.status in (1, -1)
+
+
+class MutatedFinder(MetaPathFinder):
+    """Finds one module in another file."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        self.name = name
+        self.path = path
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The mutated file for the mutated module, nothing for all others."""
+        return spec_from_file_location(fullname, self.path) if fullname == self.name else None
+
+
+def judge(mutation: Mutation) -> Outcome:
+    """Run the mutation's tests in a child."""
+    with tempfile.TemporaryDirectory(prefix="azr-mutation-") as folder:
+        mutated, log = Path(folder) / "mutated.py", Path(folder) / "log"
+        mutated.write_text(mutation.source())
+        child = os.fork()
+        if child == 0:
+            os._exit(_in_child(mutation, mutated, log))
+        return Outcome(mutation, _wait(child), log.read_text(errors="replace"))
+
+
+def _in_child(mutation: Mutation, mutated: Path, log: Path) -> int:
+    with log.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    for name in [name for name in sys.modules if name == "azr" or name.startswith("azr.")]:
+        del sys.modules[name]
+    sys.meta_path.insert(0, MutatedFinder(mutation.dotted, mutated))
+    # A counterexample need not be small, and no other run may learn of it.
+    hypothesis.settings.register_profile(
+        "mutation", phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate], database=None, deadline=None
+    )
+    hypothesis.settings.load_profile("mutation")
+    options = ["-x", "-q", "--no-header", "-m", "not soak", "-p", "no:cacheprovider", f"--rootdir={ROOT}"]
+    return int(pytest.main([*options, *(str(ROOT / test) for test in mutation.tests)]))
+
+
+def _wait(child: int) -> int:
+    until = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < until:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(POLL_SECONDS)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return -1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when every mutation was noticed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation.run", description="Which mutations go unnoticed?")
+    parser.add_argument("only", nargs="?", default="", help="only modules whose path holds this text")
+    parser.add_argument("--short", action="store_true", help="the first mutation of each module")
+    parsed = parser.parse_args(arguments)
+    chosen = [mutation for mutation in all_mutations() if parsed.only in mutation.module]
+    unnoticed = 0
+    for mutation in short(chosen) if parsed.short else chosen:
+        outcome = judge(mutation)
+        unnoticed += not outcome.noticed
+        print(f"{'noticed ' if outcome.noticed else 'SURVIVED' if outcome.status == 0 else 'BROKEN  '} {mutation}")
+        if not outcome.noticed and outcome.status != 0:
+            print(outcome.output)
+        sys.stdout.flush()
+    print(f"{unnoticed} unnoticed")
+    return 1 if unnoticed else 0
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.exit(main())
