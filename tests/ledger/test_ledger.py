@@ -1,0 +1,197 @@
+"""The books close: generated = trained + discarded + in flight, in samples and tokens, cell by cell."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from azr.game.types import Cell, Version
+from azr.ledger.ledger import Count, Ledger, LedgerError, LedgerState, Sample
+
+SOLVE, PROPOSE = Cell("deduction", "solve"), Cell("deduction", "propose")
+
+
+def sample(name: str, tokens: int = 10, cell: Cell = SOLVE, step: int = 0) -> Sample:
+    return Sample(id=name, group="group", cell=cell, tokens=tokens, versions=(Version(0, step),))
+
+
+def test_a_sample_is_in_flight_until_it_is_trained_on_or_discarded() -> None:
+    ledger = Ledger()
+    ledger.generated_many([sample("a", 10), sample("b", 20), sample("c", 30, PROPOSE)])
+    assert ledger.in_flight() == {SOLVE: Count(2, 30), PROPOSE: Count(1, 30)}
+    ledger.trained_many(["a"], step=7)
+    ledger.discarded_many(["b"], "stale")
+    account = ledger.accounts[SOLVE]
+    assert (account.generated, account.trained) == (Count(2, 30), Count(1, 10))
+    assert account.discarded == {"stale": Count(1, 20)}
+    assert ledger.in_flight() == {PROPOSE: Count(1, 30)}
+    ledger.assert_closed()
+
+
+def test_reasons_are_counted_apart() -> None:
+    ledger = Ledger()
+    ledger.generated_many([sample("a", 1), sample("b", 2), sample("c", 4)])
+    ledger.discarded_many(["a", "b"], "stale")
+    ledger.discarded_many(["c"], "lineage")
+    assert ledger.accounts[SOLVE].discarded == {"stale": Count(2, 3), "lineage": Count(1, 4)}
+
+
+def test_an_id_counts_once_however_often_and_whenever_it_comes() -> None:
+    ledger = Ledger()
+    assert [new.id for new in ledger.generated_many([sample("a"), sample("a"), sample("b")])] == ["a", "b"]
+    ledger.trained_many(["a"], 0)
+    ledger.discarded_many(["b"], "stale")
+    assert ledger.generated_many([sample("a", 99), sample("b", 99)]) == []
+    assert ledger.accounts[SOLVE].generated == Count(2, 20)
+    ledger.assert_closed()
+
+
+@pytest.mark.parametrize("again", ["trained", "discarded"])
+def test_nothing_is_trained_on_twice_nor_after_it_was_discarded(again: str) -> None:
+    ledger = Ledger()
+    ledger.generated_many([sample("a"), sample("b")])
+    ledger.trained_many(["a"], 0) if again == "trained" else ledger.discarded_many(["a"], "stale")
+    with pytest.raises(LedgerError, match="sample a is not in flight"):
+        ledger.trained_many(["b", "a"], 1)
+    assert ledger.sample("b").id == "b", "a batch is entered whole or not at all"
+    ledger.assert_closed()
+
+
+def test_one_sample_twice_in_a_batch_is_refused() -> None:
+    ledger = Ledger()
+    ledger.generated_many([sample("a")])
+    with pytest.raises(LedgerError, match="twice"):
+        ledger.trained_many(["a", "a"], 0)
+    ledger.assert_closed()
+
+
+def test_what_never_became_a_sample_is_generated_and_discarded_at_once() -> None:
+    ledger = Ledger()
+    ledger.wasted(SOLVE, 3, 700, "cancelled")
+    assert ledger.accounts[SOLVE].generated == Count(3, 700)
+    assert ledger.accounts[SOLVE].discarded == {"cancelled": Count(3, 700)}
+    ledger.assert_closed()
+
+
+def test_steps_after_a_checkpoint_are_undone() -> None:
+    ledger = Ledger()
+    ledger.generated_many([sample(name) for name in "abc"])
+    for step, name in enumerate("abc"):
+        ledger.trained_many([name], step)
+    assert {undone.id for undone in ledger.untrain(since=1)} == {"b", "c"}
+    assert ledger.accounts[SOLVE].trained == Count(1, 10)
+    assert ledger.in_flight() == {SOLVE: Count(2, 20)}
+    ledger.trained_many(["b", "c"], 1)
+    ledger.assert_closed()
+
+
+def test_what_no_checkpoint_can_undo_is_forgotten_but_its_id_is_known_while_it_could_come_again() -> None:
+    ledger = Ledger()
+    ledger.generated_many([sample("old", step=2), sample("young", step=6), sample("kept", step=6)])
+    ledger.trained_many(["old", "young"], 6)
+    ledger.trained_many(["kept"], 8)
+    ledger.forget(trained_before=8, made_before=4)
+    assert ledger.untrain(since=0) == [sample("kept", step=6)]
+    assert not ledger.knows("old")
+    assert ledger.knows("young")
+    assert ledger.accounts[SOLVE].trained == Count(2, 20)
+    ledger.assert_closed()
+
+
+def test_a_book_that_does_not_close_says_which_cell_and_by_how_much() -> None:
+    ledger = Ledger()
+    ledger.generated_many([sample("a", 10)])
+    ledger.accounts[SOLVE].generated.add(0, 5)
+    with pytest.raises(LedgerError, match="deduction/solve: 15 tokens were generated but 10 are accounted for"):
+        ledger.assert_closed()
+
+
+def test_a_sample_held_outside_the_books_is_noticed() -> None:
+    ledger = Ledger()
+    ledger._in_flight["a"] = sample("a")
+    with pytest.raises(LedgerError, match="0 samples were generated but 1"):
+        ledger.assert_closed()
+
+
+def test_a_ledger_comes_back_from_its_state_as_it_was() -> None:
+    ledger = Ledger()
+    ledger.generated_many([sample("a"), sample("b"), sample("c", 5, PROPOSE), sample("d")])
+    ledger.trained_many(["a"], 3)
+    ledger.discarded_many(["b"], "stale")
+    ledger.wasted(PROPOSE, 1, 9, "cancelled")
+    written = msgspec.msgpack.encode(ledger.state())
+    back = Ledger.from_state(msgspec.msgpack.decode(written, type=LedgerState))
+    assert back.state() == ledger.state()
+    back.assert_closed()
+    assert all(back.knows(name) for name in "abcd")
+
+
+class Books(RuleBasedStateMachine):
+    """Anything in any order: the ledger agrees with a list of what happened to each sample."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger = Ledger()
+        self.fate: dict[str, str] = {}
+        self.tokens: dict[str, int] = {}
+        self.step = 0
+
+    def of(self, fate: str) -> list[str]:
+        return [name for name, its in self.fate.items() if its == fate]
+
+    @rule(names=st.lists(st.integers(0, 30), max_size=5), tokens=st.integers(0, 50))
+    def generate(self, names: list[int], tokens: int) -> None:
+        self.ledger.generated_many([sample(str(name), tokens) for name in names])
+        for name in map(str, names):
+            if name not in self.fate:
+                self.fate[name], self.tokens[name] = "flying", tokens
+
+    @precondition(lambda self: self.of("flying"))
+    @rule(data=st.data())
+    def train(self, data: st.DataObject) -> None:
+        chosen = data.draw(st.lists(st.sampled_from(self.of("flying")), unique=True))
+        self.ledger.trained_many(chosen, self.step)
+        self.fate |= dict.fromkeys(chosen, f"trained {self.step}")
+        self.step += 1
+
+    @precondition(lambda self: self.of("flying"))
+    @rule(data=st.data(), reason=st.sampled_from(["stale", "lineage"]))
+    def discard(self, data: st.DataObject, reason: str) -> None:
+        chosen = data.draw(st.lists(st.sampled_from(self.of("flying")), unique=True))
+        self.ledger.discarded_many(chosen, reason)
+        self.fate |= dict.fromkeys(chosen, reason)
+
+    @rule(data=st.data())
+    def undo(self, data: st.DataObject) -> None:
+        since = data.draw(st.integers(0, self.step))
+        self.ledger.untrain(since)
+        for step in range(since, self.step):
+            self.fate |= dict.fromkeys(self.of(f"trained {step}"), "flying")
+        self.step = since
+
+    @rule()
+    def write_and_read(self) -> None:
+        self.ledger = Ledger.from_state(
+            msgspec.msgpack.decode(msgspec.msgpack.encode(self.ledger.state()), type=LedgerState)
+        )
+
+    @invariant()
+    def agrees(self) -> None:
+        self.ledger.assert_closed()
+        flying = self.of("flying")
+        assert self.ledger.in_flight().get(SOLVE, Count()) == Count(
+            len(flying), sum(self.tokens[name] for name in flying)
+        )
+        account = self.ledger.accounts.get(SOLVE)
+        trained = [name for name, fate in self.fate.items() if fate.startswith("trained")]
+        assert (account.trained.samples if account else 0) == len(trained)
+        for reason in ("stale", "lineage"):
+            counted = account.discarded.get(reason, Count()).samples if account else 0
+            assert counted == len(self.of(reason))
+
+
+TestBooks = Books.TestCase
+TestBooks.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
