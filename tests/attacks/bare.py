@@ -8,6 +8,7 @@ killed), works in the attack's own folder, and can reach nothing but what `world
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -154,13 +155,10 @@ def _child(
         found.add("flooded")
     else:
         for line in output.decode(errors="replace").splitlines():
-            try:
-                answer = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(answer, dict):
-                break
-            answer = {}
+            with contextlib.suppress(ValueError):
+                if isinstance(parsed := json.loads(line), dict):  # the first answer counts, as it would for a driver
+                    answer = parsed
+                    break
     if not answer and "hung" not in found:
         found.add("died")
         answer = {"status": process.returncode}
