@@ -23,12 +23,13 @@ PROGRAM_NAME = "program"
 #: Longest message of an exception that is passed on.
 MAX_MESSAGE = 300
 
-_BaseException, _MemoryError, _str, _len, _type = BaseException, MemoryError, str, len, type
-_RecursionError = RecursionError
+#: Frames the harness allows itself once the program has ended.
+_OWN_FRAMES = 1000
+
+_BaseException, _MemoryError, _isinstance, _str, _type = BaseException, MemoryError, isinstance, str, type
 _OpaqueError = values.OpaqueError
 _describe = values.describe
 _setrecursionlimit, _settrace, _setprofile = sys.setrecursionlimit, sys.settrace, sys.setprofile
-_getframe = sys._getframe
 _setitem = dict.__setitem__
 _type_name = type.__dict__["__name__"].__get__
 _join = "".join
@@ -68,25 +69,33 @@ def run(
     namespace = module.__dict__
     _setitem(sys.modules, PROGRAM_NAME, module)
     world.reset(random_seed, clock, recursion)
+    failure = result = None
     try:
         if code is None:
             code = compile_program(program)
         world.limit_recursion()
         exec(code, namespace)
         result = namespace[entry](*positional, **named) if entry in namespace else _missing(entry)
-    except _MemoryError as error:
-        return _after(("memory", None, _error_text(error)))
     except _BaseException as error:
-        return _after(("error", None, _error_text(error)))
-    return _after(_outcome(result, output_bytes))
+        failure = error
+    # The interpreter is taken back before any function is called here: hooks of the program's would be called too, and
+    # one that raises is unset by that.
+    try:  # noqa: SIM105  suppress() is a function
+        _setprofile(None)
+    except _BaseException:
+        pass
+    _settrace(None)
+    _setrecursionlimit(_OWN_FRAMES)
+    if failure is not None:
+        return "memory" if _isinstance(failure, _MemoryError) else "error", None, _error_text(failure)
+    return _written(result, output_bytes)
 
 
 def _missing(entry: str) -> Any:
     raise NameError(f"name '{entry}' is not defined")
 
 
-def _outcome(result: Any, output_bytes: int) -> Outcome:
-    _unhook()
+def _written(result: Any, output_bytes: int) -> Outcome:
     try:
         return "ok", _describe(result, output_bytes), ""
     except _OpaqueError as reason:
@@ -95,18 +104,6 @@ def _outcome(result: Any, output_bytes: int) -> Outcome:
         return "memory", None, "MemoryError: while its value was written"
     except _BaseException as error:
         return "opaque", None, "no literal form: " + _error_text(error)
-
-
-def _after(outcome: Outcome) -> Outcome:
-    _unhook()
-    return outcome
-
-
-def _unhook() -> None:
-    """Take the interpreter back: no trace function of the program's, and frames enough for what follows."""
-    _settrace(None)
-    _setprofile(None)
-    _setrecursionlimit(1000)
 
 
 def _error_text(error: BaseException) -> str:

@@ -16,6 +16,9 @@ from typing import Any
 
 from . import complexity, normal_form
 
+#: Statements whose inside belongs to the scope around them.
+_BLOCKS = (ast.If, ast.Try, ast.TryStar, ast.ExceptHandler, ast.With, ast.For, ast.While)
+
 #: Longer programs are not looked at: ten times what a proposer's response can hold.
 MAX_PROGRAM = 64 << 10
 
@@ -93,13 +96,13 @@ def _assigns(node: ast.Assign, name: str) -> bool:
     return any(isinstance(target, ast.Name) and target.id == name for target in node.targets)
 
 
-def _module_level(body: list[ast.stmt]) -> list[ast.stmt]:
+def _module_level(body: list[Any]) -> list[Any]:
     """Statements that run in the module's scope, those under if, try and with included."""
-    statements: list[ast.stmt] = []
+    statements: list[Any] = []
     for node in body:
         statements.append(node)
-        if isinstance(node, (ast.If, ast.Try, ast.With, ast.For, ast.While)):
-            for part in ("body", "orelse", "finalbody"):
+        if isinstance(node, _BLOCKS):
+            for part in ("body", "handlers", "orelse", "finalbody"):
                 statements.extend(_module_level(getattr(node, part, [])))
     return statements
 
