@@ -1,0 +1,112 @@
+"""The bytes of a journal file, and reading them after an accident."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from azr.journal import frames
+
+MARKER = b"\xd7marker\x01"
+
+
+def file_of(*bodies: bytes) -> bytes:
+    framed = (frames.frame(MARKER, number, body) + body for number, body in enumerate(bodies))
+    return frames.header(MARKER) + b"".join(framed)
+
+
+def test_a_file_gives_back_its_records() -> None:
+    data = file_of(b"one", b"", b"three")
+    assert frames.read_marker(data) == MARKER
+    content = frames.read(data, MARKER)
+    assert content.records == [b"one", b"", b"three"]
+    assert (content.next_sequence, content.end, content.damage) == (3, len(data), [])
+
+
+def test_an_empty_file_of_zeros_holds_no_records() -> None:
+    data = frames.header(MARKER) + bytes(500)
+    content = frames.read(data, MARKER)
+    assert (content.records, content.end, content.damage) == ([], frames.HEADER_BYTES, [])
+
+
+@pytest.mark.parametrize("cut", range(frames.FRAME_BYTES + 5))
+def test_a_torn_tail_ends_the_file_wherever_it_is_torn(cut: int) -> None:
+    whole = file_of(b"one", b"two")
+    torn = file_of(b"one", b"two", b"three")[: len(whole) + cut]
+    content = frames.read(torn, MARKER)
+    assert content.records == [b"one", b"two"]
+    assert (content.end, content.damage) == (len(whole), [])
+
+
+def test_every_flipped_byte_in_the_middle_is_reported_where_it_is() -> None:
+    data = file_of(b"one", b"two", b"three")
+    second = frames.HEADER_BYTES + frames.FRAME_BYTES + 3
+    third = second + frames.FRAME_BYTES + 3
+    for position in range(second, third):
+        broken = bytearray(data)
+        broken[position] ^= 0x40
+        content = frames.read(bytes(broken), MARKER)
+        assert content.records == [b"one", b"three"], position
+        assert content.damage == [frames.Damage(second, third, 1)], position
+
+
+def test_damage_says_how_many_records_are_missing() -> None:
+    data = file_of(*(b"record" for _ in range(10)))
+    length = frames.FRAME_BYTES + 6
+    start = frames.HEADER_BYTES + 2 * length
+    broken = data[:start] + bytes(3 * length) + data[start + 3 * length :]
+    content = frames.read(broken, MARKER)
+    assert len(content.records) == 7
+    assert content.damage == [frames.Damage(start, start + 3 * length, 3)]
+
+
+def test_records_cut_out_cleanly_are_missed_by_their_numbers() -> None:
+    data = file_of(b"one", b"two", b"three")
+    second = frames.HEADER_BYTES + frames.FRAME_BYTES + 3
+    content = frames.read(data[:second] + data[second + frames.FRAME_BYTES + 3 :], MARKER)
+    assert content.damage == [frames.Damage(second, second, 1)]
+
+
+def test_text_that_looks_like_a_record_of_another_file_is_not_one() -> None:
+    # What a model writes may hold whole frames; it cannot know this file's marker.
+    forged = frames.frame(b"guessed!", 7, b"forged") + b"forged"
+    torn = file_of(b"one", forged + b"rest of the record")[:-4]
+    content = frames.read(torn, MARKER)
+    assert content.records == [b"one"]
+    assert content.damage == []
+
+
+@pytest.mark.parametrize("spoil", [0, 3, 11, 13, 20, frames.HEADER_BYTES - 1])
+def test_a_damaged_header_is_no_header(spoil: int) -> None:
+    broken = bytearray(file_of(b"one"))
+    broken[spoil] ^= 1
+    assert frames.read_marker(bytes(broken)) is None
+
+
+def test_too_short_for_a_header_is_no_journal() -> None:
+    assert frames.read_marker(b"azr") is None
+
+
+def test_a_record_too_long_to_be_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "MAX_RECORD", 10)
+    with pytest.raises(ValueError, match="11 bytes is longer than 10"):
+        frames.frame(MARKER, 0, bytes(11))
+
+
+@given(st.lists(st.binary(max_size=40), max_size=6), st.data())
+@settings(max_examples=300, deadline=None)
+def test_whatever_is_cut_flipped_or_put_in_no_wrong_record_comes_out(bodies: list[bytes], data: st.DataObject) -> None:
+    content = bytearray(file_of(*bodies))
+    for _ in range(data.draw(st.integers(1, 3))):
+        where = data.draw(st.integers(frames.HEADER_BYTES, len(content)))
+        match data.draw(st.sampled_from(["cut", "flip", "insert"])):
+            case "cut":
+                del content[where : where + data.draw(st.integers(0, 30))]
+            case "insert":
+                content[where:where] = data.draw(st.binary(max_size=30))
+            case _ if where < len(content):
+                content[where] ^= data.draw(st.integers(1, 255))
+    read = frames.read(bytes(content), MARKER)
+    remaining = iter(bodies)
+    assert all(any(body == record for body in remaining) for record in read.records), "in order, none invented"

@@ -1,0 +1,297 @@
+"""The journal on good disks and bad ones."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from azr.journal import Folder, Journal, JournalDamagedError, JournalError, Recovery, Storage
+from azr.journal.journal import SyncPolicy
+from tests.journal.disks import CrashingDisk, PowerCutError
+
+
+def markers() -> Callable[[], bytes]:
+    numbers = itertools.count(1)
+    return lambda: next(numbers).to_bytes(8, "big")
+
+
+def journal_on(storage: Storage, policy: SyncPolicy = "commit", clock: Callable[[], float] = lambda: 0.0) -> Journal:
+    return Journal(storage, draw_marker=markers(), clock=clock, policy=policy, sync_seconds=5.0)
+
+
+def opened(storage: Storage, **options: object) -> tuple[Journal, Recovery]:
+    journal = journal_on(storage, **options)  # type: ignore[arg-type]
+    return journal, journal.open()
+
+
+def records_on(storage: Storage) -> list[bytes]:
+    return opened(storage)[1].records
+
+
+def test_a_real_folder_gives_back_what_was_appended(tmp_path: Path) -> None:
+    journal, recovery = opened(Folder(tmp_path / "journal"))
+    assert recovery == Recovery([], 0, [])
+    journal.append(b"one")
+    journal.append_many([b"two", b"three"])
+    journal.close()
+    again, recovery = opened(Folder(tmp_path / "journal"))
+    assert recovery == Recovery([b"one", b"two", b"three"], 0, [])
+    again.append(b"four")
+    again.close()
+    assert records_on(Folder(tmp_path / "journal"))[-1] == b"four"
+
+
+def test_a_real_folder_is_compacted_to_one_file(tmp_path: Path) -> None:
+    journal, _ = opened(Folder(tmp_path))
+    journal.append_many([b"a"] * 100)
+    long = journal.size
+    journal.compact([b"sum of a"])
+    assert journal.size < long
+    journal.append(b"b")
+    journal.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["00000002.journal"]
+    assert records_on(Folder(tmp_path)) == [b"sum of a", b"b"]
+
+
+def test_a_torn_tail_is_cut_off_with_a_warning_and_appending_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal, _ = opened(Folder(tmp_path))
+    journal.append_many([b"one", b"two"])
+    journal.close()
+    file = tmp_path / "00000001.journal"
+    file.write_bytes(file.read_bytes()[:-2])
+    with caplog.at_level(logging.WARNING):
+        again, recovery = opened(Folder(tmp_path))
+    assert recovery.records == [b"one"]
+    assert "00000001.journal: cut off 25 bytes of an interrupted write" in caplog.text
+    again.append(b"three")
+    again.close()
+    assert records_on(Folder(tmp_path)) == [b"one", b"three"]
+
+
+class TestDamage:
+    @pytest.fixture
+    def damaged(self, tmp_path: Path) -> Path:
+        journal, _ = opened(Folder(tmp_path))
+        journal.append_many([b"one", b"two", b"three"])
+        journal.close()
+        file = tmp_path / "00000001.journal"
+        content = bytearray(file.read_bytes())
+        content[content.index(b"two")] ^= 1
+        file.write_bytes(content)
+        return file
+
+    def test_damage_in_the_middle_is_reported_with_its_place_and_nothing_is_changed(self, damaged: Path) -> None:
+        before = damaged.read_bytes()
+        with pytest.raises(JournalDamagedError, match=r"damaged at bytes \d+ to \d+ \(1 or more records\); 2") as error:
+            opened(Folder(damaged.parent))
+        assert len(error.value.offsets) == 1
+        assert str(damaged) in str(error.value)
+        assert damaged.read_bytes() == before
+
+    def test_a_journal_that_would_not_open_takes_no_records(self, damaged: Path) -> None:
+        journal = journal_on(Folder(damaged.parent))
+        with pytest.raises(JournalDamagedError):
+            journal.open()
+        with pytest.raises(JournalError, match="cannot be used: it is closed"):
+            journal.append(b"four")
+
+    def test_salvage_keeps_what_is_readable_and_a_copy_of_what_is_not(self, damaged: Path) -> None:
+        before = damaged.read_bytes()
+        journal = journal_on(Folder(damaged.parent))
+        recovery = journal.open(salvage=True)
+        assert recovery.records == [b"one", b"three"]
+        assert [gap.missing for gap in recovery.damage] == [1]
+        journal.append(b"four")
+        journal.close()
+        assert (damaged.parent / "00000001.journal.damaged").read_bytes() == before
+        assert records_on(Folder(damaged.parent)) == [b"one", b"three", b"four"]
+
+    def test_a_header_that_is_none_is_not_taken_for_an_empty_journal(self, tmp_path: Path) -> None:
+        (tmp_path / "00000003.journal").write_bytes(b"something else")
+        with pytest.raises(JournalDamagedError, match="is no journal"):
+            opened(Folder(tmp_path))
+
+
+def test_other_files_in_the_folder_are_left_alone(tmp_path: Path) -> None:
+    for name in ("notes.txt", "abc.journal"):
+        (tmp_path / name).write_text("mine")
+    (tmp_path / "00000004.journal.part").write_text("unfinished")
+    opened(Folder(tmp_path))[0].close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["00000001.journal", "abc.journal", "notes.txt"]
+
+
+class TestFullDisk:
+    def test_a_full_disk_costs_the_call_that_met_it_and_says_so(self) -> None:
+        disk = CrashingDisk(room=150)
+        journal, _ = opened(disk)
+        journal.append(b"kept")
+        with pytest.raises(JournalError, match="the disk is full; every record acknowledged so far is intact") as error:
+            journal.append(bytes(200))
+        assert "free space on that disk" in error.value.mend
+        journal.append(b"small")
+        disk.room = None
+        journal.append(bytes(200))
+        assert records_on(disk.reboot(1.0, True)) == [b"kept", b"small", bytes(200)]
+
+    def test_a_full_disk_while_compacting_leaves_the_journal_as_it_was(self) -> None:
+        disk = CrashingDisk(room=150)
+        journal, _ = opened(disk)
+        journal.append(b"kept")
+        with pytest.raises(JournalError, match="the disk is full; the journal as it was is intact"):
+            journal.compact([bytes(300)])
+        journal.append(b"more")
+        assert disk.names() == ["00000001.journal"]
+        assert records_on(disk.reboot(1.0, True)) == [b"kept", b"more"]
+
+    def test_a_write_that_fails_otherwise_is_taken_back_as_well(self) -> None:
+        disk = CrashingDisk()
+        journal, _ = opened(disk)
+        disk.fail_next["write"] = OSError(errno.EIO, "Input/output error")
+        with pytest.raises(JournalError, match="Input/output error"):
+            journal.append(b"half of this is written")
+        journal.append(b"one")
+        assert records_on(disk) == [b"one"]
+
+
+class TestUnusable:
+    """When it is unknown what the disk holds, nothing more is acknowledged until it is read again."""
+
+    def test_after_a_failed_sync(self) -> None:
+        disk = CrashingDisk()
+        journal, _ = opened(disk)
+        journal.append(b"safe")
+        disk.fail_next["sync"] = OSError(errno.EIO, "Input/output error")
+        with pytest.raises(JournalError, match="could not be synced"):
+            journal.append(b"in doubt")
+        with pytest.raises(JournalError, match="syncing it failed"):
+            journal.append(b"more")
+        assert journal.open().records[0] == b"safe"
+        journal.append(b"again")
+
+    def test_after_a_write_that_could_not_be_taken_back(self) -> None:
+        disk = CrashingDisk()
+        journal, _ = opened(disk)
+        disk.fail_next |= {"write": OSError(errno.EIO, "write"), "truncate": OSError(errno.EIO, "truncate")}
+        with pytest.raises(JournalError):
+            journal.append(b"half of this is written")
+        with pytest.raises(JournalError, match="could not be taken back"):
+            journal.append(b"more")
+        assert journal.open().records == []
+
+    @pytest.mark.parametrize("act", ["rename", "sync_names"])
+    def test_after_a_compaction_that_was_put_in_place_by_half(self, act: str) -> None:
+        disk = CrashingDisk()
+        journal, _ = opened(disk)
+        journal.append(b"one")
+        disk.fail_next[act] = OSError(errno.EIO, "Input/output error")
+        with pytest.raises(JournalError, match="old or new"):
+            journal.compact([b"sum"])
+        with pytest.raises(JournalError, match=r"putting 00000002.journal in place failed"):
+            journal.append(b"two")
+        assert journal.open().records in ([b"one"], [b"sum"])
+
+    def test_before_it_is_opened_and_after_it_is_closed(self) -> None:
+        journal = journal_on(CrashingDisk())
+        with pytest.raises(JournalError, match="it has not been opened"):
+            journal.append(b"one")
+        journal.open()
+        journal.close()
+        with pytest.raises(JournalError, match="it is closed"):
+            journal.sync()
+
+
+def test_a_compaction_whose_history_breaks_off_leaves_the_journal_as_it_was() -> None:
+    def breaks_off() -> list[bytes]:
+        raise RuntimeError("no more")
+
+    disk = CrashingDisk()
+    journal, _ = opened(disk)
+    journal.append(b"one")
+    with pytest.raises(RuntimeError):
+        journal.compact(record for record in [b"x", b"y"] if record == b"x" or breaks_off())
+    journal.append(b"two")
+    assert disk.names() == ["00000001.journal"]
+    assert records_on(disk) == [b"one", b"two"]
+
+
+class TestPolicies:
+    """What a power cut right after the acknowledgement leaves."""
+
+    def after_a_power_cut(self, policy: SyncPolicy, times: list[float]) -> list[bytes]:
+        disk = CrashingDisk()
+        now = iter([0.0, 0.0, *times])
+        journal, _ = opened(disk, policy=policy, clock=lambda: next(now, times[-1]))
+        for name in (b"a", b"b", b"c"):
+            journal.append(name)
+        return records_on(disk.reboot(keep=0.0, keep_names=False))
+
+    def test_commit_loses_nothing(self) -> None:
+        assert self.after_a_power_cut("commit", [0.0]) == [b"a", b"b", b"c"]
+
+    def test_interval_loses_what_came_since_the_last_sync(self) -> None:
+        # Appends at 0, 6 and 7 seconds; the one at 6 finds the last sync more than 5 seconds old.
+        assert self.after_a_power_cut("interval", [0.0, 6.0, 6.0, 7.0]) == [b"a", b"b"]
+
+    def test_never_leaves_it_to_the_system(self) -> None:
+        assert self.after_a_power_cut("never", [0.0]) == []
+
+    def test_no_policy_loses_anything_when_only_the_process_dies(self) -> None:
+        for policy in ("commit", "interval", "never"):
+            disk = CrashingDisk()
+            journal, _ = opened(disk, policy=policy)
+            journal.append_many([b"a", b"b"])
+            assert records_on(disk.reboot(keep=1.0, keep_names=True)) == [b"a", b"b"]
+
+
+FATES = [(keep, names) for keep in (0.0, 0.5, 1.0) for names in (False, True)]
+
+
+def test_cut_at_every_byte_and_act_nothing_acknowledged_is_lost_and_nothing_is_invented() -> None:
+    def work(journal: Journal, acknowledged: list[bytes]) -> None:
+        journal.open()
+        for name in (b"a", b"bb"):
+            journal.append(name)
+            acknowledged.append(name)
+        journal.append_many([b"c", b"d"])
+        acknowledged += [b"c", b"d"]
+        journal.compact(list(acknowledged))
+        journal.append(b"e")
+        acknowledged.append(b"e")
+
+    whole = CrashingDisk()
+    work(journal_on(whole), [])
+    for budget in range(whole.spent + 1):
+        disk, acknowledged = CrashingDisk(budget), list[bytes]()
+        with contextlib.suppress(PowerCutError):
+            work(journal_on(disk), acknowledged)
+        for fate in FATES:
+            found = records_on(disk.reboot(*fate))
+            assert found[: len(acknowledged)] == acknowledged, (budget, fate)
+            assert found == [b"a", b"bb", b"c", b"d", b"e"][: len(found)], (budget, fate)
+
+
+def test_cut_again_while_recovering_nothing_acknowledged_is_lost() -> None:
+    disk = CrashingDisk()
+    journal, _ = opened(disk)
+    journal.append_many([b"a", b"b"])
+    disk.budget = disk.spent + 20
+    with pytest.raises(PowerCutError):
+        journal.append(b"torn by the first cut")
+    torn = disk.reboot(1.0, True)
+    needed = torn.reboot(1.0, True)
+    opened(needed)
+    for budget in range(needed.spent + 1):
+        second = torn.reboot(1.0, True)
+        second.budget = budget
+        with contextlib.suppress(PowerCutError):
+            opened(second)
+        for fate in FATES:
+            assert records_on(second.reboot(*fate)) == [b"a", b"b"]
