@@ -55,16 +55,18 @@ class Lap(NamedTuple):
         return self.executions / self.wall_seconds
 
 
-def load_programs() -> list[Program]:
-    """The programs that all contenders run."""
-    lines = (HERE / "small.jsonl").read_bytes().splitlines()
+def load_programs(name: str) -> list[Program]:
+    """A set of programs, `short` or `long`."""
+    lines = (HERE / f"{name}.jsonl").read_bytes().splitlines()
     return [msgspec.json.decode(line, type=Program) for line in lines]
 
 
 class Contender:
     """A runner in a process of its own. A context manager: the process ends with the block."""
 
-    def __init__(self, name: str, factory: str, options: dict[str, str] | None = None, *, passes: int = 1) -> None:
+    def __init__(
+        self, name: str, factory: str, options: dict[str, str], programs: list[Program], *, passes: int = 1
+    ) -> None:
         """`factory` is `module:function`, called in the new process with `options`; it returns a `Runner`.
 
         A lap goes over the programs `passes` times with another input each time; 0 gives each program all its inputs at
@@ -74,8 +76,8 @@ class Contender:
         self.passes = passes
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, factory, options or {}), name=f"contender {name}")
-        self._programs = load_programs()
+        self._process = context.Process(target=_serve, args=(theirs, factory, options), name=f"contender {name}")
+        self._programs = programs
 
     def __enter__(self) -> Contender:
         self._process.start()

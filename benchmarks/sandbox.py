@@ -9,19 +9,20 @@ from azr.bench import Report, interleave
 from azr.errors import UsageError
 from azr.names import did_you_mean
 from benchmarks.contest import Contender, Lap, load_programs
+from benchmarks.programs.make import SETS
 
 SUMMARY = "cost of a program in each sandbox back end, beside subprocess, a warm pool and bare exec"
 
 #: Laps of about a second each: cheap contenders go over the programs more often. 0: all inputs of a program at once.
 _PASSES = {
-    "wasm brand-new": 6,
-    "wasm restored": 12,
+    "wasm brand-new": 8,
+    "wasm restored": 16,
     "wasm brand-new, 16 inputs a program": 0,
     "wasm restored, 16 inputs a program": 0,
     "process": 2,
     "subprocess python -I": 1,
-    "pebble pool (unisolated)": 16,
-    "bare exec (unisolated)": 48,
+    "pebble pool (unisolated)": 24,
+    "bare exec (unisolated)": 64,
 }
 _BACKEND = "benchmarks.sandbox_peers:backend"
 _FACTORIES: dict[str, tuple[str, dict[str, str]]] = {
@@ -43,6 +44,9 @@ _GOAL_RESTORED = 3500.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare rounds and contenders."""
+    parser.add_argument(
+        "--programs", choices=sorted(SETS), default="short", help="which set of 208 programs (default: %(default)s)"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count, after one to warm up (default: 5)")
     parser.add_argument(
         "--only", action="append", metavar="NAME", help="only this contender, beside bare exec; may be repeated"
@@ -52,10 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, report: Report) -> None:
     """Let the contenders take turns; measure, compare their answers, hold the goals."""
     names = _chosen(arguments.only)
-    report.settings |= {"programs": len(load_programs()), "rounds": arguments.rounds}
+    programs = load_programs(arguments.programs)
+    report.settings |= {"programs": arguments.programs, "count": len(programs), "rounds": arguments.rounds}
     with contextlib.ExitStack() as stack:
         contenders = {
-            name: stack.enter_context(Contender(name, *_FACTORIES[name], passes=_PASSES[name])) for name in names
+            name: stack.enter_context(Contender(name, *_FACTORIES[name], programs, passes=_PASSES[name]))
+            for name in names
         }
         laps = interleave(
             {name: contender.lap for name, contender in contenders.items()},

@@ -1,4 +1,4 @@
-"""Writes the programs out: `small.jsonl` for benchmarks, `sample.jsonl` for a first look at `azr exec`.
+"""Writes the programs out: `short.jsonl` and `long.jsonl` for benchmarks, `sample.jsonl` for a look at `azr exec`.
 
     python -m benchmarks.programs.make
 
@@ -8,12 +8,13 @@ The same templates and seed always give the same files; a test holds the files a
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 import numpy as np
 
 from azr import files
-from benchmarks.programs import classes, lists, mappings, numbers, recursion, strings
+from benchmarks.programs import classes, lists, mappings, numbers, recursion, short_data, short_text, strings
 from benchmarks.programs.template import Template
 
 HERE = Path(__file__).parent
@@ -23,7 +24,11 @@ INPUTS = 16
 
 _SEED = 20250506
 
-_FAMILIES = (strings, lists, mappings, numbers, recursion, classes)
+#: The sets: `short` as in CRUXEval, one function of a few lines; `long` as models propose when they try to be hard.
+SETS: dict[str, tuple[ModuleType, ...]] = {
+    "short": (short_text, short_data),
+    "long": (strings, lists, mappings, numbers, recursion, classes),
+}
 
 #: One program of each family, for people.
 _SAMPLE = ("shift-letters-0", "spiral-0", "graph-distances-0", "sieve-1", "knapsack-0", "shapes-0")
@@ -37,29 +42,29 @@ class Program(msgspec.Struct, frozen=True):
     inputs: list[str]
 
 
-def templates() -> list[Template]:
-    """All templates, family by family."""
-    return [template for family in _FAMILIES for template in family.TEMPLATES]
+def templates(name: str) -> list[Template]:
+    """All templates of a set, family by family."""
+    return [template for family in SETS[name] for template in family.TEMPLATES]
 
 
-def programs() -> list[Program]:
-    """All programs with their inputs."""
+def programs(name: str) -> list[Program]:
+    """All programs of a set with their inputs."""
     rng = np.random.default_rng(_SEED)
     return [
         Program(name, text, [template.draw(rng) for _ in range(INPUTS)])
-        for template in templates()
+        for template in templates(name)
         for name, text in template.programs()
     ]
 
 
-def small() -> bytes:
-    """The content of `small.jsonl`."""
-    return b"".join(msgspec.json.encode(program) + b"\n" for program in programs())
+def content(name: str) -> bytes:
+    """The content of a set's file."""
+    return b"".join(msgspec.json.encode(program) + b"\n" for program in programs(name))
 
 
 def sample() -> bytes:
     """The content of `sample.jsonl`: few programs, few inputs, and some that the sandbox has to stop."""
-    chosen = [Program(p.id, p.program, p.inputs[:2]) for p in programs() if p.id in _SAMPLE]
+    chosen = [Program(p.id, p.program, p.inputs[:2]) for p in programs("long") if p.id in _SAMPLE]
     hostile = [
         Program("endless", "def f(x):\n    while True:\n        x += 1\n", ["0"]),
         Program("thief", "def f(path):\n    return open(path).read()\n", ["'/etc/passwd'"]),
@@ -75,8 +80,9 @@ def sample() -> bytes:
 
 
 def main() -> None:
-    """Write both files."""
-    files.write_bytes(HERE / "small.jsonl", small())
+    """Write all files."""
+    for name in SETS:
+        files.write_bytes(HERE / f"{name}.jsonl", content(name))
     files.write_bytes(HERE / "sample.jsonl", sample())
 
 

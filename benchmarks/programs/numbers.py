@@ -21,7 +21,7 @@ def f(limit):
         (
             {"condition": "", "result": "len(found), found[-5:]"},
             {"condition": " and n % 4 == 1", "result": "found"},
-            {"condition": " and str(n) == str(n)[::-1]", "result": "sum(found)"},
+            {"condition": " and str(n) == str(n)[::-1]", "result": "sum(found) * limit"},
             {"condition": " and n % 6 == 5", "result": "[b - a for a, b in zip(found, found[1:])]"},
         ),
         integer(10, 300),

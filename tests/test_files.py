@@ -1,0 +1,79 @@
+"""A file is the old one or the new one, whatever happens while it is written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from azr import files
+
+
+def test_what_is_written_can_be_read(tmp_path: Path) -> None:
+    files.write_text(tmp_path / "a.txt", "grüße\n")
+    assert (tmp_path / "a.txt").read_bytes() == "grüße\n".encode()
+
+
+def test_missing_folders_are_made(tmp_path: Path) -> None:
+    files.write_bytes(tmp_path / "deep" / "down" / "a", b"1")
+    assert (tmp_path / "deep" / "down" / "a").read_bytes() == b"1"
+
+
+def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    files.write_bytes(path, b"long old content")
+    files.write_bytes(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_while_writing_keeps_the_old_file_and_leaves_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    files.write_bytes(path, b"old")
+    with pytest.raises(RuntimeError, match="half way"), files.replacing(path) as file:
+        file.write(b"ne")
+        raise RuntimeError("half way")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_readers_see_the_old_content_until_the_new_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    files.write_bytes(path, b"old")
+    with files.replacing(path) as file:
+        file.write(b"new")
+        file.flush()
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+
+
+def test_others_may_read_what_was_written(tmp_path: Path) -> None:
+    files.write_bytes(tmp_path / "a", b"1")
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_process_killed_while_writing_loses_nothing_that_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    files.write_bytes(path, b"old" * 1000)
+    code = (
+        "import sys, pathlib\nfrom azr import files\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        "print('ready', flush=True)\n"
+        "while True: files.write_bytes(path, b'new' * 1000)"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
+    try:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        time.sleep(0.05)
+    finally:
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.wait(timeout=10)
+        if writer.stdout:
+            writer.stdout.close()
+    assert path.read_bytes() in (b"old" * 1000, b"new" * 1000)
