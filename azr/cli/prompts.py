@@ -76,7 +76,7 @@ def _chat_template(arguments: argparse.Namespace) -> ChatTemplate | None:
         return None
     if arguments.tokenizer is None:
         raise UsageError("the frame chat is the tokenizer's own", "name one: --tokenizer FOLDER-OR-HUB-NAME")
-    from transformers import AutoTokenizer  # noqa: PLC0415  seconds to import, and needed by this frame alone
+    from transformers import AutoTokenizer  # seconds to import, and this frame alone needs it
 
     tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer)
 

@@ -25,8 +25,8 @@ EPILOG = """a line of a seed file:
   {"snippet": "def f(a): return sqrt(a)", "input": "9", "output": "3.0", "imports": ["from math import sqrt"]}
   {"snippet": ..., "inputs": [...], "outputs": [...], "message": "...", "imports": [...]}
 
-Every line passes the gate that self-play's own proposals pass: outputs are computed anew, what is not deterministic, has
-no literal form, repeats another or gives its program away is refused. The tasks are written as JSON lines, all or
+Every line passes the gate that self-play's own proposals pass: outputs are computed anew; what is not deterministic,
+has no literal form, repeats another or gives its program away is refused. The tasks are written as JSON lines, all or
 nothing; the report on stderr says how many lines were refused for what, and --refusals lists them one by one.
 
 examples:

@@ -11,7 +11,7 @@ raises, and every function walks the text a fixed number of times, whatever the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -24,6 +24,11 @@ PYTHON_LABELS = frozenset({"python", "py", "python3", "py3"})
 _KNOWN_LABELS = PYTHON_LABELS | {"input", "output", "message", "error"}
 
 _DEFINES_ENTRY = re.compile(r"^[ \t]*(?:async[ \t]+)?def[ \t]+f[ \t]*\(", re.MULTILINE)
+_BACKTICKS = re.compile(r"`+")
+_HEADING = r"^[ \t#*>_-]*{label}[ \t*_]*[0-9]*[ \t*_]*:"
+_BLANK_LINES = re.compile(r"(?:[ \t]*\n)*")
+_PARAGRAPH_ENDS = re.compile(r"\n[ \t]*\n")
+_MARK = re.compile(r"^#([A-Za-z])(?: |$)", re.MULTILINE)
 _BEGINS_LIKE_CODE = re.compile(r"(?:import|from|def|class|async|@)\b|@")
 
 
@@ -32,54 +37,60 @@ class Block(msgspec.Struct, frozen=True):
 
     label: str
     body: str
-    first_line: int
-    """Line on which it opens, counted from 0, so that a heading can claim it."""
+    start: int = 0
+    """Where the line begins on which it opens, so that a heading can claim it."""
+    end: int = 0
+    """Where the line after it begins."""
 
 
 def blocks(text: str) -> list[Block]:
     """All fenced blocks in order. One that is never closed reaches to the end, or to the next labelled fence."""
-    return list(_blocks(_lines(text)))
+    return list(_blocks(_with_plain_line_ends(text)))
 
 
-def _lines(text: str) -> list[str]:
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+def _with_plain_line_ends(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def _blocks(lines: list[str]) -> Iterator[Block]:
-    inside = False
-    label, indent, fence, opened_at = "", "", _FENCE, 0
-    body: list[str] = []
-    for number, line in enumerate(lines):
-        if inside:
-            stripped = line.strip()
-            if stripped.startswith(fence) and not stripped.strip("`"):
-                yield Block(label, _joined(body, indent), opened_at)
-                inside = False
-                continue
-            if not (stripped.startswith(_FENCE) and _label_of(stripped.lstrip("`")) in _KNOWN_LABELS):
-                if stripped.endswith(fence):
-                    body.append(line.rstrip()[: -len(fence)])
-                    yield Block(label, _joined(body, indent), opened_at)
-                    inside = False
-                else:
-                    body.append(line)
-                continue
-            yield Block(label, _joined(body, indent), opened_at)
-        at = line.find(_FENCE)
-        if at < 0:
-            inside = False
-            continue
-        rest = line[at:].lstrip("`")
-        fence = "`" * (len(line) - at - len(rest))
-        closing = rest.find(fence)
+def _blocks(text: str) -> Iterator[Block]:
+    position = 0  # always the beginning of a line
+    while (at := text.find(_FENCE, position)) >= 0:
+        start, line_end = _line_around(text, position, at)
+        after = _BACKTICKS.match(text, at).end()  # type: ignore[union-attr]  # at least the three that were found
+        fence = text[at:after]
+        position = line_end + 1
+        closing = text.find(fence, after, line_end)
         if closing >= 0:
-            yield _inline(rest[:closing], number)
-            inside = False
+            label, body = _inline(text[after:closing])
+            yield Block(label, body, start, position)
             continue
-        label, body, opened_at, inside = _label_of(rest), [], number, True
-        indent = line[:at] if not line[:at].strip() else ""
-    if inside:
-        yield Block(label, _joined(body, indent), opened_at)
+        label, body_start = _label_of(text[after:line_end]), position
+        body_end, position = _closing(text, body_start, fence)
+        margin = text[start:at]
+        yield Block(label, _dedented(text[body_start:body_end], margin), start, position)
+
+
+def _line_around(text: str, position: int, at: int) -> tuple[int, int]:
+    """Beginning and end of the line that holds `at`, given that a line begins at `position`."""
+    end = text.find("\n", at)
+    return max(position, text.rfind("\n", position, at) + 1), end if end >= 0 else len(text)
+
+
+def _closing(text: str, position: int, fence: str) -> tuple[int, int]:
+    """Where the body ends that begins at `position`, and where the line after the block begins."""
+    while (at := text.find(_FENCE, position)) >= 0:
+        start, end = _line_around(text, position, at)
+        line = text[start:end].strip()
+        if line.startswith(_FENCE):
+            rest = line.lstrip("`")
+            if not rest and len(line) >= len(fence):
+                return start, end + 1
+            if rest and _label_of(rest) in _KNOWN_LABELS:
+                return start, start  # the next block opens here; this one was never closed
+        elif line.endswith(fence):
+            return start + text[start:end].rindex(fence), end + 1
+        position = end + 1
+    return len(text), len(text)
 
 
 def _label_of(rest: str) -> str:
@@ -87,17 +98,20 @@ def _label_of(rest: str) -> str:
     return words[0].strip("{}.:").lower() if words else ""
 
 
-def _inline(content: str, number: int) -> Block:
+def _inline(content: str) -> tuple[str, str]:
     word, _, rest = content.strip().partition(" ")
     if word.lower() in _KNOWN_LABELS and rest.strip():
-        return Block(word.lower(), rest.strip(), number)
-    return Block("", content.strip(), number)
+        return word.lower(), rest.strip()
+    return "", content.strip()
 
 
-def _joined(body: list[str], indent: str) -> str:
-    if indent and all(line.startswith(indent) or not line.strip() for line in body):
-        body = [line[len(indent) :] for line in body]
-    return "\n".join(body).strip("\n")
+def _dedented(body: str, margin: str) -> str:
+    """The body without the margin that its fence had, where all its lines have it."""
+    if margin and not margin.strip():
+        lines = body.split("\n")
+        if all(line.startswith(margin) or not line.strip() for line in lines):
+            body = "\n".join(line[len(margin) :] for line in lines)
+    return body.strip("\n")
 
 
 def program_in(text: str) -> str | None:
@@ -119,9 +133,10 @@ def program_in(text: str) -> str | None:
 
 def labelled(text: str, label: str) -> list[str]:
     """What stands under a label, in order: in fenced blocks, else in tags, else after headings; empty ones left out."""
-    found = blocks(text)
+    text = _with_plain_line_ends(text)
+    found = list(_blocks(text))
     bodies = [block.body for block in found if block.label == label]
-    bodies = bodies or list(_tagged(text, label)) or list(_headed(_lines(text), found, label))
+    bodies = bodies or list(_tagged(text, label)) or list(_headed(text, found, label))
     return [body.strip() for body in bodies if body.strip()]
 
 
@@ -137,47 +152,51 @@ def _tagged(text: str, label: str) -> Iterator[str]:
         position = end + len(closing)
 
 
-def _headed(lines: list[str], found: list[Block], label: str) -> Iterator[str]:
-    at_line = {block.first_line: block for block in found}
-    number = 0
-    while number < len(lines):
-        value = _after_heading(lines[number], label)
-        number += 1
-        if value is None:
-            continue
+def _headed(text: str, found: list[Block], label: str) -> Iterator[str]:
+    """What follows `### Input 3:` on its line, or else in the block or the paragraph below it."""
+    headings = _outside(re.finditer(_HEADING.format(label=label), text, re.MULTILINE | re.IGNORECASE), found)
+    at_line = {block.start: block for block in found}
+    ends = [*(match.start() for match in headings), len(text)][1:]
+    for match, end in zip(headings, ends, strict=True):
+        line_end = _line_around(text, match.start(), match.end())[1]
+        value = _bare(text[match.end() : line_end])
         if value:
             yield value
             continue
-        while number < len(lines) and not lines[number].strip():
-            number += 1
-        if number in at_line:
-            yield at_line[number].body
-            continue
-        paragraph = []
-        while number < len(lines) and lines[number].strip() and _after_heading(lines[number], label) is None:
-            paragraph.append(lines[number])
-            number += 1
-        yield "\n".join(paragraph)
+        below = _BLANK_LINES.match(text, line_end).end()  # type: ignore[union-attr]  # it matches nothing at the least
+        if below in at_line:
+            yield at_line[below].body
+        elif below < end:
+            paragraph_end = _PARAGRAPH_ENDS.search(text, below, end)
+            yield text[below : paragraph_end.start() if paragraph_end else end]
 
 
-def _after_heading(line: str, label: str) -> str | None:
-    """What follows `# Input 3:` on its line, or None when the line is no such heading."""
-    bare = line.strip().lstrip("#*->_ \t")
-    if bare[: len(label)].lower() != label:
-        return None
-    rest = bare[len(label) :].lstrip("*_ \t0123456789")
-    if not rest.startswith(":"):
-        return None
-    value = rest[1:].strip().strip("*_").strip()
-    return value[1:-1].strip() if len(value) > 1 and value[0] == value[-1] == "`" and _FENCE not in value else value
+def _outside(matches: Iterable[re.Match[str]], found: list[Block]) -> list[re.Match[str]]:
+    """The matches that lie in no block: a comment in a program is no heading."""
+    outside, number = [], 0
+    for match in matches:
+        while number < len(found) and found[number].end <= match.start():
+            number += 1
+        if number == len(found) or match.start() < found[number].start:
+            outside.append(match)
+    return outside
+
+
+def _bare(value: str) -> str:
+    """A value freed of emphasis and of the backticks of inline code."""
+    value = value.strip().strip("*_").strip()
+    inline_code = len(value) > 1 and value[0] == value[-1] == "`" and _FENCE not in value
+    return value[1:-1].strip() if inline_code else value
 
 
 def datum_in(text: str, label: str) -> str:
     """An answer that is data: the last one under the label, else the last block of any kind, else the whole text."""
     if under := labelled(text, label):
         return under[-1]
-    bodies = [block.body.strip() for block in blocks(text) if block.body.strip()]
-    return (bodies[-1] if bodies else text).strip().strip("`").strip()
+    if found := blocks(text):
+        bodies = [block.body.strip() for block in found if block.body.strip()]
+        return bodies[-1] if bodies else ""
+    return _bare(text)
 
 
 def arguments_of(text: str) -> str:
@@ -211,13 +230,8 @@ def boxed(text: str) -> str | None:
 
 def marked(text: str) -> tuple[str, list[tuple[str, str]]]:
     """The compact style: the text before the first marker line, and every marker (`#i`) with what stands beside it."""
-    head: list[str] = []
-    marks: list[tuple[str, list[str]]] = []
-    for line in _lines(text):
-        if len(line) >= 2 and line[0] == "#" and line[1].isalpha() and (len(line) == 2 or line[2] == " "):
-            marks.append((line[1], [line[3:]]))
-        elif marks:
-            marks[-1][1].append(line)
-        else:
-            head.append(line)
-    return "\n".join(head).strip("\n"), [(mark, "\n".join(lines).strip()) for mark, lines in marks]
+    text = _with_plain_line_ends(text)
+    found = list(_MARK.finditer(text))
+    starts = [mark.start() for mark in found] + [len(text)]
+    head = text[: starts[0]].strip("\n")
+    return head, [(mark[1], text[mark.end() : end].strip()) for mark, end in zip(found, starts[1:], strict=True)]

@@ -1,0 +1,286 @@
+"""The gate: every rule refuses what it is there for, with its word, and lets the honest neighbour through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from azr.game.gate import MAX_TEXT, PROBES, GateRules, Probe
+from azr.game.plan import drive
+from azr.game.reasons import Tally
+from azr.game.tasks import task_type
+from azr.game.types import Candidate, Cell, Refusal, Task
+from sandbox_wasm.protocol import Sandbox
+
+Gate = Callable[..., Task | Refusal]
+Reason = Callable[..., str]
+
+
+def test_an_accepted_task_carries_canonical_inputs_and_outputs(gate: Gate) -> None:
+    accepted = gate("deduction", "def f(a, b):\n    return {b, a}, a", '"x"  ,\n b = 2')
+    assert isinstance(accepted, Task)
+    assert accepted.inputs == ("'x', b=2",)
+    assert accepted.outputs == ("({'x', 2}, 'x')",) or accepted.outputs == ("({2, 'x'}, 'x')",)
+    assert accepted.output_keys
+    assert accepted.task_type == "deduction"
+    assert accepted.id == f"deduction-{accepted.fingerprint}"
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("def f(a:\n    return a", "syntax"),
+        ("def g(a):\n    return a", "no_entry"),
+        ("x = 1", "no_entry"),
+        ("", "no_entry"),
+        ("def f(a):\n    return '\0'", "null_byte"),
+        ("def f(a):\n    return '\ud800'", "surrogate"),
+        ("def f(a):\n    return " + "(" * 5_000 + "a" + ")" * 5_000, "too_deep"),
+        ("def f(a):\n    return a\n" + "#" * MAX_TEXT, "too_long"),
+        ("def f():\n    return 1", "no_parameters"),
+    ],
+)
+def test_what_is_no_program_with_an_entry_is_refused_before_it_runs(reason: Reason, program: str, why: str) -> None:
+    assert reason("deduction", program, "1") == why
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import os\ndef f(a):\n    return os.getpid()",
+        "import os.path\ndef f(a):\n    return 1",
+        "import os as o\ndef f(a):\n    return o.sep",
+        "from os import path\ndef f(a):\n    return 1",
+        "from os.path import join\ndef f(a):\n    return 1",
+        "import sys\ndef f(a):\n    return sys.maxsize",
+        "import random\ndef f(a):\n    return random.random()",
+        "import secrets\ndef f(a):\n    return secrets.randbelow(a)",
+        "import socket, subprocess, threading\ndef f(a):\n    return 1",
+        "import time\ndef f(a):\n    return 1",
+        "from datetime import datetime\ndef f(a):\n    return datetime.now().year",
+        "import uuid\ndef f(a):\n    return 1",
+        "import ctypes\ndef f(a):\n    return 1",
+        "def f(a):\n    import importlib\n    return 1",
+        "def f(a):\n    return __import__('random').random()",
+        "def f(a):\n    return eval('a')",
+        "def f(a):\n    exec('b = 1')\n    return a",
+        "def f(a):\n    return compile('1', '', 'eval') and 1",
+        "def f(a):\n    return open('/etc/passwd').read()",
+        "def f(a):\n    return globals()['f'] and 1",
+        "def f(a):\n    return id(a)",
+        "def f(a):\n    return hash(a)",
+        "def f(a):\n    return ().__class__.__base__.__subclasses__()[0] and 1",
+        "def f(a):\n    return f.__globals__ and 1",
+        "import statistics\ndef f(a):\n    return statistics.random.random()",
+        "from statistics import random\ndef f(a):\n    return 1",
+    ],
+)
+def test_banned_modules_and_names_are_refused_however_they_are_reached(reason: Reason, program: str) -> None:
+    assert reason("deduction", program, "1") == "banned"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import re\ndef f(a):\n    return re.compile('a').findall(a)",
+        "import math, collections, itertools, functools\ndef f(a):\n    return math.floor(2.5)",
+        "class Box:\n    def __init__(self, id):\n        self.id = self.open = id\n\ndef f(a):\n    return Box(a).open",
+        "def f(a):\n    def inner(b):\n        return lambda c: c + b\n    return inner('x')(a)",
+        "def helper(a):\n    return a * 2\n\ndef f(a):\n    return helper(a)",
+    ],
+)
+def test_honest_programs_with_helpers_classes_and_regular_expressions_pass(reason: Reason, program: str) -> None:
+    assert reason("deduction", program, "'a'") == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("return 1 / 0", "error"),
+        ("raise StopIteration", "error"),
+        ("raise SystemExit(0)", "error"),
+        ("raise KeyboardInterrupt", "error"),
+        ("class Odd(BaseException): pass\n    raise Odd('no word of it here')", "error"),
+        ("return f(a)", "error"),
+        ("return (x for x in a)", "opaque"),
+        ("return object()", "opaque"),
+        ("return f", "opaque"),
+        ("return len", "opaque"),
+        ("x = []\n    x.append(x)\n    return x", "opaque"),
+        ("class Sly(int): pass\n    return Sly(3)", "opaque"),
+        ("return 'x' * 10**6", "opaque"),
+        ("return 'x' * 3000", "output_too_long"),
+    ],
+)
+def test_a_run_that_gives_no_usable_value_is_refused(reason: Reason, body: str, why: str) -> None:
+    assert reason("deduction", f"def f(a):\n    {body}", "'a'") == why
+
+
+def test_an_endless_loop_is_a_timeout_and_never_a_verdict_of_the_wall_clock(reason: Reason) -> None:
+    assert reason("deduction", "def f(a):\n    while True:\n        pass", "1") == "timeout"
+
+
+def test_a_memory_bomb_is_refused_as_memory(reason: Reason) -> None:
+    assert reason("deduction", "def f(a):\n    return len(bytearray(10**10))", "1") == "memory"
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["x", "open('x')", "1) or (True", "1 if True else 2", "[i for i in (1, 2)]", "*[1]", "1; 2", "(", "lambda: 1"],
+)
+def test_inputs_are_data_and_nothing_else(reason: Reason, given: str) -> None:
+    assert reason("deduction", "def f(*a):\n    return a", given) == "input_not_literal"
+
+
+def test_an_input_that_does_not_bind_to_the_parameters_ends_in_an_error(reason: Reason) -> None:
+    assert reason("deduction", "def f(a, b):\n    return a", "1") == "error"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "def f(a):\n    return ''.join({'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight'})",
+        "def f(a):\n    return list(map(str, {'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight'}))",
+        "import numbers\nfrom tempfile import _RandomNameSequence as r\ndef f(a):\n    return next(r())",
+        "import difflib\ndef f(a):\n    return [k for k in {w: 1 for w in {'p', 'q', 'r', 's', 't', 'u', 'v'}}]",
+    ],
+)
+def test_dependence_on_hash_order_and_chance_shows_between_probes(reason: Reason, program: str) -> None:
+    assert reason("deduction", program, "1") in ("nondeterministic", "banned")
+
+
+def test_clocks_and_chance_are_caught_even_where_their_names_are_allowed(reason: Reason) -> None:
+    from azr.game.banned import Banned
+
+    free = Banned(modules={}, builtins={}, attributes={})
+    assert (
+        reason("deduction", "import random\ndef f(a):\n    return random.random()", "1", banned=free)
+        == "nondeterministic"
+    )
+    assert reason("deduction", "import time\ndef f(a):\n    return time.time()", "1", banned=free) == "nondeterministic"
+    now = "import datetime\ndef f(a):\n    return datetime.datetime.now().{part}"
+    for part in ("year", "month", "day", "hour", "minute", "second"):
+        assert reason("deduction", now.format(part=part), "1", banned=free) == "nondeterministic", part
+    imported = "def f(a):\n    return __import__('random').random()"
+    assert reason("deduction", imported, "1", banned=free) == "nondeterministic"
+    assert reason("deduction", "def f(a):\n    return hash('a')", "1", banned=free) == "nondeterministic"
+
+
+def test_an_ending_that_depends_on_chance_is_nondeterministic_whatever_it_is(reason: Reason) -> None:
+    from azr.game.banned import Banned
+
+    program = "import random\ndef f(a):\n    if random.random() < 0.5: raise ValueError\n    return 1"
+    probes = tuple(Probe(0, seed, 0.0) for seed in range(8))
+    assert reason("deduction", program, "1", banned=Banned(modules={}), probes=probes) == "nondeterministic"
+
+
+def test_sets_are_welcome_because_their_order_is_made_canonical(gate: Gate) -> None:
+    accepted = gate("deduction", "def f(a):\n    return set(a)", "'hello'")
+    assert isinstance(accepted, Task)
+    assert accepted.outputs == ("{'e', 'h', 'l', 'o'}",)
+
+
+def test_probes_differ_in_all_that_a_program_could_draw_on() -> None:
+    for name in ("snapshot", "random_seed", "clock"):
+        assert len({getattr(probe, name) for probe in PROBES}) == len(PROBES)
+
+
+def test_state_kept_between_calls_does_not_exist(gate: Gate) -> None:
+    program = "def f(a):\n    f.calls = getattr(f, 'calls', 0) + 1\n    return f.calls"
+    accepted = gate("deduction", program, "1")
+    assert isinstance(accepted, Task)
+    assert accepted.outputs == ("1",)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["float('nan')", "-0.0", "float('inf')", "b'\\x00\\xff'", "frozenset({1})", "set()", "1e308 * 10", "10**30", "1j"],
+)
+def test_odd_values_survive_the_round_trip_through_their_literal_form(reason: Reason, value: str) -> None:
+    assert reason("deduction", f"def f(a):\n    return [{value}]", "1") == "accepted"
+
+
+def test_length_is_counted_as_the_solver_counts_and_never_cut(gate: Gate) -> None:
+    program = "def f(a):\n    return a * 3"
+    words = lambda text: len(text.split())  # noqa: E731
+    accepted = gate("deduction", program, "'a b c '", length=words, max_output_length=10)
+    assert isinstance(accepted, Task)
+    assert accepted.outputs == ("'a b c a b c a b c '",)
+    refused = gate("deduction", program, "'a b c '", length=words, max_output_length=9)
+    assert refused == Refusal("output_too_long", "10, at most 9")
+
+
+def test_a_task_whose_prompt_the_solver_cannot_be_shown_is_refused(gate: Gate) -> None:
+    kind = task_type("deduction")
+    measure = lambda task: len(kind.solve_prompt(task, "compact"))  # noqa: E731
+    assert isinstance(
+        gate("deduction", "def f(a):\n    return a", "1", prompt_length=measure, max_prompt_length=80), Task
+    )
+    refused = gate("deduction", "def f(a):\n    return a", f"'{'x' * 80}'", prompt_length=measure, max_prompt_length=80)
+    assert isinstance(refused, Refusal)
+    assert refused.reason == "prompt_too_long"
+
+
+def test_duplicates_are_found_behind_other_names_comments_and_layout(gate: Gate, reason: Reason) -> None:
+    first = gate("deduction", "def f(a, b):\n    total = a + b\n    return total", "1, 2")
+    assert isinstance(first, Task)
+    known = {first.fingerprint}.__contains__
+    twin = "def f(x, y):\n    # the same again\n    s = x+y\n\n    return s"
+    assert reason("deduction", twin, "1,2", known=known) == "duplicate"
+    assert reason("deduction", twin, "1, 3", known=known) == "accepted"
+    assert reason("deduction", "def f(x, y):\n    s = x - y\n    return s", "1, 2", known=known) == "accepted"
+
+
+def test_one_task_a_program_is_a_matter_of_one_rule(gate: Gate, reason: Reason) -> None:
+    first = gate("deduction", "def f(a):\n    return a + 1", "1", duplicate_by="program")
+    assert isinstance(first, Task)
+    known = {first.fingerprint}.__contains__
+    assert reason("deduction", "def f(b):\n    return b + 1", "2", known=known, duplicate_by="program") == "duplicate"
+
+
+def test_what_the_machine_was_too_busy_for_is_retry_and_no_judgement(sandbox: Sandbox) -> None:
+    from sandbox_wasm.protocol import InspectResult, LiteralResult, Outcome, RunResult, Value
+
+    plan = task_type("deduction").gate(Candidate(program="def f(a): return a", inputs=("1",)), GateRules())
+    inspection, reading = drive_first(plan, sandbox)
+    assert isinstance(inspection, InspectResult)
+    assert isinstance(reading, LiteralResult)
+    plan.send((inspection, reading))
+    fine = RunResult((Outcome("ok", Value("1", "1", "1")),))
+    with pytest.raises(StopIteration) as stop:
+        plan.send((fine, RunResult((Outcome("retry", error="6 s on the wall clock"),))))
+    assert stop.value.value == Refusal("retry", "6 s on the wall clock")
+
+
+def drive_first(plan, sandbox):  # type: ignore[no-untyped-def]
+    """The results of a plan's first jobs, for tests that go on by hand."""
+    return tuple(sandbox.run_many(next(plan)))
+
+
+def test_refusals_show_hostile_text_bounded_and_without_control_characters(gate: Gate) -> None:
+    program = "def f(a):\n    raise ValueError('\\x1b[31m' + 'bad\\u202e' * 1000)"
+    refused = gate("deduction", program, "1")
+    assert isinstance(refused, Refusal)
+    assert refused.detail.isprintable()
+    assert "\x1b" not in refused.detail
+    assert len(refused.detail) <= 300
+
+
+def test_a_tally_counts_each_reason_per_cell() -> None:
+    tally, cell = Tally(), Cell("deduction", "propose")
+    accepted = Task(id="t", task_type="deduction", program="", inputs=(), outputs=())
+    for outcome in (Refusal("banned"), accepted, Refusal("banned")):
+        tally.add(cell, outcome)
+    tally.add(Cell("abduction", "propose"), Refusal("error"))
+    assert tally.of(cell) == {"banned": 2, "accepted": 1}
+    assert tally.of(Cell("induction", "propose")) == {}
+    assert [str(one) for one in tally.cells()] == ["abduction/propose", "deduction/propose"]
+
+
+def test_both_back_ends_give_the_same_task(sandbox: Sandbox, native_sandbox: Sandbox) -> None:
+    program = "def f(a):\n    return {w: [len(w), w[::-1]] for w in a.split()}, {1.5, 'é', (2,)}, float('nan')"
+    plans = [task_type("abduction").gate(Candidate(program=program, inputs=("'to be or'",)), GateRules()) for _ in "ab"]
+    first, second = drive(plans[0], sandbox), drive(plans[1], native_sandbox)
+    assert isinstance(first, Task)
+    assert first == second
