@@ -40,8 +40,8 @@ Effect = Literal[
     "raised",  # the usual reading of model text raised what its caller does not catch
 ]
 
-#: Small limits, so that bombs are stopped in a fraction of a second: about 0.2 s of fuel, and memory as by default.
-TIGHT = Limits(fuel=FUEL_PER_SECOND // 5, wall_seconds=3.0)
+#: Small limits, so that bombs are stopped in a fraction of a second: about 0.1 s of fuel, and memory as by default.
+TIGHT = Limits(fuel=FUEL_PER_SECOND // 10, wall_seconds=3.0)
 
 #: Ends that mean "stopped, and the rest of the system never noticed".
 STOPPED: tuple[Status, ...] = ("error", "timeout", "memory", "crashed", "refused", "opaque")
@@ -72,8 +72,8 @@ class RunAttack(Attack):
     """Where `ok` is allowed: the only literal that may come out (any, when None)."""
     process_status: tuple[Status, ...] = (*STOPPED, "ok", "retry")
     """Ends that are allowed in the process back end, whose promise is weaker."""
-    process_effects: tuple[Effect, ...] = ()
-    """Effects that the process back end does not promise to prevent (`docs/security.md` says so)."""
+    without_landlock: tuple[Effect, ...] = ()
+    """Effects that the process back end cannot prevent on a kernel without Landlock (`docs/security.md` says so)."""
     alarm: bool = False
     """Bare `exec` gets the usual SIGALRM time-out, to show that the program outlives it."""
     limits: Limits = TIGHT

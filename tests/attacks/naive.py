@@ -15,6 +15,7 @@ input (sixteen digits of length first; what follows belongs to nobody, and an at
 import ast
 import json
 import os
+import resource
 import signal
 import sys
 
@@ -123,7 +124,20 @@ def parse(job):
     return {"parsed": True}
 
 
+def limit(memory, file_size):
+    """What the child may use: attacks shall succeed, and the machine shall not notice."""
+    for which, most in (
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_FSIZE, 2 * file_size),
+        (resource.RLIMIT_NOFILE, 64),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_CPU, 10),
+    ):
+        resource.setrlimit(which, (most, most))
+
+
 if __name__ == "__main__":
+    limit(*map(int, sys.argv[1:3]))
     length = int(os.read(0, 16))
     chunks = []
     while length:

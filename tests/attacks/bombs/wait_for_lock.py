@@ -1,5 +1,6 @@
 """Takes a lock twice, which waits for ever without using a single instruction."""
 
+from sandbox_wasm.protocol import FUEL_PER_SECOND, Limits
 from tests.attacks.corpus import RunAttack
 
 ATTACK = RunAttack(
@@ -14,4 +15,5 @@ def f(x):
     return lock.acquire()
 """,
     status=("ok", "error", "timeout", "crashed"),
+    limits=Limits(fuel=FUEL_PER_SECOND // 10, wall_seconds=0.7),
 )

@@ -14,5 +14,5 @@ def f(x):
     spec.loader.exec_module(module)
     return module.SECRET
 """,
-    process_effects=("read",),
+    without_landlock=("read",),
 )

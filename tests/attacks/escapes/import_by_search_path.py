@@ -13,5 +13,5 @@ def f(x):
     sys.path_importer_cache.clear()
     return __import__("planted_module").SECRET
 """,
-    process_effects=("read",),
+    without_landlock=("read",),
 )

@@ -12,5 +12,5 @@ def f(x):
     folder = os.path.dirname("$SECRET_FILE")
     return [open(os.path.join(folder, name)).read() for name in sorted(os.listdir(folder))]
 """,
-    process_effects=("read",),
+    without_landlock=("read",),
 )

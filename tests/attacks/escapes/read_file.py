@@ -9,5 +9,5 @@ ATTACK = RunAttack(
 def f(x):
     return open("$SECRET_FILE").read()
 """,
-    process_effects=("read",),
+    without_landlock=("read",),
 )

@@ -1,5 +1,6 @@
 """Waits in a call of the host, where no instruction is counted."""
 
+from sandbox_wasm.protocol import FUEL_PER_SECOND, Limits
 from tests.attacks.corpus import RunAttack
 
 ATTACK = RunAttack(
@@ -12,4 +13,5 @@ def f(x):
     return select.select([], [], [], 1000)
 """,
     status=("error", "crashed", "ok", "timeout"),
+    limits=Limits(fuel=FUEL_PER_SECOND // 10, wall_seconds=0.7),
 )
