@@ -9,8 +9,8 @@ else happens in its one thread, which waits only in `select`, for the next deadl
         on_settled ◄── Ticket ◄──┘ └── answered ◄──────────────── socket ◄────┘
                                    └── worker_died ◄── process descriptor, nonsense, overdue
 
-While all workers have enough to do it rests for a millisecond between rounds and takes many answers at once, so that it
-costs the machine little; when a worker is about to run dry it does not.
+While all workers have enough to do it rests for two milliseconds between rounds and takes many answers at once, so
+that it costs the machine little; when a worker is about to run dry it does not.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from sandbox_wasm.ticket import Piece, Ticket
 from sandbox_wasm.worker_process import WorkerProcess
 
 #: How long answers may lie while every worker has work for twice as long.
-REST_SECONDS = 0.001
+REST_SECONDS = 0.002
 
 #: Workers in a row that may fail to start before the pool gives up: one may be bad luck, three are a cause.
 START_ATTEMPTS = 3
@@ -83,7 +83,7 @@ class Dispatcher:
         self._answered = 0  # Tickets settled in this round; their places are given back together.
         self._commands: list[Piece | Sequence[Ticket]] = []  # A piece to run, or tickets nobody waits for any more.
         self._commands_lock = threading.Lock()
-        self._asleep = False
+        self._listening = False
         self._stopping = False
         self._failure: SandboxError | None = None
         self._first_ready = threading.Event()
@@ -136,16 +136,14 @@ class Dispatcher:
     def close(self) -> None:
         """End all workers and the thread. Safe to call twice and from anywhere but the pool's own thread."""
         self._stopping = True
-        self._ring()
+        self._ring(loudly=True)
         if self._thread.is_alive():
             self._thread.join(CLOSE_SECONDS)
             if self._thread.is_alive():
-                raise SandboxBrokenError(
-                    f"the pool did not end its workers within {CLOSE_SECONDS:g} s"
-                )
+                raise SandboxBrokenError(f"the pool did not end its workers within {CLOSE_SECONDS:g} s")
 
-    def _ring(self) -> None:
-        if self._asleep:
+    def _ring(self, *, loudly: bool = False) -> None:
+        if self._listening or loudly:
             with contextlib.suppress(OSError, BlockingIOError):
                 os.eventfd_write(self._bell, 1)
 
@@ -168,10 +166,11 @@ class Dispatcher:
             self._finish(failure)
 
     def _round(self) -> None:
-        self._asleep = True
+        # New work is worth waking up for only if a worker wants it; otherwise the next answer is soon enough.
+        self._listening = not self._open or self._schedule.hungry()
         timeout = 0.0 if self._commands else self._time_left()
         events = self._selector.select(timeout)
-        self._asleep = False
+        self._listening = False
         for key, mask in events:
             key.data(mask)
         self._take_commands()
@@ -308,7 +307,11 @@ class Dispatcher:
             with contextlib.suppress(KeyError):
                 self._selector.unregister(descriptor)
         ending = worker.end()
-        why = f"sandbox worker {how}" + (f": {ending}" if how == "died" else "")
+        why = f"sandbox worker {how}"
+        if how == "died":
+            why += f": {ending}" + "".join(
+                f"; it said: {printable(line)}" for line in worker.last_words().splitlines()[-1:]
+            )
         self._settle(self._schedule.worker_died(number, why))
         if not worker.ready:
             self._start_failures += 1

@@ -23,9 +23,9 @@ from collections.abc import Iterable
 from sandbox_wasm.channel import Answer, ChannelError
 from sandbox_wasm.ticket import Piece, Ticket
 
-#: Work a worker holds ahead. Far above the milliseconds the pool's thread may be busy elsewhere, far below what a
-#: person waits for.
-PIPELINE_SECONDS = 0.010
+#: Work a worker holds ahead: far above the milliseconds for which the pool's thread may rest or be busy elsewhere. What
+#: waits behind something slow is taken back, so more would do no harm, but it would do no good either.
+PIPELINE_SECONDS = 0.030
 
 #: Bounds of the number of pieces a worker holds. Two, so that it need not wait for the pool between pieces.
 FEWEST_AHEAD = 2
@@ -127,7 +127,7 @@ class Schedule:
 
     def hand_out(self, now: float) -> dict[int, list[tuple[int, Piece]]]:
         """Pieces to send to each worker, under the number its answer is to carry."""
-        ahead = min(max(round(PIPELINE_SECONDS / max(self._mean_seconds, 1e-9)), FEWEST_AHEAD), MOST_AHEAD)
+        ahead = self._ahead()
         alone = len(self._workers) == 1
         free = [
             (len(queue.entries), worker) for worker, queue in self._workers.items() if alone or not queue.stalled(now)
@@ -198,6 +198,13 @@ class Schedule:
         enough = 2 * seconds / max(self._mean_seconds, 1e-9) + 1
         return all(len(queue.entries) > enough for queue in self._workers.values())
 
+    def hungry(self) -> bool:
+        """Whether some worker would take more than is pending."""
+        if self._pending:
+            return False
+        enough = self._ahead() // 2
+        return any(len(queue.entries) <= enough for queue in self._workers.values())
+
     def holds(self, worker: int) -> int:
         """How many pieces a worker holds."""
         return len(self._workers[worker].entries) if worker in self._workers else 0
@@ -206,6 +213,9 @@ class Schedule:
     def pending(self) -> int:
         """Pieces no worker holds."""
         return len(self._pending)
+
+    def _ahead(self) -> int:
+        return min(max(round(PIPELINE_SECONDS / max(self._mean_seconds, 1e-9)), FEWEST_AHEAD), MOST_AHEAD)
 
     def _allowed(self, entry: _Entry) -> float:
         return entry.piece.wall_seconds + self._grace

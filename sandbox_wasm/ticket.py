@@ -109,6 +109,9 @@ class Ticket:
         if isinstance(result, InspectResult):
             self.result = result
             return []
+        if piece.attempt == 1 and all(outcome.status != "retry" for outcome in result.outcomes):
+            self.result = result  # The whole job, answered at once: what nearly always happens.
+            return []
         again: list[int] = []
         for index, outcome in zip(piece.indexes, result.outcomes, strict=True):
             if outcome.status != "retry":

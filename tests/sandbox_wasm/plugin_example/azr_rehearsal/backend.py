@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -41,8 +42,9 @@ class RehearsalBackend:
         """Answer each input by its own text, after doing what the program says."""
         if isinstance(job, LiteralJob):
             return LiteralResult(tuple(_echo(text) for text in job.texts))
+        inputs = job.inputs if isinstance(job, RunJob) else ()
         if self._log is not None:
-            os.write(self._log, f"{job.program}\n".encode())
+            os.write(self._log, " ".join([job.program, *inputs, "\n"]).encode())
         if isinstance(job, InspectJob):
             self._act(job.program)
             return InspectResult(facts=None, reason="rehearsal")
@@ -59,8 +61,8 @@ class RehearsalBackend:
         return Outcome("retry", error="wall clock") if status == "retry" else _echo(text)
 
     def _act(self, directions: str) -> str:
-        verb, _, rest = directions.partition(" ")
-        argument, _, condition = rest.partition(" unless=")
+        directions, _, condition = directions.partition(" unless=")
+        verb, _, argument = directions.partition(" ")
         if condition:
             if Path(condition).exists():
                 return "ok"
@@ -80,7 +82,7 @@ class RehearsalBackend:
             case "raise":
                 raise RuntimeError(argument)
             case "babble":
-                os.write(3, b"\xff" * 64)
+                os.write(int(sys.argv[1]), b"\xff" * 64)  # the worker's own line to the pool
             case "retry":
                 return "retry"
         return "ok"

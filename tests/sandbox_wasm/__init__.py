@@ -1,0 +1,1 @@
+"""The sandbox: guest, back ends, pool."""

@@ -1,0 +1,216 @@
+"""The pool at work: order, laziness, bounds, threads and event loops side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox_wasm.pool import SandboxClosedError, SandboxPool, open_sandbox
+from sandbox_wasm.protocol import InspectJob, InspectResult, LiteralJob, LiteralResult, RunJob, Sandbox
+from tests.sandbox_wasm.pool.jobs import eventually, run, said
+
+#: What an event loop may be held up while a pool is busy. The machine's scheduler holds up any process by some of it.
+LOOP_DELAY_SECONDS = 0.1
+
+
+def test_the_pool_is_a_sandbox(pool: SandboxPool) -> None:
+    assert isinstance(pool, Sandbox)
+
+
+def test_answers_come_in_the_order_of_the_jobs_whatever_each_takes(pool: SandboxPool) -> None:
+    jobs = [run(f"sleep {(index * 7 % 5) / 500}", str(index)) for index in range(200)]
+    assert [said(result) for result in pool.run_many(jobs)] == [[str(index)] for index in range(200)]
+
+
+def test_every_kind_of_job_is_answered_by_its_kind_of_result(pool: SandboxPool) -> None:
+    execution, reading, inspection = pool.run_many([run("say", "1"), LiteralJob(texts=("2",)), InspectJob(program="")])
+    assert said(execution) == ["1"]
+    assert isinstance(reading, LiteralResult)
+    assert isinstance(inspection, InspectResult)
+
+
+def test_run_many_reads_no_further_ahead_than_the_queue_is_long(plugin_site: Path) -> None:
+    taken = 0
+
+    def endless() -> Iterator[RunJob]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield run("say", str(taken))
+
+    with open_sandbox("rehearsal", 1, queue_jobs=10) as pool:
+        results = pool.run_many(endless())
+        for answered in range(1, 51):
+            assert said(next(results)) == [str(answered)]
+            assert taken - answered <= 10 + 1, "ten unanswered jobs, and one in hand"
+        assert pool.queue_high_water <= 10
+
+
+def test_an_iterator_that_is_dropped_leaves_its_places_to_others(plugin_site: Path) -> None:
+    with open_sandbox("rehearsal", 1, queue_jobs=4) as pool:
+        abandoned = pool.run_many(run("sleep 0.05", str(index)) for index in range(100))
+        next(abandoned)
+        abandoned.close()
+        assert said(next(pool.run_many([run("say", "next")]))) == ["next"]
+        eventually(lambda: pool._places.taken == 0, "all places are given back")
+
+
+def test_an_error_of_the_jobs_own_source_reaches_who_reads_the_answers(pool: SandboxPool) -> None:
+    def broken() -> Iterator[RunJob]:
+        yield run("say", "1")
+        raise LookupError("no more where that came from")
+
+    with pytest.raises(LookupError):
+        list(pool.run_many(broken()))
+
+
+async def test_many_coroutines_share_a_pool_and_each_gets_its_own_answers(pool: SandboxPool) -> None:
+    async def ask(name: int) -> list[list[str]]:
+        return [said(result) for result in await pool.run_async([run("say", f"{name}.{index}") for index in range(20)])]
+
+    answers = await asyncio.gather(*(ask(name) for name in range(30)))
+    assert answers == [[[f"{name}.{index}"] for index in range(20)] for name in range(30)]
+
+
+async def test_a_request_longer_than_the_queue_waits_without_exceeding_it(plugin_site: Path) -> None:
+    with open_sandbox("rehearsal", 2, queue_jobs=8) as pool:
+        results = await pool.run_async([run("say", str(index)) for index in range(100)])
+        assert [said(result) for result in results] == [[str(index)] for index in range(100)]
+        assert pool.queue_high_water <= 8
+
+
+async def test_the_event_loop_goes_on_while_the_pool_is_busy_and_its_queue_full(plugin_site: Path) -> None:
+    with open_sandbox("rehearsal", 2, queue_jobs=16) as pool:
+        busy = asyncio.create_task(pool.run_async([run("sleep 0.004", str(index)) for index in range(300)]))
+        worst = 0.0
+        while not busy.done():
+            began = time.perf_counter()
+            await asyncio.sleep(0.005)
+            worst = max(worst, time.perf_counter() - began - 0.005)
+        assert len(busy.result()) == 300
+        assert worst < LOOP_DELAY_SECONDS
+
+
+async def test_a_stream_is_answered_in_order_and_read_no_further_than_the_queue(plugin_site: Path) -> None:
+    taken = 0
+
+    async def endless() -> AsyncIterator[RunJob]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield run("say", str(taken))
+
+    with open_sandbox("rehearsal", 2, queue_jobs=8) as pool:
+        stream = pool.stream_async(endless())
+        for answered in range(1, 101):
+            assert said(await anext(stream)) == [str(answered)]
+            assert taken - answered <= 8
+        await stream.aclose()
+
+
+async def test_a_slow_source_does_not_hold_back_answers(pool: SandboxPool) -> None:
+    more = asyncio.Event()
+
+    async def halting() -> AsyncIterator[RunJob]:
+        yield run("say", "1")
+        await more.wait()
+        yield run("say", "2")
+
+    stream = pool.stream_async(halting())
+    assert said(await asyncio.wait_for(anext(stream), 10)) == ["1"]
+    more.set()
+    assert [said(result) async for result in stream] == [["2"]]
+
+
+async def test_an_error_of_a_streams_source_reaches_who_reads_it(pool: SandboxPool) -> None:
+    async def broken() -> AsyncIterator[RunJob]:
+        yield run("say", "1")
+        raise LookupError("no more where that came from")
+
+    answered = []
+    with pytest.raises(LookupError):
+        async for result in pool.stream_async(broken()):
+            answered.append(said(result))
+    assert answered == [["1"]]
+
+
+async def test_a_cancelled_request_gives_its_places_back(plugin_site: Path) -> None:
+    with open_sandbox("rehearsal", 1, queue_jobs=4) as pool:
+        request = asyncio.create_task(pool.run_async([run("sleep 0.05") for _ in range(50)]))
+        await asyncio.sleep(0.1)
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        assert said((await pool.run_async([run("say", "next")]))[0]) == ["next"]
+        eventually(lambda: pool._places.taken == 0, "all places are given back")
+
+
+async def test_threads_and_event_loops_use_one_pool_at_once(pool: SandboxPool) -> None:
+    plain: dict[int, list[list[str]]] = {}
+
+    def work(name: int) -> None:
+        plain[name] = [said(result) for result in pool.run_many(run("say", f"{name}/{k}") for k in range(150))]
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    results = await asyncio.gather(*(pool.run_async([run("say", str(k)) for k in range(150)]) for _ in range(4)))
+    for thread in threads:
+        await asyncio.to_thread(thread.join, 60)
+    assert plain == {name: [[f"{name}/{k}"] for k in range(150)] for name in range(4)}
+    assert all([said(one) for one in answers] == [[str(k)] for k in range(150)] for answers in results)
+
+
+def test_work_behind_a_slow_job_is_done_by_another_worker_meanwhile(pool: SandboxPool) -> None:
+    slow = run("sleep 1.5", "slow")
+    began = time.monotonic()
+    done: list[float] = []
+
+    def others() -> None:
+        for _ in pool.run_many(run("sleep 0.002", str(index)) for index in range(100)):
+            done.append(time.monotonic() - began)
+
+    thread = threading.Thread(target=others)
+    results = pool.run_many([slow])
+    thread.start()
+    assert said(next(results)) == ["slow"]
+    thread.join(30)
+    assert len(done) == 100
+    assert done[-1] < 1.4, "they did not wait for the slow one"
+
+
+def test_statistics_say_what_was_done(pool: SandboxPool) -> None:
+    list(pool.run_many([run("say", "1", "2"), run("sleep 0.05", "3"), LiteralJob(texts=("4",))]))
+    seen = pool.statistics()
+    assert (seen.jobs, seen.executions, seen.by_status) == (3, 4, {"ok": 4})
+    assert seen.p99_seconds == pytest.approx(0.05, rel=0.5)
+    assert seen.executions_per_second > 0
+    assert seen.workers_replaced == 0
+
+
+def test_a_closed_pool_says_so_and_may_be_closed_twice(plugin_site: Path) -> None:
+    pool = open_sandbox("rehearsal", 1)
+    pool.close()
+    pool.close()
+    with pytest.raises(SandboxClosedError):
+        list(pool.run_many([run("say")]))
+
+
+def test_closing_wakes_whoever_still_waits(plugin_site: Path) -> None:
+    pool = open_sandbox("rehearsal", 1)
+    results = pool.run_many([run("sleep 60")])
+    threading.Timer(0.2, pool.close).start()
+    began = time.monotonic()
+    with pytest.raises(SandboxClosedError):
+        next(results)
+    assert time.monotonic() - began < 10
+
+
+def test_a_pool_without_workers_is_refused(plugin_site: Path) -> None:
+    with pytest.raises(ValueError, match="at least one worker"):
+        open_sandbox("rehearsal", 0)

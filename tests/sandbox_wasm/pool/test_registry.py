@@ -1,0 +1,62 @@
+"""Back ends are found by name, and mistakes are told with their mend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sandbox_wasm.pool import open_sandbox
+from sandbox_wasm.registry import (
+    BackendConfigurationError,
+    UnknownBackendError,
+    find_backend,
+    known_backends,
+    make_backend,
+)
+from tests.sandbox_wasm.pool.jobs import run, said
+
+
+def test_the_built_in_back_ends_are_known_without_being_installed() -> None:
+    assert {"process", "wasm"} <= set(known_backends())
+
+
+def test_a_plug_in_is_found_by_name_through_its_distributions_metadata(plugin_site: Path) -> None:
+    assert "rehearsal" in known_backends()
+    assert make_backend("rehearsal", {}).name == "rehearsal"
+
+
+def test_a_plug_in_runs_jobs_in_worker_processes_that_find_it_too(plugin_site: Path) -> None:
+    with open_sandbox("rehearsal", 1) as pool:
+        assert [said(result) for result in pool.run_many([run("say", "hello")])] == [["hello"]]
+
+
+def test_no_plug_in_can_take_the_name_of_a_built_in_back_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    about = tmp_path / "impostor-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: impostor\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[azr.sandboxes]\nwasm = impostor:Backend\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert known_backends()["wasm"].value.startswith("sandbox_wasm.")
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_and_all_known_ones() -> None:
+    with pytest.raises(UnknownBackendError) as refusal:
+        find_backend("wasn")
+    assert "Did you mean 'wasm'?" in str(refusal.value)
+    assert "process, " in str(refusal.value)
+
+
+def test_an_unknown_option_is_refused_before_any_process_is_started(plugin_site: Path) -> None:
+    with pytest.raises(BackendConfigurationError, match=r"no option 'lag'\. Did you mean 'log'\?"):
+        open_sandbox("rehearsal", 1, lag="x")
+
+
+def test_a_back_end_that_cannot_be_imported_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    about = tmp_path / "broken-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[azr.sandboxes]\nbroken = no_such_module:Backend\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(BackendConfigurationError, match="No module named 'no_such_module'"):
+        find_backend("broken")

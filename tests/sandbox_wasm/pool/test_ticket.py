@@ -1,0 +1,144 @@
+"""What is asked of workers, what is asked again, and when a job is settled."""
+
+from __future__ import annotations
+
+import pytest
+
+from sandbox_wasm.channel import decode_job
+from sandbox_wasm.protocol import (
+    InspectJob,
+    InspectResult,
+    Job,
+    JobResult,
+    Limits,
+    LiteralJob,
+    LiteralResult,
+    Outcome,
+    RunJob,
+    RunResult,
+    Value,
+)
+from sandbox_wasm.ticket import LARGEST_JOB_BYTES, Piece, Ticket, wall_seconds
+
+OK = {text: Outcome("ok", value=Value(text, text, text)) for text in "abc"}
+RETRY = Outcome("retry", error="wall clock", fuel=7)
+
+
+def ticket_of(job: Job) -> tuple[Ticket, Piece]:
+    ticket = Ticket(job, lambda _: None)
+    piece = ticket.first_piece()
+    assert piece is not None
+    return ticket, piece
+
+
+def asked(piece: Piece) -> tuple[str, ...]:
+    import msgspec
+
+    job = decode_job(msgspec.Raw(piece.body))
+    return job.texts if isinstance(job, LiteralJob) else job.inputs if isinstance(job, RunJob) else ()
+
+
+JOB = RunJob(program="p", inputs=("a", "b", "c"))
+
+
+def test_a_job_answered_at_once_is_settled_by_that_answer() -> None:
+    ticket, piece = ticket_of(JOB)
+    result = RunResult((OK["a"], OK["b"], OK["c"]))
+    assert ticket.answered(piece, result) == []
+    assert ticket.result is result
+
+
+def test_only_the_inputs_that_ran_into_the_wall_clock_are_asked_again() -> None:
+    ticket, piece = ticket_of(JOB)
+    (again,) = ticket.answered(piece, RunResult((OK["a"], RETRY, OK["c"])))
+    assert asked(again) == ("b",)
+    assert not ticket.settled
+    assert ticket.answered(again, RunResult((OK["b"],))) == []
+    assert ticket.result == RunResult((OK["a"], OK["b"], OK["c"]))
+
+
+def test_an_input_that_meets_the_wall_clock_twice_is_a_timeout_that_names_it() -> None:
+    ticket, piece = ticket_of(RunJob(program="p", inputs=("a",), limits=Limits(wall_seconds=3)))
+    (again,) = ticket.answered(piece, RunResult((RETRY,)))
+    assert ticket.answered(again, RunResult((RETRY,))) == []
+    assert ticket.result == RunResult((Outcome("timeout", error="wall clock: not done after 3 s, twice", fuel=7),))
+
+
+def test_after_a_crash_each_input_is_asked_by_itself_so_that_one_does_not_lose_the_others() -> None:
+    ticket, piece = ticket_of(JOB)
+    first, second, third = ticket.crashed(piece, "died")
+    assert [asked(part) for part in (first, second, third)] == [("a",), ("b",), ("c",)]
+    ticket.answered(third, RunResult((OK["c"],)))
+    assert ticket.crashed(second, "died: killed by SIGKILL") == []
+    assert not ticket.settled
+    ticket.answered(first, RunResult((OK["a"],)))
+    assert ticket.result == RunResult((OK["a"], Outcome("crashed", error="died: killed by SIGKILL"), OK["c"]))
+
+
+def test_an_answer_that_comes_twice_counts_once() -> None:
+    ticket, piece = ticket_of(JOB)
+    ticket.answered(piece, RunResult((OK["a"], OK["b"], OK["c"])))
+    ticket.answered(piece, RunResult((OK["c"], OK["c"], OK["c"])))
+    assert ticket.crashed(piece, "died") == []
+    assert ticket.result == RunResult((OK["a"], OK["b"], OK["c"]))
+
+
+def test_texts_are_asked_again_like_inputs() -> None:
+    ticket, piece = ticket_of(LiteralJob(texts=("a", "b")))
+    parts = ticket.crashed(piece, "died")
+    assert [asked(part) for part in parts] == [("a",), ("b",)]
+    for part, text in zip(parts, "ab", strict=True):
+        ticket.answered(part, LiteralResult((OK[text],)))
+    assert ticket.result == LiteralResult((OK["a"], OK["b"]))
+
+
+def test_an_inspection_that_kills_two_workers_is_crashed() -> None:
+    ticket, piece = ticket_of(InspectJob(program="p"))
+    (again,) = ticket.crashed(piece, "died")
+    assert ticket.crashed(again, "died again") == []
+    assert ticket.result == InspectResult(facts=None, reason="crashed", detail="died again")
+
+
+def test_a_run_without_inputs_can_crash_too() -> None:
+    ticket, piece = ticket_of(RunJob(program="p", inputs=()))
+    (again,) = ticket.crashed(piece, "died")
+    ticket.crashed(again, "died")
+    assert ticket.result == RunResult(())
+
+
+@pytest.mark.parametrize(
+    ("job", "result"),
+    [
+        (JOB, RunResult((OK["a"],))),
+        (JOB, LiteralResult((OK["a"], OK["b"], OK["c"]))),
+        (JOB, InspectResult(facts=None)),
+        (LiteralJob(texts=("a",)), RunResult((OK["a"],))),
+        (InspectJob(program="p"), RunResult(())),
+    ],
+)
+def test_a_result_of_another_kind_or_length_does_not_fit(job: Job, result: JobResult) -> None:
+    ticket, piece = ticket_of(job)
+    assert not ticket.fits(result, piece)
+
+
+def test_a_job_with_lone_surrogates_is_answered_without_a_worker() -> None:
+    inspection = Ticket(InspectJob(program="x = '\ud800'"), lambda _: None)
+    assert inspection.first_piece() is None
+    assert isinstance(inspection.result, InspectResult)
+    assert inspection.result.reason == "surrogate"
+    execution = Ticket(RunJob(program="p", inputs=("'\udfff'", "1")), lambda _: None)
+    assert execution.first_piece() is None
+    assert isinstance(execution.result, RunResult)
+    assert [outcome.status for outcome in execution.result.outcomes] == ["refused", "refused"]
+
+
+def test_a_job_too_large_to_travel_is_refused_by_name_of_its_size() -> None:
+    ticket = Ticket(RunJob(program=" " * LARGEST_JOB_BYTES, inputs=("1",)), lambda _: None)
+    assert ticket.first_piece() is None
+    assert isinstance(ticket.result, RunResult)
+    assert ticket.result.outcomes[0].status == "refused"
+    assert str(LARGEST_JOB_BYTES) in ticket.result.outcomes[0].error
+
+
+def test_a_job_may_take_its_limit_for_each_of_its_inputs() -> None:
+    assert wall_seconds(RunJob(program="p", inputs=("1", "2", "3"), limits=Limits(wall_seconds=2.0))) == 6.0
