@@ -1,0 +1,167 @@
+"""An experience that outlasts its process: crashes at every byte, at random, again and again."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import random
+from pathlib import Path
+
+import pytest
+
+from azr.game.types import Version
+from azr.journal import Folder, Journal, JournalError
+from azr.journal.durable import open_experience, shorten
+from azr.ledger.ledger import LedgerError
+from tests.journal.crashes import LIMITS, Run
+from tests.journal.disks import CrashingDisk, PowerCutError
+from tests.journal.test_journal import FATES, markers
+from tests.ledger.play import PROPOSE, SOLVE, Play
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> tuple[Run, int]:
+    run, disk = Run(), CrashingDisk()
+    run.boot(disk)
+    run.play()
+    return run, disk.spent
+
+
+def crash_and_go_on(budgets: list[int], fates: list[tuple[float, bool]], expected: Run) -> None:
+    """Cut the power after each budget in turn, then let the run end; the books must be those of a run never cut."""
+    run, disk = Run(), CrashingDisk()
+    for budget, fate in zip(budgets, fates, strict=True):
+        disk.budget, disk.spent = budget, 0
+        try:
+            run.check(run.boot(disk))
+            run.play()
+        except PowerCutError:
+            pass
+        disk = disk.reboot(*fate)
+    run.check(run.boot(disk))
+    run.play()
+    assert run.experience is not None
+    run.check(run.experience)
+    assert run.accounts() == expected.accounts()
+    assert run.batches == expected.batches
+
+
+def test_a_run_that_is_never_cut_trains_on_everything_once(undisturbed: tuple[Run, int]) -> None:
+    run, _ = undisturbed
+    accounts = run.accounts()
+    assert accounts["deduction/solve"].trained == accounts["deduction/solve"].generated
+    assert accounts["deduction/solve"].trained.samples == 4
+    assert accounts["deduction/propose"].trained.samples == 2
+
+
+def test_cut_at_every_byte_the_books_close_nothing_is_lost_and_nothing_is_trained_on_twice(
+    undisturbed: tuple[Run, int],
+) -> None:
+    expected, units = undisturbed
+    for budget, fate in zip(range(units), itertools.cycle(FATES)):
+        crash_and_go_on([budget], [fate], expected)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_cut_at_every_byte_with_every_fate_of_what_was_not_synced(undisturbed: tuple[Run, int]) -> None:
+    expected, units = undisturbed
+    for budget in range(units):
+        for fate in FATES:
+            crash_and_go_on([budget], [fate], expected)
+
+
+def random_crashes(seeds: range, expected: Run, units: int) -> None:
+    for seed in seeds:
+        draw = random.Random(seed)
+        cuts = draw.randrange(2, 7)
+        budgets = [draw.randrange(units) for _ in range(cuts)]
+        fates = [(draw.choice((0.0, 1.0, draw.random())), draw.random() < 0.5) for _ in range(cuts)]
+        crash_and_go_on(budgets, fates, expected)
+
+
+def test_cut_several_times_in_a_row_at_random(undisturbed: tuple[Run, int]) -> None:
+    random_crashes(range(150), *undisturbed)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_cut_several_times_in_a_row_at_random_for_long(undisturbed: tuple[Run, int]) -> None:
+    random_crashes(range(1_000, 31_000), *undisturbed)
+
+
+def real(folder: Path) -> Journal:
+    return Journal(Folder(folder), draw_marker=markers(), clock=lambda: 0.0)
+
+
+def test_an_experience_comes_back_from_its_folder_with_bodies_and_batches(tmp_path: Path) -> None:
+    run = Run(steps=1)
+    run.journal = real(tmp_path)
+    run.experience, _ = open_experience(run.journal, LIMITS, now=0.0)
+    run.play()
+    run.journal.close()
+    back, recovery = open_experience(real(tmp_path), LIMITS, now=0.0)
+    assert back.book.snapshot() == run.experience.book.snapshot()
+    assert recovery.torn_bytes == 0
+
+
+def test_a_journal_is_shortened_only_once_it_has_grown(tmp_path: Path) -> None:
+    journal = real(tmp_path)
+    experience, _ = open_experience(journal, LIMITS, now=0.0)
+    assert not shorten(journal, experience)
+    for name in "abc":
+        experience.wasted(SOLVE, 1, 10, name)
+    size = journal.size
+    assert shorten(journal, experience, above_bytes=size - 1)
+    back, recovery = open_experience(real(tmp_path), LIMITS, now=0.0)
+    assert len(recovery.records) == 1
+    assert back.book.snapshot() == experience.book.snapshot()
+
+
+def test_on_a_full_disk_the_call_fails_and_the_experience_is_as_it_was() -> None:
+    disk = CrashingDisk(room=2000)
+    run = Run(compact=False)
+    experience = run.boot(disk)
+    assert experience.propose("p", "deduction", "proposer", 0.0) is None
+    before = experience.book.snapshot()
+    sample = Play().sample("p#0", PROPOSE)
+    disk.room = sum(len(content.data) for content in disk.files.values()) + 10
+    with pytest.raises(JournalError, match="the disk is full"):
+        experience.judge(sample, "task")
+    assert experience.book.snapshot() == before
+    disk.room = None
+    experience.judge(sample, "task")
+    assert run.boot(disk.reboot(0.0, False)).book.snapshot() == experience.book.snapshot()
+
+
+def test_a_disk_that_cannot_sync_stops_the_service_until_it_is_opened_anew() -> None:
+    disk = CrashingDisk()
+    run = Run()
+    experience = run.boot(disk)
+    disk.fail_next["sync"] = OSError(errno.EIO, "Input/output error")
+    for _ in range(2):
+        with pytest.raises(JournalError):
+            experience.wasted(SOLVE, 1, 1, "cancelled")
+    run.boot(disk).assert_closed()
+
+
+def test_a_journal_of_another_schema_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_experience(real(tmp_path), LIMITS, now=0.0)
+    monkeypatch.setattr("azr.ledger.events.SCHEMA", 2)
+    with pytest.raises(LedgerError, match="a snapshot of schema 1 cannot be read by schema 2"):
+        open_experience(real(tmp_path), LIMITS, now=0.0)
+
+
+def test_a_resumed_run_is_recovered_with_its_lineage(tmp_path: Path) -> None:
+    journal = real(tmp_path)
+    run = Run(steps=2, compact=False)
+    run.journal = journal
+    run.experience, _ = open_experience(journal, LIMITS, now=0.0)
+    run.play()
+    run.experience.resume(Version(0, 1), lineage=1)
+    journal.close()
+    back, _ = open_experience(real(tmp_path), LIMITS, now=0.0)
+    assert back.book.ancestry == run.experience.book.ancestry
+    assert back.book.next_step == 1
+    assert back.book.snapshot() == run.experience.book.snapshot()
+    back.assert_closed()
