@@ -1,9 +1,12 @@
 # Everything a fresh machine needs: `make run` and `make test` set themselves up in .venv and then do their work.
 VENV  ?= .venv
 BIN   := $(VENV)/bin
-STAMP := $(VENV)/.azr-set-up
 # A Python 3.11 or 3.12 to make the environment with; found when none is named (make setup PYTHON=…).
 PYTHON ?=
+# Which engine: cpu, or gpu (then torch and vLLM in their CUDA builds, some 10 GB).
+EXTRA  ?= cpu
+LOCK   := requirements/$(EXTRA).lock
+STAMP  := $(VENV)/.azr-set-up-$(EXTRA)
 # PyTorch's own index holds the +cpu wheel; asked only when the configured indexes and find-links do not have it.
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 
@@ -13,13 +16,13 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: $(STAMP)  ## create .venv with the locked CPU packages and azr itself
+setup: $(STAMP)  ## create .venv with the locked packages and azr itself (EXTRA=gpu for CUDA)
 
 # The stamp is younger than what the environment was made from; editing either brings it up to date, in seconds.
-$(STAMP): requirements/cpu.lock pyproject.toml tools/install_locked.py
+$(STAMP): $(LOCK) pyproject.toml tools/install_locked.py
 	@echo "azr: setting up $(VENV) (about two minutes and 4 GB the first time)"
 	@python=$$(tools/find_python.sh "$(PYTHON)") && { test -x $(BIN)/python || "$$python" -m venv $(VENV); }
-	@$(BIN)/python tools/install_locked.py requirements/cpu.lock --torch-cpu-index $(TORCH_CPU_INDEX)
+	@$(BIN)/python tools/install_locked.py $(LOCK) $(if $(filter cpu,$(EXTRA)),--torch-cpu-index $(TORCH_CPU_INDEX))
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 

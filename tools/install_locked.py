@@ -1,4 +1,4 @@
-"""Install a lock file exactly, without a resolver, and torch in its CPU build.
+"""Install a lock file exactly, without a resolver, and for CPU machines torch in its CPU build.
 
 Called by `make setup` with the virtual environment's own Python. Two things make this more than `pip install -r`:
 
@@ -76,26 +76,26 @@ def main() -> int:
     """Install the lock; exit with 1 and the remedy when something cannot be had."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("lock", type=Path, help="lock file, one name==version a line")
-    parser.add_argument(
-        "--torch-cpu-index", required=True, help="index asked for torch's CPU wheel if none other has it"
-    )
+    parser.add_argument("--torch-cpu-index", help="torch as its CPU wheel, from this index if no other has it")
     arguments = parser.parse_args()
 
     if not (3, 11) <= sys.version_info[:2] < (3, 13):
         print(f"azr: {sys.executable} is Python {sys.version.split()[0]}; azr needs 3.11 or 3.12.", file=sys.stderr)
         print("     `make clean setup` makes a new environment with one that fits.", file=sys.stderr)
         return 1
-    torch_version, others = split_torch(arguments.lock.read_text())
-    remedy = f"Put the wheel of torch {torch_version}+cpu in a folder and set PIP_FIND_LINKS to it."
+    lines = [line.strip() for line in arguments.lock.read_text().splitlines() if line.strip()]
+    remedy = "Put torch's +cpu wheel in a folder and set PIP_FIND_LINKS to it."
     try:
-        install_torch(torch_version, arguments.torch_cpu_index)
+        if arguments.torch_cpu_index:
+            torch_version, lines = split_torch(arguments.lock.read_text())
+            install_torch(torch_version, arguments.torch_cpu_index)
         remedy = (
             "If an index cannot be reached, set PIP_INDEX_URL or PIP_FIND_LINKS to one that can, and run make again."
         )
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as rest:
-            rest.write("\n".join(others) + "\n")
+            rest.write("\n".join(lines) + "\n")
             rest.flush()
-            pip_install("--requirement", rest.name, title="locked packages", count=len(others))
+            pip_install("--requirement", rest.name, title="locked packages", count=len(lines))
     except PipError as error:
         show("", end="\n")
         print(f"{error}\nazr: the set-up failed; pip says why above. {remedy}", file=sys.stderr)

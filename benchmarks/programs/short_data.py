@@ -114,7 +114,7 @@ def f(table, n):
         (
             {"test": ">", "change": "", "none": "none"},
             {"test": "<", "change": ".upper()", "none": "-"},
-            {"test": "% 7 ==", "change": " * 2", "none": "?"},
+            {"test": "% 3 == n % 3 or not", "change": " * 2", "none": "?"},
             {"test": "% 4 == n % 4 and", "change": "[0]", "none": "no"},
         ),
         both(counts(), integer(0, 40)),
