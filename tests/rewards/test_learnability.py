@@ -72,10 +72,11 @@ def test_target_rate_falls_linearly_from_one_at_the_target() -> None:
 
 @pytest.mark.parametrize("name", sorted(LEARNABILITIES))
 @pytest.mark.parametrize("attempts", [2, 8])
-def test_none_right_and_all_right_are_worth_nothing(name: str, attempts: int) -> None:
-    assert LEARNABILITIES[name](0, attempts, 0.3) == 0.0
-    assert LEARNABILITIES[name](attempts, attempts, 0.3) == 0.0
-    assert all(LEARNABILITIES[name](right, attempts, 0.3) > 0.0 for right in range(1, attempts))
+@pytest.mark.parametrize("target", [0.3, 0.7])
+def test_none_right_and_all_right_are_worth_nothing(name: str, attempts: int, target: float) -> None:
+    assert LEARNABILITIES[name](0, attempts, target) == 0.0
+    assert LEARNABILITIES[name](attempts, attempts, target) == 0.0
+    assert all(LEARNABILITIES[name](right, attempts, target) > 0.0 for right in range(1, attempts))
 
 
 def test_the_configuration_knows_the_same_names() -> None:
