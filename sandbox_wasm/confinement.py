@@ -202,6 +202,11 @@ def drop_capabilities() -> bool:
     return capset is not None and _libc().syscall(capset, header, bytes(24)) == 0
 
 
+def can_confine_files() -> bool:
+    """Whether the kernel has Landlock, without which `read_only_below` does nothing."""
+    return bool(_libc().syscall(_SYS_LANDLOCK, None, 0, 1) >= 1)
+
+
 def read_only_below(folders: Iterable[str]) -> bool:
     """From here on, only files below these folders can be opened, and only to be read. Needs `no_new_privileges`."""
     libc = _libc()

@@ -9,7 +9,7 @@ whose type is exactly one of the built-in data types have a text; user code is n
     {'b': 1, 'a': 2}  in this order      {'a': 2, 'b': 1}    {'a': 2, 'b': 1}
     frozenset({1})    frozenset({1})     frozenset({1})      {1}
     bytearray(b'x')   bytearray(b'x')    bytearray(b'x')     b'x'
-    Counter('a')      {'a': 1}           Counter({'a': 1})   {'a': 1}
+    Counter('a')      {'a': 1}           {'a': 1}            {'a': 1}
 
 A walk returns one string where the three agree, which is nearly always, and a triple where they do not, so that the
 usual value is joined once. Builtins are captured here because a program may replace them before its value is read.
@@ -31,7 +31,8 @@ _DECIMAL_BITS = 14_000
 #: Up to here an integer's key is decimal (cheap, shared with the literal), beyond it hexadecimal (linear time).
 _DECIMAL_KEY = 10**15
 
-_ascii, _bool, _bytes, _dict, _float, _frozenset, _hex, _id = ascii, bool, bytes, dict, float, frozenset, hex, id
+_ascii, _bool, _bytes, _complex, _dict, _float = ascii, bool, bytes, complex, dict, float
+_frozenset, _hex, _id = frozenset, hex, id
 _int, _iter, _len, _list, _range, _repr, _set, _sorted = int, iter, len, list, range, repr, set, sorted
 _str, _tuple, _type = str, tuple, type
 _bit_length, _float_hex, _is_ascii = int.bit_length, float.hex, str.isascii
@@ -108,8 +109,7 @@ def _walk(value: Any, depth: int, budget: int) -> Any:
         return scalar(value, budget)
     items = _DICTIONARIES.get(kind)
     if items is not None:
-        literal, exact, key = _mapping(_dict(items(value)), depth, budget)
-        return literal, f"{_type_name(kind)}({exact})", key
+        return _mapping(_dict(items(value)), depth, budget)
     raise OpaqueError(f"no literal form: {_type_name(kind)}")
 
 
@@ -238,7 +238,7 @@ def _complex_text(value: complex, _budget: int) -> tuple[str, str, str]:
         if real != 0.0 or not (_negative(real) or _negative(imaginary)):
             literal = _repr(value)
         elif _negative(real) and _negative(imaginary):
-            literal = _repr(imaginary) + "j"
+            literal = _repr(_complex(0.0, imaginary))
     if imaginary == 0.0:
         return literal, exact, _float_key(real)
     return literal, exact, f"complex({_float_key(real)}, {_float_key(imaginary)})"
@@ -273,8 +273,9 @@ _SCALARS: dict[Any, Any] = {
     type(...): _ellipsis_text,
 }
 
-#: Dictionaries of the standard library: equal to the plain dict of the same items, whose literal stands for them. They
-#: are listed by their exact type with the method that gives their items, so that no code of a subclass is run.
+#: Dictionaries of the standard library, which equal the plain dict of the same items and are written as that in every
+#: form: no literal could be exactly a Counter. Listed by exact type with the method that gives their items, so that no
+#: code of a subclass is run.
 _DICTIONARIES: dict[Any, Any] = {
     Counter: dict.items,
     defaultdict: dict.items,

@@ -28,16 +28,17 @@ _now = 1_700_000_000 * 10**9
 _start = _now
 _recursion_ceiling = 1000
 _entropy = random.Random(0)
+_entropy_seed: int | None = 0
 _seed_entropy = _entropy.seed
 _seed_random = random.seed
 
 
 def reset(random_seed: int, clock: float, recursion: int) -> None:
     """Set the inputs of the next program's world."""
-    global _now, _start, _recursion_ceiling  # noqa: PLW0603  one world an interpreter, by nature
+    global _now, _start, _recursion_ceiling, _entropy_seed  # noqa: PLW0603  one world an interpreter, by nature
     _now = _start = _int(clock * 1e6) * 1000
     _seed_random(random_seed)
-    _seed_entropy(random_seed + 1)
+    _entropy_seed = random_seed + 1
     _recursion_ceiling = recursion
 
 
@@ -160,6 +161,10 @@ def _named_in_full(kind: type, text: str, value: Any) -> str:
 
 def _install_entropy() -> None:
     def urandom(size: int) -> bytes:
+        global _entropy_seed  # noqa: PLW0603
+        if _entropy_seed is not None:  # seeded when first asked for, which is seldom
+            _seed_entropy(_entropy_seed)
+            _entropy_seed = None
         return _entropy.randbytes(size)
 
     def getrandom(size: int, flags: int = 0) -> bytes:  # noqa: ARG001  flags choose the source; there is one

@@ -281,7 +281,7 @@ def test_every_construct_of_the_language_has_facts(backend: ProcessBackend) -> N
     assert facts(backend, PROGRAM).cyclomatic > 5
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_no_text_makes_the_inspector_do_anything_but_answer(backend: ProcessBackend, data: st.DataObject) -> None:
     """Random texts, random bytes, and a real program with pieces cut, doubled and swapped."""

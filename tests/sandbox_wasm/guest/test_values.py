@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sandbox_wasm.guest import literals, values
@@ -42,7 +42,7 @@ def why_opaque(value: Any, limit: int = LIMIT) -> str:
         (float("nan"), "nan"),
         (float("-inf"), "-inf"),
         (1 - 2j, "(1-2j)"),
-        (-2j, "-2.0j"),
+        (-2j, "-2j"),
         (complex(0.0, -2.0), "complex(0.0, -2.0)"),
         (complex(float("inf"), 1.0), "complex(inf, 1.0)"),
         ("it's", '"it\'s"'),
@@ -85,7 +85,7 @@ def test_dictionaries_of_the_library_are_written_as_the_dict_they_equal() -> Non
     ordered.move_to_end("a")
     assert literal(ordered) == "{'b': 2, 'a': 1}"
     assert literal([Counter("aab"), defaultdict(int, {"x": 1})]) == "[{'a': 2, 'b': 1}, {'x': 1}]"
-    assert values.describe(Counter("a"), LIMIT) == ("{'a': 1}", "Counter({'a': 1})", "{'a': 1}", "Counter")
+    assert values.describe(Counter("a"), LIMIT) == ("{'a': 1}", "{'a': 1}", "{'a': 1}", "Counter")
 
 
 class Shape:
@@ -222,6 +222,7 @@ WILD = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(WILD)
 @example(complex(-0.0, -0.0))
 @example(complex(0.0, -0.0))
@@ -237,6 +238,7 @@ def test_reading_the_literal_back_gives_the_same_value_type_by_type(value: Any) 
     assert values.describe(again, LIMIT) == texts
 
 
+@settings(deadline=None)
 @given(st.lists(WILD, max_size=3), st.dictionaries(st.sampled_from(["a", "key", "x1"]), WILD, max_size=2))
 def test_reading_argument_texts_back_gives_the_same_arguments(positional: list[Any], named: dict[str, Any]) -> None:
     texts = values.describe_arguments(tuple(positional), named, LIMIT)
@@ -244,6 +246,7 @@ def test_reading_argument_texts_back_gives_the_same_arguments(positional: list[A
     assert values.describe_arguments(*again, LIMIT) == texts
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False), st.text())
 def test_literals_of_simple_values_are_their_repr(number: float, text: str) -> None:
     assert literal(number) == repr(number)

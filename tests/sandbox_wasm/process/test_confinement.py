@@ -1,0 +1,216 @@
+"""Each measure of confinement, taken by a process made for it, so that the tests' own process stays free.
+
+The measures are shared with other workers; that they hold together against programs is in `test_backend`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sandbox_wasm import confinement
+
+
+def in_a_child(script: str, *arguments: str) -> str:
+    """What a script prints that starts with the confinement module loaded; a crash fails the test."""
+    start = (
+        "import errno, os, signal, socket, sys, threading, resource\n"
+        "from sandbox_wasm import confinement as c\n"
+        "def fails(action):\n"
+        "    try: action()\n"
+        "    except OSError as error: return errno.errorcode[error.errno]\n"
+        "    return 'works'\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", start + script, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_filter_leaves_reading_and_computing_and_takes_the_rest() -> None:
+    said = in_a_child(
+        """
+print(c.no_new_privileges(), c.deny_system_calls())
+print(len(open(os.__file__).read()) > 0, os.getpid() > 0)
+for action in (
+    lambda: open('/tmp/made', 'w'), lambda: os.open('/', os.O_TMPFILE | os.O_WRONLY), lambda: socket.socket(),
+    os.fork, os.pipe, lambda: os.kill(os.getppid(), 0), lambda: os.kill(os.getpid(), 0), lambda: os.mkdir('/tmp/made'),
+    lambda: resource.getrlimit(resource.RLIMIT_AS) and None,
+):
+    print(fails(action))
+"""
+    ).split()
+    assert said == ["True", "True", "True", "True", *["EPERM"] * 6, "works", "EPERM", "works"]
+
+
+def test_a_caller_can_ask_for_more_calls_and_not_for_unknown_ones() -> None:
+    script = """
+c.no_new_privileges()
+c.deny_system_calls(c.COMPUTE | {'clone', 'wait4'})
+print(fails(lambda: os.waitpid(os.fork() or os._exit(0), 0)), fails(os.pipe))
+"""
+    assert in_a_child(script) == "works EPERM"
+    with pytest.raises(ValueError, match="no number is known for the system calls levitate"):
+        confinement.compile_filter(frozenset({"read", "levitate"}), 1)
+
+
+def test_filters_can_only_be_narrowed() -> None:
+    script = """
+c.no_new_privileges()
+c.deny_system_calls()
+print(c.deny_system_calls(c.COMPUTE | {'clone'}), fails(os.fork))
+"""
+    assert in_a_child(script) == "False EPERM", "installing another filter is itself denied"
+
+
+def instructions(program: bytes) -> list[tuple[int, int, int, int]]:
+    return [struct.unpack_from("<HBBI", program, at) for at in range(0, len(program), 8)]
+
+
+def judge(program: bytes, number: int, arguments: tuple[int, ...] = (), audit: int = 0xC000003E) -> int:
+    """Run the filter as the kernel would, on one call."""
+    arguments = (*arguments, *[0] * (6 - len(arguments)))
+    memory = {0: number, 4: audit}
+    for index, argument in enumerate(arguments):
+        memory[16 + 8 * index] = argument & 0xFFFFFFFF
+        memory[20 + 8 * index] = argument >> 32
+    code, at, register = instructions(program), 0, 0
+    while True:
+        operation, when_true, when_false, operand = code[at]
+        at += 1
+        if operation == 0x20:
+            register = memory[operand]
+        elif operation == 0x54:
+            register &= operand
+        elif operation == 0x15:
+            at += when_true if register == operand else when_false
+        else:
+            assert operation == 0x06
+            return operand
+
+
+ALLOW, DENY, UNKNOWN, KILL = 0x7FFF0000, 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS, 0x80000000
+
+
+@pytest.mark.parametrize(
+    ("number", "arguments", "verdict"),
+    [
+        (0, (), ALLOW),  # read
+        (1, (), ALLOW),  # write
+        (2, (0, os.O_RDONLY), ALLOW),  # open
+        (2, (0, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW), ALLOW),
+        (2, (0, os.O_WRONLY), DENY),
+        (257, (0, 0, os.O_RDWR), DENY),  # openat
+        (257, (0, 0, os.O_CREAT), DENY),
+        (257, (0, 0, os.O_RDONLY | os.O_TRUNC), DENY),
+        (257, (0, 0, os.O_TMPFILE), DENY),
+        (437, (), DENY),  # openat2
+        (62, (4711, 9), ALLOW),  # kill, oneself
+        (62, (4712, 9), DENY),
+        (62, (0xFFFFFFFF, 9), DENY),
+        (62, (0, 9), DENY),
+        (234, (4711, 4711, 6), ALLOW),  # tgkill
+        (234, (1, 1, 6), DENY),
+        (200, (4711, 6), DENY),  # tkill
+        (72, (0, 1), ALLOW),  # fcntl F_GETFD
+        (72, (0, 8), DENY),  # F_SETOWN
+        (302, (0, 9, 0), ALLOW),  # prlimit64, reading
+        (302, (0, 9, 0x1000), DENY),
+        (302, (0, 9, 0x7F00_0000_0000), DENY),  # a pointer whose low half is zero
+        (41, (), DENY),  # socket
+        (56, (), DENY),  # clone
+        (57, (), DENY),  # fork
+        (59, (), DENY),  # execve
+        (101, (), DENY),  # ptrace
+        (157, (), DENY),  # prctl
+        (321, (), DENY),  # bpf
+        (425, (), DENY),  # io_uring_setup
+        (435, (), UNKNOWN),  # clone3
+        (999, (), DENY),
+        (0x40000000, (), DENY),  # read, by its x32 number
+    ],
+)
+def test_the_filter_judges_each_call_by_its_number_and_arguments(
+    number: int, arguments: tuple[int, ...], verdict: int
+) -> None:
+    before, after = confinement._fixed_filter(confinement.COMPUTE, 0, 0xC000003E)
+    program = before + confinement._own_signals(confinement.COMPUTE, 0, 4711) + after
+    assert judge(program, number, arguments) == verdict
+
+
+def test_a_call_by_another_machines_numbers_kills() -> None:
+    before, after = confinement._fixed_filter(confinement.COMPUTE, 0, 0xC000003E)
+    assert judge(before + after, 0, audit=0x40000003) == KILL
+
+
+def test_an_unknown_machine_has_no_filter_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "pdp11")
+    assert confinement.compile_filter(confinement.COMPUTE, 1) is None
+    assert confinement.deny_system_calls() is False
+    assert confinement.drop_capabilities() is False
+
+
+@pytest.mark.skipif(not confinement.can_confine_files(), reason="the kernel has no Landlock")
+def test_only_the_given_folders_can_be_read_and_none_written(tmp_path: Path) -> None:
+    for name in ("seen", "unseen"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("text")
+    script = """
+folder = sys.argv[1]
+print(c.no_new_privileges(), c.read_only_below([folder + '/seen', folder + '/missing']))
+for path, mode in (('seen/file', 'r'), ('unseen/file', 'r'), ('seen/file', 'a'), ('seen/made', 'w')):
+    print(fails(lambda: open(folder + '/' + path, mode)))
+print(fails(lambda: os.unlink(folder + '/seen/file')))
+print(fails(lambda: os.listdir(folder + '/seen')), fails(lambda: os.listdir('/')))
+"""
+    said = in_a_child(script, str(tmp_path)).split()
+    assert said == ["True", "True", "works", "EACCES", "EACCES", "EACCES", "EACCES", "works", "EACCES"]
+
+
+def test_the_network_is_left_behind() -> None:
+    script = """
+server = socket.create_server(('127.0.0.1', 0))
+if c.leave_network():
+    print(fails(lambda: socket.create_connection(server.getsockname(), timeout=5)))
+else:
+    print('refused by the kernel')
+"""
+    assert in_a_child(script) in ("ENETUNREACH", "refused by the kernel")
+
+
+def test_root_without_capabilities_is_a_common_user() -> None:
+    script = "print(c.drop_capabilities(), fails(lambda: os.setgroups([1])), fails(lambda: os.chroot('/')))"
+    assert in_a_child(script) == "True EPERM EPERM"
+
+
+@pytest.mark.parametrize(
+    ("limits", "action"),
+    [
+        ("open_files=8", "[open('/dev/null') for _ in range(20)]"),
+        ("address_space=1 << 30", "bytearray(1 << 31)"),
+    ],
+)
+def test_limits_hold_and_cannot_be_raised_again(limits: str, action: str) -> None:
+    script = f"""
+c.limit_resources({limits})
+c.limit_resources({limits.replace("=", "=16 * ")})
+try:
+    {action}
+    print('works')
+except (OSError, MemoryError):
+    print('fails')
+print(resource.getrlimit(resource.RLIMIT_CORE))
+"""
+    assert in_a_child(script).splitlines() == ["fails", "(0, 0)"]
+
+
+def test_the_calls_allowed_are_named_and_few() -> None:
+    assert not confinement.COMPUTE & {"clone", "fork", "execve", "socket", "connect", "ptrace", "mount", "prctl", "bpf"}
+    assert len(confinement.COMPUTE) < 80
