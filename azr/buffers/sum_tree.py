@@ -64,6 +64,8 @@ class SumTree:
     def update(self, items: npt.ArrayLike, weights: npt.ArrayLike) -> None:
         """Set the weights of some items; of an item named twice the last weight counts."""
         leaves = self._leaves(items)
+        if not len(leaves):
+            return
         values = np.asarray(weights, np.float64)
         _check_weights(values)
         self._sums[leaves] = values

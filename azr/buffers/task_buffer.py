@@ -115,7 +115,9 @@ class TaskBuffer:
                 self._evict()
             self._new.append((slot := self._table.enter(task, digest), self._table.sequence - 1))
             slots.append(slot)
-        self._weigh(np.array(slots, np.int64))
+        entered = np.array(slots, np.int64)
+        self._weigh(entered)
+        self._reference.update(entered, self._recencies(self._table.rows[entered]))
         return added
 
     def add(self, task: Task) -> bool:
@@ -287,15 +289,13 @@ class TaskBuffer:
         count = max(1, min(int(self.config.capacity * EVICTION_SHARE), int(np.count_nonzero(rated))))
         leaving = np.argpartition(usefulness, count - 1)[:count]
         self._table.remove(leaving)
-        self._weigh(leaving)
+        for tree in (self._training, self._reference):
+            tree.update(leaving, np.zeros(count))
         self.evicted += count
 
     def _weigh(self, slots: Slots) -> None:
-        """Bring the trees up to date with the rows of these slots."""
-        if len(slots):
-            rows = self._table.rows[slots]
-            self._training.update(slots, self._priorities(rows))
-            self._reference.update(slots, self._recencies(rows))
+        """Bring the priorities of these slots up to date with their rows."""
+        self._training.update(slots, self._priorities(self._table.rows[slots]))
 
     def _learnabilities(self, rows: Rows) -> priority.Column:
         age = self.step - rows["rated_step"]
