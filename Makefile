@@ -1,5 +1,6 @@
 # Everything a fresh machine needs: `make run` and `make test` set themselves up in .venv and then do their work.
-VENV  ?= .venv
+# The environment; one of its own for each engine.
+VENV  ?= .venv$(if $(filter gpu,$(EXTRA)),-gpu)
 BIN   := $(VENV)/bin
 # A Python 3.11 or 3.12 to make the environment with; found when none is named (make setup PYTHON=…).
 PYTHON ?=
