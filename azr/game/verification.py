@@ -91,6 +91,8 @@ def run_answer(program: str, inputs: Sequence[str], rules: VerifyRules) -> Plan[
 
 def compare(outcomes: Sequence[Outcome], expected: Sequence[str], rules: VerifyRules) -> Verdict:
     """Correct when every run gave the expected value. A wrong one decides, even where another is to be retried."""
+    if not expected:  # nothing that could fail would make every answer right
+        return fell_short("unreadable_expected", "there is no pair to judge by")
     undecided: Verdict | None = None
     for number, (outcome, form) in enumerate(zip(outcomes, expected, strict=True), start=1):
         where = f"pair {number} of {len(expected)}: " if len(expected) > 1 else ""

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
+from azr.game.banned import Banned
 from azr.game.frames import frame
-from azr.game.gate import GateRules
-from azr.game.play import judge_proposal
+from azr.game.gate import GateRules, Probe
 from azr.game.plan import drive
+from azr.game.play import judge_proposal
 from azr.game.published import assembled
 from azr.game.tasks import Ask, names, task_type
 from azr.game.types import Cell, Refusal, Task, Verdict
@@ -156,14 +157,10 @@ def test_error_prediction_plays_from_proposal_to_verdict(gate: Gate, verify: Ver
 
 def test_error_tasks_refuse_what_differs_in_either_ending_or_value(reason: Reason) -> None:
     """Their check asked for a difference in status AND output, where either is enough."""
-    from azr.game.banned import Banned
-
     free = Banned(modules={}, builtins={}, attributes={})
     chance = "import random\ndef f(a):\n    {}"
     assert reason("error", chance.format("return random.random()"), "1", banned=free) == "nondeterministic"
     either = "if random.random() < 0.9: raise ValueError\n    raise (KeyError if random.random() < 0.5 else TypeError)"
-    from azr.game.gate import Probe
-
     probes = tuple(Probe(0, seed, 0.0) for seed in range(12))
     assert reason("error", chance.format(either), "1", banned=free, probes=probes) == "nondeterministic"
 

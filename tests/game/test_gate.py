@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from azr.game.banned import Banned
 from azr.game.gate import MAX_TEXT, PROBES, GateRules, Probe
 from azr.game.plan import drive
 from azr.game.reasons import Tally
@@ -21,7 +22,7 @@ def test_an_accepted_task_carries_canonical_inputs_and_outputs(gate: Gate) -> No
     accepted = gate("deduction", "def f(a, b):\n    return {b, a}, a", '"x"  ,\n b = 2')
     assert isinstance(accepted, Task)
     assert accepted.inputs == ("'x', b=2",)
-    assert accepted.outputs == ("({'x', 2}, 'x')",) or accepted.outputs == ("({2, 'x'}, 'x')",)
+    assert accepted.outputs == ("({'x', 2}, 'x')",)
     assert accepted.output_keys
     assert accepted.task_type == "deduction"
     assert accepted.id == f"deduction-{accepted.fingerprint}"
@@ -85,7 +86,7 @@ def test_banned_modules_and_names_are_refused_however_they_are_reached(reason: R
     [
         "import re\ndef f(a):\n    return re.compile('a').findall(a)",
         "import math, collections, itertools, functools\ndef f(a):\n    return math.floor(2.5)",
-        "class Box:\n    def __init__(self, id):\n        self.id = self.open = id\n\ndef f(a):\n    return Box(a).open",
+        "class Box:\n    def __init__(self, a):\n        self.id = self.open = a\n\ndef f(a):\n    return Box(a).open",
         "def f(a):\n    def inner(b):\n        return lambda c: c + b\n    return inner('x')(a)",
         "def helper(a):\n    return a * 2\n\ndef f(a):\n    return helper(a)",
     ],
@@ -151,8 +152,6 @@ def test_dependence_on_hash_order_and_chance_shows_between_probes(reason: Reason
 
 
 def test_clocks_and_chance_are_caught_even_where_their_names_are_allowed(reason: Reason) -> None:
-    from azr.game.banned import Banned
-
     free = Banned(modules={}, builtins={}, attributes={})
     assert (
         reason("deduction", "import random\ndef f(a):\n    return random.random()", "1", banned=free)
@@ -168,8 +167,6 @@ def test_clocks_and_chance_are_caught_even_where_their_names_are_allowed(reason:
 
 
 def test_an_ending_that_depends_on_chance_is_nondeterministic_whatever_it_is(reason: Reason) -> None:
-    from azr.game.banned import Banned
-
     program = "import random\ndef f(a):\n    if random.random() < 0.5: raise ValueError\n    return 1"
     probes = tuple(Probe(0, seed, 0.0) for seed in range(8))
     assert reason("deduction", program, "1", banned=Banned(modules={}), probes=probes) == "nondeterministic"

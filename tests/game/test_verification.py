@@ -164,7 +164,7 @@ def test_induction_takes_any_program_that_agrees_on_all_pairs(verify: Verify) ->
         ("#" * (MAX_TEXT + 1), "malformed:too_long"),
         ("class f:\n    def __init__(self, b): pass\n    def __eq__(self, o): return True", "malformed:no_entry"),
         (
-            "class Yes:\n    def __eq__(self, other): return True\n    def __repr__(self): return '3'\ndef f(b): return Yes()",
+            "class Yes:\n    __eq__ = lambda me, other: True\n    __repr__ = lambda me: '3'\ndef f(b): return Yes()",
             "opaque",
         ),
         ("class Yes(int):\n    def __eq__(self, other): return True\ndef f(b): return Yes(3)", "opaque"),

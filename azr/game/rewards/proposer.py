@@ -70,8 +70,6 @@ class ProposerReward:
                 f"a valid proposal with {proposal.right} right of {proposal.attempts} attempts is not rated yet: "
                 "wait for its attempts, or drop its whole group"
             )
-        if proposal.right in (0, proposal.attempts):
-            return 0.0
         return self._learnability(proposal.right, proposal.attempts, self.config.target_rate)
 
     def _bonuses(self, batch: Sequence[RatedProposal]) -> list[dict[str, float]]:

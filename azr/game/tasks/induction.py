@@ -27,7 +27,7 @@ from sandbox_wasm.protocol import InspectJob
 _CODE_LINE = re.compile(
     r"^[ \t>*-]*(?:async[ \t]+def|def|class)[ \t]+\w+[ \t]*[(:]"
     r"|\blambda\b[^:\n]{0,80}:"
-    r"|\breturn[ \t]+\w+(?:[\[(]|[ \t]*[+*/%][ \t]*\w|[ \t]+-[ \t]+\w)"
+    r"|\breturn[ \t]+\w+(?:[\[(]|[ \t]*[+*/%][ \t]*\w)"
 )
 
 #: Shortest line of the program that gives it away when the message holds it word for word; shorter ones (`return x`)
@@ -170,7 +170,9 @@ def refusal_of_message(candidate: Candidate) -> Plan[Refusal | None]:
         return refused("message_holds_program", message)
     squeezed = "".join(message.split())
     for line in candidate.program.splitlines():
-        bare = "".join(line.split("#")[0].split())
+        # The expression is what tells; `return` or the name it is assigned to may be left out.
+        expression = line.split("#")[0].strip().removeprefix("return ").partition(" = ")
+        bare = "".join((expression[2] or expression[0]).split())
         if len(bare) >= _TELLING_LINE and bare in squeezed:
             return refused("message_holds_program", line.strip())
     inspection = yield from plan.inspect(InspectJob(program=message))
