@@ -309,9 +309,8 @@ class Dispatcher:
         ending = worker.end()
         why = f"sandbox worker {how}"
         if how == "died":
-            why += f": {ending}" + "".join(
-                f"; it said: {printable(line)}" for line in worker.last_words().splitlines()[-1:]
-            )
+            said = worker.last_words().splitlines()[-1:]
+            why += f": {ending}" + "".join(f"; it said: {printable(line)}" for line in said)
         self._settle(self._schedule.worker_died(number, why))
         if not worker.ready:
             self._start_failures += 1

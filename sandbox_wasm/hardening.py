@@ -36,6 +36,10 @@ ADDRESS_SPACE_BYTES = 64 << 30
 #: Open files beyond those a sealed worker has when it is locked in.
 SPARE_FILES = 8
 
+#: Longest file a sealed worker can write. It can open none; this is for memory files, in which restored instances keep
+#: what they are refilled from.
+FILE_BYTES = 256 << 20
+
 #: What the kernel's out-of-memory killer adds to a worker's score: it goes before the trainer beside it.
 OUT_OF_MEMORY_SCORE = 1000
 
@@ -103,8 +107,8 @@ def _limit_resources(profile: str) -> None:
         return
     highest = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
     confinement.limit_resources(address_space=ADDRESS_SPACE_BYTES, open_files=highest + 1 + SPARE_FILES)
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # Writing to a file shall fail, not kill.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # Writing beyond it shall fail, not kill.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
 
 
 def _offer_to_out_of_memory_killer() -> None:

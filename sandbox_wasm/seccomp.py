@@ -54,7 +54,7 @@ _NUMBERS: dict[str, tuple[int, int | None]] = {
     "gettid": (186, 178), "getppid": (110, 173), "rt_sigaction": (13, 134), "rt_sigprocmask": (14, 135),
     "rt_sigreturn": (15, 139), "sigaltstack": (131, 132), "restart_syscall": (219, 128), "exit": (60, 93),
     "exit_group": (231, 94), "tgkill": (234, 131), "clone": (56, 220), "clone3": (435, 435), "ioctl": (16, 29),
-    "seccomp": (317, 277),
+    "seccomp": (317, 277), "memfd_create": (319, 279), "pwrite64": (18, 68), "preadv": (295, 69),
 }
 # fmt: on
 
@@ -62,6 +62,7 @@ _NUMBERS: dict[str, tuple[int, int | None]] = {
 _SEALED_CALLS = (
     *("read", "write", "readv", "writev", "recvfrom", "sendto", "recvmsg", "sendmsg", "shutdown", "close"),
     *("poll", "ppoll", "select", "pselect6", "fstat", "lseek"),
+    *("memfd_create", "pwrite64", "preadv"),  # memory without a name, which restored instances are refilled from
     *("munmap", "mremap", "madvise", "brk", "membarrier", "futex", "rseq", "set_robust_list"),
     *("sched_yield", "sched_getaffinity", "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep"),
     *("gettimeofday", "getrandom", "getrusage", "getpid", "gettid", "getppid"),

@@ -185,8 +185,8 @@ def test_whatever_happens_every_ticket_is_settled_exactly_once(events: list[tupl
         for worker, numbers in schedule.revoke(now).items():
             assert set(numbers) <= set(held[worker])
             revoked.update(numbers)
-        for worker, given in schedule.hand_out(now).items():
-            held[worker] += [number for number, _ in given]
+        for worker, parts in schedule.hand_out(now).items():
+            held[worker] += [number for number, _ in parts]
 
     def answer_first(worker: int, *, skip: bool) -> None:
         number = held[worker].pop(0)
@@ -208,8 +208,7 @@ def test_whatever_happens_every_ticket_is_settled_exactly_once(events: list[tupl
             answer_first(worker, skip=choice == 3)
     for _ in range(10 * count + 100):
         hand_out()
-        for worker in held:
-            if held[worker]:
-                answer_first(worker, skip=True)
+        for worker in [worker for worker, numbers in held.items() if numbers]:
+            answer_first(worker, skip=True)
     assert len(settled) == len({id(ticket) for ticket in settled}) == count
     assert all(ticket.settled for ticket in settled)

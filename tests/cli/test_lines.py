@@ -1,0 +1,183 @@
+"""Lines on their way: numbered, bounded, in order, answered as they come, each mistake by itself."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from azr.cli import line_reader
+from azr.cli.line_reader import CHUNK_LINES, LONGEST_LINE_BYTES, Line, Room, read_chunks
+from azr.cli.lines import answer_lines
+from azr.game.plan import Plan
+from sandbox_wasm.pool import open_sandbox
+from sandbox_wasm.protocol import LiteralJob, LiteralResult, Sandbox
+
+
+class Question(msgspec.Struct):
+    """A line that asks for two readings, one after the other."""
+
+    text: str
+    id: int = 0
+
+
+class Reader:
+    """Reads the text, then reads what it was told, and says how many lines it answered before."""
+
+    request_type = Question
+
+    def __init__(self) -> None:
+        self.answered = 0
+
+    def plan(self, request: Question) -> Plan[str]:
+        """Two rounds."""
+        text = request.text
+        for _ in range(2):
+            (result,) = yield (LiteralJob(texts=(text,)),)
+            assert isinstance(result, LiteralResult)
+            value = result.outcomes[0].value
+            text = value.literal if value is not None else ""
+        return text
+
+    def answer(self, request: Question, verdict: str) -> object:
+        """In the order of the lines, so the count is the line's place."""
+        self.answered += 1
+        return {"id": request.id, "text": verdict, "place": self.answered}
+
+
+def piped(data: bytes) -> int:
+    """A descriptor from which the data can be read, fed by a thread, so that it may be longer than a pipe holds."""
+    reading, writing = os.pipe()
+
+    def feed() -> None:
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(data)
+
+    threading.Thread(target=feed, daemon=True).start()
+    return reading
+
+
+def read_all(data: bytes) -> list[list[Line]]:
+    descriptor = piped(data)
+    try:
+        return list(read_chunks(descriptor))
+    finally:
+        os.close(descriptor)
+
+
+@pytest.fixture(scope="module")
+def process_sandbox() -> Iterator[Sandbox]:
+    with open_sandbox("process", 1) as sandbox:
+        yield sandbox
+
+
+def answers_to(data: bytes, sandbox: Sandbox) -> list[dict[str, object]]:
+    sink = io.BytesIO()
+    descriptor = piped(data)
+    try:
+        answer_lines(descriptor, sink, Reader(), sandbox)
+    finally:
+        os.close(descriptor)
+    return [json.loads(line) for line in sink.getvalue().splitlines()]
+
+
+@given(st.lists(st.binary(max_size=20).map(lambda text: text.replace(b"\n", b"")), max_size=100), st.booleans())
+def test_lines_are_numbered_and_cut_as_split_would(lines: list[bytes], ended: bool) -> None:
+    data = b"\n".join(lines) + (b"\n" if ended and lines else b"")
+    expected = data.split(b"\n")
+    expected = expected[:-1] if expected[-1] == b"" else expected
+    found = [line for chunk in read_all(data) for line in chunk]
+    assert [(line.number, line.text) for line in found] == list(enumerate(expected, start=1))
+
+
+def test_no_chunk_is_longer_than_it_may_be() -> None:
+    chunks = read_all(b"x\n" * 1000)
+    assert max(len(chunk) for chunk in chunks) <= CHUNK_LINES
+    assert sum(len(chunk) for chunk in chunks) == 1000
+
+
+def test_a_line_too_long_to_keep_is_told_and_the_next_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line_reader, "LONGEST_LINE_BYTES", 1000)
+    (chunk,) = [[line for chunk in read_all(b"a\n" + b"x" * 1_000_000 + b"\nb\n") for line in chunk]]
+    assert [(line.number, line.text) for line in chunk] == [(1, b"a"), (2, None), (3, b"b")]
+    assert chunk[1].length == 1_000_001
+
+
+def test_a_reader_waits_for_room_and_a_large_chunk_goes_alone() -> None:
+    room = Room(chunks=2, size=100)
+    assert room.enter(500), "it is alone"
+    entered = threading.Event()
+    thread = threading.Thread(target=lambda: room.enter(10) and entered.set())
+    thread.start()
+    assert not entered.wait(0.1)
+    room.leave(500)
+    assert entered.wait(5)
+    thread.join()
+
+
+def test_a_waiting_reader_is_sent_home_when_nobody_writes_any_more() -> None:
+    room = Room(chunks=1, size=100)
+    room.enter(1)
+    threading.Timer(0.05, room.close).start()
+    assert not room.enter(1)
+
+
+def test_answers_come_in_order_and_may_depend_on_it(process_sandbox: Sandbox) -> None:
+    lines = [json.dumps({"id": k, "text": f"[{k}]", "unknown": [1, {}]}) for k in range(100)]
+    answers = answers_to("\n".join(lines).encode(), process_sandbox)
+    assert answers == [{"id": k, "text": f"[{k}]", "place": k + 1} for k in range(100)]
+
+
+def test_a_bad_line_is_answered_by_an_error_that_names_it_and_the_rest_is_done(
+    process_sandbox: Sandbox,
+) -> None:
+    data = b'{"text": "1"}\n\nnonsense\n{"id": 9, "text": 5}\n\xff\xfe\n{"text": "2"}\n' + b"[" * 100_000 + b"\n"
+    first, syntax, kind, encoding, last, deep = answers_to(data, process_sandbox)
+    assert (first["text"], last["text"]) == ("1", "2")
+    assert (syntax["line"], syntax["id"]) == (3, None)
+    assert (kind["line"], kind["id"]) == (4, 9)
+    assert "Expected `str`, got `int` - at `$.text`" in str(kind["error"])
+    assert (encoding["line"], deep["line"]) == (5, 7)
+
+
+def test_a_line_is_answered_without_waiting_for_the_next(process_sandbox: Sandbox) -> None:
+    reading, writing = os.pipe()
+    answered_reading, answered_writing = os.pipe()
+    sink = os.fdopen(answered_writing, "wb")
+    thread = threading.Thread(target=answer_lines, args=(reading, sink, Reader(), process_sandbox))
+    thread.start()
+    try:
+        for number in range(3):
+            os.write(writing, json.dumps({"id": number, "text": "1"}).encode() + b"\n")
+            began = time.monotonic()
+            assert json.loads(os.read(answered_reading, 4096))["id"] == number
+            assert time.monotonic() - began < 5
+    finally:
+        os.close(writing)
+        thread.join(10)
+        for descriptor in (reading, answered_reading):
+            os.close(descriptor)
+        sink.close()
+
+
+def test_an_error_of_the_input_is_raised(process_sandbox: Sandbox, tmp_path: os.PathLike[str]) -> None:
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with pytest.raises(IsADirectoryError):
+            answer_lines(folder, io.BytesIO(), Reader(), process_sandbox)
+    finally:
+        os.close(folder)
+
+
+def test_the_longest_line_is_as_long_as_the_largest_job() -> None:
+    from sandbox_wasm.ticket import LARGEST_JOB_BYTES
+
+    assert LONGEST_LINE_BYTES == LARGEST_JOB_BYTES
