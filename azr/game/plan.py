@@ -79,10 +79,10 @@ def drive_many(plans: Iterable[Plan[Verdict]], sandbox: Sandbox, window: int = 6
     while True:
         while len(opened) < window and (plan := next(source, None)) is not None:
             opened.append(_Open(plan))
-        while opened and opened[0].ended:
-            yield opened.popleft().verdict()
         if not opened:
             return
+        while opened and opened[0].ended:
+            yield opened.popleft().verdict()
         waiting = [one for one in opened if not one.ended]
         results = sandbox.run_many([job for one in waiting for job in one.jobs])
         for one in waiting:

@@ -1,0 +1,106 @@
+"""Frames: what stands around a prompt, and where the answer is."""
+
+from __future__ import annotations
+
+import pytest
+
+from azr.game import frames
+from azr.game.frames import frame, frame_from_template
+from azr.game.types import Refusal
+
+BRACES = "def f(a):\n    return {question: '{program}'}[a]"
+
+
+def extracted(name: str, response: str) -> str:
+    """The answer, or the word of the refusal in brackets."""
+    found = frame(name, chat_template=lambda messages: "").extract(response)
+    return f"<{found.reason}>" if isinstance(found, Refusal) else found
+
+
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        ("so </think> <answer> 1 </answer>", " 1 "),
+        ("so </think>\n<answer>\n1\n</answer>\n", "1"),
+        ("</think><answer>1</answer> trailing", "1"),
+        ("</think><answer>draft</answer> no: <answer>2</answer>", "2"),
+        ("</think><answer>a</answer>b</answer>", "a"),
+        ("<think> again </think><answer>1</answer>", "1"),
+        ("<answer>1</answer>", "<thought_unfinished>"),
+        ("<answer>1</answer></think>", "<no_answer_tag>"),
+        ("</think> 1", "<no_answer_tag>"),
+        ("</think><answer>1", "<answer_unfinished>"),
+        ("</think><answer>1</answer><answer>", "<answer_unfinished>"),
+        ("</think><answer> \n</answer>", "<empty_answer>"),
+        ("", "<thought_unfinished>"),
+    ],
+)
+def test_r1_wants_closed_thoughts_and_then_a_closed_answer(response: str, answer: str) -> None:
+    assert extracted("r1", response) == answer
+
+
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        ("1", "1"),
+        ("<think>so</think>\n\n1", "1"),
+        ("<think>so</think><answer>1</answer>", "1"),
+        ("no thoughts <answer>1</answer>", "1"),
+        ("<answer>0</answer></think>1", "1"),
+        ("<think> on and on", "<thought_unfinished>"),
+        ("<think>so</think> ", "<empty_answer>"),
+        ("<answer>1", "<answer_unfinished>"),
+        ("", "<empty_answer>"),
+    ],
+)
+def test_chat_takes_thoughts_and_tags_or_none(response: str, answer: str) -> None:
+    assert extracted("chat", response) == answer
+
+
+def test_boxed_takes_the_last_box() -> None:
+    assert extracted("boxed", r"thus \boxed{1} or \boxed{\frac{1}{2}}") == r"\frac{1}{2}"
+    assert extracted("boxed", "thus 1") == "<no_answer_tag>"
+    assert extracted("boxed", r"\boxed{}") == "<empty_answer>"
+
+
+def test_compact_takes_all_there_is() -> None:
+    assert extracted("compact", "\n1\n") == "1"
+    assert extracted("compact", " \n") == "<empty_answer>"
+
+
+@pytest.mark.parametrize("name", ["r1", "boxed", "compact"])
+def test_braces_in_a_question_mean_nothing(name: str) -> None:
+    assert BRACES in frame(name).wrap(BRACES)
+
+
+def test_r1_follows_the_published_structure() -> None:
+    prompt = frame("r1").wrap("QUESTION")
+    assert prompt.startswith("A conversation between User and Assistant.")
+    assert "<think> the reasoning </think> <answer> the answer </answer>" in prompt
+    assert prompt.endswith("User: QUESTION\nAssistant: <think>")
+    boxed = frame("boxed").wrap("QUESTION")
+    assert "\\boxed{}" in boxed
+    assert boxed.endswith("User: QUESTION\nAssistant: <think>")
+
+
+def test_chat_is_the_tokenizers_own_template() -> None:
+    shape = frame("chat", lambda messages: "|".join(f"{m['role']}={m['content']}" for m in messages))
+    assert shape.wrap(BRACES) == f"user={BRACES}"
+    with pytest.raises(ValueError, match="needs a tokenizer"):
+        frame("chat")
+
+
+def test_an_unknown_frame_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="known: boxed, compact, r1, chat"):
+        frame("r2")
+    assert frames.names() == ("boxed", "compact", "r1", "chat")
+
+
+def test_a_frame_of_ones_own_is_a_template_with_a_question() -> None:
+    mine = frame_from_template("Q: {question}\nA: <think>", "mine")
+    assert mine.wrap("1 + 1") == "Q: 1 + 1\nA: <think>"
+    assert mine.style == "full"
+    assert mine.extract("</think><answer>2</answer>") == "2"
+    assert frame_from_template("{question}", "mine", like="compact").style == "compact"
+    with pytest.raises(ValueError, match=r"no place for \['question'\]"):
+        frame_from_template("no question", "mine")
