@@ -50,11 +50,6 @@ def test_the_extremes_earn_what_is_configured_for_them_under_any_learnability() 
         assert reward_of(config, rated(0, 8), rated(8, 8)) == [-0.5, -0.5]
 
 
-def test_a_task_that_all_solve_is_at_the_extreme_though_its_target_rate_is_near() -> None:
-    config = ProposerRewardConfig(learnability="one_minus_mean", at_extremes=-0.25)
-    assert reward_of(config, rated(8, 8), rated(0, 8)) == [-0.25, -0.25]
-
-
 def test_the_target_rate_is_passed_on() -> None:
     config = ProposerRewardConfig(learnability="target_rate", target_rate=0.25)
     assert reward_of(config, rated(2, 8)) == [1.0]

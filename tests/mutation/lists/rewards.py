@@ -112,7 +112,6 @@ MUTATIONS = [
         PROPOSER,
         [
             ("if value > 0.0]", "if value >= 0.0]"),
-            ("proposal.right in (0, proposal.attempts)", "proposal.right in (0,)"),
             ("term.coefficient != 0.0", "True"),
             ("0 <= proposal.right <= proposal.attempts or", "0 <= proposal.right or"),
             ("0 <= proposal.right <= proposal.attempts or", "proposal.right <= proposal.attempts or"),
