@@ -89,7 +89,7 @@ def gate(job):
 
 
 def verify(job):
-    gold = job["outputs"][-1]
+    gold = job["outputs"][-1] if job["outputs"] else ""
     if job["task"] == "deduction":
         try:
             correct = bool(eval(gold) == eval(job["answer"]))
