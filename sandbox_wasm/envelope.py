@@ -8,11 +8,18 @@ back end to call `crashed`.
 from __future__ import annotations
 
 import json
+from typing import Annotated
 
 import msgspec
 
 from sandbox_wasm.protocol import InspectResult, Job, JobResult, LiteralJob, LiteralResult, Outcome, RunJob, RunResult
 
+
+class _Code(msgspec.Struct, frozen=True, tag="code", forbid_unknown_fields=True):
+    code: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9+/=]*$")]
+
+
+_code_decoder = msgspec.json.Decoder(_Code)
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[RunResult | LiteralResult | InspectResult] = msgspec.json.Decoder(
     RunResult | LiteralResult | InspectResult
@@ -26,12 +33,28 @@ GUEST_WORDS = frozenset({"ok", "error", "memory", "refused", "opaque"})
 LONGEST_ERROR = 2_000
 
 
-def encode(job: Job) -> bytes:
-    """The job as JSON. Texts may hold lone surrogates, which UTF-8 cannot: those travel escaped."""
+def encode(job: Job, code: str = "") -> bytes:
+    """The job as JSON. Texts may hold lone surrogates, which UTF-8 cannot: those travel escaped (a pair of
+    them arrives as the character it stands for).
+
+    `code`, from `decode_code`, stands in for a run's program.
+    """
+    if code:
+        return _encoder.encode(job)[:-1] + b',"code":"' + code.encode() + b'"}'
     try:
         return _encoder.encode(job)
     except UnicodeEncodeError:
         return json.dumps(msgspec.to_builtins(job)).encode()
+
+
+def encode_compile(program: str) -> bytes:
+    """A request for the program's code, so that a job's inputs share one compilation. Runs nothing."""
+    return json.dumps({"type": "compile", "program": program}).encode()
+
+
+def decode_code(response: bytes) -> str:
+    """The code for `encode`, empty for a program that does not compile. Raises as `decode` does."""
+    return _code_decoder.decode(response).code
 
 
 def decode(response: bytes) -> JobResult:

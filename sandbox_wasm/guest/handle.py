@@ -24,12 +24,14 @@ def handle(request: bytes) -> bytes:
         return wire.write_outcomes("literal", _literals(job))
     if kind == "inspect":
         return _inspect(job)
+    if kind == "compile":
+        return wire.write_code(harness.marshalled(job["program"]))
     raise ValueError(f"no such job: {kind}")
 
 
 def _run(job: dict[str, Any]) -> list[wire.Outcome]:
     limits = job.get("limits", {})
-    code = harness.unmarshalled(job["code"]) if "code" in job else None
+    code = harness.unmarshalled(job["code"]) if job.get("code") else None
     return [
         harness.run(
             job["program"],

@@ -40,9 +40,12 @@ def compile_program(program: str) -> Any:
     return compile(program, "<program>", "exec", 0, True)
 
 
-def marshalled(code: types.CodeType) -> str:
-    """The code as text that another instance of the same interpreter accepts in place of the program."""
-    return base64.b64encode(marshal.dumps(code)).decode()
+def marshalled(program: str) -> str:
+    """The program's code as text for other instances of this very guest; empty if it does not compile."""
+    try:
+        return base64.b64encode(marshal.dumps(compile_program(program))).decode()
+    except Exception:
+        return ""
 
 
 def unmarshalled(text: str) -> Any:

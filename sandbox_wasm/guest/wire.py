@@ -4,8 +4,9 @@ The only file that knows the encoding. `handle` reads requests and writes respon
 `sandbox_wasm.envelope` does the same with msgspec. Requests are read before any program runs, so the standard parser
 will do; responses are written after, so they are joined by hand from pieces captured here.
 
-A run request is the document of a `RunJob` with two optional additions: `code`, the marshalled program as base64 (see
-`harness.compile_program`), and absent fields, which take the protocol's defaults.
+A run request is the document of a `RunJob`; fields may be absent, which gives them the protocol's defaults, and `code`
+may stand in for the program. `code` is what an earlier request of the type `compile` for the same program was answered
+with by the same guest: so inputs that each want an interpreter of their own share one compilation.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from typing import Any
 _loads = json.loads
 _dumps = json.dumps
 _quote = encode_basestring_ascii
-_str, _type, _any = str, type, any
 
 #: An outcome before encoding: status, the four texts of a value or None, error.
 Outcome = tuple[str, "tuple[str, str, str, str] | None", str]
@@ -47,6 +47,11 @@ def _outcome(status: str, value: tuple[str, str, str, str] | None, error: str) -
         + ',"type_name":' + _quote(printable(type_name))
         + "}}"
     )  # fmt: skip
+
+
+def write_code(code: str) -> bytes:
+    """The answer to `compile`: empty for a program that does not compile, whose runs will say why."""
+    return ('{"type":"code","code":"' + code + '"}').encode()
 
 
 def write_facts(facts: dict[str, Any]) -> bytes:

@@ -24,7 +24,7 @@ from sandbox_wasm.protocol import (
     Value,
 )
 
-TEXTS = st.one_of(st.text(), st.text(st.characters(categories=["Cs", "Ll"])))
+TEXTS = st.one_of(st.text(), st.text(st.characters(max_codepoint=0xDBFF)))
 
 
 @settings(deadline=None)
@@ -50,6 +50,18 @@ def test_the_host_reads_the_outcomes_the_guest_wrote(text: str, other: str) -> N
     ok, error = result.outcomes
     assert ok.value == Value(literal, ascii(other), literal, wire.printable(other))
     assert error == Outcome("error", error=wire.printable(text))
+
+
+@settings(deadline=None)
+@given(st.text("abc+/=0", min_size=1))
+def test_code_that_stands_in_for_a_program_reaches_the_guest_beside_the_job(code: str) -> None:
+    job = RunJob(program="", inputs=("1",))
+    assert wire.read_request(envelope.encode(job, envelope.decode_code(wire.write_code(code))))["code"] == code
+
+
+def test_code_that_could_break_out_of_its_request_is_not_taken() -> None:
+    with pytest.raises(msgspec.MsgspecError):
+        envelope.decode_code(json.dumps({"type": "code", "code": 'x","program":"'}).encode())
 
 
 def test_facts_and_their_absence_travel() -> None:

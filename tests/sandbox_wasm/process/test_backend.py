@@ -14,8 +14,9 @@ import msgspec
 import psutil
 import pytest
 
-from sandbox_wasm import confinement
+from sandbox_wasm import confinement, envelope
 from sandbox_wasm.process.backend import ProcessBackend
+from sandbox_wasm.process.conversation import ANSWERED, Task
 from sandbox_wasm.protocol import (
     FUEL_PER_SECOND,
     Backend,
@@ -374,3 +375,23 @@ def test_a_forged_answer_is_no_more_than_this_programs_own_word(backend: Process
         everywhere = f"    for n in range(3, 32):\n        try: {write}\n        except OSError: pass\n"
         program = f"import os\ndef f(a):\n{everywhere}    os._exit(0)"
         assert run(backend, program).status == "crashed", forged[:40]
+
+
+def test_inputs_can_share_one_compilation(backend: ProcessBackend) -> None:
+    """What back ends with dear compilation use; a fork costs more than it here."""
+    zygote = next(iter(backend._zygotes.values()), None) if still_works(backend) else None
+    assert zygote is not None
+
+    def ask(request: bytes) -> bytes:
+        ending = zygote.ask(Task(5.0, 20.0, 1 << 28, 1 << 20, request))
+        assert ending.how == ANSWERED
+        return ending.payload
+
+    code = envelope.decode_code(ask(envelope.encode_compile("def f(a): return a + 1")))
+    for text, literal in (("1", "2"), ("0.5", "1.5")):
+        result = envelope.decode(ask(envelope.encode(RunJob(program="", inputs=(text,)), code)))
+        assert isinstance(result, RunResult)
+        assert result.outcomes[0].value is not None
+        assert result.outcomes[0].value.literal == literal
+    for broken in ("def f(a) return a", "\0", "\ud800", "(" * 9_000):
+        assert envelope.decode_code(ask(envelope.encode_compile(broken))) == ""
