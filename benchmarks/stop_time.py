@@ -1,7 +1,9 @@
 """How long after its limit a hostile program is really stopped, on an idle machine and on a loaded one.
 
 The limit that is measured is the wall clock's: fuel is set out of reach, because it ends a run early by an amount that
-says how fast the machine is, not how well it stops. Memory and recursion end a run before either.
+says how fast the machine is, not how well it stops. Memory and recursion end a run before either. A pool asks a run
+that the clock ended once more before it believes it; such a run is stopped twice, and what is told is the time past
+the limit of each stop, the way through the pool included.
 """
 
 from __future__ import annotations
@@ -41,6 +43,9 @@ _IDLE_MS, _LOADED_MS = 50.0, 250.0
 #: Beyond what a run burns in its wall time.
 _ENDLESS_FUEL = 1 << 60
 
+#: Runs of one that the clock ended: the pool's second try decides.
+_ASKED_TWICE = 2
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare back ends, limit and samples."""
@@ -58,6 +63,7 @@ def run(arguments: argparse.Namespace, report: Report) -> None:
     limits = Limits(fuel=_ENDLESS_FUEL, wall_seconds=arguments.limit)
     for backend in backends:
         with open_sandbox(backend, workers=1) as pool:
+            _status(pool, _NEIGHBOUR)
             _stop_all(report, pool, f"{backend}, idle", limits, arguments.samples, _IDLE_MS)
             with _loaded(2 * available_cores()):
                 _stop_all(report, pool, f"{backend}, loaded", limits, arguments.samples, _LOADED_MS)
@@ -73,7 +79,8 @@ def _stop_all(report: Report, pool: SandboxPool, title: str, limits: Limits, sam
         for _ in range(samples):
             began = time.perf_counter()
             status = _status(pool, RunJob(program=program, inputs=("0",), limits=limits))
-            over.append((time.perf_counter() - began - limits.wall_seconds) * 1e3)
+            asked = _ASKED_TWICE if status == "timeout" else 1
+            over.append(((time.perf_counter() - began) / asked - limits.wall_seconds) * 1e3)
             if status not in expected:
                 unexpected.append(f"{name}: {status}")
             harmed += _status(pool, _NEIGHBOUR) != "ok"

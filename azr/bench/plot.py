@@ -16,10 +16,10 @@ _LOG_ABOVE = 30.0
 
 def write_plot(result: Result, path: Path) -> None:
     """Draw the result into `path`; the suffix (.png, .svg) chooses the format."""
-    import matplotlib  # noqa: PLC0415 - half a second that only a plot needs
+    import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot  # noqa: PLC0415
+    from matplotlib import pyplot
 
     by_unit: dict[tuple[str, str], list[Measure]] = {}
     for measure in result.measures:
