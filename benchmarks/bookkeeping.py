@@ -43,8 +43,6 @@ SUMMARY = "a step's bookkeeping: rewards, advantages, buffers, ledger and journa
 
 #: Proposals of each type that pass the gate: enough for the three quarters of the solve quota that are new tasks.
 VALID = 54
-#: Rated tasks that each buffer holds before the first step, to replay.
-HELD = 4_000
 #: Nodes in the syntax tree of a program: seeds have 50 to 150.
 NODES = 200
 GOAL_SECONDS = 0.5
@@ -61,6 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tokens", type=int, default=1000, help="response tokens of a trajectory (default: %(default)s)"
     )
     parser.add_argument(
+        "--held", type=int, default=4000, help="rated tasks in each buffer at the beginning (default: %(default)s)"
+    )
+    parser.add_argument(
         "--sync",
         choices=("commit", "interval", "never"),
         default="commit",
@@ -70,11 +71,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, report: Report) -> None:
     """Measure default steps, then steps with every reward term on."""
-    report.settings |= {"tokens": arguments.tokens, "sync": arguments.sync, "rounds": arguments.rounds}
+    report.settings |= {
+        "tokens": arguments.tokens,
+        "sync": arguments.sync,
+        "held": arguments.held,
+        "rounds": arguments.rounds,
+    }
     for name, terms in (("default terms", ()), ("all terms", tuple(BUILT_IN))):
         report.progress(name)
         with tempfile.TemporaryDirectory(prefix="azr-bookkeeping-") as folder:
-            step = Step(Path(folder), terms, arguments.tokens, arguments.sync)
+            step = Step(Path(folder), terms, arguments)
             rounds = [step.run() for _ in range(arguments.rounds + 1)][1:]
             step.experience.assert_closed()
         for part in rounds[0]:
@@ -90,7 +96,7 @@ def run(arguments: argparse.Namespace, report: Report) -> None:
 class Step:
     """Everything that books, in one process, and the steps that run through it."""
 
-    def __init__(self, folder: Path, terms: Sequence[str], tokens: int, sync: str) -> None:
+    def __init__(self, folder: Path, terms: Sequence[str], arguments: argparse.Namespace) -> None:
         self.algorithm = AlgorithmConfig()
         self.algorithm.proposer_reward.terms = {name: TermConfig(coefficient=0.1) for name in terms}
         batch = self.algorithm.batch
@@ -102,18 +108,18 @@ class Step:
             replay_attempts=batch.attempts_per_task,
             replay_share=batch.replay_share,
         )
-        journal = _journal(folder / "experience", sync)
+        journal = _journal(folder / "experience", arguments.sync)
         self.experience: Experience = open_experience(journal, limits, now=0.0)[0]
-        self.payloads = _journal(folder / "payloads", sync)
+        self.payloads = _journal(folder / "payloads", arguments.sync)
         self.payloads.open()
         self.judges = ProposerReward(self.algorithm.proposer_reward)
         self.baselines = Baselines()
         self.generator = np.random.default_rng(0)
-        self.tokens = tokens
+        self.tokens: int = arguments.tokens
         self.step = 0
         self.trained = 0
         self.seconds: defaultdict[str, float] = defaultdict(float)
-        self.buffers = {kind: self._held(kind) for kind in self.algorithm.game.task_types}
+        self.buffers = {kind: _held(kind, arguments.held) for kind in self.algorithm.game.task_types}
         self.facts = [_facts(self.generator) for _ in range(256)]
 
     def run(self) -> dict[str, float]:
@@ -259,14 +265,6 @@ class Step:
             correct=correct,
         )
 
-    def _held(self, kind: str) -> TaskBuffer:
-        buffer = TaskBuffer(BuffersConfig(), np.random.default_rng(1))
-        tasks = [_task(kind, f"{kind}/held/{index}") for index in range(HELD)]
-        buffer.add_many(tasks)
-        buffer.draw_new(HELD)
-        buffer.rate_many([Estimate(task.id, index % 9, 8, 0) for index, task in enumerate(tasks)])
-        return buffer
-
     @contextlib.contextmanager
     def _part(self, name: str) -> Iterator[None]:
         began = time.process_time()
@@ -277,6 +275,16 @@ class Step:
     def _must(refusal: object) -> None:
         if refusal is not None:
             raise RuntimeError(f"work was refused that the step needs: {refusal}")
+
+
+def _held(kind: str, count: int) -> TaskBuffer:
+    """A buffer in the midst of a run: its tasks were all drawn and rated before."""
+    buffer = TaskBuffer(BuffersConfig(), np.random.default_rng(1))
+    tasks = [_task(kind, f"{kind}/held/{index}") for index in range(count)]
+    buffer.add_many(tasks)
+    buffer.draw_new(count)
+    buffer.rate_many([Estimate(task.id, index % 9, 8, 0) for index, task in enumerate(tasks)])
+    return buffer
 
 
 def _journal(folder: Path, sync: str) -> Journal:

@@ -92,6 +92,12 @@ class TestReductions:
         assert report["sandbox/seconds.p50"] == pytest.approx(50.0, rel=0.05)
         assert report["sandbox/seconds.p95"] == pytest.approx(95.0, rel=0.05)
 
+    def test_half_of_the_weight_lies_at_or_below_the_median(self) -> None:
+        values = Accumulator()
+        values.add("sandbox/seconds", 1.0)
+        values.add("sandbox/seconds", 100.0)
+        assert values.report()["sandbox/seconds.p50"] == pytest.approx(1.0, rel=0.05)
+
     def test_a_quantile_never_exceeds_the_largest_value(self) -> None:
         values = Accumulator()
         values.add("sandbox/seconds", 1.0)

@@ -12,7 +12,7 @@ def test_one_round_trains_every_trajectory_and_closes_the_books() -> None:
     parser = argparse.ArgumentParser()
     bookkeeping.add_arguments(parser)
     report = Report("bookkeeping", "test")
-    bookkeeping.run(parser.parse_args(["--rounds", "1", "--tokens", "5", "--sync", "never"]), report)
+    bookkeeping.run(parser.parse_args(["--rounds", "1", "--tokens", "5", "--held", "100", "--sync", "never"]), report)
     result = report.result()
     assert [check.name for check in result.checks if check.ok] == [
         "default terms: every step trained 1,920 trajectories",
