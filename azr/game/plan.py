@@ -77,16 +77,16 @@ def drive_many(plans: Iterable[Plan[Verdict]], sandbox: Sandbox, window: int = 6
     source = iter(plans)
     opened: deque[_Open[Verdict]] = deque()
     while True:
+        while opened and opened[0].ended:
+            yield opened.popleft().verdict()
         while len(opened) < window and (plan := next(source, None)) is not None:
             opened.append(_Open(plan))
         if not opened:
             return
-        while opened and opened[0].ended:
-            yield opened.popleft().verdict()
-        waiting = [one for one in opened if not one.ended]
-        results = sandbox.run_many([job for one in waiting for job in one.jobs])
-        for one in waiting:
-            one.advance(tuple(next(results) for _ in one.jobs))
+        if waiting := [one for one in opened if not one.ended]:
+            results = sandbox.run_many([job for one in waiting for job in one.jobs])
+            for one in waiting:
+                one.advance(tuple(next(results) for _ in one.jobs))
 
 
 class _Open(Generic[Verdict]):

@@ -58,6 +58,8 @@ class SeedingSettings(msgspec.Struct, frozen=True, kw_only=True):
     triplets: int = 256
     inductions: int = 256
     batch: int = 64
+    induction_inputs: int = 10
+    """As the gate's rules say."""
     stall_batches: int = 20
     """Batches in a row without a new task before giving up."""
 
@@ -118,7 +120,7 @@ class Seeding:
             # In turn, so that each program gets its chance before any gets a second.
             program = triplets[self.state.programs_offered % len(triplets)]
             self.state.programs_offered += 1
-            return Ask(references=(program,))
+            return Ask(references=(program,), inputs=self._settings.induction_inputs)
         chosen = self._random.choice(len(triplets), size=min(count, len(triplets)), replace=False)
         return Ask(references=tuple(triplets[index] for index in chosen))
 
