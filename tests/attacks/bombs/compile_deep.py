@@ -4,7 +4,8 @@ from tests.attacks.corpus import RunAttack
 
 ATTACK = RunAttack(
     must="The compiler refuses it, or its own instance traps.",
-    bare="died",
+    bare=None,
+    why_not="CPython 3.11 dies of it; from 3.12 on the compiler counts its depth and raises RecursionError.",
     program="""
 import sys
 
