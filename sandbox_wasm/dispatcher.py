@@ -9,7 +9,7 @@ else happens in its one thread, which waits only in `select`, for the next deadl
         on_settled ◄── Ticket ◄──┘ └── answered ◄──────────────── socket ◄────┘
                                    └── worker_died ◄── process descriptor, nonsense, overdue
 
-While all workers have enough to do it rests for two milliseconds between rounds and takes many answers at once, so
+While all workers have enough to do it rests a few milliseconds between rounds and takes many answers at once, so
 that it costs the machine little; when a worker is about to run dry it does not.
 """
 
@@ -32,8 +32,10 @@ from sandbox_wasm.statistics import Recorder
 from sandbox_wasm.ticket import Piece, Ticket
 from sandbox_wasm.worker_process import WorkerProcess
 
-#: How long answers may lie while every worker has work for twice as long.
-REST_SECONDS = 0.002
+#: How long answers may lie while every worker has work for twice as long. Shorter rests are not worth their system
+#: call.
+LONGEST_REST_SECONDS = 0.005
+SHORTEST_REST_SECONDS = 0.0005
 
 #: Workers in a row that may fail to start before the pool gives up: one may be bad luck, three are a cause.
 START_ATTEMPTS = 3
@@ -190,8 +192,8 @@ class Dispatcher:
             self._answered = 0
             if not self._open:
                 self._recorder.work_ended(now)
-        if self._schedule.covers(REST_SECONDS):
-            time.sleep(REST_SECONDS)
+        if (rest := min(self._schedule.covered_seconds() / 2, LONGEST_REST_SECONDS)) >= SHORTEST_REST_SECONDS:
+            time.sleep(rest)
 
     def _time_left(self) -> float | None:
         moments = [worker.started + self._start_seconds for worker in self._workers.values() if not worker.ready]

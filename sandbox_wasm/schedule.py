@@ -127,6 +127,8 @@ class Schedule:
 
     def hand_out(self, now: float) -> dict[int, list[tuple[int, Piece]]]:
         """Pieces to send to each worker, under the number its answer is to carry."""
+        if not self._pending:
+            return {}
         ahead = self._ahead()
         alone = len(self._workers) == 1
         free = [
@@ -191,12 +193,10 @@ class Schedule:
                     moments.append(head.began + STALL_SECONDS)
         return min(moments, default=None)
 
-    def covers(self, seconds: float) -> bool:
-        """Whether every worker holds work for that long and as long again, as far as can be told."""
-        if not self._workers:
-            return False
-        enough = 2 * seconds / max(self._mean_seconds, 1e-9) + 1
-        return all(len(queue.entries) > enough for queue in self._workers.values())
+    def covered_seconds(self) -> float:
+        """For how long every worker has work beyond the piece it runs, as far as can be told."""
+        least = min((len(queue.entries) for queue in self._workers.values()), default=0)
+        return max(0, least - 1) * self._mean_seconds
 
     def hungry(self) -> bool:
         """Whether some worker would take more than is pending."""
