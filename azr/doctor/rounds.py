@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from azr.doctor.finding import Finding
 from azr.doctor.machine import examine_machine
 from azr.doctor.packages import examine_packages
-from azr.doctor.trials import examine_deep, examine_sandbox
+from azr.doctor.sandbox import examine_sandbox
+from azr.doctor.trials import examine_deep
 
 Examination = Callable[[], Iterator[Finding]]
 

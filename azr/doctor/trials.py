@@ -30,26 +30,6 @@ class Trial(NamedTuple):
     mend: str
 
 
-#: A cold start compiles the guest, which takes ten seconds on two cores; the result is then cached.
-SANDBOX = Trial(
-    "sandbox",
-    "wasm",
-    """
-import time
-from sandbox_wasm.pool import open_sandbox
-from sandbox_wasm.protocol import RunJob
-began = time.monotonic()
-pool = open_sandbox("wasm", workers=1)
-[result] = pool.run_many([RunJob(program="def f(n): return n * 2", inputs=("21",))])
-pool.close()
-value = result.outcomes[0].value
-assert value is not None and value.literal == "42", result.outcomes[0]
-print(f"f(21) == {value.literal} in a pristine interpreter, {time.monotonic() - began:.1f} s from a cold start")
-""",
-    120.0,
-    "azr exec shows the error in full; a damaged compile cache is mended by deleting it",
-)
-
 _TORCH = Trial(
     "deep",
     "torch",
@@ -110,11 +90,6 @@ print("starts, runs a task, stops")
 _MLFLOW = Trial("deep", "mlflow", "import mlflow; print('imports')", 180.0, "pip install --force-reinstall mlflow")
 
 _DEEP = (_TORCH, _TRANSFORMERS, _VLLM, _RAY, _MLFLOW)
-
-
-def examine_sandbox() -> Iterator[Finding]:
-    """Run a program in the sandbox."""
-    yield run_trial(SANDBOX)
 
 
 def examine_deep() -> Iterator[Finding]:
