@@ -2,6 +2,6 @@
 
 from azr.buffers.sharding import shard_of, split_draws
 from azr.buffers.sum_tree import SumTree
-from azr.buffers.task_buffer import BufferState, Estimate, TaskBuffer
+from azr.buffers.task_buffer import BufferState, Estimate, Status, TaskBuffer
 
-__all__ = ["BufferState", "Estimate", "SumTree", "TaskBuffer", "shard_of", "split_draws"]
+__all__ = ["BufferState", "Estimate", "Status", "SumTree", "TaskBuffer", "shard_of", "split_draws"]

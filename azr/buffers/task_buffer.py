@@ -46,6 +46,25 @@ class Estimate(NamedTuple):
     """Learner step of the oldest weights that attempted."""
 
 
+class Status(NamedTuple):
+    """What a buffer holds and what became of the rest."""
+
+    tasks: int
+    new: int
+    """Never rated, waiting to be drawn."""
+    out: int
+    """Drawn, their attempts not back yet."""
+    programs: int
+    """Different programs among the tasks."""
+    evicted: int
+    duplicates: int
+    mean_visits: float
+    mean_estimate_age: float
+    """Learner steps since rated tasks were rated."""
+    mean_learnability: float
+    """Of rated tasks, by the evidence and its age."""
+
+
 class BufferState(msgspec.Struct):
     """A whole buffer as it is written to checkpoints."""
 
@@ -230,21 +249,21 @@ class TaskBuffer:
         buffer._reference.assign(np.frombuffer(state.reference))
         return buffer
 
-    def metrics(self) -> dict[str, float]:
+    def status(self) -> Status:
         """What a person watches."""
         rows = self._table.rows[self._table.rows["held"]]
         rated = rows[rows["rated"]]
-        return {
-            "buffer/tasks": float(len(rows)),
-            "buffer/new": float(np.count_nonzero(~rows["rated"] & ~rows["out"])),
-            "buffer/out": float(np.count_nonzero(rows["out"])),
-            "buffer/programs": float(self._table.programs),
-            "buffer/evicted": float(self.evicted),
-            "buffer/duplicates": float(self.duplicates),
-            "buffer/visits_mean": float(rows["visits"].mean()) if len(rows) else 0.0,
-            "buffer/estimate_age_mean": float((self.step - rated["rated_step"]).mean()) if len(rated) else 0.0,
-            "buffer/learnability_mean": float(self._learnabilities(rated).mean()) if len(rated) else 0.0,
-        }
+        return Status(
+            tasks=len(rows),
+            new=int(np.count_nonzero(~rows["rated"] & ~rows["out"])),
+            out=int(np.count_nonzero(rows["out"])),
+            programs=self._table.programs,
+            evicted=self.evicted,
+            duplicates=self.duplicates,
+            mean_visits=float(rows["visits"].mean()) if len(rows) else 0.0,
+            mean_estimate_age=float((self.step - rated["rated_step"]).mean()) if len(rated) else 0.0,
+            mean_learnability=float(self._learnabilities(rated).mean()) if len(rated) else 0.0,
+        )
 
     def _send_out(self, slots: Slots) -> list[Task]:
         rows = self._table.rows

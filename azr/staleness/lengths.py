@@ -38,9 +38,3 @@ class SweptByLength:
     def alarms(self) -> list[int]:
         """Quartiles (0 the shortest) of which more than the alarm's share is swept."""
         return [quartile for quartile, share in enumerate(self.shares()) if share > self.alarm]
-
-    def metrics(self) -> dict[str, float]:
-        """What a person watches."""
-        shares = self.shares()
-        named = {f"off_policy/swept_length_q{quartile + 1}": share for quartile, share in enumerate(shares)}
-        return {**named, "off_policy/swept_length_alarm": float(bool(self.alarms()))}

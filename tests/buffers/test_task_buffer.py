@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from azr.buffers import BufferState, Estimate, TaskBuffer
+from azr.buffers import BufferState, Estimate, Status, TaskBuffer
 from azr.config.sections.buffers import BuffersConfig
 from tests.buffers.tasks import buffer_of, names, rate, task
 
@@ -242,10 +242,10 @@ class TestCapacity:
     def test_programs_are_counted_while_they_are_held(self) -> None:
         buffer = buffer_of(capacity=4)
         buffer.add_many(task(number, program=number // 2) for number in range(4))
-        assert buffer.metrics()["buffer/programs"] == 2.0
+        assert buffer.status().programs == 2
         for number in range(10, 14):
             buffer.add(task(number))
-        assert buffer.metrics()["buffer/programs"] == 4.0
+        assert buffer.status().programs == 4
 
     def test_entries_of_tasks_that_left_do_not_pile_up(self) -> None:
         buffer = buffer_of(capacity=4)
@@ -327,7 +327,7 @@ class TestWrittenAndRead:
     def test_the_next_thousand_draws_are_the_same(self) -> None:
         buffer = self.played()
         twin = self.again(buffer)
-        assert twin.metrics() == buffer.metrics()
+        assert twin.status() == buffer.status()
         generator = np.random.default_rng(5)
         drawn = 0
         while drawn < 1000:
@@ -368,18 +368,20 @@ def test_what_a_person_watches() -> None:
     buffer.draw(2, 0.0)
     rate(buffer, 4)
     buffer.advance(2)
-    assert buffer.metrics() == {
-        "buffer/tasks": 4.0,
-        "buffer/new": 2.0,
-        "buffer/out": 1.0,
-        "buffer/programs": 4.0,
-        "buffer/evicted": 0.0,
-        "buffer/duplicates": 0.0,
-        "buffer/visits_mean": 0.5,
-        "buffer/estimate_age_mean": 2.0,
-        "buffer/learnability_mean": pytest.approx(0.9, abs=0.02),
-    }
-    assert buffer_of().metrics()["buffer/visits_mean"] == 0.0
+    status = buffer.status()
+    assert status._replace(mean_learnability=0.0) == Status(
+        tasks=4,
+        new=2,
+        out=1,
+        programs=4,
+        evicted=0,
+        duplicates=0,
+        mean_visits=0.5,
+        mean_estimate_age=2.0,
+        mean_learnability=0.0,
+    )
+    assert status.mean_learnability == pytest.approx(0.9, abs=0.02)
+    assert buffer_of().status() == Status(0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0)
 
 
 def test_a_task_is_found_by_its_id() -> None:

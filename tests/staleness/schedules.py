@@ -276,7 +276,9 @@ class Schedule:
         self.experience.resume(at, self.lineage)
         self.experience.assert_closed()
         self.checkpoints = [version for version in self.checkpoints if version.step < at.step] + [at, new]
-        self.alive = {version for version in self.alive if version.step <= at.step} | {new}
+        # The weights under which another lineage began at this very step are the same, but go by a name that is lost.
+        kept = {version for version in self.alive if version.lineage <= at.lineage and version.step <= at.step}
+        self.alive = kept | {new}
         self.step, self.batch = at.step, None
         self.trained = {sample: step for sample, step in self.trained.items() if step < at.step}
         self.replicas = [new] * len(self.replicas)

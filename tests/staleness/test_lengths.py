@@ -25,8 +25,6 @@ def test_the_alarm_is_quiet_up_to_its_share_and_rings_above() -> None:
     assert swept.alarms() == []
     swept.observe([1001], swept=True)
     assert swept.alarms() == [3]
-    assert swept.metrics()["off_policy/swept_length_alarm"] == 1.0
-    assert swept.metrics()["off_policy/swept_length_q4"] > 0.01
 
 
 def test_only_the_last_samples_are_looked_back_on() -> None:
@@ -39,7 +37,7 @@ def test_only_the_last_samples_are_looked_back_on() -> None:
 def test_before_anything_has_left_there_is_nothing_to_alarm() -> None:
     swept = SweptByLength()
     assert swept.shares() == (0.0, 0.0, 0.0, 0.0)
-    assert swept.metrics()["off_policy/swept_length_alarm"] == 0.0
+    assert swept.alarms() == []
 
 
 def test_fewer_samples_than_quartiles_do_no_harm() -> None:
