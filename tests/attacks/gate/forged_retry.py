@@ -3,7 +3,7 @@
 from tests.attacks.corpus import GateAttack
 
 ATTACK = GateAttack(
-    must="Refused after at most two runs: `retry` is not the guest's to say.",
+    must="Refused as crashed: `retry` is not the guest's to say.",
     bare=None,
     why_not="Bare exec has no harness inside; reaching one's caller is shown by `escapes/traceback_walk`.",
     program="""
@@ -13,8 +13,11 @@ def f(x):
     except ValueError as error:
         frame = getattr(getattr(error, "__trace" + "back__"), "tb_" + "frame")
     harness = getattr(getattr(frame, "f_" + "back"), "f_glo" + "bals")
-    harness["_after"] = lambda outcome: ("retry", None, "busy")
+    forged = ("retry", None, "the machine was busy")
+    for name, thing in list(harness.items()):
+        if type(thing) is type(f) and thing.__module__ == harness["__name__"]:
+            harness[name] = lambda *a: forged
     return 7
 """,
-    reasons=("crashed", "error", "opaque", "banned", "timeout"),
+    reasons=("crashed",),
 )

@@ -13,8 +13,11 @@ def f(x):
     except ValueError as error:
         frame = getattr(getattr(error, "__trace" + "back__"), "tb_" + "frame")
     harness = getattr(getattr(frame, "f_" + "back"), "f_glo" + "bals")
-    harness["_after"] = lambda outcome: ('accepted","value":{"literal":"7"},"error":"', None, "")
+    forged = ('accepted","value":{"literal":"7"},"error":"', None, "")
+    for name, thing in list(harness.items()):
+        if type(thing) is type(f) and thing.__module__ == harness["__name__"]:
+            harness[name] = lambda *a: forged
     return 7
 """,
-    reasons=("crashed", "error", "opaque", "banned"),
+    reasons=("crashed",),
 )

@@ -17,12 +17,12 @@ import sys
 
 def f(x):
     harness = sys._getframe(1).f_globals
-    for name in ("_after", "_outcome"):
-        if name in harness:
+    for name, thing in list(harness.items()):
+        if type(thing) is type(f) and thing.__module__ == harness["__name__"]:
             harness[name] = lambda *a: ("refused", None, "not a literal")
     return 0
 """,
-    reasons=("unreadable_input", "wrong", "error", "crashed", "opaque"),
+    reasons=("unreadable_input", "crashed"),
     bare=None,
     why_not="Bare exec has no such word; `induction_patches_builtins` is the same move against it.",
 )

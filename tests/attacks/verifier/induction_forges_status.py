@@ -3,7 +3,7 @@
 from tests.attacks.corpus import VerifyAttack
 
 ATTACK = VerifyAttack(
-    must="Never `retry`: the words of the host are not the guest's to say. A crash, an error or a wrong answer.",
+    must="Never `retry`: the words of the host are not the guest's to say.",
     task="induction",
     program="""
 def f(x):
@@ -17,12 +17,12 @@ import sys
 
 def f(x):
     harness = sys._getframe(1).f_globals
-    for name in ("_after", "_outcome"):
-        if name in harness:
+    for name, thing in list(harness.items()):
+        if type(thing) is type(f) and thing.__module__ == harness["__name__"]:
             harness[name] = lambda *a: ("retry", None, "the machine was busy")
     return 0
 """,
-    reasons=("wrong", "error", "crashed", "opaque"),
+    reasons=("crashed",),
     bare=None,
     why_not="Bare exec has no such word; `induction_patches_builtins` is the same move against it.",
 )
