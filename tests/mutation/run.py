@@ -32,16 +32,21 @@ from typing import NamedTuple
 import hypothesis
 import msgspec
 import numpy as np
+import omegaconf
+import psutil
 import pytest
 import scipy.cluster.hierarchy
 
+import sandbox_wasm.protocol
 from tests.mutation.mutation import ROOT, Mutation, all_mutations, short
 
-PRELOADED = (hypothesis, msgspec, np, scipy.cluster.hierarchy)
+PRELOADED = (hypothesis, msgspec, np, omegaconf, psutil, sandbox_wasm.protocol, scipy.cluster.hierarchy)
 
 #: Far longer than any of the test files takes.
 DEADLINE_SECONDS = 60.0
 POLL_SECONDS = 0.01
+#: Hypothesis' examples a property: what is wrong is mostly wrong everywhere.
+EXAMPLES = 30
 
 
 class Outcome(NamedTuple):
@@ -92,7 +97,11 @@ def _in_child(mutation: Mutation, mutated: Path, log: Path) -> int:
     sys.meta_path.insert(0, MutatedFinder(mutation.dotted, mutated))
     # A counterexample need not be small, and no other run may learn of it.
     hypothesis.settings.register_profile(
-        "mutation", phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate], database=None, deadline=None
+        "mutation",
+        phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+        max_examples=EXAMPLES,
+        database=None,
+        deadline=None,
     )
     hypothesis.settings.load_profile("mutation")
     options = ["-x", "-q", "--no-header", "-m", "not soak", "-p", "no:cacheprovider", f"--rootdir={ROOT}"]
