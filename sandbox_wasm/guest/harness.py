@@ -91,14 +91,15 @@ def run(
     _setrecursionlimit(_OWN_FRAMES)
     if failure is not None:
         return "memory" if _isinstance(failure, _MemoryError) else "error", None, _error_text(failure)
-    return _written(result, output_bytes)
+    return _after(result, output_bytes)
 
 
 def _missing(entry: str) -> Any:
     raise NameError(f"name '{entry}' is not defined")
 
 
-def _written(result: Any, output_bytes: int) -> Outcome:
+def _after(result: Any, output_bytes: int) -> Outcome:
+    """What comes after a run that returned: its value as text."""
     try:
         return "ok", _describe(result, output_bytes), ""
     except _OpaqueError as reason:
