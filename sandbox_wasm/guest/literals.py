@@ -13,7 +13,9 @@ spellings of data are read: `nan`, `inf`, `float('nan')`, `set()`, `set([..])`, 
 from __future__ import annotations
 
 import ast
+import json
 import re
+from json.scanner import make_scanner
 from typing import Any
 
 from .values import MAX_DEPTH
@@ -56,12 +58,20 @@ class TooLargeError(RefusedError):
 def read_value(text: str, limit: int) -> Any:
     """The value of one literal expression. Raises `RefusedError`."""
     text = text.strip()
+    if len(text) <= limit:
+        plain = _read_plain(text)
+        if plain is not None and len(plain) == 1:
+            return plain[0]
     _scan(text, limit)
     return _Builder().build(_parse(text))
 
 
 def read_arguments(text: str, limit: int = MAX_ARGUMENTS) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments written as inside a call's parentheses. Raises `RefusedError`."""
+    if len(text) <= limit:
+        plain = _read_plain(text)
+        if plain is not None:
+            return tuple(plain), {}
     _scan(text, limit)
     call = _parse(f"_({text}\n)")
     # Only if the first parenthesis is closed by the last is the whole a call of `_`: `1) or (True` is not.
@@ -69,6 +79,30 @@ def read_arguments(text: str, limit: int = MAX_ARGUMENTS) -> tuple[tuple[Any, ..
         raise RefusedError("not a list of arguments")
     builder = _Builder()
     return tuple([builder.build(argument) for argument in call.args]), builder.keywords(call.keywords)
+
+
+#: What JSON reads and Python does not, or reads otherwise.
+_NOT_PYTHON = re.compile(r"true|false|null|NaN|Infinity|\\|\0")  # a backslash: JSON has escapes of its own
+_scan_json = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]  # typeshed has it wrong
+
+
+def _read_plain(text: str) -> list[Any] | None:
+    """The values of a text that JSON and Python read alike, or None: most texts, at a twentieth of the parser's cost.
+
+    Alike are numbers, strings without escapes in one kind of quotes, lists and dictionaries of these: JSON's grammar is
+    a part of Python's there, and what JSON adds is kept out by `_NOT_PYTHON`.
+    """
+    if not text.isascii() or _NOT_PYTHON.search(text) or text.count("[") + text.count("{") >= MAX_DEPTH:
+        return None
+    if "'" in text:
+        if '"' in text:
+            return None
+        text = text.replace("'", '"')
+    try:
+        values, end = _scan_json("[" + text + "]", 0)
+    except (ValueError, StopIteration):
+        return None
+    return values if end == len(text) + 2 else None
 
 
 def _scan(text: str, limit: int) -> None:

@@ -34,7 +34,7 @@ _DECIMAL_KEY = 10**15
 _ascii, _bool, _bytes, _complex, _dict, _float = ascii, bool, bytes, complex, dict, float
 _frozenset, _hex, _id = frozenset, hex, id
 _int, _iter, _len, _list, _range, _repr, _set, _sorted = int, iter, len, list, range, repr, set, sorted
-_str, _tuple, _type = str, tuple, type
+_map, _max, _min, _str, _sum, _tuple, _type = map, max, min, str, sum, tuple, type
 _bit_length, _float_hex, _is_ascii = int.bit_length, float.hex, str.isascii
 _type_name = type.__dict__["__name__"].__get__
 
@@ -139,6 +139,13 @@ def _sequence(value: Any, is_list: bool, depth: int, budget: int) -> Any:
         raise _TooDeepError
     if 3 * _len(value) > budget + 3:
         raise _too_large(budget)
+    kinds = _set(_map(_type, value))
+    if kinds == _ONLY_INTEGERS and _min(value) > -_DECIMAL_KEY and _max(value) < _DECIMAL_KEY:
+        return _within(_repr(value), budget)
+    if kinds == _ONLY_STRINGS and _sum(_map(_len, value)) <= budget:
+        text = _repr(value)
+        if _is_ascii(text):  # then nothing in it has another form
+            return _within(text, budget)
     depth -= 1
     parts = [_walk(item, depth, budget) for item in value]
     if is_list:
@@ -146,6 +153,16 @@ def _sequence(value: Any, is_list: bool, depth: int, budget: int) -> Any:
     else:
         opening, closing = "(", ",)" if _len(parts) == 1 else ")"
     return _join(parts, opening, closing, budget)
+
+
+def _within(text: str, budget: int) -> str:
+    if _len(text) > budget:
+        raise _too_large(budget)
+    return text
+
+
+#: Kinds of the items of a sequence whose three texts are its repr.
+_ONLY_INTEGERS, _ONLY_STRINGS = {int}, {str}
 
 
 def _join(parts: list[Any], opening: str, closing: str, budget: int) -> Any:
@@ -171,9 +188,19 @@ def _mapping(value: dict[Any, Any], depth: int, budget: int) -> Any:
     if 6 * _len(value) > budget + 6:
         raise _too_large(budget)
     depth -= 1
-    literals, exacts, keys = [], [], []
+    literals: list[str] = []
+    exacts: list[str] = []
+    keys: list[str] = []
+    plain = True
     for name, item in value.items():
         left, right = _walk(name, depth, budget), _walk(item, depth, budget)
+        if _type(left) is _str and _type(right) is _str:
+            text = left + ": " + right
+            literals.append(text)
+            exacts.append(text)
+            keys.append(text)
+            continue
+        plain = False
         if _type(left) is _str:
             left = (left, left, left)
         if _type(right) is _str:
@@ -185,8 +212,11 @@ def _mapping(value: dict[Any, Any], depth: int, budget: int) -> Any:
     if _len(literal) > budget:
         raise _too_large(budget)
     exacts.sort()
+    exact = "{" + ", ".join(exacts) + "}"
+    if plain:
+        return (literal, exact, exact) if exact != literal else literal
     keys.sort()
-    return literal, "{" + ", ".join(exacts) + "}", "{" + ", ".join(keys) + "}"
+    return literal, exact, "{" + ", ".join(keys) + "}"
 
 
 def _collection(value: Any, is_set: bool, depth: int, budget: int) -> Any:

@@ -32,12 +32,17 @@ _entropy_seed: int | None = 0
 _seed_entropy = _entropy.seed
 _seed_random = random.seed
 
+#: What `random` is seeded with and has not drawn from yet; None once a program may have.
+_fresh_seed: int | None = None
+
 
 def reset(random_seed: int, clock: float, recursion: int) -> None:
     """Set the inputs of the next program's world."""
-    global _now, _start, _recursion_ceiling, _entropy_seed  # noqa: PLW0603  one world an interpreter, by nature
+    global _now, _start, _recursion_ceiling, _entropy_seed, _fresh_seed  # noqa: PLW0603  one world an interpreter, by nature
     _now = _start = _int(clock * 1e6) * 1000
-    _seed_random(random_seed)
+    if random_seed != _fresh_seed:
+        _seed_random(random_seed)
+    _fresh_seed = None
     _entropy_seed = random_seed + 1
     _recursion_ceiling = recursion
 
@@ -51,6 +56,14 @@ def install() -> None:
     _install_streams()
     sys.setrecursionlimit = _set_recursion_limit
     sys.dont_write_bytecode = True
+    seed_ahead()
+
+
+def seed_ahead() -> None:
+    """Seed `random` with the commonest seed before it is asked for: seeding costs as much as a small program."""
+    global _fresh_seed  # noqa: PLW0603
+    _seed_random(0)
+    _fresh_seed = 0
 
 
 def _look() -> int:
