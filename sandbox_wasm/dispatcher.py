@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import selectors
 import threading
 import time
@@ -332,7 +331,7 @@ class Dispatcher:
         idle = [worker for worker in self._workers.values() if not self._schedule.holds(worker.number) and worker.ready]
         deadline = time.monotonic() + LEAVE_SECONDS
         for worker in idle:
-            select.select([worker.life], [], [], max(0.0, deadline - time.monotonic()))
+            worker.ended(max(0.0, deadline - time.monotonic()))
         for worker in self._workers.values():
             worker.end()
         self._workers.clear()

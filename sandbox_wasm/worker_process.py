@@ -101,7 +101,11 @@ class WorkerProcess:
 
     def received_more(self) -> bool:
         """Whether something it sent lies unread."""
-        return bool(select.select([self.connection], [], [], 0)[0])
+        return _readable(self.connection.fileno(), 0.0)
+
+    def ended(self, within: float) -> bool:
+        """Whether the process has ended, or does within so many seconds."""
+        return _readable(self.life, within)
 
     def read_errors(self) -> bool:
         """Keep the end of what it wrote to its standard error; false when nothing was there to read."""
@@ -137,6 +141,12 @@ class WorkerProcess:
         self.connection.close()
         os.close(self.life)
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"left with status {code}"
+
+
+def _readable(descriptor: int, within: float) -> bool:
+    poll = select.poll()  # `select` cannot look at descriptors above 1023, and a trainer has many.
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(within * 1000))
 
 
 def _start(descriptor: int) -> subprocess.Popen[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -202,6 +203,21 @@ def test_no_worker_outlives_a_caller_however_that_ends(plugin_site: Path, how: s
         caller.send_signal(how)
         caller.wait(20)
     eventually(lambda: not any(alive(worker) for worker in workers), "the workers are gone")
+
+
+def test_a_pool_works_in_a_process_with_more_than_a_thousand_open_files(plugin_site: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2048:
+        pytest.skip("kernel feature: this user may not open 2,048 files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        with open_sandbox("rehearsal", 1) as pool:
+            assert [said(result) for result in pool.run_many([run("die"), run("say", "b")])] == [["crashed"], ["b"]]
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_pool_opened_in_a_thread_outlives_that_thread(plugin_site: Path) -> None:
