@@ -78,10 +78,15 @@ def _check(outcome: Outcome) -> None:
         raise msgspec.ValidationError("words beyond all measure")
 
 
+#: What a program that was only to be parsed did to end so. The wall clock decides nothing here either.
+_UNREADABLE = {"retry": "retry", "timeout": "too_large", "memory": "too_large"}
+
+
 def failed(job: Job, outcome: Outcome) -> JobResult:
     """The result of a job whose guest gave none: the outcome stands for every input or text."""
     if isinstance(job, RunJob):
         return RunResult(outcomes=(outcome,) * len(job.inputs))
     if isinstance(job, LiteralJob):
         return LiteralResult(outcomes=(outcome,) * len(job.texts))
-    return InspectResult(facts=None, reason="crashed", detail=f"{outcome.status}: {outcome.error}")
+    reason = _UNREADABLE.get(outcome.status, "crashed")
+    return InspectResult(facts=None, reason=reason, detail=f"{outcome.status}: {outcome.error}")
