@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from sandbox_wasm import envelope
-from sandbox_wasm.protocol import Outcome, RunResult, Value
+from sandbox_wasm.protocol import InspectJob, InspectResult, Outcome, RunResult, Value
 
 HONEST = RunResult(outcomes=(Outcome("ok", value=Value("7", "7", "7", "int")), Outcome("error", error="ValueError")))
 
@@ -60,3 +60,13 @@ def test_an_endless_error_or_type_name_does_not_reach_the_host() -> None:
 def test_whatever_else_it_writes_is_one_kind_of_error(forged: bytes) -> None:
     with pytest.raises(msgspec.MsgspecError):
         envelope.decode(forged)
+
+
+@pytest.mark.parametrize(
+    ("ending", "reason"),
+    [("retry", "retry"), ("timeout", "too_large"), ("memory", "too_large"), ("crashed", "crashed")],
+)
+def test_a_text_that_could_not_be_parsed_is_not_called_a_crash_unless_it_was_one(ending: str, reason: str) -> None:
+    result = envelope.failed(InspectJob(program=""), Outcome(ending))  # type: ignore[arg-type]
+    assert isinstance(result, InspectResult)
+    assert result.reason == reason

@@ -4,7 +4,7 @@ from tests.attacks.corpus import ParserAttack
 
 ATTACK = ParserAttack(
     must="Read or refused as too large; it is no deeper than a list.",
-    text="def f(x):\n    return x" + "<2" * 20_000,
+    text="def f(x):\n    return x" + "<2" * 4_000,
     inspect=("", "too_deep", "too_large"),
     run=("ok", "error", "memory", "crashed", "timeout"),
     bare=None,

@@ -4,7 +4,7 @@ from tests.attacks.corpus import ParserAttack
 
 ATTACK = ParserAttack(
     must="Read or refused; decorators are flat.",
-    text="@g\n" * 20_000 + "def f(x):\n    return x",
+    text="@g\n" * 4_000 + "def f(x):\n    return x",
     inspect=("", "too_deep", "too_large"),
     run=("error", "crashed", "memory", "timeout"),
     bare=None,
