@@ -78,8 +78,9 @@ def _check(outcome: Outcome) -> None:
         raise msgspec.ValidationError("words beyond all measure")
 
 
-#: What a program that was only to be parsed did to end so. The wall clock decides nothing here either.
-_UNREADABLE = {"retry": "retry", "timeout": "too_large", "memory": "too_large"}
+#: What a program that was only to be parsed did to end so: `error` is the interpreter's stack, exhausted by its depth.
+#: The wall clock decides nothing here either.
+_UNREADABLE = {"retry": "retry", "timeout": "too_large", "memory": "too_large", "error": "too_deep"}
 
 
 def failed(job: Job, outcome: Outcome) -> JobResult:
