@@ -130,15 +130,16 @@ class Admission:
     def refuses_replay(self, task_type: str) -> Refusal | None:
         """Why no group of attempts at an old task may begin now; None when one may.
 
-        Replay keeps to its share while proposals can still come; when none can, it may fill the next batch.
+        Replay leaves the slots of the proposals that may still come, and keeps to its share while any may; when none
+        may, it can fill the next batch.
         """
         cell = Cell(task_type, "solve")
         size = self.limits.replay_attempts
-        if (free := self.free(cell)) < size:
-            return Refusal(cell, size, free)
+        proposals = max(0, self.free(Cell(task_type, "propose")))
+        if (left := self.free(cell) - proposals * self.limits.rating_slots) < size:
+            return Refusal(cell, size, left)
         share = capacity(self.limits.max_staleness, self.limits.replay_slots, self._replay[cell])
-        proposals_are_full = self.free(Cell(task_type, "propose")) < 1
-        if share < size and not (proposals_are_full and self._open[cell] + size <= self.limits.solve):
+        if share < size and (proposals or self._open[cell] + size > self.limits.solve):
             return Refusal(cell, size, share)
         return None
 

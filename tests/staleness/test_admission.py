@@ -63,16 +63,28 @@ def test_slots_in_training_come_free_only_when_the_weights_they_make_are_publish
     assert admission.refuses_replay("deduction") == Refusal(SOLVE, 4, 0)
     admission.publish({PROPOSE: 2, SOLVE: 8})
     assert admission.refuses_proposal("deduction") is None
-    assert admission.refuses_replay("deduction") is None
+    assert admission.free(SOLVE) == 8
 
 
 def test_replay_keeps_to_its_share_while_proposals_can_come() -> None:
-    admission = Admission(limits())  # Half of 8 slots, one group a step: two groups at η = 1.
+    admission = Admission(limits(solve=16, replay_share=0.25))  # A quarter of 16 slots, one group a step: two at η = 1.
     for _ in range(2):
         assert admission.refuses_replay("deduction") is None
         admission.hold(SOLVE, 4, replay=True)
     assert admission.refuses_replay("deduction") == Refusal(SOLVE, 4, 0)
-    assert admission.free(SOLVE) == 8
+    assert admission.free(SOLVE) == 24
+
+
+def test_replay_leaves_the_slots_of_proposals_that_may_still_come() -> None:
+    admission = Admission(limits(solve=12, replay_share=1.0))  # 24 slots; four proposals may come, with 4 each.
+    for _ in range(2):
+        assert admission.refuses_replay("deduction") is None
+        admission.hold(SOLVE, 4, replay=True)
+    assert admission.refuses_replay("deduction") == Refusal(SOLVE, 4, 0)
+    admission.hold_proposal("deduction")
+    assert admission.refuses_replay("deduction") == Refusal(SOLVE, 4, 0), "its slots were kept for it"
+    admission.release(SOLVE, 4)
+    assert admission.refuses_replay("deduction") is None, "the gate refused it: its slots are free for replay"
 
 
 def test_replay_fills_the_next_batch_when_proposals_are_full_and_bring_nothing() -> None:
@@ -88,7 +100,7 @@ def test_replay_fills_the_next_batch_when_proposals_are_full_and_bring_nothing()
 
 
 def test_replay_gives_its_share_back_when_it_is_trained_on_or_dropped() -> None:
-    admission = Admission(limits(max_staleness=0))
+    admission = Admission(limits(max_staleness=0, solve=16, replay_share=0.25))
     admission.hold(SOLVE, 4, replay=True)
     assert admission.refuses_replay("deduction") == Refusal(SOLVE, 4, 0)
     admission.release(SOLVE, 4, replay=True)
