@@ -18,6 +18,8 @@ usual value is joined once. Builtins are captured here because a program may rep
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, defaultdict
+from itertools import repeat
+from operator import is_
 from typing import Any
 
 #: Nesting beyond this is refused in both directions: it is far above what programs return and far below what
@@ -34,7 +36,8 @@ _DECIMAL_KEY = 10**15
 _ascii, _bool, _bytes, _complex, _dict, _float = ascii, bool, bytes, complex, dict, float
 _frozenset, _hex, _id = frozenset, hex, id
 _int, _iter, _len, _list, _range, _repr, _set, _sorted = int, iter, len, list, range, repr, set, sorted
-_map, _max, _min, _str, _sum, _tuple, _type = map, max, min, str, sum, tuple, type
+_all, _any, _map, _max, _min, _str, _sum, _tuple, _type = all, any, map, max, min, str, sum, tuple, type
+_is, _repeat = is_, repeat
 _bit_length, _float_hex, _is_ascii = int.bit_length, float.hex, str.isascii
 _type_name = type.__dict__["__name__"].__get__
 
@@ -104,12 +107,17 @@ def _walk(value: Any, depth: int, budget: int) -> Any:
         return _mapping(value, depth, budget)
     if kind is _set or kind is _frozenset:
         return _collection(value, kind is _set, depth, budget)
-    scalar = _SCALARS.get(kind)
-    if scalar is not None:
-        return scalar(value, budget)
-    items = _DICTIONARIES.get(kind)
-    if items is not None:
-        return _mapping(_dict(items(value)), depth, budget)
+    return _seldom(kind, value, depth, budget)
+
+
+def _seldom(kind: Any, value: Any, depth: int, budget: int) -> Any:
+    # By identity here too: looking a type up in a dictionary or set would call a hash of its metaclass's.
+    for scalar, write in _SCALARS:
+        if kind is scalar:
+            return write(value, budget)
+    for dictionary, items in _DICTIONARIES:
+        if kind is dictionary:
+            return _mapping(_dict(items(value)), depth, budget)
     raise OpaqueError(f"no literal form: {_type_name(kind)}")
 
 
@@ -139,10 +147,11 @@ def _sequence(value: Any, is_list: bool, depth: int, budget: int) -> Any:
         raise _TooDeepError
     if 3 * _len(value) > budget + 3:
         raise _too_large(budget)
-    kinds = _set(_map(_type, value))
-    if kinds == _ONLY_INTEGERS and _min(value) > -_DECIMAL_KEY and _max(value) < _DECIMAL_KEY:
+    first = _type(value[0]) if value else None
+    alike = (first is _int or first is _str) and _all(_map(_is, _map(_type, value), _repeat(first)))
+    if alike and first is _int and _min(value) > -_DECIMAL_KEY and _max(value) < _DECIMAL_KEY:
         return _within(_repr(value), budget)
-    if kinds == _ONLY_STRINGS and _sum(_map(_len, value)) <= budget:
+    if alike and first is _str and _sum(_map(_len, value)) <= budget:
         text = _repr(value)
         if _is_ascii(text):  # then nothing in it has another form
             return _within(text, budget)
@@ -159,10 +168,6 @@ def _within(text: str, budget: int) -> str:
     if _len(text) > budget:
         raise _too_large(budget)
     return text
-
-
-#: Kinds of the items of a sequence whose three texts are its repr.
-_ONLY_INTEGERS, _ONLY_STRINGS = {int}, {str}
 
 
 def _join(parts: list[Any], opening: str, closing: str, budget: int) -> Any:
@@ -295,22 +300,22 @@ def _ellipsis_text(_value: Any, _budget: int) -> str:
     return "Ellipsis"
 
 
-_SCALARS: dict[Any, Any] = {
-    bytes: _bytes_text,
-    bytearray: _bytearray_text,
-    complex: _complex_text,
-    range: _range_text,
-    type(...): _ellipsis_text,
-}
+_SCALARS: tuple[tuple[Any, Any], ...] = (
+    (bytes, _bytes_text),
+    (bytearray, _bytearray_text),
+    (complex, _complex_text),
+    (range, _range_text),
+    (type(...), _ellipsis_text),
+)
 
 #: Dictionaries of the standard library, which equal the plain dict of the same items and are written as that in every
 #: form: no literal could be exactly a Counter. Listed by exact type with the method that gives their items, so that no
 #: code of a subclass is run.
-_DICTIONARIES: dict[Any, Any] = {
-    Counter: dict.items,
-    defaultdict: dict.items,
-    OrderedDict: OrderedDict.items,
-}
+_DICTIONARIES: tuple[tuple[Any, Any], ...] = (
+    (Counter, dict.items),
+    (defaultdict, dict.items),
+    (OrderedDict, OrderedDict.items),
+)
 
 
 def _too_large(budget: int) -> OpaqueError:
@@ -331,7 +336,7 @@ def _has_cycle(value: Any) -> bool:
         for child in children:
             if _id(child) in on_path:
                 return True
-            if _type(child) in _CONTAINERS and _id(child) not in left:
+            if _is_container(_type(child)) and _id(child) not in left:
                 path.append((_id(child), _children(child)))
                 on_path.add(_id(child))
                 break
@@ -345,10 +350,19 @@ def _has_cycle(value: Any) -> bool:
 
 
 def _children(value: Any) -> Any:
-    return _iter(_dict.values(value)) if _type(value) in _DICTIONARIES or _type(value) is _dict else _iter(value)
+    kind = _type(value)
+    for sequence in _SEQUENCES:
+        if kind is sequence:
+            return _iter(value)
+    return _iter(_dict.values(value))
 
 
-_CONTAINERS = frozenset({list, tuple, dict, set, frozenset, *_DICTIONARIES})
+def _is_container(kind: Any) -> bool:
+    return _any(kind is container for container in _CONTAINERS)
+
+
+_SEQUENCES = (list, tuple, set, frozenset)
+_CONTAINERS = (*_SEQUENCES, dict, Counter, defaultdict, OrderedDict)
 
 #: Steps in search of a cycle before a value is merely called too deep.
 _CYCLE_SEARCH = 10_000

@@ -321,3 +321,47 @@ def test_no_text_makes_the_reader_do_anything_but_answer(backend: ProcessBackend
         for literal, second in zip(again, read(backend, *again, arguments=arguments), strict=True):
             assert second.value is not None
             assert second.value.literal == literal
+
+
+JSON_LIKE = st.recursive(
+    st.sampled_from(
+        [
+            "1",
+            "-0",
+            "01",
+            "1.5",
+            "1E5",
+            "1.",
+            "-",
+            "true",
+            "None",
+            "NaN",
+            "'a'",
+            '"a"',
+            "''",
+            "'\\\\/'",
+            "'\\t'",
+            "'\\ud83d\\ude00'",
+            "'\\0'",
+        ]
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda parts: "[" + ", ".join(parts) + "]"),
+        st.lists(st.tuples(inner, inner), max_size=2).map(
+            lambda pairs: "{" + ",".join(f"{name}: {item}" for name, item in pairs) + "}"
+        ),
+        st.tuples(inner, st.sampled_from([" ", "\n", ",", "\t", "", "] [", "],["]), inner).map("".join),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(JSON_LIKE, min_size=40, max_size=80))
+def test_the_short_way_for_plain_texts_reads_what_the_long_way_reads(backend: ProcessBackend, texts: list[str]) -> None:
+    """A comment behind the text, which the short way does not know, sends it the long way."""
+    for arguments in (False, True):
+        short = read(backend, *texts, arguments=arguments)
+        long = read(backend, *[text + " #" for text in texts], arguments=arguments)
+        for text, one, other in zip(texts, short, long, strict=True):
+            assert (one.status, one.value) == (other.status, other.value), text
