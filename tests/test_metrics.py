@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import random
+import runpy
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -54,6 +56,14 @@ class TestCatalogue:
     def test_the_page_is_up_to_date(self) -> None:
         written = Path(azr.__file__).parents[1] / "docs" / "metrics.md"
         assert written.read_text() == page(), "run: python -m azr.metrics.page docs/metrics.md"
+
+    def test_the_page_is_written_by_the_command_that_it_names(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "argv", ["azr.metrics.page", str(tmp_path / "metrics.md")])
+        monkeypatch.delitem(sys.modules, "azr.metrics.page")
+        runpy.run_module("azr.metrics.page", run_name="__main__")
+        assert (tmp_path / "metrics.md").read_text() == page()
 
 
 class TestReductions:

@@ -175,6 +175,21 @@ class TestCombinations:
     def test_rating_attempts_that_are_trained_on_are_the_group_of_the_batch(self) -> None:
         assert keys(put("rating.attempts", 4)) == ["batch.attempts_per_task"]
 
+    def test_no_more_ratings_are_made_than_a_step_trains_on(self) -> None:
+        # 64 proposals bring 512 attempts: 512 are enough, 504 are not, and without proposers any number is.
+        assert keys(put("batch.solve", 512)) == []
+        assert keys(put("batch.solve", 504)) == ["batch.solve"]
+
+        def solver_only(algorithm: AlgorithmConfig) -> None:
+            algorithm.batch.solve, algorithm.game.train_propose = 8, False
+
+        assert keys(solver_only) == []
+
+        def estimates_apart(algorithm: AlgorithmConfig) -> None:
+            algorithm.batch.solve, algorithm.rating.trained = 8, False
+
+        assert keys(estimates_apart) == []
+
     def test_and_are_drawn_like_all_other_samples(self) -> None:
         assert keys(put("rating.temperature", 0.5)) == ["rating.temperature"]
 

@@ -157,6 +157,13 @@ def _rating(algorithm: AlgorithmConfig) -> Iterator[Problem]:
             "rating attempts are trained on but drawn at another temperature than the rest",
             "make it sampling.temperature, or set rating.trained: false",
         )
+    brought = batch.propose * rating.attempts
+    if rating.trained and algorithm.game.train_propose and batch.solve < brought:
+        yield Problem(
+            "batch.solve",
+            f"{batch.propose} proposals bring {brought} rating attempts a step, but only {batch.solve} are trained on",
+            "raise it, or lower batch.propose or rating.attempts",
+        )
     if batch.solve % batch.attempts_per_task:
         yield Problem("batch.solve", f"{batch.solve} is no multiple of attempts_per_task", "groups are taken whole")
 

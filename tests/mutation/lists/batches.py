@@ -55,6 +55,8 @@ MUTATIONS = [
             ("max_staleness <= 1 or", "max_staleness < 1 or"),
             ('loss.name in ANCHORED_AT_BEHAVIOUR and loss.weight != "none"', "False"),
             ('and loss.weight == "none":\n        kind', 'and loss.weight == "icepop":\n        kind'),
+            ("batch.solve < brought", "batch.solve <= brought"),
+            ("batch.propose * rating.attempts", "batch.propose + rating.attempts"),
             ("rating.attempts < 2", "rating.attempts < 1"),
             ("batch.attempts_per_task < 2", "batch.attempts_per_task < 1"),
             ("rating.trained and rating.attempts !=", "rating.attempts !="),
