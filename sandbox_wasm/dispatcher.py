@@ -106,7 +106,7 @@ class Dispatcher:
             if self._failure is not None:
                 raise self._failure
             self._commands.append(piece)
-        self._ring()
+            self._ring()
 
     def cancel(self, tickets: Sequence[Ticket]) -> None:
         """Nobody waits for these any more; their places are given back."""
@@ -114,7 +114,7 @@ class Dispatcher:
             if self._failure is not None:
                 return
             self._commands.append(tickets)
-        self._ring()
+            self._ring()
 
     def check(self) -> None:
         """Raise if no answer can come any more."""
@@ -137,16 +137,18 @@ class Dispatcher:
     def close(self) -> None:
         """End all workers and the thread. Safe to call twice and from anywhere but the pool's own thread."""
         self._stopping = True
-        self._ring(loudly=True)
+        with self._commands_lock:
+            if self._failure is None:
+                self._ring(loudly=True)
         if self._thread.is_alive():
             self._thread.join(CLOSE_SECONDS)
             if self._thread.is_alive():
                 raise SandboxBrokenError(f"the pool did not end its workers within {CLOSE_SECONDS:g} s")
 
     def _ring(self, *, loudly: bool = False) -> None:
+        """Wake the thread if it wants to be. With the lock held and no failure, for then the bell is open."""
         if self._listening or loudly:
-            with contextlib.suppress(OSError, BlockingIOError):
-                os.eventfd_write(self._bell, 1)
+            os.eventfd_write(self._bell, 1)
 
     # ── the thread ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -179,7 +181,7 @@ class Dispatcher:
         for number, allowed in self._schedule.overdue(now):
             self._lose(number, f"gave no answer within {allowed:g} s, its limits and a grace, and was stopped")
         for worker in [worker for worker in self._workers.values() if not worker.ready]:
-            if now - worker.started > self._start_seconds:
+            if now - worker.started >= self._start_seconds:
                 self._lose(worker.number, f"was not ready within {self._start_seconds:g} s")
         for number, revoked in self._schedule.revoke(now).items():
             self._send(self._workers[number], Revoke(revoked))

@@ -70,7 +70,7 @@ def test_what_waits_behind_a_slow_head_goes_to_somebody_else_and_is_run_once() -
     schedule = schedule_with(1, 2)
     slow, waiting = pieces(2)
     schedule.submit([slow, waiting])
-    schedule._workers.pop(2)  # the second worker comes later
+    schedule.worker_died(2, "")  # the second worker comes later
     (first, _), (second, _) = schedule.hand_out(0.0)[1]
     schedule.worker_ready(2)
     assert schedule.revoke(STALL_SECONDS / 2) == {}
@@ -86,7 +86,7 @@ def test_what_waits_behind_a_slow_head_goes_to_somebody_else_and_is_run_once() -
 
 def test_a_revoked_piece_that_was_run_all_the_same_counts_once() -> None:
     schedule = schedule_with(1, 2)
-    schedule._workers.pop(2)
+    schedule.worker_died(2, "")
     slow, waiting = pieces(2)
     schedule.submit([slow, waiting])
     (first, _), (second, _) = schedule.hand_out(0.0)[1]
