@@ -1,8 +1,8 @@
-"""Which sequences a learner step takes, what they weigh, and what an actor should do next so that none is missing.
+"""Which sequences a learner step takes, and what they weigh.
 
-Three pure pieces over counts of groups (a proposal is a group of one, the attempts at one task are another):
+Pure functions over counts of groups (a proposal is a group of one, the attempts at one task are another):
 
-    quotas(config) ─► Quota a cell ─┬─► next_work(demands)  ─► rate | propose | solve, asked by idle actors
+    quotas(config) ─► Quota a cell ─┬─► next_work(demands)  ─► what an idle actor does (azr.game.planner)
                                     └─► compose(supply)     ─► Composition: how many groups of each cell to take
                                                  └─► loss_weights(cells) ─► learner
 

@@ -21,7 +21,18 @@ from azr.game.banned import Banned
 from azr.game.plan import Plan
 from azr.game.reasons import GateReason, ParseReason, refused
 from azr.game.types import Candidate, Refusal, Task
-from sandbox_wasm.protocol import DEFAULT_CLOCK, Facts, InspectJob, Limits, LiteralJob, Outcome, RunJob, Status, Value
+from sandbox_wasm.protocol import (
+    DEFAULT_CLOCK,
+    Facts,
+    InspectJob,
+    InspectResult,
+    Limits,
+    LiteralJob,
+    Outcome,
+    RunJob,
+    Status,
+    Value,
+)
 
 #: Longest text that is sent to the guest at all; programs of the game are a few hundred characters.
 MAX_TEXT = 64 << 10
@@ -119,7 +130,7 @@ def examine(program: str, inputs: Sequence[str], rules: GateRules) -> Plan[Exami
         InspectJob(program=program), LiteralJob(texts=tuple(inputs), form="arguments")
     )
     if inspection.facts is None:
-        return refused(_SYNTAX.get(inspection.reason, "syntax"), inspection.detail)
+        return refusal_of_inspection(inspection)
     if inspection.facts.parameters == 0:
         return refused("no_parameters")
     if (use := rules.banned.first_use(inspection.facts)) is not None:
@@ -130,6 +141,11 @@ def examine(program: str, inputs: Sequence[str], rules: GateRules) -> Plan[Exami
             return refused(_ENDINGS[outcome.status], outcome.error)
         values.append(outcome.value)
     return Examined(inspection.facts, tuple(values))
+
+
+def refusal_of_inspection(inspection: InspectResult) -> Refusal:
+    """Why there are no facts of a program."""
+    return refused(_SYNTAX.get(inspection.reason, "syntax"), inspection.detail)
 
 
 def run_probes(program: str, inputs: Sequence[Value], rules: GateRules) -> Plan[tuple[Outcome, ...] | Refusal]:

@@ -11,20 +11,26 @@ bounded: when it is full all counts are halved and what falls to 0 is forgotten,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from statistics import fmean
 
 import msgspec
 
 from azr.game.rewards.term import Answer, RatedProposal
 
-#: Distinct values remembered: some 20 MB at most, more than the tasks of a hundred steps.
+#: Distinct values remembered: more than the tasks of a hundred steps.
 CAPACITY = 65_536
 
 
 class _Memory(msgspec.Struct):
     """Counts of values by type."""
 
-    types: dict[str, dict[str, int]] = {}
+    types: dict[str, dict[int, int]] = {}
+
+
+def digest(key: str) -> int:
+    """What is remembered of a value: eight bytes, however long the model made it."""
+    return int.from_bytes(blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
 
 class Counts:
@@ -32,22 +38,22 @@ class Counts:
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.capacity = capacity
-        self.types: dict[str, dict[str, int]] = {}
+        self.types: dict[str, dict[int, int]] = {}
         self.totals: dict[str, int] = {}
         self.total = 0
         self.distinct = 0
 
     def add(self, answer: Answer) -> None:
         """Count one value."""
-        values = self.types.setdefault(answer.type_name, {})
-        self.distinct += answer.key not in values
-        values[answer.key] = values.get(answer.key, 0) + 1
+        values, key = self.types.setdefault(answer.type_name, {}), digest(answer.key)
+        self.distinct += key not in values
+        values[key] = values.get(key, 0) + 1
         self.totals[answer.type_name] = self.totals.get(answer.type_name, 0) + 1
         self.total += 1
         if self.distinct > self.capacity:
             self.load({name: _halved(known) for name, known in self.types.items()})
 
-    def load(self, types: dict[str, dict[str, int]]) -> None:
+    def load(self, types: dict[str, dict[int, int]]) -> None:
         """Take these counts for all there is."""
         self.types = {name: values for name, values in types.items() if values}
         self.totals = {name: sum(values.values()) for name, values in self.types.items()}
@@ -56,7 +62,7 @@ class Counts:
 
     def value_rarity(self, answer: Answer) -> float:
         """1 - share of the value among all values; 1 before anything was seen."""
-        return _rarity(self.types.get(answer.type_name, {}).get(answer.key, 0), self.total)
+        return _rarity(self.types.get(answer.type_name, {}).get(digest(answer.key), 0), self.total)
 
     def type_rarity(self, answer: Answer) -> float:
         """1 - share of the type among all values."""
@@ -65,10 +71,10 @@ class Counts:
     def value_rarity_in_type(self, answer: Answer) -> float:
         """1 - share of the value among values of its type."""
         values = self.types.get(answer.type_name, {})
-        return _rarity(values.get(answer.key, 0), self.totals.get(answer.type_name, 0))
+        return _rarity(values.get(digest(answer.key), 0), self.totals.get(answer.type_name, 0))
 
 
-def _halved(values: dict[str, int]) -> dict[str, int]:
+def _halved(values: dict[int, int]) -> dict[int, int]:
     return {key: count // 2 for key, count in values.items() if count > 1}
 
 

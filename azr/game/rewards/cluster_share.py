@@ -1,5 +1,4 @@
-"""`cluster_share`: the share of the batch that says the same thing; with a negative coefficient R-Zero's repetition
-penalty.
+"""`cluster_share`: the share of the batch that says the same; with a negative coefficient R-Zero's penalty.
 
 Proposals whose programs share most of their n-grams form a cluster (average link, merged while the distance is at most
 ½); a proposal's value is the size of its cluster over the size of the batch, less what it would be alone. Similarity is
@@ -15,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from azr.game.rewards.term import RatedProposal, facts_of
+from azr.game.rewards.term import MAX_TOKENS, RatedProposal, facts_of
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -74,7 +73,7 @@ class ClusterShare:
         """One value a proposal."""
         if not batch:
             return []
-        programs = [facts_of(proposal, "cluster_share").tokens for proposal in batch]
+        programs = [facts_of(proposal, "cluster_share").tokens[:MAX_TOKENS] for proposal in batch]
         label = average_link(distances(programs), self.distance)
         size = np.bincount(label)[label]
         return [float(value) for value in (size - 1) / len(batch)]

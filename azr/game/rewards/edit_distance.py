@@ -3,8 +3,7 @@
 The published code diffs indented JSON dumps of syntax trees with `difflib`, quadratic in their length: 32 ms a pair
 at seed size, 240 ms at 1,900 characters. Here the sandbox reports the node kinds of the normalised tree in order,
 and the distance is Indel (insertions and deletions) over them, 1 - 2·LCS/(a + b), the measure that `difflib`'s ratio
-approximates, by a bit-parallel algorithm: one big-integer step a token, so a few hundred microseconds for a thousand
-tokens.
+approximates, by a bit-parallel algorithm: one big-integer step a token.
 """
 
 from __future__ import annotations
@@ -12,11 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from azr.game.rewards.term import RatedProposal, facts_of
-
-#: Tokens of a program that are looked at. The gate lets far shorter programs in; this bounds the time, whatever it
-#: does.
-MAX_TOKENS = 4096
+from azr.game.rewards.term import MAX_TOKENS, RatedProposal, facts_of
 
 
 def common_subsequences(program: Sequence[str], others: Sequence[Sequence[str]]) -> list[int]:

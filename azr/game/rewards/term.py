@@ -13,6 +13,10 @@ from typing import Protocol, runtime_checkable
 
 from sandbox_wasm.protocol import Facts
 
+#: Tokens of a program's tree that terms look at. The gate lets far shorter programs in; this bounds time and memory
+#: whatever it does.
+MAX_TOKENS = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

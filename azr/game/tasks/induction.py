@@ -178,4 +178,6 @@ def refusal_of_message(candidate: Candidate) -> Plan[Refusal | None]:
     inspection = yield from plan.inspect(InspectJob(program=message))
     if inspection.facts is not None:
         return refused("message_holds_program", message)
-    return refused("retry", inspection.detail) if inspection.reason == "retry" else None
+    # What does not parse is plain words, as it should be; what the machine could not tell is told as such.
+    undecided = inspection.reason in ("retry", "crashed")
+    return gate.refusal_of_inspection(inspection) if undecided else None
