@@ -127,10 +127,10 @@ class TaskTable:
     def state(self) -> TableState:
         """Everything, to be written."""
         return TableState(
-            tasks=self._tasks,
+            tasks=list(self._tasks),
             rows=self.rows.tobytes(),
-            free=self._free,
-            free_programs=self._free_programs,
+            free=list(self._free),
+            free_programs=list(self._free_programs),
             sequence=self.sequence,
         )
 

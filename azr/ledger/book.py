@@ -95,7 +95,7 @@ class Book:
         return [group]
 
     def snapshot(self) -> events.Snapshot:
-        """Everything, in one event."""
+        """Everything, in one event, to be written at once: the book goes on in the same objects."""
         return events.Snapshot(
             schema=events.SCHEMA,
             ledger=self.ledger.state(),

@@ -168,7 +168,7 @@ class Ledger:
                     raise LedgerError(f"{cell}: {generated} {unit} were generated but {accounted} are accounted for")
 
     def state(self) -> LedgerState:
-        """Everything, to be written."""
+        """Everything, to be written at once: the books go on in the same objects."""
         return LedgerState(
             accounts={str(cell): account for cell, account in self._accounts.items()},
             in_flight=list(self._in_flight.values()),

@@ -12,6 +12,7 @@ import pytest
 from azr.game.types import Version
 from azr.journal import Folder, Journal, JournalError
 from azr.journal.durable import open_experience, shorten
+from azr.ledger import events
 from azr.ledger.ledger import LedgerError
 from tests.journal.crashes import LIMITS, Run
 from tests.journal.disks import CrashingDisk, PowerCutError
@@ -123,12 +124,12 @@ def test_on_a_full_disk_the_call_fails_and_the_experience_is_as_it_was() -> None
     run = Run(compact=False)
     experience = run.boot(disk)
     assert experience.propose("p", "deduction", "proposer", 0.0) is None
-    before = experience.book.snapshot()
+    before = events.encode_many([experience.book.snapshot()])
     sample = Play().sample("p#0", PROPOSE)
     disk.room = sum(len(content.data) for content in disk.files.values()) + 10
     with pytest.raises(JournalError, match="the disk is full"):
         experience.judge(sample, "task")
-    assert experience.book.snapshot() == before
+    assert events.encode_many([experience.book.snapshot()]) == before
     disk.room = None
     experience.judge(sample, "task")
     assert run.boot(disk.reboot(0.0, False)).book.snapshot() == experience.book.snapshot()

@@ -1,0 +1,121 @@
+"""The task buffers of one shard, whose tasks and ratings outlast its process.
+
+Hosted by a shard of the task service. What comes in (tasks, ratings, the learner's step) is journaled before it is
+acknowledged; draws are not, for they change nothing that was acknowledged: after a crash a task that was out is simply
+drawn again. Written out on purpose (checkpoints), buffers come back to the very next draw; see `TaskBuffer.state`.
+
+      add_many · rate_many · advance ── append, sync ──► buffers ──► answer
+      draw · references ─────────────────────────────────► buffers ──► answer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from azr.buffers import BufferState, Estimate, TaskBuffer
+from azr.game.types import Task
+from azr.journal.durable import SHORTEN_ABOVE_BYTES
+from azr.journal.journal import Journal, Recovery
+
+
+class Added(msgspec.Struct, frozen=True, tag="added", array_like=True):
+    """Tasks that were new."""
+
+    tasks: list[Task]
+
+
+class Rated(msgspec.Struct, frozen=True, tag="rated", array_like=True):
+    """What attempts said about tasks of one type."""
+
+    task_type: str
+    estimates: list[Estimate]
+
+
+class Stepped(msgspec.Struct, frozen=True, tag="stepped", array_like=True):
+    """The learner is at this step."""
+
+    step: int
+
+
+class Written(msgspec.Struct, frozen=True, tag="written", array_like=True):
+    """All buffers, in place of all events before."""
+
+    buffers: dict[str, BufferState]
+
+
+Event = Added | Rated | Stepped | Written
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
+
+
+class DurableTasks:
+    """Buffers by task type, and the journal of what came into them."""
+
+    def __init__(self, buffers: Mapping[str, TaskBuffer], journal: Journal) -> None:
+        """`buffers` are empty ones, whose configuration and generators are used where the journal holds none."""
+        self.buffers = dict(buffers)
+        self._journal = journal
+
+    def open(self, *, salvage: bool = False) -> Recovery:
+        """Take up where the journal ends."""
+        recovery = self._journal.open(salvage=salvage)
+        for record in recovery.records:
+            self._apply(_decoder.decode(record))
+        return recovery
+
+    def add_many(self, tasks: Sequence[Task]) -> list[bool]:
+        """Take in new tasks, each into the buffer of its type; False for each that is held already, or came twice."""
+        self._record(Added([task for task in tasks if not self._buffer(task.task_type).holds_same(task)]))
+        return [self._buffer(task.task_type).add(task) for task in tasks]
+
+    def rate_many(self, task_type: str, estimates: Iterable[Estimate]) -> int:
+        """Attempts came back; returns how many of the tasks were still held."""
+        self._record(event := Rated(task_type, list(estimates)))
+        return self._buffer(task_type).rate_many(event.estimates)
+
+    def advance(self, step: int) -> None:
+        """The learner is at this step."""
+        self._record(event := Stepped(step))
+        self._apply(event)
+
+    def shorten(self, above_bytes: int = SHORTEN_ABOVE_BYTES) -> bool:
+        """Put the buffers themselves in place of the journal's history once it has grown; returns whether it did."""
+        if self._journal.size <= above_bytes:
+            return False
+        self._journal.compact([_encoder.encode(self.written())])
+        return True
+
+    def written(self) -> Written:
+        """All buffers, for a checkpoint."""
+        return Written({task_type: buffer.state() for task_type, buffer in self.buffers.items()})
+
+    def restore(self, written: Written) -> None:
+        """Take up from a checkpoint, whose buffers take the place of the journal's history."""
+        self._apply(written)
+        self._journal.compact([_encoder.encode(written)])
+
+    def _record(self, event: Event) -> None:
+        self._journal.append(_encoder.encode(event))
+
+    def _apply(self, event: Event) -> None:
+        match event:
+            case Added(tasks):
+                for task in tasks:
+                    self._buffer(task.task_type).add(task)
+            case Rated(task_type, estimates):
+                self._buffer(task_type).rate_many(estimates)
+            case Stepped(step):
+                for buffer in self.buffers.values():
+                    buffer.advance(step)
+            case Written(states):
+                for task_type, state in states.items():
+                    self.buffers[task_type] = TaskBuffer.from_state(state, self._buffer(task_type).config)
+
+    def _buffer(self, task_type: str) -> TaskBuffer:
+        try:
+            return self.buffers[task_type]
+        except KeyError:
+            raise ValueError(f"no buffer for tasks of type {task_type}; there are {sorted(self.buffers)}") from None

@@ -1,0 +1,115 @@
+"""Tasks and ratings outlast the process that took them in."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+
+import msgspec
+import numpy as np
+import pytest
+
+from azr.buffers import Estimate, TaskBuffer
+from azr.config.sections.buffers import BuffersConfig
+from azr.journal import Journal
+from azr.journal.tasks import DurableTasks, Written
+from tests.buffers.tasks import names, task
+from tests.journal.disks import CrashingDisk, PowerCutError
+from tests.journal.test_journal import FATES, markers
+
+TYPES = ("deduction", "abduction")
+
+
+def tasks_on(disk: CrashingDisk) -> DurableTasks:
+    journal = Journal(disk, draw_marker=markers(), clock=lambda: 0.0)
+    buffers = {
+        name: TaskBuffer(BuffersConfig(capacity=16), np.random.default_rng(seed)) for seed, name in enumerate(TYPES)
+    }
+    tasks = DurableTasks(buffers, journal)
+    tasks.open()
+    return tasks
+
+
+def contents(tasks: DurableTasks) -> list[object]:
+    """What must come back: tasks, priorities, the step; not what was drawn."""
+    return [(len(buffer), round(buffer.mass, 9), buffer.step) for buffer in tasks.buffers.values()]
+
+
+def test_tasks_ratings_and_the_step_come_back() -> None:
+    disk = CrashingDisk()
+    tasks = tasks_on(disk)
+    assert tasks.add_many([task(1), task(2), task(3, task_type="abduction"), task(1)]) == [True, True, True, False]
+    assert tasks.add_many([task(2)]) == [False]
+    assert tasks.rate_many("deduction", [Estimate("task-1", 4, 8, 0), Estimate("gone", 1, 8, 0)]) == 1
+    tasks.advance(7)
+    again = tasks_on(disk.reboot(0.0, False))
+    assert contents(again) == contents(tasks)
+    assert again.buffers["deduction"].task("task-1") == task(1)
+    assert again.buffers["abduction"].step == 7
+
+
+def test_what_was_out_is_drawn_again_after_a_crash() -> None:
+    disk = CrashingDisk()
+    tasks = tasks_on(disk)
+    tasks.add_many([task(1), task(2)])
+    assert names(tasks.buffers["deduction"].draw(1, 0.0)) == [1]
+    again = tasks_on(disk.reboot(0.0, False))
+    assert names(again.buffers["deduction"].draw(2, 0.0)) == [1, 2]
+
+
+def test_a_shortened_journal_and_a_checkpoint_come_back_to_the_very_next_draw() -> None:
+    disk = CrashingDisk()
+    tasks = tasks_on(disk)
+    tasks.add_many([task(number) for number in range(12)])
+    tasks.rate_many("deduction", [Estimate(f"task-{number}", number % 9, 8, 0) for number in range(12)])
+    tasks.buffers["deduction"].references(3)
+    assert not tasks.shorten()
+    assert tasks.shorten(above_bytes=10)
+    checkpoint = msgspec.msgpack.encode(tasks.written())
+    shortened = tasks_on(disk.reboot(0.0, False))
+    restored = tasks_on(CrashingDisk())
+    restored.restore(msgspec.msgpack.decode(checkpoint, type=Written))
+    for other in (shortened, restored):
+        assert other.written() == msgspec.msgpack.decode(checkpoint, type=Written)
+    expected = names(tasks.buffers["deduction"].draw(6, 0.5))
+    for other in (shortened, restored):
+        assert names(other.buffers["deduction"].draw(6, 0.5)) == expected
+
+
+def test_a_restored_checkpoint_is_what_the_journal_tells_from_then_on() -> None:
+    disk = CrashingDisk()
+    tasks = tasks_on(disk)
+    tasks.add_many([task(1)])
+    checkpoint = tasks.written()
+    tasks.add_many([task(2)])
+    tasks.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(checkpoint), type=Written))
+    assert "task-2" not in tasks.buffers["deduction"]
+    assert contents(tasks_on(disk.reboot(0.0, False))) == contents(tasks)
+
+
+def test_cut_at_every_byte_no_acknowledged_task_or_rating_is_lost() -> None:
+    def work(disk: CrashingDisk, acknowledged: list[list[object]]) -> None:
+        tasks = tasks_on(disk)
+        acknowledged.append(contents(tasks))
+        for move in (
+            lambda: tasks.add_many([task(1)]),
+            lambda: tasks.rate_many("deduction", [Estimate("task-1", 4, 8, 0)]),
+            lambda: tasks.advance(3),
+        ):
+            move()
+            acknowledged.append(contents(tasks))
+
+    whole = CrashingDisk()
+    states: list[list[object]] = []
+    work(whole, states)
+    for budget, fate in zip(range(whole.spent + 1), itertools.cycle(FATES)):
+        disk, acknowledged = CrashingDisk(budget), list[list[object]]()
+        with contextlib.suppress(PowerCutError):
+            work(disk, acknowledged)
+        found = contents(tasks_on(disk.reboot(*fate)))
+        assert found in states[max(len(acknowledged) - 1, 0) :], budget
+
+
+def test_a_type_without_a_buffer_is_named() -> None:
+    with pytest.raises(ValueError, match="no buffer for tasks of type induction; there are"):
+        tasks_on(CrashingDisk()).add_many([task(1, task_type="induction")])
