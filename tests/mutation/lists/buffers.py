@@ -1,0 +1,88 @@
+"""Mutations of the task buffers."""
+
+from __future__ import annotations
+
+from tests.mutation.mutation import mutations
+
+BUFFER = "tests/buffers/test_task_buffer.py"
+
+MUTATIONS = [
+    *mutations(
+        "azr/buffers/sum_tree.py",
+        "tests/buffers/test_sum_tree.py",
+        [
+            ("(targets >= left)", "(targets > left)"),
+            (" & (self._sums[nodes + 1] > 0.0)", ""),
+            ("targets -= np.where(right, left, 0.0)", "targets -= np.where(right, 0.0, left)"),
+            ("self._sums[2 * nodes] + self._sums[2 * nodes + 1]", "self._sums[2 * nodes] + self._sums[2 * nodes]"),
+            ("children[0::2] + children[1::2]", "children[0::2] - children[1::2]"),
+            ("items = items[np.sort(first)]", "items = items[np.sort(first)][::-1]"),
+            ("self.update(result, np.concatenate(kept))", ""),
+            ("(weights >= 0.0)", "(weights >= -9.0)"),
+            ("indices.max() >= self.capacity", "indices.max() > self.capacity"),
+        ],
+    ),
+    *mutations(
+        "azr/buffers/priority.py",
+        "tests/buffers/test_priority.py",
+        [
+            ("np.exp2(-np.maximum", "np.exp2(np.maximum"),
+            ("np.maximum(np.asarray(age, np.float64), 0.0)", "np.asarray(age, np.float64)"),
+            ("a = 0.5 +", "a = 1.0 +"),
+            ("b = 0.5 +", "b = 1.0 +"),
+            ("4.0 * a * b", "2.0 * a * b"),
+            ("(a + b + 1.0)", "(a + b - 1.0)"),
+            ("np.asarray(wrong, np.float64) * share", "np.asarray(wrong, np.float64)"),
+            ("np.asarray(copies, np.float64) ** -exponent", "np.asarray(copies, np.float64) ** exponent"),
+            (
+                "(1.0 + np.asarray(visits, np.float64)) ** -exponent",
+                "(2.0 + np.asarray(visits, np.float64)) ** -exponent",
+            ),
+            ("floor + (1.0 - floor)", "floor + (1.0 + floor)"),
+        ],
+    ),
+    *mutations(
+        "azr/buffers/identity.py",
+        "tests/buffers/test_identity.py",
+        [
+            ('{"abduction": _by_outputs}', "{}"),
+            ("sorted(text.strip() for text in task.inputs)", "(text.strip() for text in task.inputs)"),
+            ('hasher.update(len(encoded).to_bytes(8, "little"))', "pass"),
+            ("task.normal_form, *task.components", "task.normal_form"),
+            ("task.output_keys or (", "("),
+            ("bits.mean(axis=0) > 0.5", "bits.mean(axis=0) > 2.0"),
+        ],
+    ),
+    *mutations(
+        "azr/buffers/sharding.py",
+        "tests/buffers/test_sharding.py",
+        [
+            ("np.asarray(masses) / total", "np.ones(len(masses)) / len(masses)"),
+            ('"big") % shards', '"little") % shards'),
+        ],
+    ),
+    *mutations(
+        "azr/buffers/task_buffer.py",
+        BUFFER,
+        [
+            ('row["right"] * kept + estimate.correct', 'row["right"] + estimate.correct'),
+            ('row["wrong"] * kept + estimate.attempts - estimate.correct', 'row["wrong"] * kept + estimate.attempts'),
+            ('max(estimate.step, int(row["rated_step"]))', "estimate.step"),
+            ("self._replay_owed -= replay", "self._replay_owed = 0.0"),
+            ("old = self.draw_replay(count - len(new))", "old = self.draw_replay(replay)"),
+            ('row["added_step"] > self.config.new_steps', 'row["added_step"] >= self.config.new_steps'),
+            ('rows["out_step"] > self.config.out_steps', 'rows["out_step"] >= self.config.out_steps'),
+            ('rows["visits"][slots] -= 1', 'rows["visits"][slots] -= 0'),
+            ('np.argsort(-rows["sequence"][unrated])', 'np.argsort(rows["sequence"][unrated])'),
+            ('rated = rows["rated"] & ~rows["out"]\n        later', 'rated = rows["rated"]\n        later'),
+            ("np.argpartition(usefulness,", "np.argpartition(-usefulness,"),
+            ('rows["held"] & rows["rated"] & ~rows["out"], weights', 'rows["held"] & rows["rated"], weights'),
+            ("np.bitwise_count(likeness ^ likeness[best])", "np.bitwise_count(likeness & likeness[best])"),
+            ("* priority.freshness(", "/ priority.freshness("),
+            ("* priority.novelty(", "/ priority.novelty("),
+            ("int(self.config.capacity * EVICTION_SHARE), int", "self.config.capacity, int"),
+            ("buffer._new.extend(state.new)", ""),
+            ("buffer.generator.bit_generator.state = json.loads(state.generator)", ""),
+        ],
+    ),
+]

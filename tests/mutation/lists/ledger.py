@@ -1,0 +1,100 @@
+"""Mutations of the ledger, the experience and the journal."""
+
+from __future__ import annotations
+
+from tests.mutation.mutation import mutations
+
+EXPERIENCE = "tests/ledger/test_experience.py"
+
+MUTATIONS = [
+    *mutations(
+        "azr/ledger/ledger.py",
+        "tests/ledger/test_ledger.py",
+        [
+            ("if self.knows(sample.id):", "if sample.id in self._in_flight:"),
+            ("trained.add(-1, -sample.tokens)", "trained.add(-1, sample.tokens)"),
+            ("if step >= since]", "if step > since]"),
+            ("if step < trained_before:", "if step <= trained_before:"),
+            ("if step >= made_before}", "if step > made_before + 9}"),
+            ("if generated != accounted:", "if generated < accounted:"),
+            ("if len(set(ids)) < len(ids):", "if False:"),
+            ("account.generated.add(samples, tokens)\n        account.discard(", "account.discard("),
+        ],
+    ),
+    *mutations(
+        "azr/ledger/leases.py",
+        "tests/ledger/test_leases.py",
+        [
+            ("self._deadlines[0][0] <= now", "self._deadlines[0][0] < now"),
+            ("lease.deadline == deadline", "True"),
+            ("if lease.owner == owner]", "]"),
+        ],
+    ),
+    *mutations(
+        "azr/ledger/experience.py",
+        EXPERIENCE,
+        [
+            ("if group.size <= places:", "if True:"),
+            ("(min(group.versions).step, group.sequence)", "(-min(group.versions).step, group.sequence)"),
+            ("group.tries + 1 >= self._max_tries", "group.tries >= self._max_tries"),
+            ("consumer.step < self.book.next_step:\n            return", "False:\n            return"),
+            ("spare >= group.size", "spare > group.size"),
+            ('if group.state != "ready":', 'if group.state == "taken":'),
+            ("if version > self.book.published:", "if version != self.book.published:"),
+            ('self.drop([group.id], "lost")\n        open_groups', "pass\n        open_groups"),
+            ("self._record([events.Retried(group_id)] if blame else [])", "self._record([events.Retried(group_id)])"),
+            ("if consumer.step in self.book.taken:", "if False:"),
+        ],
+    ),
+    *mutations(
+        "azr/ledger/book.py",
+        EXPERIENCE,
+        [
+            ("if not all(map(self.ancestry.holds, sample.versions)):", "if False:"),
+            ("group is None or group.missing == 0 or group.cell != sample.cell", "group is None or group.missing == 0"),
+            ("_add_versions(proposal, rating.versions)", "pass"),
+            ('self.admission.release(Cell(group.task_type, "solve"), self.limits.rating_slots)', "pass"),
+            ("if step >= event.at.step]", "if step > event.at.step]"),
+            ("trained < step and trained not in self._unpublished", "trained < step"),
+            ("if not self.limits.rating_trained:", "if False:"),
+            ("held = step in self._unpublished", "held = False"),
+        ],
+    ),
+    *mutations(
+        "azr/journal/frames.py",
+        "tests/journal/test_frames.py",
+        [
+            ("zlib.crc32(body, zlib.crc32(_NUMBERS.pack(sequence, len(body))))", "zlib.crc32(body)"),
+            ("if start != end or number != sequence:", "if start != end:"),
+            ("if start != end or number != sequence:", "if number != sequence:"),
+            (
+                "sequence, end = number + 1, start + FRAME_BYTES + len(body)",
+                "sequence, end = number + 1, start + len(body)",
+            ),
+            ("checksum != zlib.crc32(data[: HEADER_BYTES - 4])", "False"),
+            ("and checksum == _checksum(sequence, body)", ""),
+        ],
+    ),
+    *mutations(
+        "azr/journal/journal.py",
+        "tests/journal/test_journal.py",
+        [
+            ('if self._policy == "commit" or (', 'if self._policy == "never" or ('),
+            (
+                "self._clock() - self._synced_at >= self._sync_seconds",
+                "self._clock() - self._synced_at < self._sync_seconds",
+            ),
+            ("file.truncate(content.end)", "pass"),
+            ("file.truncate(self._size)", "pass"),
+            ("            file.sync()\n        except BaseException", "            pass\n        except BaseException"),
+            (
+                "            self._storage.sync_names()\n        except OSError",
+                "            pass\n        except OSError",
+            ),
+            ("if older < self._generation:", "if older <= self._generation:"),
+            ("newest = generations[-1]", "newest = generations[0]"),
+            ('self._unusable = f"syncing it failed ({error})"', "pass"),
+            ('self._unusable = f"putting {name} in place failed ({error})"', "pass"),
+        ],
+    ),
+]
