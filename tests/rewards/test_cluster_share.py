@@ -10,6 +10,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 from azr.game.rewards.cluster_share import ClusterShare, average_link, distances
+from azr.game.rewards.term import MAX_TOKENS
 from tests.rewards.examples import facts, rated
 
 
@@ -63,6 +64,12 @@ def test_average_link_agrees_with_scipy(count: int, seed: int, threshold: float)
 def test_the_share_is_what_others_add_to_the_cluster_over_the_batch() -> None:
     batch = [rated(of=facts(tokens)) for tokens in ("abcdef", "abcdef", "abcdefg", "uvwxyz")]
     assert ClusterShare().values(batch) == [0.5, 0.5, 0.5, 0.0]
+
+
+def test_what_lies_beyond_the_bound_is_not_looked_at() -> None:
+    head = "a" * MAX_TOKENS
+    assert ClusterShare().values([rated(of=facts(head + "bcdef")), rated(of=facts(head + "uvwxyz"))]) == [0.5, 0.5]
+    assert ClusterShare(distance=0.0).values([rated(of=facts(head + "b")), rated(of=facts(head + "c"))]) == [0.5, 0.5]
 
 
 def test_one_proposal_repeats_nobody_and_no_proposal_is_fine() -> None:

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azr.game.rewards import Answer
-from azr.game.rewards.answer_diversity import AnswerDiversity, AnswerTypeDiversity, Counts
+from azr.game.rewards.answer_diversity import AnswerDiversity, AnswerTypeDiversity, Counts, digest
 from azr.game.rewards.complexity import Complexity
-from azr.game.rewards.edit_distance import MAX_TOKENS, EditDistance, common_subsequences, distances
+from azr.game.rewards.edit_distance import EditDistance, common_subsequences, distances
 from azr.game.rewards.halstead import Halstead, halstead
-from azr.game.rewards.term import RatedProposal, Remembering, Term
+from azr.game.rewards.term import MAX_TOKENS, RatedProposal, Remembering, Term
 from tests.rewards.examples import facts, rated
 
 ONE, TWO, THREE = Answer("int", "1"), Answer("int", "2"), Answer("int", "3")
@@ -123,7 +123,7 @@ class TestAnswerDiversity:
         for answer in (ONE, ONE, ONE, ONE, TWO, WORD):
             counts.add(answer)
         # Three distinct values are too many: 4 becomes 2, the two single ones leave, and with them the type str.
-        assert counts.types == {"int": {"1": 2}}
+        assert counts.types == {"int": {digest("1"): 2}}
         assert (counts.totals, counts.total, counts.distinct) == ({"int": 2}, 2, 1)
 
     def test_memory_stays_bounded_however_much_is_seen(self) -> None:
@@ -133,6 +133,14 @@ class TestAnswerDiversity:
             counts.add(Answer("int", str(draw.randrange(10**9))))
         assert counts.distinct <= 100
         assert counts.distinct == sum(map(len, counts.types.values()))
+
+    def test_a_long_value_takes_no_more_room_than_a_short_one_and_any_text_has_its_place(self) -> None:
+        counts = Counts()
+        for key in ("x" * 10**6, "\ud800", ""):
+            counts.add(Answer("str", key))
+            counts.add(Answer("str", key))
+        assert sorted(counts.types["str"].values()) == [2, 2, 2]
+        assert all(0 <= remembered < 2**64 for remembered in counts.types["str"])
 
     @pytest.mark.parametrize("kind", [AnswerDiversity, AnswerTypeDiversity])
     def test_the_memory_survives_a_checkpoint(self, kind: type[AnswerDiversity]) -> None:

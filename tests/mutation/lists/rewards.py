@@ -89,6 +89,7 @@ MUTATIONS = [
             ("if count > 1}", "if count > 0}"),
             ("0.5 * (self.counts.type_rarity(answer) +", "0.5 * (self.counts.type_rarity(answer) -"),
             ("self.totals.get(answer.type_name, 0))", "self.total)"),
+            ("digest_size=8", "digest_size=16"),
             ("self.total += 1", "self.total += 2"),
         ],
     ),
