@@ -52,7 +52,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def of_seconds(cls, seconds: float) -> Limits:
-        """Limits for a time-out given in seconds: fuel decides, the wall clock stands behind it at the same time-out."""
+        """Limits for a time-out given in seconds: fuel decides, the wall clock stands behind it at the same time."""
         return cls(fuel=max(1, int(seconds * FUEL_PER_SECOND)), wall_seconds=seconds)
 
 
@@ -61,7 +61,7 @@ class RunJob(msgspec.Struct, frozen=True, tag="run", kw_only=True):
 
     program: str
     inputs: tuple[str, ...]
-    """Texts of the call's arguments, e.g. `"'ab', 3"`. Read as data by the guest; anything but literals is `refused`."""
+    """Texts of the call's arguments, e.g. `"'ab', 3"`. Data to the guest; anything but literals is `refused`."""
     entry: str = "f"
     limits: Limits = Limits()
     snapshot: int = 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from azr.config.sections.algorithm import AlgorithmConfig
 from azr.config.sections.buffers import BuffersConfig
+from azr.config.sections.learner import LearnerConfig
 from azr.config.sections.run import RunConfig
 from azr.config.sections.sandbox import SandboxConfig
 from azr.config.sections.staleness import StalenessConfig
@@ -29,3 +30,6 @@ class Config:
 
     staleness: StalenessConfig = field(default_factory=StalenessConfig)
     """How old data may be, and who waits for whom."""
+
+    learner: LearnerConfig = field(default_factory=LearnerConfig)
+    """How the learner runs: ranks, memory, precision, attention, checkpoints."""
