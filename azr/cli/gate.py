@@ -12,6 +12,7 @@ from azr.game.gate import GateRules
 from azr.game.plan import Plan
 from azr.game.reasons import GateReason, ParseReason, explained, refused
 from azr.game.tasks import task_type
+from azr.game.tasks.composite import assembled
 from azr.game.types import Candidate, Refusal, Task
 
 SUMMARY = "Judge proposed tasks as strictly as self-play does: JSON lines in, JSON lines out."
@@ -72,7 +73,7 @@ class GateHandler:
         """The gate of the line's task type."""
         components = tuple(request.components)
         candidate = Candidate(
-            program="\n\n\n".join((*components, request.program)),
+            program=assembled(components, request.program),
             inputs=tuple(request.inputs),
             message=request.message,
             components=components,

@@ -28,7 +28,6 @@ ParseReason = Literal[
     "input_count",
     "too_long",
     "surrogate",
-    "component_misused",
 ]
 
 #: A line of a published seed file is not one.
@@ -60,6 +59,7 @@ GateReason = Literal[
     "message_holds_program",
     "environment_error",
     "error_name",
+    "component_misused",
     "component_unused",
     "component_redefined",
 ]
@@ -94,7 +94,6 @@ MEANINGS: dict[str, str] = {
     "input_count": "not exactly the number of inputs that was asked for",
     "too_long": "longer than any text the game reads",
     "surrogate": "holds a lone surrogate, which no encoding can carry",
-    "component_misused": "a given function is used otherwise than by calling it",
     "not_a_seed": "the line is no seed of a published file",
     "syntax": "the program does not parse",
     "no_entry": "the program defines no function f at its top level",
@@ -121,6 +120,7 @@ MEANINGS: dict[str, str] = {
     "message_holds_program": "the message gives code away",
     "environment_error": "the error depends on the interpreter's limits, not on the program",
     "error_name": "the exception's class has no plain name of its own",
+    "component_misused": "a given function is used otherwise than by calling it",
     "component_unused": "f does not call every given function with values of its own",
     "component_redefined": "the program defines a given function anew",
     "correct": "the answer holds",

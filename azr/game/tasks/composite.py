@@ -30,7 +30,7 @@ from sandbox_wasm.protocol import Facts
 _ENTRY_WORD = re.compile(r"""(?<!\w)f(?![\w"'])""")
 _ENTRY_DEFINITION = re.compile(r"^def[ \t]+f(?=[ \t]*\()", re.MULTILINE)
 _COMPONENT_WORD = re.compile(r"(?<!\w)(g_\d+)(?!\w)")
-_DEFINES = re.compile(r"(?:^|\W)(?:def|class)[\s\\]+$")
+_BLANKS = re.compile(r"[\s\\]+")
 
 
 def component(program: str, number: int) -> str | None:
@@ -52,6 +52,11 @@ def components_of(tasks: Iterable[Task], count: int) -> tuple[str, ...]:
     return tuple(found)
 
 
+def assembled(components: Iterable[str], program: str) -> str:
+    """The whole that runs and is shown: the components, and then the program that builds on them."""
+    return "\n\n\n".join((*components, program))
+
+
 class Composite(Deduction):
     """Predict what a program returns that builds on given ones."""
 
@@ -67,17 +72,19 @@ class Composite(Deduction):
         return filled("full/composite.propose", references=references, components=components, names=names)
 
     def parse_proposal(self, text: str, ask: Ask, style: Style) -> Candidate | Refusal:
-        """A program and one input; the given functions are only ever called."""
+        """A program and one input; the given functions are put before it."""
         candidate = common.read_program_and_input(text, style)
         if isinstance(candidate, Refusal):
             return candidate
-        if (misuse := _misuse(candidate.program)) is not None:
-            return refused("component_misused", misuse)
-        whole = "\n\n\n".join((*ask.components, candidate.program))
-        return msgspec.structs.replace(candidate, program=whole, components=ask.components)
+        return msgspec.structs.replace(
+            candidate, program=assembled(ask.components, candidate.program), components=ask.components
+        )
 
     def gate(self, candidate: Candidate, rules: GateRules) -> Plan[Task | Refusal]:
-        """As deduction; besides, f calls every component with something of its own, and none is defined twice."""
+        """As deduction; besides, f calls every component with something of its own, and nothing replaces one."""
+        own = candidate.program.removeprefix(assembled(candidate.components, ""))
+        if (misuse := _misuse(own)) is not None:
+            return refused("component_misused", misuse)
 
         def refusal_of_facts(facts: Facts) -> Refusal | None:
             for name in _names(candidate.components):
@@ -94,7 +101,7 @@ class Composite(Deduction):
         return Task(
             id="composite-example",
             task_type=self.name,
-            program=f"{_EXAMPLE_COMPONENT}\n\n\n{_EXAMPLE_PROGRAM}",
+            program=assembled([_EXAMPLE_COMPONENT], _EXAMPLE_PROGRAM),
             inputs=("'abcd', 3",),
             outputs=("'adbdcdd'",),
             components=(_EXAMPLE_COMPONENT,),
@@ -107,11 +114,12 @@ def _names(components: tuple[str, ...]) -> list[str]:
 
 def _misuse(program: str) -> str | None:
     """The first place where a given function's name is anything but the head of a call."""
-    text = unicodedata.normalize("NFKC", program)  # as Python reads names
+    # As Python reads it: names in their normal form, and any blank or joined line a blank like any other.
+    text = _BLANKS.sub(" ", unicodedata.normalize("NFKC", program))
     for match in _COMPONENT_WORD.finditer(text):
-        before, after = text[max(0, match.start() - 40) : match.start()], text[match.end() : match.end() + 1]
-        if after != "(" or _DEFINES.search(before):
-            return text[max(0, match.start() - 20) : match.end() + 20]
+        start, end = match.span()
+        if not text.startswith("(", end) or text.endswith(("def ", "class "), 0, start):
+            return text[max(0, start - 20) : end + 20]
     return None
 
 
