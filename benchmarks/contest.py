@@ -138,20 +138,25 @@ def _serve(pipe: Connection, factory: str, options: dict[str, str]) -> None:
 
 
 def cpu_of_tree() -> float:
-    """Processor time of this process, of every child it has waited for, and of every descendant that is alive.
+    """Processor time of this process, of every descendant that is alive, and of all children they have waited for.
 
-    Descendants are read from the scheduler's own account, in nanoseconds; the clock ticks that `ps` shows are 10 ms.
+    Living descendants are read from the scheduler's own account, in nanoseconds; only what their own ended children
+    took comes in clock ticks of 10 ms, the one form the kernel tells it in.
     """
     waited = resource.getrusage(resource.RUSAGE_CHILDREN)
-    alive = sum(_cpu_of(child.pid) for child in psutil.Process().children(recursive=True))
+    alive = sum(_cpu_of(child) for child in psutil.Process().children(recursive=True))
     return time.process_time() + waited.ru_utime + waited.ru_stime + alive
 
 
-def _cpu_of(process: int) -> float:
+def _cpu_of(process: psutil.Process) -> float:
     nanoseconds = 0
-    for task in Path(f"/proc/{process}/task").glob("*"):
+    for task in Path(f"/proc/{process.pid}/task").glob("*"):
         try:
             nanoseconds += int((task / "schedstat").read_text().split()[0])
         except (OSError, IndexError):  # ended meanwhile
             continue
-    return nanoseconds / 1e9
+    try:
+        ended = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return nanoseconds / 1e9 + float(ended.children_user + ended.children_system)

@@ -410,7 +410,7 @@ def f(nums):
             "result",
             "round(mean, 2)",
             "[round(n / (mean or 1), 3) for n in nums]",
-            "sum((n - mean) ** 2 for n in nums)",
+            "round(sum((n - mean) ** 2 for n in nums), 4)",
             "[n for n in nums if n > mean]",
         ),
         integers(0, 100),
