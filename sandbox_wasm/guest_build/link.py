@@ -11,8 +11,8 @@ Owns the link. `guest_build.__main__` calls it on each component that componenti
                              ▼                     ▼
                          image.bin             code.wasm  (no imports, no data)
 
-A component instance costs 0.5 ms because each of its 38 modules is instantiated; the one module made here costs a tenth.
-The code does not depend on the snapshot, so that snapshots share it and differ in their image alone.
+A component instance costs 0.5 ms because each of its 38 modules is instantiated; the one module made here costs a
+tenth. The code does not depend on the snapshot, so that snapshots share it and differ in their image alone.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ EXPORTS = ("memory", "begin", "reserve", "run", "table", *MUTABLE_GLOBALS)
 FEATURES = ["--all-features", "--disable-compact-imports"]
 #: What system.wat takes from the guest's libc.
 SYSTEM_NEEDS = ("memory", "__stack_pointer", "__indirect_function_table", "malloc")
+#: Memory that linked code is given while it is nobody's in particular; each snapshot brings its own size.
+ANY_PAGES = 1024
 #: One core module's record in wiring.json.
 Instance = dict[str, Any]
 #: Seconds any one tool may take.
@@ -50,12 +53,6 @@ class Tools:
     binaries: Path
     """Folder of jco, wasm-as, wasm-merge and wasm-opt."""
 
-    def run(self, *command: str | Path) -> None:
-        """Run one tool; its output is shown only when it fails."""
-        done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=TOOL_SECONDS)
-        if done.returncode:
-            raise RuntimeError(f"{Path(str(command[0])).name} failed ({done.returncode}): {done.stderr[-4000:]}")
-
     def binary(self, name: str) -> Path:
         """Path of one tool."""
         return self.binaries / name
@@ -66,106 +63,137 @@ class Flattened:
     """What the link makes of one component."""
 
     code: bytes
+    """The module without data. The same for every snapshot, but for how large its memory is."""
     image: bytes
+    memory_pages: int
+
+
+def run(command: Sequence[str | Path], environment: dict[str, str] | None = None) -> str:
+    """Run one tool and answer what it printed; its complaints are shown only when it fails."""
+    done = subprocess.run(
+        [str(word) for word in command],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=TOOL_SECONDS,
+        env=environment,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{Path(str(command[0])).name} failed ({done.returncode}): {done.stderr[-4000:]}")
+    return done.stdout
 
 
 def flatten(component: Path, folder: Path, tools: Tools) -> Flattened:
     """Link the component into one module; `folder` takes what lies between."""
     folder.mkdir(parents=True, exist_ok=True)
-    tools.run(tools.binary("jco"), "transpile", component, "-o", folder, "--name", "guest", "--no-typescript",
-              "--instantiation", "sync")  # fmt: skip
-    tools.run(tools.node, "--experimental-wasm-extended-const", HERE / "wiring.mjs", folder, "guest")
+    run([tools.binary("jco"), "transpile", component, "-o", folder, "--name", "guest", "--no-typescript",
+              "--instantiation", "sync"])  # fmt: skip
+    run([tools.node, "--experimental-wasm-extended-const", HERE / "wiring.mjs", folder, "guest"])
     instances = json.loads((folder / "wiring.json").read_text())
-    tools.run(tools.binary("wasm-as"), *FEATURES, HERE / "system.wat", "-o", folder / "system.wasm")
+    run([tools.binary("wasm-as"), *FEATURES, HERE / "system.wat", "-o", folder / "system.wasm"])
     image, inputs = _rename(folder, instances)
-    tools.run(tools.binary("wasm-merge"), "-g", *FEATURES, "--rename-export-conflicts", *inputs,
-              "-o", folder / "merged.wasm")  # fmt: skip
-    merged = (folder / "merged.wasm").read_bytes()
-    return Flattened(binary.keep_exports(merged, {name: name for name in EXPORTS}), image)
+    run([tools.binary("wasm-merge"), "-g", *FEATURES, "--rename-export-conflicts", *inputs,
+              "-o", folder / "merged.wasm"])  # fmt: skip
+    code = binary.keep_exports((folder / "merged.wasm").read_bytes(), {name: name for name in EXPORTS})
+    pages = binary.memory_pages(code)
+    return Flattened(binary.with_pages(code, ANY_PAGES), image, pages)
 
 
 def optimise(code: bytes, folder: Path, tools: Tools, flags: list[str]) -> bytes:
     """The module after wasm-opt, its names dropped."""
     source, target = folder / "before.wasm", folder / "after.wasm"
     source.write_bytes(code)
-    tools.run(tools.binary("wasm-opt"), *FEATURES, *flags, source, "-o", target)
+    run([tools.binary("wasm-opt"), *FEATURES, *flags, source, "-o", target])
     parts = [part for part in binary.sections(target.read_bytes()) if part[0] != binary.CUSTOM]
     if any(kind == binary.IMPORT for kind, _ in parts):
         raise RuntimeError("the linked guest still imports something")
     return binary.assemble(parts)
 
 
+#: Instructions that would change a table, which restoring an instance does not put back.
+TABLE_INSTRUCTIONS = ("table.set", "table.grow", "table.fill", "table.copy", "table.init", "elem.drop")
+
+
+def check_immutable_tables(code: bytes, folder: Path, tools: Tools) -> None:
+    """Refuse a guest whose tables or further globals a program could change: `restored` instances rest on that."""
+    (folder / "checked.wasm").write_bytes(code)
+    text = run([tools.binary("wasm-dis"), *FEATURES, folder / "checked.wasm"])
+    used = [instruction for instruction in TABLE_INSTRUCTIONS if f"({instruction}" in text]
+    mutable = len(re.findall(r"^ \(global \S+ (?:\(export \S+\) )?\(mut ", text, re.MULTILINE))
+    if used or mutable != len(MUTABLE_GLOBALS):
+        raise RuntimeError(f"the guest changes tables ({used}) or has {mutable} mutable globals instead of six")
+
+
 def _rename(folder: Path, instances: list[Instance]) -> tuple[bytes, list[str]]:
     """Write every module with its imports named after their owners; answer the image and wasm-merge's arguments."""
     system = (folder / "system.wasm").read_bytes()
     answered = binary.exports(system)
-    trampolines = _host_calls(instances)
-    by_number = {instance["number"]: instance for instance in instances}
+    modules = {instance["number"]: (folder / instance["file"]).read_bytes() for instance in instances}
+    stubs = {number: found for number, module in modules.items() if (found := binary.refusals(module))}
+    trampolines, filler, table = _host_calls(instances)
     image = b""
+    refused: dict[str, bytes] = {}
     arguments = [str(folder / "linked-system.wasm"), "system"]  # first, so that its exports keep their names
     for instance in instances:
+        number = instance["number"]
+        if number in (filler, table) or number in stubs:
+            continue
         names = {}
         for wire in instance["wires"]:
-            owner, export = f"module{wire['instance']}", wire["export"]
-            called = trampolines.get((wire["instance"], export))
-            if called is not None:  # go past the table of trampolines, straight to what answers
-                interface, stub, stub_export = called
-                owner, export = ("system", interface) if interface in answered else (f"module{stub}", stub_export)
-            names[(wire["module"], wire["field"])] = (owner, export)
-        code, data = binary.lift_image(binary.rename_imports((folder / instance["file"]).read_bytes(), names))
-        if data:
-            if image:
-                raise RuntimeError(f"a second module carries data: {instance['file']}")
-            image = data
-        if _is_filler(instance, by_number):
-            continue
-        path = folder / f"linked-{instance['number']}.wasm"
+            owner, export = wire["instance"], wire["export"]
+            call = re.sub(r"@[0-9.]+$", "", wire["module"]) + "#" + wire["field"]
+            owner, export = trampolines.get(
+                (owner, export), (owner, export)
+            )  # past the table, straight to what answers
+            place = f"module{owner}"
+            if owner in stubs:
+                place, type_ = ("system", b"") if call in answered else ("refused", stubs[owner][export])
+                export = call
+                if place == "refused":
+                    refused[call] = type_
+            names[(wire["module"], wire["field"])] = (place, export)
+        code, data = binary.lift_image(binary.rename_imports(modules[number], names))
+        if data and image:
+            raise RuntimeError(f"a second module carries data: {instance['file']}")
+        image = image or data
+        path = folder / f"linked-{number}.wasm"
         path.write_bytes(code)
-        arguments += [str(path), f"module{instance['number']}"]
-    names = {("env", field): _find(instances, "env", field) for field in SYSTEM_NEEDS}
-    names |= {("guest", field): _exporter(folder, instances, field) for field in ("handle", "cabi_realloc")}
-    (folder / "linked-system.wasm").write_bytes(binary.rename_imports(system, names))
-    return image, arguments
+        arguments += [str(path), f"module{number}"]
+    needs = {("env", field): _find(instances, field) for field in SYSTEM_NEEDS}
+    needs |= {("guest", field): _exporter(modules, field) for field in ("handle", "cabi_realloc")}
+    (folder / "linked-system.wasm").write_bytes(binary.rename_imports(system, needs))
+    (folder / "linked-refused.wasm").write_bytes(binary.refusing(dict(sorted(refused.items()))))
+    return image, [*arguments, str(folder / "linked-refused.wasm"), "refused"]
 
 
-def _host_calls(instances: list[Instance]) -> dict[tuple[int, str], tuple[str, int, str]]:
-    """For each trampoline (instance, export) into the host: the call's name, and the stub that stands in for it.
+def _host_calls(instances: list[Instance]) -> tuple[dict[tuple[int, str], tuple[int, str]], int, int]:
+    """For each trampoline into the host (instance, export) the stub behind it; and the two instances that make them up.
 
     A component's modules call their host through a module of trampolines, numbered exports that jump through a table
     which another module, the filler, fills from the stubs under the same numbers.
     """
     filler = next(i for i in instances if any(w["module"] == "" and w["field"] == "$imports" for w in i["wires"]))
     table = next(wire["instance"] for wire in filler["wires"] if wire["field"] == "$imports")
-    stubs = {wire["field"]: (wire["instance"], wire["export"]) for wire in filler["wires"]}
-    calls = {}
+    behind = {
+        (table, wire["field"]): (wire["instance"], wire["export"])
+        for wire in filler["wires"]
+        if wire["field"] != "$imports"
+    }
+    return behind, filler["number"], table
+
+
+def _find(instances: list[Instance], field: str) -> tuple[str, str]:
+    """Where the other modules find this part of libc."""
     for instance in instances:
         for wire in instance["wires"]:
-            if wire["instance"] == table and wire["export"] in stubs and instance is not filler:
-                interface = re.sub(r"@[0-9.]+$", "", wire["module"]) + "#" + wire["field"]
-                calls[(table, wire["export"])] = (interface, *stubs[wire["export"]])
-    return calls
-
-
-def _is_filler(instance: Instance, by_number: dict[int, Instance]) -> bool:
-    """Whether the module belongs to the trampolines, which nothing calls any more."""
-    if any(wire["field"] == "$imports" for wire in instance["wires"]):
-        return True
-    filler = next(i for i in by_number.values() if any(wire["field"] == "$imports" for wire in i["wires"]))
-    return any(w["field"] == "$imports" and w["instance"] == instance["number"] for w in filler["wires"])
-
-
-def _find(instances: list[Instance], space: str, field: str) -> tuple[str, str]:
-    """Where the other modules find this import."""
-    for instance in instances:
-        for wire in instance["wires"]:
-            if (wire["module"], wire["field"]) == (space, field):
+            if (wire["module"], wire["field"]) == ("env", field):
                 return f"module{wire['instance']}", wire["export"]
-    raise RuntimeError(f"no module of the guest imports {space}/{field}")
+    raise RuntimeError(f"no module of the guest imports env/{field}")
 
 
-def _exporter(folder: Path, instances: list[Instance], field: str) -> tuple[str, str]:
-    """The module that exports the guest's own entry points: the one with `handle`."""
-    for instance in instances:
-        if {"handle", "cabi_realloc"} <= set(binary.exports((folder / instance["file"]).read_bytes())):
-            return f"module{instance['number']}", field
+def _exporter(modules: dict[int, bytes], field: str) -> tuple[str, str]:
+    """The guest's own entry point of that name, in the module with `handle`."""
+    for number, module in modules.items():
+        if {"handle", "cabi_realloc"} <= set(binary.exports(module)):
+            return f"module{number}", field
     raise RuntimeError("no module of the guest exports handle")

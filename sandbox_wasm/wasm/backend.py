@@ -1,7 +1,7 @@
 """The WebAssembly back end: every program in a pristine interpreter that can reach nothing.
 
-Owns the path of a job through guests: which instance answers it, and what a trap means. The pool holds one `WasmBackend`
-in each worker process, found by name (`wasm`) through the entry points `azr.sandboxes`.
+Owns the path of a job through guests: which instance answers it, and what a trap means. The pool holds one
+`WasmBackend` in each worker process, found by the name `wasm` (`sandbox_wasm.registry`).
 
     RunJob ──► each input ─┐
     InspectJob ────────────┼─► pristine instance ─► request, fuel, wall clock ─► answer ─► outcomes
@@ -9,21 +9,21 @@ in each worker process, found by name (`wasm`) through the entry points `azr.san
                                     ▼                                             ▼ trap
                         fresh, or restored bit by bit               timeout │ retry │ memory │ crashed
 
-Whatever the guest says after a program ran is hostile: its answer is decoded strictly, and a malformed one is `crashed`.
+Whatever the guest says after a program ran is hostile: its answer is decoded strictly; a malformed one is `crashed`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
+import wasmtime
 from wasmtime import TrapCode
 
 from sandbox_wasm import envelope
 from sandbox_wasm.protocol import (
     DEFAULT_CLOCK,
-    InspectJob,
     InspectResult,
     Job,
     JobResult,
@@ -34,36 +34,43 @@ from sandbox_wasm.protocol import (
     RunJob,
     RunResult,
 )
-from sandbox_wasm.wasm import guest
+from sandbox_wasm.wasm import guest, pages
 from sandbox_wasm.wasm.engine import Engine
-from sandbox_wasm.wasm.instance import Instance, Stopped
+from sandbox_wasm.wasm.instance import GuestStoppedError, Instance
+from sandbox_wasm.wasm.restore import Restored
 
-#: Limits of jobs that run no program of their own: generous, for reading and parsing are linear in text that is bounded.
+#: Where a program starts from: a brand-new instance, or one put back bit by bit.
+Instances = Literal["fresh", "restored"]
+#: Limits of jobs that run no program: generous, for reading and parsing are linear in text that is bounded.
 READING = Limits()
-
-_encode = msgspec.json.Encoder().encode
-_literal_result = msgspec.json.Decoder(LiteralResult)
-_inspect_result = msgspec.json.Decoder(InspectResult)
+#: From so many inputs on, the program is compiled once for all: below, the further guest that takes costs more.
+SHARED_FROM = 4
+#: Fuel that compiling may take; a program that wants more is compiled in each run, under the run's own limit.
+COMPILING_FUEL = READING.fuel
+#: A guest that trapped this near to its memory limit is taken to have failed for want of memory.
+MEMORY_MARGIN = 16 << 20
 
 
 class WasmBackend:
-    """Runs jobs in WebAssembly guests. Cheap to make: the guest is loaded by the first job."""
+    """Runs jobs in WebAssembly guests. Cheap to make: the guest is loaded by the first job.
+
+    `restored` instances need Linux 6.7; where it is missing, `instances` says that fresh ones are used.
+    """
 
     name = "wasm"
 
     def __init__(
-        self,
-        *,
-        instances: Literal["fresh", "restored"] = "fresh",
-        canary_every: int = 1000,
-        cache: Path | None = None,
+        self, *, instances: Instances = "fresh", canary_every: int = 1000, cache: str | Path | None = None
     ) -> None:
-        if instances not in ("fresh", "restored"):
-            raise ValueError(f"instances must be 'fresh' or 'restored', not {instances!r}")
-        self._instances = instances
+        if instances not in get_args(Instances):
+            raise ValueError(f"instances must be one of {', '.join(get_args(Instances))}, not {instances!r}")
+        if canary_every < 1:
+            raise ValueError(f"canary_every must be at least 1, not {canary_every}")
+        self.instances: Instances = instances if instances == "fresh" or pages.supported() else "fresh"
         self._canary_every = canary_every
-        self._cache = cache
+        self._cache = None if cache is None else Path(cache)
         self._engine: Engine | None = None
+        self._restored: dict[int, Restored] = {}
 
     @property
     def engine(self) -> Engine:
@@ -80,70 +87,96 @@ class WasmBackend:
     def run(self, job: Job) -> JobResult:
         """Answer one job."""
         if isinstance(job, RunJob):
-            return RunResult(tuple(self._run_input(job, text) for text in job.inputs))
-        if isinstance(job, LiteralJob):
-            return self._read(job)
-        return self._inspect(job)
+            code = self._compile(job) if len(job.inputs) >= SHARED_FROM else ""
+            return RunResult(tuple(self._run_input(job, text, code) for text in job.inputs))
+        result = self._answer(job)
+        if isinstance(job, LiteralJob) and not isinstance(result, LiteralResult):
+            return self._read_apart(job, result)
+        if isinstance(result, Outcome):
+            return envelope.failed(job, result)
+        return result
 
     def close(self) -> None:
         """Free the guest."""
+        for restored in self._restored.values():
+            restored.close()
+        self._restored.clear()
         self._engine = None
 
-    def _run_input(self, job: RunJob, text: str) -> Outcome:
-        request = _encode(msgspec.structs.replace(job, inputs=(text,)))
+    def _run_input(self, job: RunJob, text: str, code: str) -> Outcome:
+        alone = msgspec.structs.replace(job, inputs=(text,), program="" if code else job.program)
+        result = self._answer(alone, code)
+        return result if isinstance(result, Outcome) else result.outcomes[0]  # type: ignore[union-attr]
+
+    def _compile(self, job: RunJob) -> str:
+        """The program's code, or nothing where running it is what says what is wrong with it."""
+        limits = msgspec.structs.replace(job.limits, fuel=COMPILING_FUEL)
         try:
-            answer, fuel = self._ask(request, job.limits, job.snapshot, job.clock, job.random_seed)
+            return envelope.decode_code(self._ask(envelope.encode_compile(job.program), limits, job.snapshot)[0])
+        except (GuestStoppedError, msgspec.MsgspecError):
+            return ""
+
+    def _read_apart(self, job: LiteralJob, stopped: JobResult | Outcome) -> LiteralResult:
+        """Read each text in a guest of its own, because one of them stopped the guest of all."""
+        if len(job.texts) == 1:
+            return LiteralResult((stopped,))  # type: ignore[arg-type]
+        results = (self.run(msgspec.structs.replace(job, texts=(text,))) for text in job.texts)
+        return LiteralResult(tuple(result.outcomes[0] for result in results))  # type: ignore[union-attr]
+
+    def _answer(self, job: Job, code: str = "") -> JobResult | Outcome:
+        """The guest's result, or how it failed to give one."""
+        limits = job.limits if isinstance(job, RunJob) else READING
+        try:
+            request = envelope.encode(job, code)
+            if isinstance(job, RunJob):
+                answer, fuel = self._ask(request, limits, job.snapshot, job.clock, job.random_seed)
+            else:
+                answer, fuel = self._ask(request, limits)
             result = envelope.decode(answer)
-        except Stopped as stop:
-            return outcome_of(stop, job.limits)
+        except GuestStoppedError as stop:
+            return outcome_of(stop, limits)
         except msgspec.MsgspecError as problem:
             return Outcome("crashed", error=f"the guest's answer is malformed: {problem}")
-        if not isinstance(result, RunResult) or len(result.outcomes) != 1:
+        expected = envelope.failed(job, Outcome("crashed"))
+        if type(result) is not type(expected):
             return Outcome("crashed", error="the guest answered another question")
-        (outcome,) = result.outcomes
-        return msgspec.structs.replace(outcome, fuel=fuel)
-
-    def _read(self, job: LiteralJob) -> LiteralResult:
-        try:
-            answer, _ = self._ask(_encode(job), READING)
-            result = _literal_result.decode(answer)
-            if len(result.outcomes) == len(job.texts):
-                return result
-            stopped = Outcome("crashed", error="the guest answered another number of texts")
-        except Stopped as stop:
-            stopped = outcome_of(stop, READING)
-        except msgspec.DecodeError as problem:
-            stopped = Outcome("crashed", error=f"the guest's answer is malformed: {problem}")
-        if len(job.texts) == 1:
-            return LiteralResult((stopped,))
-        alone = (self._read(msgspec.structs.replace(job, texts=(text,))) for text in job.texts)
-        return LiteralResult(tuple(result.outcomes[0] for result in alone))
-
-    def _inspect(self, job: InspectJob) -> InspectResult:
-        try:
-            answer, _ = self._ask(_encode(job), READING)
-            return _inspect_result.decode(answer)
-        except Stopped as stop:
-            reason = "too_deep" if stop.code is TrapCode.STACK_OVERFLOW else "crashed"
-            return InspectResult(None, reason, outcome_of(stop, READING).error)
-        except msgspec.DecodeError as problem:
-            return InspectResult(None, "crashed", f"the guest's answer is malformed: {problem}")
+        if isinstance(result, InspectResult):
+            return result
+        if len(result.outcomes) != len(expected.outcomes):  # type: ignore[union-attr]
+            return Outcome("crashed", error="the guest answered another number of inputs")
+        if isinstance(result, RunResult):
+            return RunResult((msgspec.structs.replace(result.outcomes[0], fuel=fuel),))
+        return result
 
     def _ask(
         self, request: bytes, limits: Limits, snapshot: int = 0, clock: float = DEFAULT_CLOCK, seed: int = 0
     ) -> tuple[bytes, int]:
+        """The guest's answer and the fuel it took, from a pristine instance. Raises `GuestStoppedError`."""
         engine = self.engine
         ready = engine.snapshot(snapshot)
+        restored = self._restoring(snapshot, ready) if self.instances == "restored" else None
+        instance = Instance(engine.native, ready) if restored is None else restored.take()
+        stopped = True
         engine.watchdog.arm(limits.wall_seconds)
-        instance = Instance(engine.native, ready, limits.memory_bytes)
         try:
-            return instance.ask(request, limits.fuel, int(clock * 1e9), seed)
+            answer = instance.ask(request, limits.fuel, limits.memory_bytes, int(clock * 1e6) * 1000, seed)
+            stopped = False
+            return answer
         finally:
             engine.watchdog.disarm()
-            instance.close()
+            if restored is None:
+                instance.close()
+            else:
+                restored.give_back(stopped=stopped)
+
+    def _restoring(self, snapshot: int, ready: wasmtime.InstancePre) -> Restored:
+        if snapshot not in self._restored:
+            native = self.engine.native
+            self._restored[snapshot] = Restored(lambda: Instance(native, ready), self._canary_every)
+        return self._restored[snapshot]
 
 
-def outcome_of(stop: Stopped, limits: Limits) -> Outcome:
+def outcome_of(stop: GuestStoppedError, limits: Limits) -> Outcome:
     """What a trap means for the input whose run it ended."""
     if stop.code is TrapCode.OUT_OF_FUEL:
         return Outcome("timeout", error="fuel exhausted", fuel=limits.fuel)
@@ -154,9 +187,5 @@ def outcome_of(stop: Stopped, limits: Limits) -> Outcome:
     if stop.code is TrapCode.UNREACHABLE and stop.cause == 1:
         return Outcome("crashed", error=f"the program left the interpreter: exit code {stop.exit_code}")
     if stop.memory > limits.memory_bytes - MEMORY_MARGIN:
-        return Outcome("memory", error="memory exhausted while the interpreter needed some")
+        return Outcome("memory", error="MemoryError: none left where the interpreter itself needed some")
     return Outcome("crashed", error=f"the interpreter stopped: {stop.message}")
-
-
-#: A guest that trapped this near to its memory limit is taken to have failed for want of memory.
-MEMORY_MARGIN = 16 << 20

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-CUSTOM, IMPORT, GLOBAL, EXPORT, CODE, DATA, DATA_COUNT = 0, 2, 6, 7, 10, 11, 12
+CUSTOM, TYPE, IMPORT, FUNCTION, MEMORY, GLOBAL, EXPORT, CODE, DATA, DATA_COUNT = 0, 1, 2, 3, 5, 6, 7, 10, 11, 12
 HEADER = b"\0asm\1\0\0\0"
 PAGE = 65536
 
@@ -167,6 +167,57 @@ def keep_exports(module: bytes, wanted: Mapping[str, str]) -> bytes:
     return assemble((kind, body if kind == EXPORT else old) for kind, old in sections(module) if kind != CUSTOM)
 
 
+def refusals(module: bytes) -> dict[str, bytes]:
+    """If all the module does is trap: its exported functions and their types. Else nothing."""
+    bodies = dict(sections(module))
+    if IMPORT in bodies or CODE not in bodies:
+        return {}
+    reader = Reader(bodies[CODE])
+    if any(reader.take(reader.unsigned()) != UNREACHABLE for _ in range(reader.unsigned())):
+        return {}
+    reader = Reader(bodies[TYPE])
+    types = [_function_type(reader) for _ in range(reader.unsigned())]
+    reader = Reader(bodies[FUNCTION])
+    functions = [types[reader.unsigned()] for _ in range(reader.unsigned())]
+    return {field: functions[index] for field, (kind, index) in exports(module).items() if kind == 0}
+
+
+def refusing(functions: Mapping[str, bytes]) -> bytes:
+    """A module exporting functions of these types that do nothing but trap."""
+    count = unsigned(len(functions))
+    indices = [unsigned(index) for index in range(len(functions))]
+    body = unsigned(len(UNREACHABLE)) + UNREACHABLE
+    return assemble(
+        [
+            (TYPE, count + b"".join(functions.values())),
+            (FUNCTION, count + b"".join(indices)),
+            (EXPORT, count + b"".join(name(f) + b"\0" + index for f, index in zip(functions, indices, strict=True))),
+            (CODE, count + body * len(functions)),
+        ]
+    )
+
+
+#: The body of a function without locals that traps.
+UNREACHABLE = b"\0\0\x0b"
+
+
+def _function_type(reader: Reader) -> bytes:
+    start = reader.at
+    if reader.byte() != 0x60:
+        raise ValueError("a stub has a type that is no function's")
+    reader.take(reader.unsigned())
+    reader.take(reader.unsigned())
+    return reader.data[start : reader.at]
+
+
+def memory_pages(module: bytes) -> int:
+    """How many pages the module's memory starts with."""
+    reader = Reader(dict(sections(module))[MEMORY])
+    if reader.unsigned() != 1 or reader.unsigned() & ~1:
+        raise ValueError("the module does not have one ordinary memory")
+    return reader.unsigned()
+
+
 def lift_image(module: bytes) -> tuple[bytes, bytes]:
     """The module without its data, and the memory image the data made (active segments at constant places only)."""
     image = bytearray()
@@ -191,8 +242,14 @@ def lift_image(module: bytes) -> tuple[bytes, bytes]:
     return assemble(parts), bytes(image)
 
 
+def with_pages(module: bytes, pages: int) -> bytes:
+    """The module whose memory starts with so many pages and has no upper bound of its own."""
+    limits = unsigned(1) + unsigned(0) + unsigned(pages)
+    return assemble((kind, limits if kind == MEMORY else body) for kind, body in sections(module))
+
+
 def with_image(module: bytes, image: bytes) -> bytes:
-    """The module whose memory starts as `image`: one active segment."""
-    parts = [(kind, body) for kind, body in sections(module) if kind not in (DATA, DATA_COUNT)]
+    """The module whose memory starts out as `image`: one active segment."""
     segment = unsigned(1) + unsigned(0) + b"\x41" + signed(0) + b"\x0b" + unsigned(len(image)) + image
+    parts = [part for part in sections(module) if part[0] not in (DATA, DATA_COUNT)]
     return assemble([*parts, (DATA, segment)])

@@ -1,7 +1,8 @@
 """Native code compiled from the guest, kept between processes.
 
-Owns one folder for each user. Loading native code is trusting it, so the folder is the user's alone (0700), each file is
-held against the sha256 recorded when it was compiled, and the name says which wasmtime, processor and guest it is for.
+Owns one folder for each user. Loading native code is trusting it, so the folder is the user's alone (0700), each file
+is held against the sha256 recorded when it was compiled, and its name says which wasmtime, processor and guest it is
+for.
 
     guest module ──► compiled?  ── yes, digest right ──► path ──► engine maps it
                         │ no
@@ -26,7 +27,7 @@ from pathlib import Path
 COMPILE_DEADLINE = 300.0
 
 
-class CacheUnsafe(RuntimeError):
+class CacheUnsafeError(RuntimeError):
     """The cache folder could be written to by others."""
 
 
@@ -74,7 +75,7 @@ class CodeCache:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = self.folder.stat()
         if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o022:
-            raise CacheUnsafe(
+            raise CacheUnsafeError(
                 f"{self.folder} must belong to this user and be writable by nobody else (chmod 700), or set AZR_CACHE"
             )
 

@@ -57,7 +57,7 @@ class Engine:
         path = self._cache.path(name, lambda: bytes(Module(self.native, guest.module(number)).serialize()))
         module = Module.deserialize_file(self.native, str(path))
         if module.imports:
-            raise guest.GuestDamaged("the guest asks its host for something; it must not")
+            raise guest.GuestDamagedError("the guest asks its host for something; it must not")
         return self._linker.instantiate_pre(module)
 
 

@@ -1,7 +1,7 @@
 """The guest that ships with azr: CPython as one WebAssembly module without imports, in several snapshots.
 
-Owns the package data in `data/`: `guest.xz` and `guest.json`, both written by `sandbox_wasm.guest_build`. The engine asks
-for a snapshot's module; nothing here runs it.
+Owns the package data in `data/`: `guest.xz` and `guest.json`, both written by `sandbox_wasm.guest_build`. The engine
+asks for a snapshot's module; nothing here runs it.
 
     guest.xz ──lzma──► code │ image 0 │ image 1 │ …          guest.json: lengths, digests, what built them
                          └────┬────┘
@@ -33,11 +33,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     code_bytes: int
     image_bytes: tuple[int, ...]
     """One length a snapshot."""
+    memory_pages: tuple[int, ...]
+    """With how much memory each snapshot starts."""
     python: str
     built_with: dict[str, str]
 
 
-class GuestDamaged(RuntimeError):
+class GuestDamagedError(RuntimeError):
     """The shipped guest is not what its digest says."""
 
 
@@ -55,8 +57,8 @@ def module(snapshot: int) -> bytes:
     archive = (resources.files(__package__) / "data" / ARCHIVE).read_bytes()
     digest = hashlib.sha256(archive).hexdigest()
     if digest != about.archive_sha256:
-        raise GuestDamaged(
-            f"{ARCHIVE} has sha256 {digest}, its manifest says {about.archive_sha256}: install azr again, or `make guest`"
+        raise GuestDamagedError(
+            f"{ARCHIVE} has sha256 {digest}, its manifest says {about.archive_sha256}: install azr again"
         )
     return unpack(lzma.decompress(archive), about, snapshot)
 
@@ -65,7 +67,7 @@ def unpack(content: bytes, about: Manifest, snapshot: int) -> bytes:
     """One snapshot's module out of the archive's content."""
     start = about.code_bytes + sum(about.image_bytes[:snapshot])
     image = content[start : start + about.image_bytes[snapshot]]
-    return binary.with_image(content[: about.code_bytes], image)
+    return binary.with_image(binary.with_pages(content[: about.code_bytes], about.memory_pages[snapshot]), image)
 
 
 def digest() -> str:
