@@ -89,8 +89,8 @@ def run(arguments: argparse.Namespace, report: Report) -> None:
         cpu = sorted(sum(seconds.values()) - seconds["wall"] for seconds in rounds)[arguments.rounds // 2]
         report.goal(f"{name}: CPU seconds of a step", cpu, at_most=GOAL_SECONDS, unit="s")
     report.note(
-        "parts are CPU seconds of one core; `wall` is the whole step's wall time, in which some 700 appends wait for the "
-        "disk one after the other unless --sync says otherwise"
+        "parts are CPU seconds of one core; `wall` is the whole step's wall time, in which some 700 appends wait for "
+        "the disk one after the other unless --sync says otherwise"
     )
 
 

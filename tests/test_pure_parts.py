@@ -1,0 +1,28 @@
+"""The rules of the game load neither Ray, torch nor vLLM: they run, and are tested, anywhere and at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("ray", "torch", "vllm", "transformers", "mlflow")
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "azr.game.rewards",
+        "azr.game.batch",
+        "azr.game.planner",
+        "azr.advantages.report",
+        "azr.metrics",
+        "azr.buffers.task_buffer",
+        "azr.journal.durable",
+    ],
+)
+def test_a_pure_part_loads_nothing_heavy(module: str) -> None:
+    script = f"import {module}, sys; print(*(name for name in {HEAVY!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == ""
