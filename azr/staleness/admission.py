@@ -15,7 +15,7 @@ docs/decisions/admission.md derives the formula from AReaL's and tells why the c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from azr.game.types import Cell
@@ -142,6 +142,19 @@ class Admission:
         if share < size and (proposals or self._open[cell] + size > self.limits.solve):
             return Refusal(cell, size, share)
         return None
+
+    def wanted(self, task_types: Iterable[str]) -> list[Cell]:
+        """Cells in which work may begin now, the one with the least of its quota under way first.
+
+        Ties go by the order of task types, proposing before solving, which follows from it.
+        """
+        cells: list[Cell] = []
+        for task_type in task_types:
+            if self.limits.propose and self.refuses_proposal(task_type) is None:
+                cells.append(Cell(task_type, "propose"))
+            if self.refuses_replay(task_type) is None:
+                cells.append(Cell(task_type, "solve"))
+        return sorted(cells, key=lambda cell: self._open[cell] / self.quota(cell))
 
     def hold(self, cell: Cell, slots: int, *, replay: bool = False) -> None:
         """Take slots for work that was admitted, or that is back after a resume."""

@@ -197,3 +197,23 @@ def test_a_run_that_only_proposes_needs_no_solve_quota() -> None:
 def test_the_quota_of_a_cell_is_that_of_its_role() -> None:
     admission = Admission(limits())
     assert (admission.quota(PROPOSE), admission.quota(SOLVE)) == (2, 8)
+
+
+class TestWanted:
+    def test_the_cell_with_the_least_of_its_quota_under_way_comes_first(self) -> None:
+        admission = Admission(limits(solve=16, replay_share=1.0))
+        types = ["deduction", "abduction"]
+        # Nothing is under way: the order of types, and proposing first.
+        order = [Cell(name, role) for name in types for role in ("propose", "solve")]
+        assert admission.wanted(types) == order
+        admission.hold_proposal("deduction")  # 1 of 2 proposals, 4 of 16 attempts
+        assert admission.wanted(types) == [*order[2:], SOLVE, PROPOSE]
+
+    def test_cells_that_refuse_are_not_wanted(self) -> None:
+        admission = Admission(limits(max_staleness=0))
+        for _ in range(2):
+            admission.hold_proposal("deduction")
+        assert admission.wanted(["deduction"]) == []
+
+    def test_nobody_is_asked_to_propose_where_only_solving_is_trained(self) -> None:
+        assert Admission(limits(propose=0)).wanted(["deduction"]) == [SOLVE]
