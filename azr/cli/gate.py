@@ -8,7 +8,7 @@ from typing import get_args
 import msgspec
 
 from azr.cli.sandbox_options import add_sandbox_arguments, limits_of, stream
-from azr.game.gate import GateRules
+from azr.game.gate import DuplicateBy, GateRules
 from azr.game.plan import Plan
 from azr.game.reasons import GateReason, ParseReason, explained, refused
 from azr.game.tasks import task_type
@@ -103,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-dedup", action="store_true", help="judge each line by itself")
     parser.add_argument(
         "--duplicate-by",
-        choices=("program_and_inputs", "program"),
+        choices=get_args(DuplicateBy),
         default=defaults.duplicate_by,
         help=f"what makes two tasks the same (default: {defaults.duplicate_by})",
     )

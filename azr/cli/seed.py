@@ -7,14 +7,14 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import msgspec
 
 from azr.cli.sandbox_options import add_pool_arguments, limits_of, open_from
 from azr.errors import AzrError
 from azr.files import write_bytes
-from azr.game.gate import GateRules
+from azr.game.gate import DuplicateBy, GateRules
 from azr.game.plan import Plan, drive_many
 from azr.game.published import Imported, PublishedSeed, bring_in
 from azr.game.reasons import MEANINGS, refused
@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     defaults = GateRules()
     importing.add_argument(
         "--duplicate-by",
-        choices=("program_and_inputs", "program"),
+        choices=get_args(DuplicateBy),
         default=defaults.duplicate_by,
         help=f"what makes two tasks the same (default: {defaults.duplicate_by})",
     )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -63,6 +64,10 @@ _ENDINGS: dict[Status, GateReason] = {
 }
 
 
+#: What makes two tasks the same.
+DuplicateBy = Literal["program_and_inputs", "program"]
+
+
 class Probe(msgspec.Struct, frozen=True):
     """The conditions of one run, all of which a program's value must not depend on."""
 
@@ -91,7 +96,7 @@ class GateRules(msgspec.Struct, frozen=True, kw_only=True):
     max_prompt_length: int = 6_144
     known: Callable[[str], bool] = lambda _fingerprint: False
     """Whether a task of this fingerprint exists already."""
-    duplicate_by: str = "program_and_inputs"
+    duplicate_by: DuplicateBy = "program_and_inputs"
     """`program`: one task a program; `program_and_inputs`: a program may return with other inputs."""
     induction_inputs: int = 10
     induction_shown: int = 5

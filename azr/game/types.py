@@ -77,7 +77,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[str, ...]
     message: str = ""
     components: tuple[str, ...] = ()
-    """Composite tasks: the renamed programs that were given; they stand before `program` when it runs."""
+    """Composite tasks: the renamed programs that were given, with which `program` begins."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):

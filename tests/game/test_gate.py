@@ -123,7 +123,7 @@ def test_an_endless_loop_is_a_timeout_and_never_a_verdict_of_the_wall_clock(reas
 
 
 def test_a_memory_bomb_is_refused_as_memory(reason: Reason) -> None:
-    assert reason("deduction", "def f(a):\n    return len(bytearray(10**10))", "1") == "memory"
+    assert reason("deduction", "def f(a):\n    return len(bytearray(10**9))", "1") == "memory"
 
 
 @pytest.mark.parametrize(
