@@ -65,8 +65,13 @@ class _Work:
 
 
 def learning_rate(config: OptimiserConfig, updates: int) -> float:
-    """The rate of the update after `updates` others: a linear warm-up to a constant."""
-    return config.lr * min(1.0, (updates + 1) / config.warmup_steps) if config.warmup_steps else config.lr
+    """The rate of the update after `updates` others: a linear warm-up, then constant or down a cosine to a tenth."""
+    if updates < config.warmup_steps:
+        return config.lr * (updates + 1) / config.warmup_steps
+    if not config.decay_updates:
+        return config.lr
+    share = min(1.0, (updates - config.warmup_steps) / max(1, config.decay_updates - config.warmup_steps))
+    return config.lr * (0.1 + 0.9 * 0.5 * (1.0 + math.cos(math.pi * share)))
 
 
 class Trainer:

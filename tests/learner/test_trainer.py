@@ -171,6 +171,14 @@ def test_warm_up_is_linear_then_constant() -> None:
     assert learning_rate(OptimiserConfig(lr=0.5), 0) == 0.5
 
 
+def test_decay_follows_a_cosine_to_a_tenth_and_stays_there() -> None:
+    config = OptimiserConfig(lr=1.0, warmup_steps=2, decay_updates=12)
+    # Half-way, at 2 + 5: .1 + .9 · .5.
+    assert [learning_rate(config, updates) for updates in (1, 2, 7, 12, 50)] == pytest.approx(
+        [1.0, 1.0, 0.55, 0.1, 0.1]
+    )
+
+
 class TestMemorySavers:
     @pytest.mark.parametrize("kind", ["selective", "full"])
     def test_checkpointing_changes_nothing(self, folder: Path, kind: str) -> None:

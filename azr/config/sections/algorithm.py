@@ -215,7 +215,9 @@ class OptimiserConfig:
     lr: float = 1e-6
     """Constant, as published and as everywhere for 3B to 14B; the tiny preset has its own."""
     warmup_steps: int = 0
-    """Steps of linear warm-up (published: none)."""
+    """Updates of linear warm-up (published: none)."""
+    decay_updates: int = 0
+    """Updates, counted from the first, by which the rate has fallen along a cosine to a tenth; 0: constant."""
     beta1: float = 0.9
     """Decay of the first moment."""
     beta2: float = 0.999

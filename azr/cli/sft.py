@@ -1,0 +1,113 @@
+"""`azr sft`: supervised training of a model on pairs of prompt and response, with the learner's own loop."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from azr.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from learner.trainer import StepReport
+
+SUMMARY = "Train a model on JSON lines of prompt and response."
+EPILOG = """a line of the input:
+  {"prompt": "2+2=", "response": "4"}
+
+The response is learned, the prompt is not; an end token is put after each response. Pairs are packed up to the token
+budget. Stopped at any time, the run continues from its newest checkpoint when
+the same command is given again.
+
+examples:
+  azr sft pairs.jsonl --model Qwen/Qwen2.5-0.5B --out runs/warm --lr 1e-5 --epochs 2
+  azr sft a.jsonl b.jsonl --model ./base --out runs/warm --tokens-per-step 65536 --ranks 2
+  azr export runs/warm ./warm-model
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="JSON lines of prompt and response")
+    parser.add_argument("--model", required=True, help="Hugging Face folder or name to start from")
+    parser.add_argument("--out", required=True, type=Path, help="folder of the run: checkpoints and metrics")
+    parser.add_argument("--epochs", type=float, default=1.0, help="passes over the pairs (default 1)")
+    parser.add_argument("--tokens-per-step", type=int, default=32768, help="about this many a step (default 32768)")
+    parser.add_argument("--longest", type=int, default=4096, help="leave out pairs of more tokens (default 4096)")
+    parser.add_argument("--lr", type=float, default=1e-5, help="peak learning rate (default 1e-5)")
+    parser.add_argument("--warmup", type=int, default=20, help="updates of linear warm-up (default 20)")
+    parser.add_argument("--ranks", type=int, default=1, help="learner processes; above 1 they run under Ray Train")
+    parser.add_argument("--budget", type=int, default=16384, help="tokens of a micro-batch (default 16384)")
+    parser.add_argument("--checkpoint-every", type=int, default=100, help="steps between checkpoints (default 100)")
+    parser.add_argument("--seed", type=int, default=0, help="of the order of pairs (default 0)")
+    parser.add_argument("--random-weights", action="store_true", help="take the model's shape, not its weights")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train until the epochs are done."""
+    import torch
+
+    from azr.config.sections.algorithm import LossConfig, OptimiserConfig
+    from azr.config.sections.learner import LearnerConfig
+    from learner import loop
+    from learner.supervised import SupervisedSource, load_pairs
+    from learner.trainer import supervised
+
+    pairs = load_pairs(arguments.files, arguments.model, longest=min(arguments.longest, arguments.budget), tell=print)
+    make_source = partial(
+        SupervisedSource,
+        pairs,
+        tokens_per_step=arguments.tokens_per_step,
+        epochs=arguments.epochs,
+        seed=arguments.seed,
+    )
+    steps = make_source().steps
+    plan = loop.LearnerPlan(
+        model=arguments.model,
+        loss=supervised(LossConfig()),
+        optimiser=OptimiserConfig(lr=arguments.lr, warmup_steps=arguments.warmup, decay_updates=steps),
+        learner=LearnerConfig(
+            ranks=arguments.ranks,
+            tokens_per_micro_batch=arguments.budget,
+            checkpoint_every=arguments.checkpoint_every,
+            report_entropy=False,
+        ),
+        folder=arguments.out,
+        steps=steps,
+        make_source=make_source,
+        make_observer=partial(SupervisedObserver, steps, arguments.out / "metrics.jsonl"),
+        seed=arguments.seed,
+        random_weights=arguments.random_weights,
+    )
+    if arguments.ranks > 1:
+        from learner.ray_train import train
+
+        train(plan)
+    else:
+        loop.run(plan, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    print(f"done: {steps} steps; `azr export {arguments.out} FOLDER` makes a model folder of the newest checkpoint")
+    return 0
+
+
+class SupervisedObserver:
+    """Shows progress and appends each step's numbers to the run's metrics."""
+
+    def __init__(self, steps: int, metrics: Path) -> None:
+        import msgspec
+
+        self._encode = msgspec.json.encode
+        self._metrics, self._progress = metrics, Progress("training", steps)
+        self._started, self._tokens = time.monotonic(), 0
+
+    def on_step(self, step: int, report: StepReport, seconds: dict[str, float]) -> None:
+        """A step is done."""
+        self._tokens += report.tokens
+        rate = self._tokens / max(1e-9, time.monotonic() - self._started)
+        line = {"step": step, "tokens": report.tokens, "tokens_per_second": rate, **report.metrics}
+        line |= {f"time/{phase}": value for phase, value in seconds.items()}
+        self._metrics.parent.mkdir(parents=True, exist_ok=True)
+        with self._metrics.open("ab") as file:
+            file.write(self._encode(line) + b"\n")
+        self._progress.show(step, f"loss {report.metrics['learner/loss']:.4f}  {rate:,.0f} tokens/s")

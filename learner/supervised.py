@@ -1,0 +1,134 @@
+"""Supervised warm start: the learner's own loop on pairs of prompt and response.
+
+Owns the reading of JSON lines (`{"prompt": …, "response": …}`), their tokens and the order in which steps take them.
+Called by `azr sft` and by the making of the tiny model. The loss is the responses' likelihood, token mean.
+
+    pairs.jsonl ──► tokens, indexed ──► epoch by epoch in a seeded order ──► steps of about `tokens_per_step`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from azr.errors import AzrError
+from learner.samples import Sample, StepBatch
+
+
+class Pair(msgspec.Struct, frozen=True):
+    """A line of the input; fields not named here are passed over."""
+
+    prompt: str
+    response: str
+
+
+@dataclass(frozen=True)
+class TokenPairs:
+    """All pairs as tokens, flat: pair k has prompt `tokens[a:b]` and response `tokens[b:c]`, (a, b, c) = bounds[k]."""
+
+    tokens: npt.NDArray[np.int32]
+    bounds: npt.NDArray[np.int64]
+
+    def sample(self, index: int) -> Sample:
+        """The pair as a sample of advantage 1: its likelihood is raised."""
+        start, middle, end = self.bounds[index].tolist()
+        response = self.tokens[middle:end]
+        return Sample(self.tokens[start:middle], response, np.zeros(len(response), np.float32), advantage=1.0)
+
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Tokens of each pair."""
+        return self.bounds[:, 2] - self.bounds[:, 0]
+
+
+def read_pairs(files: Iterable[Path]) -> Iterator[Pair]:
+    """Pairs of JSON-lines files; a bad line is refused with its file and number."""
+    decoder = msgspec.json.Decoder(Pair)
+    for path in files:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    yield decoder.decode(line)
+                except msgspec.DecodeError as error:
+                    raise AzrError(
+                        f"{path}, line {number}: {error}",
+                        'write one object a line, e.g. {"prompt": "2+2=", "response": "4"}',
+                    ) from None
+
+
+def tokenize(pairs: Iterable[Pair], tokenizer: Any, *, longest: int, chunk: int = 4096) -> tuple[TokenPairs, int]:
+    """Tokens of all pairs, each response closed by the end token, and how many were left out as over `longest`."""
+    tokens: list[npt.NDArray[np.int32]] = []
+    bounds: list[tuple[int, int, int]] = []
+    offset = skipped = 0
+    for batch in _chunks(pairs, chunk):
+        prompts = tokenizer([pair.prompt for pair in batch], add_special_tokens=False)["input_ids"]
+        responses = tokenizer([pair.response for pair in batch], add_special_tokens=False)["input_ids"]
+        for prompt, response in zip(prompts, responses, strict=True):
+            length = len(prompt) + len(response) + 1
+            if length > longest or not prompt:
+                skipped += 1
+                continue
+            tokens.append(np.array([*prompt, *response, tokenizer.eos_token_id], dtype=np.int32))
+            bounds.append((offset, offset + len(prompt), offset + length))
+            offset += length
+    if not bounds:
+        raise AzrError(
+            f"no pair is left to train on ({skipped} are empty or over {longest} tokens)",
+            "check the files, or raise learner.tokens_per_micro_batch",
+        )
+    return TokenPairs(np.concatenate(tokens), np.array(bounds, dtype=np.int64)), skipped
+
+
+def _chunks(pairs: Iterable[Pair], size: int) -> Iterator[list[Pair]]:
+    batch: list[Pair] = []
+    for pair in pairs:
+        batch.append(pair)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+class SupervisedSource:
+    """Batches of a fixed number of pairs; the batch of a step depends on seed and step alone, so resuming is exact."""
+
+    def __init__(self, pairs: TokenPairs, *, tokens_per_step: int, epochs: float, seed: int) -> None:
+        self._pairs, self._seed = pairs, seed
+        self._per_step = max(1, round(tokens_per_step / float(pairs.lengths().mean())))
+        self.steps = max(1, int(epochs * len(pairs.bounds) / self._per_step))
+        self._order: tuple[int, npt.NDArray[np.int64]] = (-1, np.zeros(0, np.int64))
+
+    def take(self, step: int) -> StepBatch | None:
+        """The pairs of this step, or None after the last."""
+        if step >= self.steps:
+            return None
+        places = range(step * self._per_step, (step + 1) * self._per_step)
+        return StepBatch([self._pairs.sample(self._at(place)) for place in places], step)
+
+    def commit(self, step: int) -> None:
+        """Nothing to remember: order and place follow from the step."""
+
+    def _at(self, place: int) -> int:
+        """The pair at a place of the endless stream of shuffled epochs."""
+        epoch, offset = divmod(place, len(self._pairs.bounds))
+        if self._order[0] != epoch:
+            self._order = (epoch, np.random.default_rng([self._seed, epoch]).permutation(len(self._pairs.bounds)))
+        return int(self._order[1][offset])
+
+
+def load_pairs(files: list[Path], model: str, *, longest: int, tell: Callable[[str], None]) -> TokenPairs:
+    """Read and tokenise; says how much there is."""
+    from transformers import AutoTokenizer
+
+    pairs, skipped = tokenize(read_pairs(files), AutoTokenizer.from_pretrained(model), longest=longest)
+    tell(f"{len(pairs.bounds):,} pairs, {len(pairs.tokens):,} tokens; {skipped:,} left out (empty or too long)")
+    return pairs

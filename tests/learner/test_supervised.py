@@ -1,0 +1,124 @@
+"""Supervised pairs: read strictly, tokenised once, taken in an order that a resume repeats."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from transformers import PreTrainedTokenizerFast
+
+from azr.cli import main as cli
+from azr.errors import AzrError
+from azr.tiny.vocabulary import save_tokenizer, train_tokenizer
+from learner.supervised import Pair, SupervisedSource, TokenPairs, read_pairs, tokenize
+from tests.learner.tiny import VOCABULARY, save_tiny_model
+
+PAIRS = [Pair(f"{a}+{b}=", str(a + b)) for a in range(6) for b in range(6)]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerFast:
+    return train_tokenizer([pair.prompt + pair.response for pair in PAIRS])
+
+
+def write(path: Path, lines: list[str]) -> Path:
+    path.write_text("\n".join(lines))
+    return path
+
+
+class TestReading:
+    def test_lines_of_several_files_follow_each_other_and_unknown_fields_are_passed_over(self, tmp_path: Path) -> None:
+        first = write(tmp_path / "a", ['{"prompt": "a", "response": "b", "source": 3}', ""])
+        second = write(tmp_path / "b", ['{"prompt": "c", "response": "d"}'])
+        assert list(read_pairs([first, second])) == [Pair("a", "b"), Pair("c", "d")]
+
+    @pytest.mark.parametrize("bad", ["{", '{"prompt": 1, "response": "x"}', '{"prompt": "x"}', "[]"])
+    def test_a_bad_line_is_refused_with_its_file_and_number(self, tmp_path: Path, bad: str) -> None:
+        path = write(tmp_path / "pairs", ['{"prompt": "a", "response": "b"}', bad])
+        with pytest.raises(AzrError, match=r"pairs, line 2: "):
+            list(read_pairs([path]))
+
+
+class TestTokens:
+    def test_each_response_ends_with_the_end_token(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        pairs, skipped = tokenize(PAIRS, tokenizer, longest=100, chunk=5)
+        assert skipped == 0
+        assert len(pairs.bounds) == len(PAIRS)
+        for index, pair in enumerate(PAIRS):
+            sample = pairs.sample(index)
+            assert tokenizer.decode(sample.prompt_ids) == pair.prompt
+            assert tokenizer.decode(sample.response_ids[:-1]) == pair.response
+            assert sample.response_ids[-1] == tokenizer.eos_token_id
+            assert sample.advantage == 1.0
+
+    def test_pairs_too_long_or_without_a_prompt_are_left_out_and_counted(
+        self, tokenizer: PreTrainedTokenizerFast
+    ) -> None:
+        pairs, skipped = tokenize([Pair("1", "2"), Pair("1+" * 50, "2"), Pair("", "2")], tokenizer, longest=20)
+        assert (len(pairs.bounds), skipped) == (1, 2)
+
+    def test_nothing_left_is_an_error_with_its_mend(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        with pytest.raises(AzrError, match="no pair is left"):
+            tokenize([Pair("", "2")], tokenizer, longest=20)
+
+
+class TestSource:
+    @staticmethod
+    def source(epochs: float = 2.0, seed: int = 0) -> SupervisedSource:
+        tokens = np.arange(40, dtype=np.int32)
+        bounds = np.stack([np.arange(0, 40, 4), np.arange(1, 41, 4), np.arange(4, 44, 4)], axis=1)
+        return SupervisedSource(TokenPairs(tokens, bounds), tokens_per_step=12, epochs=epochs, seed=seed)
+
+    def taken(self, source: SupervisedSource, steps: range) -> list[int]:
+        batches = [source.take(step) for step in steps]
+        return [int(sample.prompt_ids[0]) // 4 for batch in batches if batch for sample in batch.samples]
+
+    def test_an_epoch_takes_each_pair_once_and_the_next_in_another_order(self) -> None:
+        source = self.source()
+        assert source.steps == 6  # 2 · 10 pairs, 3 a step
+        order = self.taken(source, range(6))
+        assert sorted(order[:10]) == list(range(10))
+        assert order[:8] != order[10:18]
+
+    def test_any_step_can_be_taken_again_with_the_same_batch(self) -> None:
+        assert self.taken(self.source(), range(3, 6)) == self.taken(self.source(), range(6))[9:]
+
+    def test_the_seed_decides_the_order(self) -> None:
+        assert self.taken(self.source(seed=0), range(3)) != self.taken(self.source(seed=1), range(3))
+
+    def test_after_the_last_step_there_is_nothing(self) -> None:
+        assert self.source(epochs=0.3).take(1) is None
+
+
+def test_azr_sft_trains_resumes_and_its_export_loads(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = save_tiny_model(tmp_path / "base")
+    shrink_vocabulary(model, len(tokenizer))
+    save_tokenizer(tokenizer, model)
+    lines = [json.dumps({"prompt": pair.prompt, "response": pair.response}) for pair in PAIRS]
+    pairs = write(tmp_path / "pairs.jsonl", lines)
+    command = ["sft", str(pairs), "--model", str(model), "--out", str(tmp_path / "run"), "--tokens-per-step", "60"]
+    command += ["--lr", "1e-2", "--warmup", "2", "--checkpoint-every", "5"]
+    assert cli.main([*command, "--epochs", "2"]) == 0
+    first = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert first[-1]["learner/loss"] < first[0]["learner/loss"]
+    assert cli.main([*command, "--epochs", "4"]) == 0
+    both = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert both == list(range(1, both[-1] + 1))
+
+    assert cli.main(["export", str(tmp_path / "run"), str(tmp_path / "out"), "--dtype", "float32"]) == 0
+    AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    assert AutoTokenizer.from_pretrained(tmp_path / "out").decode([5, 6]) == tokenizer.decode([5, 6])
+
+
+def shrink_vocabulary(model: Path, size: int) -> None:
+    """Give the model in a folder the vocabulary of another tokenizer."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(model)
+    assert config.vocab_size == VOCABULARY
+    config.vocab_size = size
+    AutoModelForCausalLM.from_config(config).save_pretrained(model)
