@@ -26,7 +26,8 @@ from learner.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
-_MARKER = "learner.json"
+#: Stands in a checkpoint that every rank has written to its end.
+MARKER = "learner.json"
 _PARTIAL = ".partial"
 
 
@@ -62,7 +63,7 @@ def save(root: Path, trainer: Trainer, state: LearnerState) -> Path:
     )
     _wait_for_all()
     if first:
-        write_bytes(partial / _MARKER, msgspec.json.encode(state))
+        write_bytes(partial / MARKER, msgspec.json.encode(state))
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
     _wait_for_all()
@@ -85,9 +86,9 @@ def load(folder: Path, trainer: Trainer) -> LearnerState:
 def read_state(folder: Path) -> LearnerState:
     """What the checkpoint says of itself; a folder that holds none is refused."""
     try:
-        return msgspec.json.decode((folder / _MARKER).read_bytes(), type=LearnerState)
+        return msgspec.json.decode((folder / MARKER).read_bytes(), type=LearnerState)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{folder} holds no complete checkpoint: it has no {_MARKER}") from None
+        raise FileNotFoundError(f"{folder} holds no complete checkpoint: it has no {MARKER}") from None
 
 
 def newest(root: Path) -> Path | None:

@@ -21,7 +21,8 @@ from learner.policy import Policy
 
 Weights = Mapping[str, Tensor]
 
-_PREFIX = "language_model."
+#: Where the language model hangs in a Policy; its own names begin after this.
+PREFIX = "language_model."
 
 
 def whole_weights(policy: Policy, *, lora_scale: float = 0.0) -> dict[str, Tensor]:
@@ -29,7 +30,7 @@ def whole_weights(policy: Policy, *, lora_scale: float = 0.0) -> dict[str, Tenso
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
     state = cast(dict[str, Tensor], get_model_state_dict(policy, options=options))
     state = merged(state, lora_scale) if lora_scale else state
-    return {name.removeprefix(_PREFIX): value for name, value in state.items()}
+    return {name.removeprefix(PREFIX): value for name, value in state.items()}
 
 
 class PublishingFailedError(RuntimeError):

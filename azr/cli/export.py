@@ -1,0 +1,34 @@
+"""`azr export`: a run's checkpoint as a Hugging Face folder."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+SUMMARY = "Write a run's checkpoint as a model folder that transformers and vLLM load."
+EPILOG = """The folder holds safetensors, configuration, tokenizer, chat template, generation settings and a model card.
+Adapters are merged. It does not matter how many ranks wrote the checkpoint.
+
+examples:
+  azr export runs/warm ./warm-model                                the newest checkpoint, in bfloat16
+  azr export runs/warm/checkpoints/step_00000100 ./early --dtype float32
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("checkpoint", type=Path, help="a run's folder, or one of its checkpoints")
+    parser.add_argument("out", type=Path, help="the model folder to make; must not exist yet")
+    parser.add_argument(
+        "--dtype", choices=["bfloat16", "float16", "float32"], default="bfloat16", help="of the weights"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Export and say where."""
+    from learner.export import export, find_checkpoint
+
+    found = find_checkpoint(arguments.checkpoint)
+    out = export(found, arguments.out, dtype=arguments.dtype)
+    print(f"{found} -> {out}")
+    return 0

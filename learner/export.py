@@ -1,0 +1,106 @@
+"""From a learner's checkpoint to a Hugging Face folder that transformers and vLLM load.
+
+Owns the conversion. Called by `azr export`. Reads the checkpoint in one process whatever number of ranks wrote it,
+merges adapters, and takes configuration and tokenizer from the model that the run began with.
+
+    checkpoints/step_N ──► whole weights ──► OUT/{config.json, model.safetensors, tokenizer…, README.md}
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributed.checkpoint import state_dict_loader
+from torch.distributed.checkpoint.filesystem import FileSystemReader
+from torch.distributed.checkpoint.metadata import TensorStorageMetadata
+
+from azr.errors import AzrError
+from azr.files import write_text
+from learner import checkpoint
+from learner.checkpoint import LearnerState
+from learner.lora import merged
+from learner.weights import PREFIX
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def export(source: Path, out: Path, *, dtype: str = "bfloat16", figures: dict[str, float] | None = None) -> Path:
+    """Write the model folder; `source` is a run's folder (its newest checkpoint) or one checkpoint.
+
+    The folder appears whole or not at all; one that is there already is refused. `figures` go into the model card.
+    """
+    from transformers import AutoModelForCausalLM
+
+    if out.exists():
+        raise AzrError(f"{out} exists already", "name a folder that does not, or remove it")
+    folder = find_checkpoint(source)
+    state = checkpoint.read_state(folder)
+    model: Any = AutoModelForCausalLM.from_config(_config_of(state.model), dtype=DTYPES[dtype])
+    model.load_state_dict(read_weights(folder, state))
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    model.save_pretrained(partial)
+    _copy_companions(state.model, partial)
+    write_text(partial / "README.md", model_card(folder, state, dtype, figures or {}))
+    partial.rename(out)
+    return out
+
+
+def find_checkpoint(source: Path) -> Path:
+    """The checkpoint that `source` is, or the newest of the run that it is."""
+    found = source if (source / checkpoint.MARKER).exists() else None
+    found = found or checkpoint.newest(source / "checkpoints") or checkpoint.newest(source)
+    if found is None:
+        raise AzrError(f"{source} holds no complete checkpoint", "name a run's folder, or one like …/step_00000100")
+    return found
+
+
+def read_weights(folder: Path, state: LearnerState) -> dict[str, Tensor]:
+    """A checkpoint's weights under the model's own names, adapters merged; needs no process group."""
+    metadata = FileSystemReader(folder).read_metadata().state_dict_metadata
+    names = {name.removeprefix("model."): entry for name, entry in metadata.items() if name.startswith("model.")}
+    weights = {
+        name: torch.empty(entry.size, dtype=entry.properties.dtype)
+        for name, entry in names.items()
+        if isinstance(entry, TensorStorageMetadata)
+    }
+    state_dict_loader.load({"model": weights}, checkpoint_id=folder, no_dist=True)
+    whole = merged(weights, state.lora_scale) if state.lora_scale else weights
+    return {name.removeprefix(PREFIX): value for name, value in whole.items()}
+
+
+def model_card(folder: Path, state: LearnerState, dtype: str, figures: dict[str, float]) -> str:
+    """The model's README: where it comes from and what was measured of it."""
+    rows = "".join(f"| {name} | {value:.4g} |\n" for name, value in sorted(figures.items()))
+    table = f"\n| measure | value |\n|---|---|\n{rows}" if rows else ""
+    return (
+        "---\nlibrary_name: transformers\npipeline_tag: text-generation\ntags: [azr, self-play]\n---\n\n"
+        f"# {folder.parent.parent.name or 'model'}\n\n"
+        f"Trained with azr from `{Path(state.model).name}`: {state.step} learner steps, {state.updates} optimiser "
+        f"updates. Weights in {dtype}.\n{table}\n"
+        "Proposed and solved Python tasks are model-written programs: run them in a sandbox only.\n"
+    )
+
+
+def _config_of(model: str) -> Any:
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(model)
+
+
+def _copy_companions(model: str, out: Path) -> None:
+    """Tokenizer with its chat template, and generation settings, as the base model has them."""
+    from transformers import AutoTokenizer, GenerationConfig
+
+    try:
+        AutoTokenizer.from_pretrained(model).save_pretrained(out)
+    except (OSError, ValueError):
+        return  # the base model has none (a bare test model); its export has none either
+    try:
+        GenerationConfig.from_pretrained(model).save_pretrained(out)
+    except OSError:
+        return  # not every model ships generation settings

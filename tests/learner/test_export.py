@@ -1,0 +1,76 @@
+"""Exported folders hold exactly the checkpoint's weights, whoever wrote it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from azr.config.sections.learner import LearnerConfig, LoraConfig
+from azr.errors import AzrError
+from learner import checkpoint
+from learner.checkpoint import LearnerState
+from learner.export import export, find_checkpoint, model_card
+from learner.samples import StepBatch
+from learner.weights import whole_weights
+from tests.learner.tiny import make_trainer, random_samples, save_tiny_model
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["tied", "untied"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_model(tmp_path_factory.mktemp("model"), tied=request.param)
+
+
+@pytest.mark.parametrize("lora", [0, 4])
+def test_the_exported_model_has_the_trained_weights(model: Path, tmp_path: Path, lora: int) -> None:
+    config = LearnerConfig(tokens_per_micro_batch=64, lora=LoraConfig(rank=lora, alpha=8.0))
+    trainer = make_trainer(model, learner=config, lr=1e-2)
+    trainer.step(StepBatch(random_samples(0), 0))
+    scale = 8.0 / lora if lora else 0.0
+    checkpoint.save(tmp_path / "checkpoints", trainer, LearnerState(1, 4, str(model), scale))
+    out = export(tmp_path, tmp_path / "out", dtype="float32")
+    loaded = AutoModelForCausalLM.from_pretrained(out).state_dict()
+    for name, value in whole_weights(trainer.policy, lora_scale=scale).items():
+        torch.testing.assert_close(loaded[name], value, atol=0.0, rtol=0.0)
+
+
+def test_the_dtype_is_the_one_asked_for_and_the_card_tells_figures(model: Path, tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "checkpoints", make_trainer(model), LearnerState(7, 28, str(model)))
+    out = export(tmp_path, tmp_path / "out", dtype="bfloat16", figures={"deduction greedy": 0.625})
+    assert AutoModelForCausalLM.from_pretrained(out, dtype="auto").dtype == torch.bfloat16
+    card = (out / "README.md").read_text()
+    assert "7 learner steps, 28 optimiser updates" in card
+    assert "| deduction greedy | 0.625 |" in card
+
+
+def test_an_existing_folder_is_never_written_over(model: Path, tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "checkpoints", make_trainer(model), LearnerState(1, 1, str(model)))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(AzrError, match="exists already"):
+        export(tmp_path, tmp_path / "out")
+
+
+def test_the_newest_complete_checkpoint_of_a_run_is_found(model: Path, tmp_path: Path) -> None:
+    trainer = make_trainer(model)
+    for step in (3, 12):
+        checkpoint.save(tmp_path / "checkpoints", trainer, LearnerState(step, step, str(model)))
+    (tmp_path / "checkpoints" / "step_00000099.partial").mkdir()
+    assert find_checkpoint(tmp_path).name == "step_00000012"
+    assert find_checkpoint(tmp_path / "checkpoints").name == "step_00000012"
+    early = tmp_path / "checkpoints" / "step_00000003"
+    assert find_checkpoint(early) == early
+
+
+def test_a_folder_without_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AzrError, match="holds no complete checkpoint"):
+        find_checkpoint(tmp_path)
+
+
+def test_the_card_names_no_path_of_the_machine() -> None:
+    card = model_card(
+        Path("/somewhere/runs/warm/checkpoints/step_1"), LearnerState(1, 1, "/home/me/base"), "float32", {}
+    )
+    assert "# warm" in card
+    assert "/home" not in card
