@@ -61,6 +61,9 @@ COMMANDS = (
     Command("verify", "azr.cli.verify", "judge answers to tasks"),
     Command("prompts", "azr.cli.prompts", "show the prompts a model is given"),
     Command("seed", "azr.cli.seed", "make or import the first tasks"),
+    Command("sft", "azr.cli.sft", "train a model on pairs of prompt and response"),
+    Command("export", "azr.cli.export", "write a checkpoint as a model folder for transformers and vLLM"),
+    Command("tiny", "azr.cli.tiny", "make the embedded tiny base model from nothing"),
     Command("config", "azr.cli.config", "show presets, the resolved configuration, and what every key means"),
     Command("bench", "azr.cli.bench", "measure this machine; every number we publish comes from here"),
 )

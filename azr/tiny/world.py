@@ -1,0 +1,89 @@
+"""The world as the sandbox sees it: programs with arguments on which they run, and which of them are held out.
+
+Owns the making of `Specimen`s and the split. Called by `azr.tiny.corpus` and by the making of the held-out files.
+
+    grammar ──► programs ──► RunJob + InspectJob ──► runs on all arguments, says more than one thing ──► Specimen
+                                                       normal form ──► held out or trained on
+
+A program is held out by its own normal form, so no corpus of whatever seed or size can hold one that evaluation uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from azr.tiny.grammar import COMMON, Difficulty, Program, draw_argument, draw_program
+from sandbox_wasm.protocol import InspectJob, InspectResult, Job, Limits, RunJob, RunResult, Sandbox
+
+#: Pairs of a specimen, and of an induction task of the tiny game.
+PAIRS = 6
+
+#: One program in this many is held out.
+HELD_OUT_ONE_IN = 16
+
+#: Longest output, in characters, that a tiny model is asked to write.
+LONGEST_OUTPUT = 32
+
+#: Programs that are sent to the sandbox together.
+_ROUND = 256
+
+_LIMITS = Limits.of_seconds(0.2)
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A program with arguments on which it runs, and what it returns."""
+
+    program: Program
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    normal_form: str
+
+
+def is_held_out(normal_form: str) -> bool:
+    """Whether a program of this normal form belongs to evaluation."""
+    return int(normal_form[:8], 16) % HELD_OUT_ONE_IN == 0
+
+
+def specimens(
+    sandbox: Sandbox, generator: np.random.Generator, *, held_out: bool, difficulty: Difficulty = COMMON
+) -> Iterator[Specimen]:
+    """An endless stream of specimens of one side of the split."""
+    while True:
+        drawn = [draw_program(generator, difficulty) for _ in range(_ROUND)]
+        inputs = [_distinct_arguments(generator, program, difficulty) for program in drawn]
+        jobs: list[Job] = []
+        for program, arguments in zip(drawn, inputs, strict=True):
+            jobs.append(RunJob(program=program.text, inputs=arguments, limits=_LIMITS))
+            jobs.append(InspectJob(program=program.text))
+        results = sandbox.run_many(jobs)
+        for program, arguments in zip(drawn, inputs, strict=True):
+            run, inspected = next(results), next(results)
+            assert isinstance(run, RunResult)
+            assert isinstance(inspected, InspectResult)
+            found = _specimen(program, arguments, run, inspected)
+            if found is not None and is_held_out(found.normal_form) == held_out:
+                yield found
+
+
+def _specimen(
+    program: Program, arguments: tuple[str, ...], run: RunResult, inspected: InspectResult
+) -> Specimen | None:
+    """The specimen, unless the program fails somewhere, always says the same, or says too much."""
+    values = [outcome.value for outcome in run.outcomes if outcome.value is not None]
+    if len(values) < len(arguments) or inspected.facts is None:
+        return None
+    outputs = tuple(value.literal for value in values)
+    if len(set(outputs)) < 2 or max(map(len, outputs)) > LONGEST_OUTPUT:
+        return None
+    return Specimen(program, arguments, outputs, inspected.facts.normal_form)
+
+
+def _distinct_arguments(generator: np.random.Generator, program: Program, difficulty: Difficulty) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    while len(found) < PAIRS:
+        found[draw_argument(generator, program.takes, difficulty)] = None
+    return tuple(found)
