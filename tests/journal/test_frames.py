@@ -68,6 +68,14 @@ def test_records_cut_out_cleanly_are_missed_by_their_numbers() -> None:
     assert content.damage == [frames.Damage(second, second, 1)]
 
 
+def test_bytes_between_records_are_damage_though_no_record_is_missing() -> None:
+    data = file_of(b"one", b"two")
+    second = frames.HEADER_BYTES + frames.FRAME_BYTES + 3
+    content = frames.read(data[:second] + b"rubbish" + data[second:], MARKER)
+    assert content.records == [b"one", b"two"]
+    assert content.damage == [frames.Damage(second, second + 7, 0)]
+
+
 def test_text_that_looks_like_a_record_of_another_file_is_not_one() -> None:
     # What a model writes may hold whole frames; it cannot know this file's marker.
     forged = frames.frame(b"guessed!", 7, b"forged") + b"forged"

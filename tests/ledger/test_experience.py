@@ -283,7 +283,9 @@ def test_ratings_that_swept_proposals_leave_behind_are_dropped_when_they_overdra
         play.rate(name, True, True)
         play.experience.drop([name], "for this test")
     assert play.experience.book.admission.outstanding(SOLVE) == 8
-    assert isinstance(play.experience.take(Version(0, 0), QUOTAS), Shortage)
+    assert isinstance(play.experience.take(Version(0, 0), {PROPOSE: 1, SOLVE: 8}), Shortage)
+    assert play.discarded() == {}, "this batch would have all of them"
+    assert isinstance(play.experience.take(Version(0, 0), {PROPOSE: 1, SOLVE: 6}), Shortage)
     assert play.discarded() == {"surplus": 2}
     assert play.experience.book.admission.overdraft(SOLVE) == 0
 
