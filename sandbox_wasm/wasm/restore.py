@@ -52,6 +52,11 @@ class Restored:
         self.runs = 0
         self.canaries = 0
 
+    @property
+    def known(self) -> int:
+        """How many pages are put back after every run."""
+        return len(self._known)
+
     def take(self) -> Instance:
         """The pristine instance."""
         if self._instance is None:
