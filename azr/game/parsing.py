@@ -28,7 +28,7 @@ _BACKTICKS = re.compile(r"`+")
 _HEADING = r"^[ \t#*>_-]*{label}[ \t*_]*[0-9]*[ \t*_]*:"
 _BLANK_LINES = re.compile(r"(?:[ \t]*\n)*")
 _PARAGRAPH_ENDS = re.compile(r"\n[ \t]*\n")
-_MARK = re.compile(r"^#([A-Za-z])(?: |$)", re.MULTILINE)
+_MARK = re.compile(r"^#([iomef])(?: |$)", re.MULTILINE)  # input, output, message, error, program (f)
 _BEGINS_LIKE_CODE = re.compile(r"(?:import|from|def|class|async|@)\b|@")
 
 

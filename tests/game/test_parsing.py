@@ -156,6 +156,7 @@ def test_the_last_box_with_its_braces_balanced(text: str, expected: str | None) 
         ("#i 1\n#i 2\n#m some\nwords", "", [("i", "1"), ("i", "2"), ("m", "some\nwords")]),
         ("x = 1 #i 2\n# a comment\n#1\n#include", "x = 1 #i 2\n# a comment\n#1\n#include", []),
         ("#o\n3", "", [("o", "3")]),
+        ("#a note\nx = 1\n#i 1", "#a note\nx = 1", [("i", "1")]),
         ("", "", []),
     ],
 )
