@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from azr.game.types import Cell, Version
+from azr.game.types import Cell, Role, Version
 from azr.ledger import events
 from azr.ledger.book import Book
 from azr.ledger.events import Event, Group, Rating
@@ -89,8 +89,16 @@ class Experience:
             if group.state == "open":
                 self.leases.grant(group.id, UNCLAIMED, now, grace_seconds)
 
+    def restore(self, snapshot: events.Snapshot, now: float, grace_seconds: float = 10.0) -> None:
+        """Take up from the snapshot of a checkpoint, in place of all that happened here."""
+        self._record([snapshot])
+        self.leases = Leases(self.leases.seconds)
+        self.rebuild((), now, grace_seconds)
+
     def propose(self, group: str, task_type: str, owner: str, now: float) -> Refusal | None:
         """Admit a proposal together with the attempts that will rate it; None when it may begin."""
+        if self._asked_again(group, owner, now):
+            return None
         if refusal := self.book.admission.refuses_proposal(task_type):
             return refusal
         self._record([events.Opened(group, "proposal", task_type, 1)])
@@ -99,6 +107,8 @@ class Experience:
 
     def replay(self, group: str, task_type: str, task: str, owner: str, now: float) -> Refusal | None:
         """Admit attempts at a task from the buffer; None when they may begin."""
+        if self._asked_again(group, owner, now):
+            return None
         if refusal := self.book.admission.refuses_replay(task_type):
             return refusal
         self._record([events.Opened(group, "replay", task_type, self.book.limits.replay_attempts, task)])
@@ -110,7 +120,7 @@ class Experience:
         new = [
             events.Judged(sample, task, f"{sample.group}/rating")
             for sample, task in proposals
-            if not self.book.ledger.knows(sample.id)
+            if self._is_new(sample, "propose")
         ]
         self._record(new)
         for event in new:
@@ -133,7 +143,7 @@ class Experience:
 
     def attempt_many(self, samples: Iterable[Sample]) -> list[Rated]:
         """Attempts came in. Returns what is now known about tasks: one entry for every group that became whole."""
-        new = [sample for sample in samples if not self.book.ledger.knows(sample.id)]
+        new = [sample for sample in samples if self._is_new(sample, "solve")]
         groups = {sample.group: self.book.groups.get(sample.group) for sample in new}
         unfinished = [group for group in groups.values() if group is not None and group.missing]
         self._record([events.Attempted(sample) for sample in new])
@@ -183,6 +193,8 @@ class Experience:
     def drop(self, groups: Iterable[str], reason: str) -> None:
         """Drop groups whole, and with them what makes no sense without them."""
         doomed = {other.id: other for group in groups for other in self.book.family(self.book.group(group))}
+        if out := [group.id for group in doomed.values() if group.state == "taken"]:
+            raise LedgerError(f"groups {', '.join(out)} are out for training and cannot be dropped ({reason})")
         self._record([events.Dropped(group, reason) for group in doomed])
         for group in doomed:
             self._forget_work(group)
@@ -217,6 +229,11 @@ class Experience:
 
     def commit(self, consumer: Version) -> None:
         """The learner's step is done: its batch is trained on, once and for all unless a resume undoes the step."""
+        if consumer.lineage != self.book.ancestry.lineage:
+            raise LedgerError(
+                f"step {consumer.lineage}.{consumer.step} is committed by a learner of another lineage; "
+                f"the present one is {self.book.ancestry.lineage}"
+            )
         if consumer.step < self.book.next_step:
             return
         if consumer.step > self.book.next_step or consumer.step not in self.book.taken:
@@ -232,6 +249,12 @@ class Experience:
 
     def resume(self, at: Version, lineage: int) -> None:
         """Continue from the checkpoint of weights `at`: later steps are undone, what dead weights made is discarded."""
+        if at.step > self.book.next_step:
+            raise LedgerError(
+                f"the checkpoint of step {at.step} is ahead of the journal, which ends before step "
+                f"{self.book.next_step + 1}: restore the experience that was written with it first"
+            )
+        self.book.ancestry.forked(at, lineage)  # Refuses before anything is recorded.
         self._record([events.Resumed(at, lineage)])
         holds = self.book.ancestry.holds
         doomed = [group for group in self.book.groups.values() if not all(map(holds, group.versions))]
@@ -251,6 +274,21 @@ class Experience:
     def assert_closed(self) -> None:
         """Raise unless ledger, groups and slots agree."""
         self.book.assert_closed()
+
+    def _asked_again(self, group_id: str, owner: str, now: float) -> bool:
+        """Whether this group was admitted before: whoever asks did not hear the answer."""
+        group = self.book.groups.get(group_id)
+        if group is None:
+            return False
+        if group.state != "open":
+            raise LedgerError(f"group {group_id} is opened again but is {group.state} already")
+        self.leases.grant(group_id, owner, now)
+        return True
+
+    def _is_new(self, sample: Sample, role: Role) -> bool:
+        if not sample.versions or sample.cell.role != role:
+            raise ValueError(f"sample {sample.id} of {sample.cell} names no weights, or is not one to {role}")
+        return not self.book.ledger.knows(sample.id)
 
     def _sweep(self, consumer: Version) -> None:
         """Drop, whole, every finished group that may not be trained on at this step."""

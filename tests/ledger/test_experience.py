@@ -35,6 +35,17 @@ def test_what_the_gate_refused_is_trained_on_without_a_rating() -> None:
     assert play.experience.book.admission.outstanding(SOLVE) == 0
 
 
+def test_who_did_not_hear_that_work_was_admitted_may_ask_again() -> None:
+    play = Play()
+    play.replay("r")
+    assert play.experience.propose("p", "deduction", "proposer", 0.0) is None
+    written = len(play.events)
+    play.replay("r")
+    assert play.experience.propose("p", "deduction", "proposer", 5.0) is None
+    assert len(play.events) == written
+    assert play.experience.expire(10.0) == ["r"], "asking again is a sign of life"
+
+
 def test_a_full_cell_refuses_and_names_itself() -> None:
     play = Play()
     play.propose("a", valid=False)
@@ -364,10 +375,42 @@ class TestResume:
         assert play.experience.book.groups == {}
         assert play.discarded(PROPOSE) == {"lineage": 1}
 
-    def test_a_lineage_number_is_used_once(self) -> None:
+    def test_a_resume_that_cannot_be_is_refused_before_it_is_recorded(self) -> None:
         play = Play()
         with pytest.raises(ValueError, match="lineage 0 is not new"):
             play.experience.resume(Version(0, 0), lineage=0)
+        with pytest.raises(LedgerError, match="checkpoint of step 3 is ahead of the journal"):
+            play.experience.resume(Version(0, 3), lineage=1)
+        assert play.events == []
+
+    def test_a_learner_of_another_lineage_commits_nothing(self) -> None:
+        play = Play()
+        play.fill("1")
+        play.take()
+        play.experience.resume(Version(0, 0), lineage=1)
+        play.version = Version(1, 0)
+        play.take()
+        with pytest.raises(LedgerError, match=r"step 0\.0 is committed by a learner of another lineage"):
+            play.experience.commit(Version(0, 0))
+
+    def test_a_checkpoint_is_restored_where_there_is_no_journal_of_it(self) -> None:
+        play = Play()
+        play.fill("1")
+        play.take()
+        play.train()
+        play.replay("open")
+        written = events.encode_many([play.experience.book.snapshot()])
+        other = Play()
+        other.replay("of another run")
+        snapshot = events.decode(written[0])
+        assert isinstance(snapshot, events.Snapshot)
+        other.experience.restore(snapshot, now=50.0)
+        other.experience.resume(Version(0, 1), lineage=1)
+        assert set(other.experience.book.groups) == {"open"}
+        assert other.experience.leases.holder("of another run") is None
+        again = Play()
+        again.experience.rebuild(other.events, now=0.0)
+        assert again.experience.book.snapshot() == other.experience.book.snapshot()
 
 
 class TestHistory:
@@ -445,18 +488,41 @@ class TestHistory:
 class TestDefects:
     """Events that do not fit are refused loudly: they can only come from a defect."""
 
+    def refused(self, play: Play, event: events.Event, complaint: str) -> None:
+        with pytest.raises(LedgerError, match=complaint):
+            play.experience.book.apply(event)
+
     def test_a_group_is_opened_once(self) -> None:
         play = Play()
         play.replay("r")
-        with pytest.raises(LedgerError, match="group r is opened twice"):
+        play.attempt("r", True, True)
+        written = len(play.events)
+        with pytest.raises(LedgerError, match="group r is opened again but is ready"):
             play.experience.replay("r", "deduction", "task", "solver", 0.0)
+        assert len(play.events) == written
+        self.refused(play, events.Opened("r", "replay", "deduction", 2), "group r is opened twice")
 
     def test_a_group_out_for_training_is_not_dropped(self) -> None:
         play = Play()
         play.fill("1")
         play.take()
-        with pytest.raises(LedgerError, match="group r1 is out for training"):
+        written = len(play.events)
+        with pytest.raises(LedgerError, match="groups r1 are out for training"):
             play.experience.drop(["r1"], "cancelled")
+        assert len(play.events) == written
+        self.refused(play, events.Dropped("r1", "cancelled"), "group r1 is out for training")
+
+    def test_samples_without_weights_or_of_the_other_role_are_refused_before_they_are_recorded(self) -> None:
+        play = Play()
+        nameless = msgspec.structs.replace(play.sample("r#0"), versions=())
+        for call in (
+            lambda: play.experience.attempt_many([nameless]),
+            lambda: play.experience.attempt_many([play.sample("p#0", PROPOSE)]),
+            lambda: play.experience.judge(play.sample("r#0", SOLVE), None),
+        ):
+            with pytest.raises(ValueError, match="names no weights, or is not one to"):
+                call()
+        assert play.events == []
 
     def test_an_unknown_group_is_named(self) -> None:
         with pytest.raises(LedgerError, match="there is no group x"):
