@@ -23,8 +23,11 @@ Verify = Callable[..., Verdict]
 
 
 @pytest.fixture(scope="session")
-def native_sandbox() -> Iterator[Sandbox]:
-    """One worker of the process back end, for what must hold on both."""
+def sandbox() -> Iterator[Sandbox]:
+    """The rules are the same on every back end, so they are tested on the one that needs nothing compiled.
+
+    `test_back_ends.py` holds the default one to the same answers.
+    """
     from sandbox_wasm.pool import open_sandbox
 
     pool = open_sandbox("process", workers=1)
@@ -32,11 +35,6 @@ def native_sandbox() -> Iterator[Sandbox]:
         yield pool
     finally:
         pool.close()
-
-
-@pytest.fixture(scope="session")
-def sandbox(native_sandbox: Sandbox) -> Sandbox:
-    return native_sandbox
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import pytest
 
 from azr.game.banned import Banned
 from azr.game.gate import MAX_TEXT, PROBES, GateRules, Probe
-from azr.game.plan import drive
 from azr.game.reasons import Tally
 from azr.game.tasks import task_type
 from azr.game.types import Candidate, Cell, Refusal, Task
@@ -273,11 +272,3 @@ def test_a_tally_counts_each_reason_per_cell() -> None:
     assert tally.of(cell) == {"banned": 2, "accepted": 1}
     assert tally.of(Cell("induction", "propose")) == {}
     assert [str(one) for one in tally.cells()] == ["abduction/propose", "deduction/propose"]
-
-
-def test_both_back_ends_give_the_same_task(sandbox: Sandbox, native_sandbox: Sandbox) -> None:
-    program = "def f(a):\n    return {w: [len(w), w[::-1]] for w in a.split()}, {1.5, 'é', (2,)}, float('nan')"
-    plans = [task_type("abduction").gate(Candidate(program=program, inputs=("'to be or'",)), GateRules()) for _ in "ab"]
-    first, second = drive(plans[0], sandbox), drive(plans[1], native_sandbox)
-    assert isinstance(first, Task)
-    assert first == second
