@@ -15,6 +15,7 @@ from tests.buffers.tasks import names, task
 def test_a_key_has_one_shard_everywhere() -> None:
     # Fixed numbers: another process, machine or version of Python must find the task in the same place.
     assert [shard_of(key, 3) for key in ("", "a", "program-7", "\ud800")] == [0, 2, 2, 2]
+    assert [shard_of(key, 1000) for key in ("", "a", "program-7")] == [876, 343, 764]
     assert {shard_of(f"key-{number}", 1) for number in range(50)} == {0}
 
 

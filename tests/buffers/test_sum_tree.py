@@ -166,13 +166,13 @@ def test_distinct_draws_return_all_there_is_when_more_is_asked_for() -> None:
 
 
 def test_distinct_draws_follow_the_law_of_drawing_without_putting_back() -> None:
-    # Weights 1, 2, 3. P(first a, then b) = a/6 * b/(6-a): 1/15, 1/10, 1/12 (2 then 1 = 2/6*1/4), 1/4, 1/6, 1/3.
+    # Weights 1, 2, 3, all drawn. P(first a, then b) = a/6 * b/(6-a), as 2/6 * 1/4 = 1/12 for item 1 and then item 0.
     tree = tree_of(1.0, 2.0, 3.0)
     law = {(0, 1): 1 / 15, (0, 2): 1 / 10, (1, 0): 1 / 12, (1, 2): 1 / 4, (2, 0): 1 / 6, (2, 1): 1 / 3}
     generator = seeded(9)
     counts = dict.fromkeys(law, 0)
     for _ in range(6000):
-        first, second = tree.draw_distinct(2, generator).tolist()
+        first, second, _ = tree.draw_distinct(3, generator).tolist()
         counts[first, second] += 1
     assert stats.chisquare(list(counts.values()), [6000 * share for share in law.values()]).pvalue > 0.001
 

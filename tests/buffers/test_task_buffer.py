@@ -211,6 +211,13 @@ class TestCapacity:
         buffer.add(task(11))
         assert "task-0" not in buffer
 
+    def test_what_is_out_for_another_visit_does_not_leave_before_the_rest(self) -> None:
+        buffer = buffer_of(2, capacity=2)
+        rate(buffer, 4, 4)
+        [out] = buffer.draw_replay(1)
+        buffer.add(task(10))
+        assert out.id in buffer
+
     def test_a_large_buffer_makes_room_in_blocks(self) -> None:
         buffer = buffer_of(640, capacity=640)
         rate(buffer, *[number % 9 for number in range(640)])
