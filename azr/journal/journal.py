@@ -200,7 +200,11 @@ class Journal:
             if isinstance(error, OSError):
                 raise self._write_error(error, size, "the journal as it was") from error
             raise
-        self._put_in_place(part, _name(generation))
+        try:
+            self._put_in_place(part, _name(generation))
+        except JournalError:
+            file.close()
+            raise
         self.close()
         self._generation, self._marker, self._file = generation, marker, file
         self._size, self._sequence, self._unusable = size, count - 1, ""
