@@ -8,6 +8,7 @@ Called by `azr sft` and by the making of the tiny model. The loss is the respons
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from azr.errors import AzrError
+from azr.progress import Progress
 from learner.samples import Sample, StepBatch
+from learner.trainer import StepReport
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -132,3 +135,22 @@ def load_pairs(files: list[Path], model: str, *, longest: int, tell: Callable[[s
     pairs, skipped = tokenize(read_pairs(files), AutoTokenizer.from_pretrained(model), longest=longest)
     tell(f"{len(pairs.bounds):,} pairs, {len(pairs.tokens):,} tokens; {skipped:,} left out (empty or too long)")
     return pairs
+
+
+class SupervisedObserver:
+    """Shows progress and appends each step's numbers to the run's metrics."""
+
+    def __init__(self, steps: int, metrics: Path) -> None:
+        self._metrics, self._progress = metrics, Progress("training", steps)
+        self._started, self._tokens = time.monotonic(), 0
+
+    def on_step(self, step: int, report: StepReport, seconds: dict[str, float]) -> None:
+        """A step is done."""
+        self._tokens += report.tokens
+        rate = self._tokens / max(1e-9, time.monotonic() - self._started)
+        line = {"step": step, "tokens": report.tokens, "tokens_per_second": rate, **report.metrics}
+        line |= {f"time/{phase}": value for phase, value in seconds.items()}
+        self._metrics.parent.mkdir(parents=True, exist_ok=True)
+        with self._metrics.open("ab") as file:
+            file.write(msgspec.json.encode(line) + b"\n")
+        self._progress.show(step, f"loss {report.metrics['learner/loss']:.4f}  {rate:,.0f} tokens/s")

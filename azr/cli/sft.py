@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from azr.cli.progress import Progress
-
 if TYPE_CHECKING:
-    from learner.trainer import StepReport
+    pass
 
 SUMMARY = "Train a model on JSON lines of prompt and response."
 EPILOG = """a line of the input:
@@ -52,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     from azr.config.sections.algorithm import LossConfig, OptimiserConfig
     from azr.config.sections.learner import LearnerConfig
     from learner import loop
-    from learner.supervised import SupervisedSource, load_pairs
+    from learner.supervised import SupervisedObserver, SupervisedSource, load_pairs
     from learner.trainer import supervised
 
     pairs = load_pairs(arguments.files, arguments.model, longest=min(arguments.longest, arguments.budget), tell=print)
@@ -89,25 +86,3 @@ def run(arguments: argparse.Namespace) -> int:
         loop.run(plan, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     print(f"done: {steps} steps; `azr export {arguments.out} FOLDER` makes a model folder of the newest checkpoint")
     return 0
-
-
-class SupervisedObserver:
-    """Shows progress and appends each step's numbers to the run's metrics."""
-
-    def __init__(self, steps: int, metrics: Path) -> None:
-        import msgspec
-
-        self._encode = msgspec.json.encode
-        self._metrics, self._progress = metrics, Progress("training", steps)
-        self._started, self._tokens = time.monotonic(), 0
-
-    def on_step(self, step: int, report: StepReport, seconds: dict[str, float]) -> None:
-        """A step is done."""
-        self._tokens += report.tokens
-        rate = self._tokens / max(1e-9, time.monotonic() - self._started)
-        line = {"step": step, "tokens": report.tokens, "tokens_per_second": rate, **report.metrics}
-        line |= {f"time/{phase}": value for phase, value in seconds.items()}
-        self._metrics.parent.mkdir(parents=True, exist_ok=True)
-        with self._metrics.open("ab") as file:
-            file.write(self._encode(line) + b"\n")
-        self._progress.show(step, f"loss {report.metrics['learner/loss']:.4f}  {rate:,.0f} tokens/s")

@@ -18,18 +18,17 @@ import numpy as np
 import torch
 from transformers import GenerationConfig, Qwen3Config
 
-from azr.cli.progress import Progress
-from azr.cli.sft import SupervisedObserver
 from azr.config.sections.algorithm import LossConfig, OptimiserConfig
 from azr.config.sections.learner import LearnerConfig
 from azr.errors import AzrError
 from azr.files import replacing
+from azr.progress import Progress
 from azr.tiny.corpus import corpus
 from azr.tiny.vocabulary import SIZE, save_tokenizer, train_tokenizer
 from azr.tiny.world import Specimen, specimens
 from learner import loop
 from learner.export import export
-from learner.supervised import SupervisedSource, load_pairs, read_pairs
+from learner.supervised import SupervisedObserver, SupervisedSource, load_pairs, read_pairs
 from learner.trainer import supervised
 from sandbox_wasm.pool import open_sandbox
 
