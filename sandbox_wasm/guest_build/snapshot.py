@@ -2,7 +2,8 @@
 
 Runs only inside componentize-py, at build time: everything below happens before the snapshot is taken and is frozen
 into it. What programs may import is imported, what runs often is warmed, the way to the disk is closed, and the heap is
-left so that a job writes to few pages of it.
+left so that a job writes to few pages of it. What is left out of the library (asyncio, unittest, tomllib, …) either
+cannot work without a host or is not worth its place in the package.
 
     import the library ──► install the guest ──► warm ──► seal imports ──► fill holes ──► freeze ──► (snapshot)
 """
@@ -21,13 +22,12 @@ from typing import Any
 #: What a program may import: the pure part of the standard library, and what parts of it import only when they run.
 LIBRARY = """
     abc argparse array ast base64 binascii bisect builtins calendar cmath codecs collections collections.abc colorsys
-    concurrent.futures contextlib contextvars copy copyreg csv dataclasses datetime decimal difflib dis enum errno
-    fnmatch fractions functools gc getopt glob graphlib hashlib heapq hmac html html.entities html.parser importlib
-    inspect io ipaddress itertools json keyword linecache locale logging marshal math numbers operator os os.path
-    pathlib pickle pickletools platform posixpath pprint queue quopri random re reprlib sched secrets select selectors
-    shlex shutil signal socket statistics string stringprep struct symtable sys tempfile textwrap threading time timeit
-    token tokenize traceback types typing unicodedata unittest urllib.parse uuid warnings weakref zlib zoneinfo
-    _pydecimal _pydatetime _pylong _strptime _colorize tomllib asyncio
+    contextlib contextvars copy copyreg csv dataclasses datetime decimal difflib dis enum errno fnmatch fractions
+    functools gc getopt glob graphlib hashlib heapq hmac html importlib inspect io ipaddress itertools json keyword
+    linecache locale logging marshal math numbers operator os os.path pathlib pickle platform posixpath pprint queue
+    quopri random re reprlib sched secrets select shlex shutil signal socket statistics string stringprep struct sys
+    tempfile textwrap threading time timeit token tokenize traceback types typing unicodedata urllib.parse uuid warnings
+    weakref zlib _pydecimal _pylong _strptime
 """
 
 #: Encodings kept: what text in programs is written in. The East Asian tables are large and hardly asked for.

@@ -50,8 +50,8 @@ STOPPED = {
     ),
     "nested repr": (
         "def f(x):\n    a = []\n    for _ in range(10 ** 4): a = [a]\n    return repr(a)",
-        {"error", "crashed"},
-        "RecursionError",
+        {"error", "crashed", "timeout"},
+        "",
     ),
     "deep deallocation": (
         "def f(x):\n    a = None\n    for _ in range(10 ** 5): a = (a,)\n    del a\n    return 1",
