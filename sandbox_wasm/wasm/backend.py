@@ -104,6 +104,8 @@ class WasmBackend:
         self._engine = None
 
     def _run_input(self, job: RunJob, text: str, code: str) -> Outcome:
+        if not text.isascii():  # it may hold surrogates, which do not travel beside code
+            code = ""
         alone = msgspec.structs.replace(job, inputs=(text,), program="" if code else job.program)
         result = self._answer(alone, code)
         return result if isinstance(result, Outcome) else result.outcomes[0]  # type: ignore[union-attr]

@@ -45,6 +45,13 @@ def test_inputs_that_share_a_compilation_answer_as_if_alone(backend: WasmBackend
     ]
 
 
+def test_inputs_that_are_no_utf8_do_not_keep_others_from_sharing(backend: WasmBackend) -> None:
+    inputs = ("'a'", "'\ud800'", "'é'", "'b'", "'c'")
+    result = backend.run(RunJob(program="def f(s): return len(s)", inputs=inputs, limits=LIMITS))
+    statuses = [outcome.status for outcome in result.outcomes]  # type: ignore[union-attr]
+    assert statuses == ["ok", "refused", "ok", "ok", "ok"]
+
+
 def test_a_program_that_does_not_compile_says_so_for_every_input(backend: WasmBackend) -> None:
     job = RunJob(program="def f(x) return x", inputs=("1",) * (module.SHARED_FROM + 1))
     errors = {outcome.error for outcome in backend.run(job).outcomes}  # type: ignore[union-attr]
