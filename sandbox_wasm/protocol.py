@@ -25,7 +25,8 @@ from typing import Literal, Protocol, runtime_checkable
 import msgspec
 
 #: How a run can end. `ok` alone carries a value.
-#: `timeout` is decided by fuel and is reproducible; `retry` is the wall clock's word and decides nothing.
+#: `timeout` is decided by fuel and is reproducible; `retry` is the wall clock's word and decides nothing: a pool asks
+#: such an input once more, and what then still says `retry` is for the caller to ask again or to leave undecided.
 Status = Literal["ok", "error", "timeout", "memory", "refused", "crashed", "opaque", "retry"]
 
 #: Fuel a guest burns in about one second on a 2020s server core (measured 1e10 to 2e10). Taken at the low end,
@@ -120,7 +121,8 @@ class RunResult(msgspec.Struct, frozen=True, tag="run"):
 
 
 class LiteralResult(msgspec.Struct, frozen=True, tag="literal"):
-    """One outcome per text of a `LiteralJob`, in order: `ok`, `refused` (not a literal) or `opaque` (too large)."""
+    """One outcome per text of a `LiteralJob`, in order: `ok`, `refused` (not a literal) or `opaque` (too large);
+    `crashed` and `retry` say nothing of the text."""
 
     outcomes: tuple[Outcome, ...]
 
@@ -156,7 +158,8 @@ class InspectResult(msgspec.Struct, frozen=True, tag="inspect"):
 
     facts: Facts | None
     reason: str = ""
-    """Machine-readable: `syntax`, `no_entry`, `too_deep`, `too_large`, `null_byte`, `surrogate`, `crashed`."""
+    """Machine-readable: `syntax`, `no_entry`, `too_deep`, `too_large`, `null_byte`, `surrogate`, `crashed`,
+    `retry`."""
     detail: str = ""
 
 

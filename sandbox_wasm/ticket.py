@@ -7,7 +7,8 @@ where something went wrong, only what has to be asked again. Pure: no clock, no 
                                    │ outcome of 1 is `retry`         │ the worker died
                                    ▼                                 ▼
                                 piece [1], second attempt         pieces [0] [1] [2], second attempts
-                                   │ again `retry` ⇒ `timeout`       │ dies again ⇒ `crashed`, that input alone
+                                   │ again `retry`: that is the      │ dies again ⇒ `crashed`, that input alone
+                                   ▼ answer, nothing was decided     ▼
 
 Whatever happens a ticket is settled after at most two attempts an input, by a result or, when the whole pool failed, by
 an exception.
@@ -107,6 +108,8 @@ class Ticket:
             return []
         self._close(piece)
         if isinstance(result, InspectResult):
+            if result.facts is None and result.reason == "retry" and piece.attempt < ATTEMPTS:
+                return self._continue_with([Piece(self, (), piece.attempt + 1)])
             self.result = result
             return []
         if piece.attempt == 1 and all(outcome.status != "retry" for outcome in result.outcomes):
@@ -114,12 +117,10 @@ class Ticket:
             return []
         again: list[int] = []
         for index, outcome in zip(piece.indexes, result.outcomes, strict=True):
-            if outcome.status != "retry":
-                self._found[index] = outcome
-            elif piece.attempt < ATTEMPTS:
+            if outcome.status == "retry" and piece.attempt < ATTEMPTS:
                 again.append(index)
             else:
-                self._found[index] = _out_of_time(self.job, outcome)
+                self._found[index] = outcome
         pieces = [Piece(self, tuple(again), piece.attempt + 1)] if again else []
         return self._continue_with(pieces)
 
@@ -188,8 +189,3 @@ def _narrowed(job: Job, indexes: tuple[int, ...]) -> Job:
         return msgspec.structs.replace(job, inputs=tuple(job.inputs[index] for index in indexes))
     assert isinstance(job, LiteralJob), "a job without parts is never narrowed"
     return msgspec.structs.replace(job, texts=tuple(job.texts[index] for index in indexes))
-
-
-def _out_of_time(job: Job, outcome: Outcome) -> Outcome:
-    limit = job.limits.wall_seconds if isinstance(job, RunJob) else READING_SECONDS
-    return Outcome("timeout", error=f"wall clock: not done after {limit:g} s, twice", fuel=outcome.fuel)

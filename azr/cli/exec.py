@@ -20,8 +20,10 @@ its answer:
 
 An input is the text of the call's arguments, literals only; each meets the program in a fresh interpreter. An output
 is the value's repr, the order inside sets made canonical. Other statuses carry an "error": error, timeout, memory,
-refused, crashed, opaque (the value has no literal form). A line that cannot be understood is answered by {"id",
-"line", "error"}, and the rest is still done; exit status 0 says that all lines were answered.
+refused, crashed, opaque (the value has no literal form). A time-out is reproducible, fuel having run out, unless its
+error names the wall clock: the machine was then too busy, twice, to let the run go on. A line that cannot be
+understood is answered by {"id", "line", "error"}, and the rest is still done; exit status 0 says that all lines were
+answered.
 
 examples:
   echo '{"program": "def f(x): return x * 2", "inputs": ["21"]}' | azr exec
@@ -75,7 +77,8 @@ class ExecHandler:
 
     def answer(self, request: Request, verdict: RunResult) -> Answer:
         """The line's id and what became of its inputs."""
-        return Answer(request.id, [_result(outcome) for outcome in verdict.outcomes])
+        wall_seconds = request.timeout_s if request.timeout_s is not None else self._limits.wall_seconds
+        return Answer(request.id, [_result(outcome, wall_seconds) for outcome in verdict.outcomes])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +91,9 @@ def run(arguments: argparse.Namespace) -> int:
     return stream(arguments, ExecHandler(limits_of(arguments)))
 
 
-def _result(outcome: Outcome) -> Result:
+def _result(outcome: Outcome, wall_seconds: float) -> Result:
     if outcome.status == "ok" and outcome.value is not None:
         return Result("ok", output=outcome.value.literal)
+    if outcome.status == "retry":  # Nothing is judged here, so whoever asked may know which clock it was, and no more.
+        return Result("timeout", error=f"wall clock: not done after {wall_seconds:g} s, twice")
     return Result(outcome.status, error=outcome.error)

@@ -82,6 +82,13 @@ VerdictReason = Literal[
 #: What stands after `malformed:` besides the parse reasons and the reasons a program does not parse.
 MalformedReason = Literal["not_literal", "not_error_name"]
 
+#: A job of ours came to nothing: the clock ran out on a busy machine, or the interpreter died. Nobody's fault but ours.
+STUMBLES: frozenset[str] = frozenset({"retry", "crashed"})
+
+#: Verdicts that judge nothing, because the machine stumbled or the task itself is broken. They are paid nothing: the
+#: attempt is verified again, or its whole group is dropped.
+UNDECIDED: frozenset[str] = STUMBLES | {"unreadable_expected", "unreadable_input"}
+
 MEANINGS: dict[str, str] = {
     "thought_unfinished": "the response opens its thoughts and never closes them",
     "no_answer_tag": "the frame asks for an answer tag after the thoughts; there is none",
@@ -107,7 +114,7 @@ MEANINGS: dict[str, str] = {
     "timeout": "the run used up its fuel",
     "memory": "the run used up its memory",
     "opaque": "the value has no literal form, or too long a one",
-    "crashed": "the sandbox worker died on it, twice",
+    "crashed": "the interpreter was ended or broken without an answer, or the worker died on it, twice",
     "surplus": "the target was reached before it",
     "retry": "the machine was too busy to tell; ask again, nothing was decided",
     "nondeterministic": "runs with other hash seeds, random seeds or clocks ended otherwise",

@@ -25,7 +25,7 @@ class SandboxConfig:
     server core of 2020, and about half as long on one of today."""
     wall_seconds: float = 6.0
     """Wall clock behind the fuel, for a machine so loaded that fuel does not run out in time. A run it ends is asked
-    once more before it counts as a time-out."""
+    once more; ended again, it is undecided (`retry`) and counts neither for nor against anybody."""
     memory_mb: int = 256
     """Memory of one run, its interpreter (about 20 MB) included."""
     output_kb: int = 64

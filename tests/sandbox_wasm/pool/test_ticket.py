@@ -57,11 +57,39 @@ def test_only_the_inputs_that_ran_into_the_wall_clock_are_asked_again() -> None:
     assert ticket.result == RunResult((OK["a"], OK["b"], OK["c"]))
 
 
-def test_an_input_that_meets_the_wall_clock_twice_is_a_timeout_that_names_it() -> None:
+def test_an_input_that_meets_the_wall_clock_twice_stays_undecided() -> None:
     ticket, piece = ticket_of(RunJob(program="p", inputs=("a",), limits=Limits(wall_seconds=3)))
     (again,) = ticket.answered(piece, RunResult((RETRY,)))
     assert ticket.answered(again, RunResult((RETRY,))) == []
-    assert ticket.result == RunResult((Outcome("timeout", error="wall clock: not done after 3 s, twice", fuel=7),))
+    assert ticket.result == RunResult((RETRY,))
+
+
+def test_a_text_whose_reading_meets_the_wall_clock_twice_stays_undecided() -> None:
+    ticket, piece = ticket_of(LiteralJob(texts=("a", "b")))
+    (again,) = ticket.answered(piece, LiteralResult((OK["a"], RETRY)))
+    assert asked(again) == ("b",)
+    assert ticket.answered(again, LiteralResult((RETRY,))) == []
+    assert ticket.result == LiteralResult((OK["a"], RETRY))
+
+
+def test_an_inspection_that_meets_the_wall_clock_is_asked_once_more() -> None:
+    late = InspectResult(facts=None, reason="retry")
+    ticket, piece = ticket_of(InspectJob(program="p"))
+    (again,) = ticket.answered(piece, late)
+    assert not ticket.settled
+    assert ticket.answered(again, InspectResult(facts=None, reason="syntax")) == []
+    assert ticket.result == InspectResult(facts=None, reason="syntax")
+    ticket, piece = ticket_of(InspectJob(program="p"))
+    (again,) = ticket.answered(piece, late)
+    assert ticket.answered(again, late) == []
+    assert ticket.result == late
+
+
+def test_an_inspection_whose_worker_died_after_the_clock_ended_it_is_settled_all_the_same() -> None:
+    ticket, piece = ticket_of(InspectJob(program="p"))
+    (again,) = ticket.answered(piece, InspectResult(facts=None, reason="retry"))
+    assert ticket.crashed(again, "died") == []
+    assert ticket.result == InspectResult(facts=None, reason="crashed", detail="died")
 
 
 def test_after_a_crash_each_input_is_asked_by_itself_so_that_one_does_not_lose_the_others() -> None:

@@ -1,0 +1,67 @@
+"""What a machine too busy to tell is called, through the real pool: undecided by `gate` and `verify`, never wrong.
+
+The rehearsal back end runs into the wall clock on demand, as often as it is asked.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from azr.cli.main import main
+from tests.sandbox_wasm.plugin_example import install
+
+Ask = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Iterator[Ask]:
+    """Give a command lines on a machine that is busy where a line says so, and get its answers."""
+    site = tmp_path / "site"
+    site.mkdir()
+    install(site)
+    sys.path.append(str(site))
+
+    def answers(command: str, *lines: dict[str, Any]) -> list[dict[str, Any]]:
+        source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+        source.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        assert main([command, str(source), "--output", str(target), "--backend", "rehearsal", "--workers", "1"]) == 0
+        return [json.loads(line) for line in target.read_text().splitlines()]
+
+    yield answers
+    sys.path.remove(str(site))
+
+
+def test_the_gate_says_retry(ask: Ask) -> None:
+    program, other = ask(
+        "gate",
+        {"task": "deduction", "program": "retry", "inputs": ["1"]},
+        {"task": "deduction", "program": "say", "inputs": ["1"]},
+    )
+    assert (program["accepted"], program["reason"]) == (False, "retry")
+    assert other["reason"] == "syntax", "the rehearsal parses nothing"
+
+
+def test_verify_says_retry_whether_a_run_or_a_reading_was_cut_off(ask: Ask) -> None:
+    task = {"task": "abduction", "program": "say", "inputs": ["1"], "outputs": ["1"]}
+    run, reading, told = ask(
+        "verify",
+        {**task, "answer": "!retry"},
+        {**task, "task": "deduction", "answer": "?retry"},
+        {**task, "task": "deduction", "answer": "1"},
+    )
+    assert [answer["reason"] for answer in (run, reading, told)] == ["retry", "retry", "correct"]
+    assert [answer["correct"] for answer in (run, reading, told)] == [False, False, True]
+
+
+def test_exec_which_judges_nothing_calls_it_a_timeout_and_names_the_clock(ask: Ask) -> None:
+    (answer,) = ask("exec", {"program": "say", "inputs": ["!retry", "1"], "timeout_s": 1.5})
+    assert answer["results"] == [
+        {"status": "timeout", "error": "wall clock: not done after 1.5 s, twice"},
+        {"status": "ok", "output": "1"},
+    ]
