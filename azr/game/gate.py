@@ -20,7 +20,7 @@ import msgspec
 from azr.game import plan
 from azr.game.banned import Banned
 from azr.game.plan import Plan
-from azr.game.reasons import GateReason, ParseReason, refused
+from azr.game.reasons import STUMBLES, GateReason, ParseReason, refused
 from azr.game.types import Candidate, Refusal, Task
 from sandbox_wasm.protocol import (
     DEFAULT_CLOCK,
@@ -175,7 +175,7 @@ def run_probes(program: str, inputs: Sequence[Value], rules: GateRules) -> Plan[
     )
     runs = [result.outcomes for result in results]
     for outcome in (outcome for outcomes in runs for outcome in outcomes):
-        if outcome.status in ("retry", "crashed"):
+        if outcome.status in STUMBLES:
             return refused(_ENDINGS[outcome.status], outcome.error)
     first, *others = runs
     for index, outcome in enumerate(first):
@@ -199,7 +199,7 @@ def round_trip(values: Sequence[Value]) -> Plan[Refusal | None]:
     """Each value's literal form is read as data where nothing of the program ever ran, and must give the same value."""
     (result,) = yield from plan.read(LiteralJob(texts=tuple(value.literal for value in values)))
     for value, outcome in zip(values, result.outcomes, strict=True):
-        if outcome.status in ("retry", "crashed"):
+        if outcome.status in STUMBLES:
             return refused(_ENDINGS[outcome.status], outcome.error)
         read = outcome.value
         # The literal as well: what a program had the guest write may hold more than the value, such as a comment.

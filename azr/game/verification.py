@@ -8,7 +8,8 @@ expected value is a comparison of strings here, where no model-written code has 
               host       └─► RunJob (abduction) ──────► key ─┤ == expected key ?  ─► Verdict
     answer ─► text ─► RunJob (induction) ─────────────► keys ┘
 
-The wall clock decides nothing: where it ended a run, the verdict is `retry`, and the caller asks again.
+What is our failure decides nothing about an answer: such verdicts carry a word of `reasons.UNDECIDED`, and the caller
+asks again or drops the attempt's whole group.
 """
 
 from __future__ import annotations
@@ -21,11 +22,23 @@ import msgspec
 from azr.game import plan
 from azr.game.gate import MAX_TEXT, refusal_of_text
 from azr.game.plan import Plan
-from azr.game.reasons import clean
+from azr.game.reasons import STUMBLES, UNDECIDED, VerdictReason, clean
 from azr.game.types import Task, Verdict
-from sandbox_wasm.protocol import Limits, LiteralJob, Outcome, RunJob, Value
+from sandbox_wasm.protocol import Limits, LiteralJob, Outcome, RunJob, Status, Value
 
 Equality = Literal["python", "exact"]
+
+#: How a run that gave no value ended, as a verdict's reason.
+_ENDINGS: dict[Status, VerdictReason] = {
+    "ok": "crashed",  # no value and yet well: only a back end that is broken says so
+    "error": "error",
+    "timeout": "timeout",
+    "memory": "memory",
+    "refused": "unreadable_input",
+    "crashed": "crashed",
+    "opaque": "opaque",
+    "retry": "retry",
+}
 
 CORRECT = Verdict(correct=True, well_formed=True, reason="correct")
 
@@ -48,7 +61,7 @@ def malformed(reason: str, detail: str = "") -> Verdict:
 
 
 def fell_short(reason: str, detail: str = "") -> Verdict:
-    """The answer was understood and does not hold, or nothing could be decided (`retry`)."""
+    """The answer was understood and does not hold, or nothing could be decided (`reasons.UNDECIDED`)."""
     return Verdict(correct=False, well_formed=True, reason=reason, detail=clean(detail))
 
 
@@ -62,7 +75,7 @@ def expected_forms(task: Task, rules: VerifyRules) -> Plan[tuple[str, ...] | Ver
     (result,) = yield from plan.read(LiteralJob(texts=task.outputs))
     forms = []
     for text, outcome in zip(task.outputs, result.outcomes, strict=True):
-        if outcome.status in ("retry", "crashed"):
+        if outcome.status in STUMBLES:
             return fell_short(outcome.status, outcome.error)
         if outcome.value is None:
             return fell_short("unreadable_expected", f"{text[:100]}: {outcome.error}")
@@ -78,7 +91,7 @@ def read_answer(answer: str, form: Literal["value", "arguments"]) -> Plan[Value 
     (outcome,) = result.outcomes
     if outcome.value is not None:
         return outcome.value
-    if outcome.status in ("retry", "crashed"):
+    if outcome.status in STUMBLES:
         return fell_short(outcome.status, outcome.error)
     return malformed("too_large" if outcome.status == "opaque" else "not_literal", outcome.error)
 
@@ -90,7 +103,7 @@ def run_answer(program: str, inputs: Sequence[str], rules: VerifyRules) -> Plan[
 
 
 def compare(outcomes: Sequence[Outcome], expected: Sequence[str], rules: VerifyRules) -> Verdict:
-    """Correct when every run gave the expected value. A wrong one decides, even where another is to be retried."""
+    """Correct when every run gave the expected value. A wrong one decides, even where another is undecided."""
     if not expected:  # nothing that could fail would make every answer right
         return fell_short("unreadable_expected", "there is no pair to judge by")
     undecided: Verdict | None = None
@@ -99,9 +112,9 @@ def compare(outcomes: Sequence[Outcome], expected: Sequence[str], rules: VerifyR
         if outcome.value is not None:
             if rules.form(outcome.value) != form:
                 return fell_short("wrong", f"{where}gives {outcome.value.literal[:200]}")
-        elif outcome.status == "retry":
-            undecided = fell_short("retry", f"{where}{outcome.error}")
-        else:
-            reason = "unreadable_input" if outcome.status == "refused" else outcome.status
-            return fell_short(reason, f"{where}{outcome.error}")
+            continue
+        ended = fell_short(_ENDINGS[outcome.status], f"{where}{outcome.error}")
+        if ended.reason not in UNDECIDED:
+            return ended
+        undecided = ended
     return undecided or CORRECT

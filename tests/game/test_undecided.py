@@ -6,13 +6,15 @@ A sandbox that stumbles on demand stands in for a busy machine: one job ends in 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 
 from azr.game.gate import GateRules
-from azr.game.plan import Plan, Verdict
+from azr.game.plan import Plan
+from azr.game.reasons import STUMBLES, UNDECIDED, VerdictReason
 from azr.game.tasks import task_type
-from azr.game.types import Candidate, Refusal, Task
+from azr.game.types import Candidate, Refusal, Task, Verdict
 from azr.game.verification import VerifyRules, compare
 from sandbox_wasm.protocol import (
     Facts,
@@ -111,6 +113,29 @@ def test_the_verifier_never_calls_an_answer_wrong_because_the_machine_stumbled(n
     for step in range(jobs):
         verdict, _ = carried(kind.verify(*ATTEMPTS[name], VerifyRules()), step, status)
         assert (verdict.correct, verdict.well_formed, verdict.reason) == (False, True, status), step
+
+
+@pytest.mark.parametrize("reason", sorted(UNDECIDED))
+def test_what_is_our_failure_decides_nothing_beside_a_run_that_went_well(reason: str) -> None:
+    statuses: dict[str, Status] = {"retry": "retry", "crashed": "crashed", "unreadable_input": "refused"}
+    if reason == "unreadable_expected":
+        assert compare([], [], VerifyRules()).reason == reason
+        return
+    fine, failed = Outcome("ok", value("1")), Outcome(statuses[reason], error="stumbled")
+    assert compare([failed, fine], ["1", "1"], VerifyRules()).reason == reason
+    assert compare([fine, failed], ["1", "1"], VerifyRules()).reason == reason
+    # What surely fails, fails whatever became of the rest.
+    assert compare([failed, fine], ["1", "2"], VerifyRules()).reason == "wrong"
+    late = Outcome("timeout")
+    assert compare([failed, late], ["1", "1"], VerifyRules()).reason == "timeout"
+
+
+@pytest.mark.parametrize("status", get_args(Status))
+def test_every_ending_of_a_run_without_a_value_has_a_verdict(status: Status) -> None:
+    verdict = compare([Outcome(status)], ["1"], VerifyRules())
+    assert not verdict.correct
+    assert verdict.reason in get_args(VerdictReason)
+    assert (verdict.reason in UNDECIDED) == (status in STUMBLES or status in ("ok", "refused"))
 
 
 def test_values_that_come_back_as_others_are_refused() -> None:

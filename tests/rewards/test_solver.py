@@ -31,8 +31,9 @@ def test_the_four_amounts_are_configured_apart() -> None:
     assert solver_reward(RIGHT, truncated=True, config=config) == 1.0
 
 
+@pytest.mark.parametrize("reason", ["retry", "crashed", "unreadable_expected", "unreadable_input"])
 @pytest.mark.parametrize("truncated", [False, True])
-def test_a_verdict_that_decides_nothing_earns_nothing_and_says_what_to_do(truncated: bool) -> None:
-    undecided = Verdict(correct=False, well_formed=True, reason="retry")
-    with pytest.raises(ValueError, match="verify it again, or drop its whole group"):
+def test_a_verdict_that_decides_nothing_earns_nothing_and_says_what_to_do(truncated: bool, reason: str) -> None:
+    undecided = Verdict(correct=False, well_formed=True, reason=reason)
+    with pytest.raises(ValueError, match=f"`{reason}` has no reward: verify it again, or drop its whole group"):
         solver_reward(undecided, truncated=truncated, config=SolverRewardConfig())

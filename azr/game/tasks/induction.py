@@ -14,7 +14,7 @@ import re
 from azr.game import gate, parsing, plan, verification
 from azr.game.gate import GateRules, refusal_of_text
 from azr.game.plan import Plan
-from azr.game.reasons import refused
+from azr.game.reasons import STUMBLES, refused
 from azr.game.tasks import common
 from azr.game.tasks.base import Ask, Style
 from azr.game.tasks.deduction import EXAMPLE_PROGRAM
@@ -126,7 +126,7 @@ class Induction:
             return expected
         inspection = yield from plan.inspect(InspectJob(program=answer))
         if inspection.facts is None:
-            if inspection.reason in ("retry", "crashed"):
+            if inspection.reason in STUMBLES:
                 return verification.fell_short(inspection.reason, inspection.detail)
             return verification.malformed(inspection.reason, inspection.detail)
         outcomes = yield from verification.run_answer(answer, task.inputs, rules)
@@ -179,5 +179,5 @@ def refusal_of_message(candidate: Candidate) -> Plan[Refusal | None]:
     if inspection.facts is not None:
         return refused("message_holds_program", message)
     # What does not parse is plain words, as it should be; what the machine could not tell is told as such.
-    undecided = inspection.reason in ("retry", "crashed")
+    undecided = inspection.reason in STUMBLES
     return gate.refusal_of_inspection(inspection) if undecided else None
