@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import get_args
 
 import msgspec
@@ -110,14 +111,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--inputs",
-        type=int,
+        type=_at_least(2),  # One to show and one to hide.
         default=defaults.induction_inputs,
         metavar="N",
         help=f"inputs of an induction task, the first half of them shown (default: {defaults.induction_inputs})",
     )
     parser.add_argument(
         "--max-output",
-        type=int,
+        type=_at_least(1),
         default=defaults.max_output_length,
         metavar="N",
         help=f"longest output in characters (default: {defaults.max_output_length})",
@@ -138,3 +139,12 @@ def run(arguments: argparse.Namespace) -> int:
         induction_shown=arguments.inputs // 2,
     )
     return stream(arguments, GateHandler(rules, deduplicate=not arguments.no_dedup))
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if (value := int(text)) < least:
+            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+        return value
+
+    return number

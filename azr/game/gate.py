@@ -129,6 +129,8 @@ class Examined(msgspec.Struct, frozen=True):
 
 def examine(program: str, inputs: Sequence[str], rules: GateRules) -> Plan[Examined | Refusal]:
     """Parse the program and read its inputs, running nothing."""
+    if not inputs:
+        return refused("no_input", "there is nothing to run the program on")
     if (refusal := refusal_of_text(program, *inputs)) is not None:
         return refusal
     inspection, reading = yield from plan.inspect_and_read(

@@ -45,6 +45,12 @@ def test_what_is_no_program_with_an_entry_is_refused_before_it_runs(reason: Reas
     assert reason("deduction", program, "1") == why
 
 
+@pytest.mark.parametrize("kind", ["deduction", "abduction", "induction", "error", "composite"])
+def test_a_proposal_without_an_input_is_refused_whatever_was_asked_for(reason: Reason, kind: str) -> None:
+    why = reason(kind, "def f(a):\n    return a", message="the same", induction_inputs=0, induction_shown=0)
+    assert why in ("no_input", "component_unused")
+
+
 @pytest.mark.parametrize(
     "program",
     [

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from azr.cli.main import main
+from azr.cli.main import EXIT_USAGE, main
 from azr.game.reasons import MEANINGS
 
 Ask = Callable[..., list[dict[str, Any]]]
@@ -125,6 +125,17 @@ def test_tasks_that_do_not_add_up_are_bad_lines(ask: Ask) -> None:
     assert ["error" in answer for answer in answers] == [True] * 3
     assert "2 inputs beside 1 outputs" in answers[0]["error"]
     assert "takes one output, not 2" in answers[1]["error"]
+
+
+def test_a_task_without_inputs_is_refused(ask: Ask) -> None:
+    (answer,) = ask("gate", line("def f(a): return a", task="induction", message="the same"))
+    assert answer["reason"] == "input_count"
+
+
+@pytest.mark.parametrize("option", [("--inputs", "0"), ("--inputs", "1"), ("--max-output", "0"), ("--inputs", "ten")])
+def test_options_out_of_bounds_are_told(option: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gate", *option]) == EXIT_USAGE
+    assert option[0] in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["gate", "verify"])
