@@ -143,6 +143,8 @@ def _tell(
         }
         for what, counted in counts.items():
             report.goal(f"{what}, {name}", sum(map(counted, found.values())), at_most=0)
+        if let_in := [finding.attack for finding in found.values() if finding.stated and finding.outcome == "accepted"]:
+            report.note(f"{name} accepts, as their files state and explain: {', '.join(let_in)}")
         report.check(f"every attack on {name} ended as its file states", *_verdict(found.values()))
 
 
