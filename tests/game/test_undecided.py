@@ -11,10 +11,10 @@ from typing import get_args
 import pytest
 
 from azr.game.gate import GateRules
-from azr.game.plan import Plan
+from azr.game.plan import Plan, Verdict
 from azr.game.reasons import STUMBLES, UNDECIDED, VerdictReason
 from azr.game.tasks import task_type
-from azr.game.types import Candidate, Refusal, Task, Verdict
+from azr.game.types import Candidate, Refusal, Task
 from azr.game.verification import VerifyRules, compare
 from sandbox_wasm.protocol import (
     Facts,

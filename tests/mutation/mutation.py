@@ -20,6 +20,8 @@ class Mutation(NamedTuple):
     before: str
     after: str
     tests: tuple[str, ...]
+    may_hang: bool = False
+    """The tests may also never end, because what is changed is what a loop of the module ends by."""
 
     @property
     def dotted(self) -> str:
@@ -39,10 +41,12 @@ class Mutation(NamedTuple):
         return f"{self.module}: {self.before!r} -> {self.after!r}"
 
 
-def mutations(module: str, tests: str | Sequence[str], changes: Sequence[tuple[str, str]]) -> list[Mutation]:
+def mutations(
+    module: str, tests: str | Sequence[str], changes: Sequence[tuple[str, str]], *, may_hang: bool = False
+) -> list[Mutation]:
     """Several changes to one module, judged by the same test files."""
     files = (tests,) if isinstance(tests, str) else tuple(tests)
-    return [Mutation(module, before, after, files) for before, after in changes]
+    return [Mutation(module, before, after, files, may_hang) for before, after in changes]
 
 
 def all_mutations() -> list[Mutation]:

@@ -6,9 +6,10 @@ One parent imports what is heavy and unmutated, then forks a child for each muta
 others that answers for the mutated module alone, runs that mutation's tests in-process and exits with pytest's
 status. No file of the checkout is touched, and the parent never imports a module of azr.
 
-    parent ── fork ──► child: finder(azr.x = mutated text) ─► pytest ─► 1 noticed · 0 survived · other: the list is
-    wrong
-       └─ waits at most DEADLINE_SECONDS, then ends the child: a mutation that hangs the tests is noticed too
+    parent ── fork ──► child: finder(azr.x = mutated text) ─► pytest ─► 1 noticed · 0 survived · other: BROKEN
+       │                 └─ more than CPU_SECONDS of processor time: HUNG, which passes only for a mutation listed with
+       │                    `may_hang`; a busy machine makes the child slow, but spends none of its time
+       └─ waits at most WALL_SECONDS, for a child that sleeps for ever: HUNG as well
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import resource
 import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -45,8 +48,10 @@ for _plugin in entry_points(group="pytest11"):
     _plugin.load()
 PRELOADED = (hypothesis, msgspec, np, omegaconf, psutil, sandbox_wasm.protocol, scipy.cluster.hierarchy)
 
-#: Far longer than any of the test files takes.
-DEADLINE_SECONDS = 60.0
+#: Processor time, far more than any of the test files takes.
+CPU_SECONDS = 60
+#: For tests that wait and burn nothing; so long that no busy machine reaches it.
+WALL_SECONDS = 600.0
 POLL_SECONDS = 0.01
 #: Hypothesis' examples a property: what is wrong is mostly wrong everywhere.
 EXAMPLES = 30
@@ -57,13 +62,20 @@ class Outcome(NamedTuple):
 
     mutation: Mutation
     status: int
-    """pytest's: 1 when a test failed. -1 when the deadline ended it."""
+    """pytest's: 1 when a test failed; the negative number of the signal that ended it."""
     output: str
 
     @property
-    def noticed(self) -> bool:
-        """A test failed, or the tests never ended."""
-        return self.status in (1, -1)
+    def word(self) -> str:
+        """What is printed for it."""
+        words = {0: "SURVIVED", 1: "noticed", -signal.SIGXCPU: "HUNG", -signal.SIGKILL: "HUNG"}
+        word = words.get(self.status, "BROKEN")
+        return "hung" if word == "HUNG" and self.mutation.may_hang else word
+
+    @property
+    def passes(self) -> bool:
+        """A test failed, or the tests never ended and may do so."""
+        return self.word in ("noticed", "hung")
 
 
 class MutatedFinder(MetaPathFinder):
@@ -92,6 +104,7 @@ def judge(mutation: Mutation) -> Outcome:
 
 
 def _in_child(mutation: Mutation, mutated: Path, log: Path) -> int:
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
     with log.open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -114,34 +127,35 @@ def _in_child(mutation: Mutation, mutated: Path, log: Path) -> int:
 
 
 def _wait(child: int) -> int:
-    until = time.monotonic() + DEADLINE_SECONDS
+    until = time.monotonic() + WALL_SECONDS
     while time.monotonic() < until:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status)
         time.sleep(POLL_SECONDS)
     os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return -1
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when every mutation was noticed."""
+    """0 when every mutation was noticed, or hung and may."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation.run", description="Which mutations go unnoticed?")
     parser.add_argument("only", nargs="?", default="", help="only modules whose path holds this text")
     parser.add_argument("--short", action="store_true", help="the first mutation of each module")
     parsed = parser.parse_args(arguments)
     chosen = [mutation for mutation in all_mutations() if parsed.only in mutation.module]
-    unnoticed = 0
+    words: Counter[str] = Counter()
+    failed = 0
     for mutation in short(chosen) if parsed.short else chosen:
         outcome = judge(mutation)
-        unnoticed += not outcome.noticed
-        print(f"{'noticed ' if outcome.noticed else 'SURVIVED' if outcome.status == 0 else 'BROKEN  '} {mutation}")
-        if not outcome.noticed and outcome.status != 0:
+        words[outcome.word] += 1
+        failed += not outcome.passes
+        print(f"{outcome.word:<8} {mutation}")
+        if outcome.word == "BROKEN":
             print(outcome.output)
         sys.stdout.flush()
-    print(f"{unnoticed} unnoticed")
-    return 1 if unnoticed else 0
+    print(", ".join(f"{count} {word}" for word, count in words.most_common()) or "no mutation is listed")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -20,6 +20,18 @@ raise SystemExit(outcome.status)
 """
 
 
+#: Judges a module that never ends: first as one that must end, then as one that need not.
+ENDLESS = """
+from tests.mutation import run
+from tests.mutation.mutation import Mutation
+run.CPU_SECONDS = 4
+module = "azr/game/rewards/combine.py"
+for may_hang in (False, True):
+    change = Mutation(module, "import math", "while True: pass", ("tests/rewards/test_combine.py",), may_hang)
+    print(run.judge(change).word)
+"""
+
+
 def run(*arguments: str, seconds: float) -> subprocess.CompletedProcess[str]:
     """In a process of its own, because this one has imported the modules that are to be mutated."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
@@ -63,7 +75,12 @@ def test_a_change_that_changes_nothing_goes_unnoticed() -> None:
 def test_the_first_mutation_of_each_module_is_noticed() -> None:
     done = run("-m", "tests.mutation.run", "--short", seconds=240)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("noticed ") == len(short(all_mutations()))
+    assert done.stdout.count("noticed  ") == len(short(all_mutations()))
+
+
+def test_tests_that_never_end_are_told_apart_and_pass_only_where_that_is_listed() -> None:
+    done = run("-c", ENDLESS, seconds=120)
+    assert done.stdout.split() == ["HUNG", "hung"], done.stdout + done.stderr
 
 
 @pytest.mark.soak
