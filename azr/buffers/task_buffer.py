@@ -5,7 +5,7 @@ time is the learner's step, told through `advance`.
 
       gate ── add ──► new ── draw ──► out ── rate ──► rated ── draw (by priority) ──► out …
        │                ▲              │                │
-       └─ duplicate     └── give_back ─┘                └─ least priority leaves at capacity: never what is new
+       └─ duplicate     └── give_back ─┘                └─ least priority leaves at capacity, the oldest of equals
                             (or after `out_steps`)
 
 New tasks are drawn first in, first out, before any replay; rated ones from a sum-tree. A task that is out is not drawn
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -29,7 +29,7 @@ from azr.buffers.table import Rows, Slots, TableState, TaskTable
 from azr.config.sections.buffers import BuffersConfig
 from azr.game.types import Task
 
-#: At capacity this share of the tasks leaves at once, so that finding the least useful costs O(1) a task.
+#: At capacity this share of the tasks leaves at once, so that sorting them all is paid by many new ones.
 EVICTION_SHARE = 1 / 64
 
 #: Raised with every change of `BufferState` or of the table's rows.
@@ -120,24 +120,54 @@ class TaskBuffer:
         """The sum of all priorities: this shard's weight among shards."""
         return self._training.total
 
-    def add_many(self, tasks: Iterable[Task]) -> list[bool]:
+    def add_many(self, tasks: Sequence[Task]) -> list[bool]:
         """Take in new tasks; False for each that is held already, or came twice."""
-        added: list[bool] = []
-        slots: list[int] = []
+        flags = self.are_new(tasks)
+        entering = [task for task, new in zip(tasks, flags, strict=True) if new]
+        self.duplicates += len(flags) - len(entering)
+        for start in range(0, len(entering), self.config.capacity):
+            self._enter(entering[start : start + self.config.capacity])
+        return flags
+
+    def are_new(self, tasks: Iterable[Task]) -> list[bool]:
+        """Which of these tasks `add_many` would take in."""
+        flags: list[bool] = []
+        digests: set[bytes] = set()
+        ids: set[str] = set()
         for task in tasks:
             digest = identity.digest(task)
-            added.append(not self._table.holds(digest) and task.id not in self)
-            if not added[-1]:
-                self.duplicates += 1
-                continue
-            if self._table.full:
-                self._evict()
-            self._new.append((slot := self._table.enter(task, digest), self._table.sequence - 1))
-            slots.append(slot)
-        entered = np.array(slots, np.int64)
-        self._weigh(entered)
-        self._reference.update(entered, self._recencies(self._table.rows[entered]))
-        return added
+            known = digest in digests or self._table.holds(digest) or task.id in ids or task.id in self
+            flags.append(not known)
+            if not known:
+                digests.add(digest)
+                ids.add(task.id)
+        return flags
+
+    def leaving_for(self, count: int) -> list[str]:
+        """The tasks that leave when so many new ones come in, as their ids; none while there is room for all.
+
+        What was rated leaves first, then what still counts as new although it is rated, then new tasks, then what is
+        out; among these the least priority first, and of equals the oldest. Where priorities are all alike
+        (`selection: uniform`) this is first in, first out, so that no choice of priorities can freeze the buffer.
+        """
+        missing = count - (self.config.capacity - len(self))
+        if missing <= 0:
+            return []
+        rows = self._table.rows
+        fresh = (rows["visits"] == 0) & (self.step - rows["added_step"] <= self.config.new_steps)
+        order = np.select([~rows["held"], rows["out"], ~rows["rated"], fresh], [4, 3, 2, 1], 0)
+        by_use = np.lexsort((rows["sequence"], self._training.weights, order))
+        block = max(missing, int(self.config.capacity * EVICTION_SHARE))
+        return [task.id for task in self._table.tasks_at(by_use[: min(block, len(self))])]
+
+    def evict(self, task_ids: Iterable[str]) -> None:
+        """Let go of these tasks."""
+        slots = [slot for task_id in task_ids if (slot := self._table.slot(task_id)) is not None]
+        leaving = np.array(slots, np.int64)
+        self._table.remove(leaving)
+        for tree in (self._training, self._reference):
+            tree.update(leaving, np.zeros(len(leaving)))
+        self.evicted += len(leaving)
 
     def add(self, task: Task) -> bool:
         """Take in a new task; False when the same is held already."""
@@ -299,18 +329,16 @@ class TaskBuffer:
                 distance = np.minimum(distance, np.bitwise_count(likeness ^ likeness[best]).astype(np.int64))
         return shown
 
-    def _evict(self) -> None:
-        """Make room: rated tasks of least priority leave first, then the oldest new ones, then the oldest out."""
-        rows = self._table.rows
-        rated = rows["rated"] & ~rows["out"]
-        later = 2.0 + rows["sequence"] + np.where(rows["out"], float(self._table.sequence), 0.0)
-        usefulness = np.where(rated, self._training.weights, later)
-        count = max(1, min(int(self.config.capacity * EVICTION_SHARE), int(np.count_nonzero(rated))))
-        leaving = np.argpartition(usefulness, count - 1)[:count]
-        self._table.remove(leaving)
-        for tree in (self._training, self._reference):
-            tree.update(leaving, np.zeros(count))
-        self.evicted += count
+    def _enter(self, tasks: Sequence[Task]) -> None:
+        """Put new tasks, no more than the buffer holds at all, into their slots."""
+        self.evict(self.leaving_for(len(tasks)))
+        slots = []
+        for task in tasks:
+            slots.append(slot := self._table.enter(task, identity.digest(task)))
+            self._new.append((slot, self._table.sequence - 1))
+        entered = np.array(slots, np.int64)
+        self._weigh(entered)
+        self._reference.update(entered, self._recencies(self._table.rows[entered]))
 
     def _weigh(self, slots: Slots) -> None:
         """Bring the priorities of these slots up to date with their rows."""

@@ -1,8 +1,9 @@
 """The task buffers of one shard, whose tasks and ratings outlast its process.
 
 Hosted by a shard of the task service. What comes in (tasks, ratings, the learner's step) is journaled before it is
-acknowledged; draws are not, for they change nothing that was acknowledged: after a crash a task that was out is simply
-drawn again. Written out on purpose (checkpoints), buffers come back to the very next draw; see `TaskBuffer.state`.
+acknowledged, and with new tasks those that leave for them: what leaves depends on draws, and draws are not journaled.
+So the tasks held and their ratings come back exactly; visits do not, and a task that was out is simply drawn again.
+Written out on purpose (checkpoints), buffers come back to the very next draw; see `TaskBuffer.state`.
 
       add_many · rate_many · advance ── append, sync ──► buffers ──► answer
       draw · references ─────────────────────────────────► buffers ──► answer
@@ -21,9 +22,10 @@ from azr.journal.journal import Journal, Recovery
 
 
 class Added(msgspec.Struct, frozen=True, tag="added", array_like=True):
-    """Tasks that were new."""
+    """Tasks that were new, and by type the ids of those that left to make room."""
 
     tasks: list[Task]
+    left: dict[str, list[str]] = {}
 
 
 class Rated(msgspec.Struct, frozen=True, tag="rated", array_like=True):
@@ -68,8 +70,23 @@ class DurableTasks:
 
     def add_many(self, tasks: Sequence[Task]) -> list[bool]:
         """Take in new tasks, each into the buffer of its type; False for each that is held already, or came twice."""
-        self._record(Added([task for task in tasks if not self._buffer(task.task_type).holds_same(task)]))
-        return [self._buffer(task.task_type).add(task) for task in tasks]
+        places: dict[str, list[int]] = {}
+        for place, task in enumerate(tasks):
+            self._buffer(task.task_type)
+            places.setdefault(task.task_type, []).append(place)
+        new = [False] * len(tasks)
+        left: dict[str, list[str]] = {}
+        for task_type, of_type in places.items():
+            flags = self.buffers[task_type].are_new([tasks[place] for place in of_type])
+            for place, flag in zip(of_type, flags, strict=True):
+                new[place] = flag
+            if leaving := self.buffers[task_type].leaving_for(sum(flags)):
+                left[task_type] = leaving
+            self.buffers[task_type].duplicates += len(flags) - sum(flags)
+        if entering := [task for task, flag in zip(tasks, new, strict=True) if flag]:
+            self._record(event := Added(entering, left))
+            self._apply(event)
+        return new
 
     def rate_many(self, task_type: str, estimates: Iterable[Estimate]) -> int:
         """Attempts came back; returns how many of the tasks were still held."""
@@ -102,7 +119,9 @@ class DurableTasks:
 
     def _apply(self, event: Event) -> None:
         match event:
-            case Added(tasks):
+            case Added(tasks, left):
+                for task_type, task_ids in left.items():
+                    self._buffer(task_type).evict(task_ids)
                 for task in tasks:
                     self._buffer(task.task_type).add(task)
             case Rated(task_type, estimates):

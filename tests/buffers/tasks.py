@@ -27,7 +27,7 @@ def buffer_of(count: int = 0, *, seed: int = 0, **config: object) -> TaskBuffer:
     """A buffer with the first `count` tasks, none rated."""
     options = {"capacity": 64, **config}
     buffer = TaskBuffer(BuffersConfig(**options), np.random.default_rng(seed))  # type: ignore[arg-type]
-    buffer.add_many(task(number) for number in range(count))
+    buffer.add_many([task(number) for number in range(count)])
     return buffer
 
 

@@ -125,7 +125,7 @@ class TestPriority:
 
     def test_tasks_of_one_program_share_its_weight(self) -> None:
         buffer = buffer_of()
-        buffer.add_many(task(number, program=7) for number in range(4))
+        buffer.add_many([task(number, program=7) for number in range(4)])
         rate(buffer, 4, 4, 4, 4)
         assert buffer.mass == pytest.approx(4 * 0.9 * 4**-0.5)
 
@@ -225,15 +225,16 @@ class TestCapacity:
         assert len(buffer) == 640 - 10 + 1
         assert buffer.evicted == 10
 
-    def test_filled_ten_times_over_fresh_tasks_keep_coming(self) -> None:
+    @pytest.mark.parametrize("selection", ["learnability", "uniform"])
+    def test_filled_ten_times_over_fresh_tasks_keep_coming(self, selection: str) -> None:
         # The published buffer keeps its oldest tasks at capacity, and from then on trains on the same ones for ever.
         capacity, per_step = 128, 16
-        buffer = buffer_of(capacity=capacity, out_steps=4)
+        buffer = buffer_of(capacity=capacity, out_steps=4, selection=selection)
         generator = np.random.default_rng(1)
         number = 0
         for step in range(10 * capacity // per_step):
             buffer.advance(step)
-            assert all(buffer.add_many(task(number + index, step=step) for index in range(per_step)))
+            assert all(buffer.add_many([task(number + index, step=step) for index in range(per_step)]))
             number += per_step
             drawn = buffer.draw(24, replay_share=0.25)
             ages = [step - one.born.step for one in drawn]
@@ -246,9 +247,50 @@ class TestCapacity:
         assert max(held) == step
         assert np.mean(np.array(held) > step / 2) > 0.5, "most of what is held is of the second half"
 
+    def test_of_equals_the_oldest_leaves(self) -> None:
+        buffer = buffer_of(capacity=1024, selection="uniform")
+        for step in range(200):
+            buffer.advance(step)
+            buffer.add_many([task(48 * step + index, step=step) for index in range(48)])
+            buffer.rate_many(Estimate(one.id, 4, 8, step) for one in buffer.draw(48, 0.0))
+        held = [number for number in range(200 * 48) if f"task-{number}" in buffer]
+        assert min(held) >= 200 * 48 - 1024
+        assert held == list(range(min(held), 200 * 48))
+
+    def test_rated_but_never_drawn_tasks_stay_while_they_count_as_new(self) -> None:
+        # Where ratings are not trained on, a task is rated before it is drawn for training.
+        buffer = buffer_of(2, capacity=3, selection="uniform")
+        rate(buffer, 4, 4)
+        buffer.advance(2)
+        buffer.add(task(2, step=2))
+        buffer.rate_many([Estimate("task-2", 0, 8, 2)])
+        buffer.add_many([task(3, step=2), task(4, step=2)])
+        assert names(buffer.draw_new(3)) == [2, 3, 4]
+
+    def test_with_little_rated_room_is_made_in_blocks_too(self) -> None:
+        buffer = buffer_of(640, capacity=640)
+        buffer.add(task(1000))
+        assert buffer.evicted == 10
+        assert names(buffer.draw(1, 0.0)) == [10]
+
+    def test_what_leaves_can_be_asked_before_it_does(self) -> None:
+        buffer = buffer_of(4, capacity=6)
+        assert buffer.leaving_for(2) == []
+        rate(buffer, 4, 4, 0)
+        assert buffer.leaving_for(3) == ["task-2"]
+        assert len(buffer) == 4
+        buffer.evict(["task-2", "gone"])
+        assert (len(buffer), buffer.evicted) == (3, 1)
+        assert not buffer.leaving_for(3)
+
+    def test_more_tasks_at_once_than_it_holds_leave_the_last_ones(self) -> None:
+        buffer = buffer_of(2, capacity=4)
+        assert all(buffer.add_many([task(number) for number in range(10, 20)]))
+        assert names(buffer.draw(9, 0.0)) == [16, 17, 18, 19]
+
     def test_programs_are_counted_while_they_are_held(self) -> None:
         buffer = buffer_of(capacity=4)
-        buffer.add_many(task(number, program=number // 2) for number in range(4))
+        buffer.add_many([task(number, program=number // 2) for number in range(4)])
         assert buffer.status().programs == 2
         for number in range(10, 14):
             buffer.add(task(number))
@@ -274,13 +316,13 @@ class TestReferences:
 
     def test_show_no_program_twice_while_there_is_another(self) -> None:
         buffer = buffer_of(reference_pool=16)
-        buffer.add_many(task(number, program=number // 8) for number in range(48))
+        buffer.add_many([task(number, program=number // 8) for number in range(48)])
         for _ in range(20):
             assert len({one.program for one in buffer.references(3)}) == 3
 
     def test_prefer_recent_tasks_but_keep_old_ones_in_view(self) -> None:
         buffer = buffer_of(capacity=128, reference_half_life=8.0, reference_pool=1)
-        buffer.add_many(task(number, step=number) for number in range(100))
+        buffer.add_many([task(number, step=number) for number in range(100)])
         buffer.advance(99)
         shown = np.array([number for _ in range(500) for number in names(buffer.references(2))])
         recent, old = np.mean(shown >= 80), np.mean(shown < 50)
@@ -290,7 +332,7 @@ class TestReferences:
 
     def test_with_a_floor_of_one_are_uniform(self) -> None:
         buffer = buffer_of(capacity=16, reference_floor=1.0, reference_pool=1)
-        buffer.add_many(task(number, step=number) for number in range(10))
+        buffer.add_many([task(number, step=number) for number in range(10)])
         buffer.advance(500)
         counts = np.bincount([names(buffer.references(1))[0] for _ in range(1000)], minlength=10)
         assert stats.chisquare(counts).pvalue > 0.001
@@ -319,7 +361,7 @@ class TestWrittenAndRead:
         generator = np.random.default_rng(4)
         for step in range(30):
             buffer.advance(step)
-            buffer.add_many(task(8 * step + index, program=8 * step // 3 + index, step=step) for index in range(8))
+            buffer.add_many([task(8 * step + index, program=8 * step // 3 + index, step=step) for index in range(8)])
             drawn = buffer.draw(10, 0.4)
             buffer.rate_many(Estimate(one.id, int(generator.integers(9)), 8, step) for one in drawn[:-2])
             buffer.give_back(one.id for one in drawn[-2:-1])
@@ -341,7 +383,7 @@ class TestWrittenAndRead:
             step, number = 30 + drawn // 8, 1000 + drawn
             for one in (buffer, twin):
                 one.advance(step)
-                one.add_many(task(number + index, step=step) for index in range(5))
+                one.add_many([task(number + index, step=step) for index in range(5)])
             mine, theirs = buffer.draw(9, 0.5), twin.draw(9, 0.5)
             assert names(mine) == names(theirs)
             assert names(buffer.references(5)) == names(twin.references(5))

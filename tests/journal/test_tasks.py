@@ -57,6 +57,45 @@ def test_what_was_out_is_drawn_again_after_a_crash() -> None:
     assert names(again.buffers["deduction"].draw(2, 0.0)) == [1, 2]
 
 
+def test_at_capacity_the_very_tasks_that_were_held_come_back_whatever_was_drawn() -> None:
+    disk = CrashingDisk()
+    tasks = tasks_on(disk)
+    generator = np.random.default_rng(5)
+    buffer = tasks.buffers["deduction"]
+    for step in range(40):
+        tasks.advance(step)
+        tasks.add_many([task(4 * step + index, step=step) for index in range(4)])
+        drawn = buffer.draw(6, 0.5)
+        tasks.rate_many("deduction", [Estimate(one.id, int(generator.integers(9)), 8, step) for one in drawn[:-1]])
+    again = tasks_on(disk.reboot(0.0, False)).buffers["deduction"]
+    held = [number for number in range(160) if f"task-{number}" in buffer]
+    assert [number for number in range(160) if f"task-{number}" in again] == held
+    assert len(held) == 16
+    assert again.evicted == buffer.evicted > 100
+
+
+def test_what_is_held_is_not_taken_in_again_by_the_call_that_makes_it_leave() -> None:
+    disk = CrashingDisk()
+    tasks = tasks_on(disk)
+    tasks.add_many([task(number) for number in range(16)])
+    assert tasks.add_many([task(20), task(0)]) == [True, False]
+    held = [number for number in range(21) if f"task-{number}" in tasks.buffers["deduction"]]
+    assert held == [*range(1, 16), 20]
+    assert tasks.buffers["deduction"].duplicates == 1
+    again = tasks_on(disk.reboot(0.0, False)).buffers["deduction"]
+    assert [number for number in range(21) if f"task-{number}" in again] == held
+
+
+def test_what_changes_nothing_is_not_written() -> None:
+    disk = CrashingDisk()
+    tasks = tasks_on(disk)
+    tasks.add_many([task(1)])
+    spent = disk.spent
+    assert tasks.add_many([task(1)]) == [False]
+    assert tasks.add_many([]) == []
+    assert disk.spent == spent
+
+
 def test_a_shortened_journal_and_a_checkpoint_come_back_to_the_very_next_draw() -> None:
     disk = CrashingDisk()
     tasks = tasks_on(disk)
