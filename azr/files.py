@@ -11,6 +11,7 @@ the same folder, flushed to disk, then renamed over the target. Readers and cras
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from typing import IO
 @contextlib.contextmanager
 def replacing(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
     """A binary file to write; it takes `path`'s place when the block ends without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     aside = Path(name)
     try:
@@ -49,10 +50,20 @@ def write_text(path: Path, content: str) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename inside the folder outlast a power cut; filesystems that cannot are passed over."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    """Make a rename inside the folder outlast a power cut; filesystems that know no such thing are passed over."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and those above it, so that they outlast a power cut; nothing happens when it is there."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in reversed(missing):
+        sync_folder(each.parent)

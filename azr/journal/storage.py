@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from azr.files import sync_folder
+from azr.files import make_folder, sync_folder
 
 
 class Appender(Protocol):
@@ -70,7 +70,7 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
 
     def names(self) -> list[str]:
         """The files in it."""
