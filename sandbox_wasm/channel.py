@@ -35,6 +35,13 @@ MAX_FRAME_BYTES = 64 << 20
 READ_BYTES = 256 << 10
 
 
+#: Exit status of a worker whose back end broke; told apart from a signal's in the pool's messages.
+BROKEN = 70
+
+#: Exit status of a worker whose back end found its isolation gone; the pool then trusts nothing any more.
+UNSOUND = 71
+
+
 class ChannelError(Exception):
     """The other side sent what no honest side sends."""
 

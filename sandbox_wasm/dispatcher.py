@@ -16,6 +16,7 @@ that it costs the machine little; when a worker is about to run dry it does not.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import selectors
 import threading
@@ -25,18 +26,21 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from sandbox_wasm.backpressure import Places
-from sandbox_wasm.channel import Assign, ChannelError, Hello, Ready, Revoke, ToWorker
+from sandbox_wasm.channel import UNSOUND, Assign, ChannelError, Hello, Ready, Revoke, ToWorker
 from sandbox_wasm.schedule import Schedule
 from sandbox_wasm.statistics import Recorder
 from sandbox_wasm.ticket import Piece, Ticket
 from sandbox_wasm.worker_process import WorkerProcess
+
+_log = logging.getLogger(__name__)
 
 #: How long answers may lie while every worker has work for twice as long. Shorter rests are not worth their system
 #: call.
 LONGEST_REST_SECONDS = 0.005
 SHORTEST_REST_SECONDS = 0.0005
 
-#: Workers in a row that may fail to start before the pool gives up: one may be bad luck, three are a cause.
+#: Generations of workers that may fail to start, one after the other, before the pool gives up: one may be bad luck,
+#: three are a cause. Workers that were started together and fail together, all at the same lock, failed once.
 START_ATTEMPTS = 3
 
 #: How long idle workers get to leave by themselves when the pool closes, before they are killed like the busy ones.
@@ -55,7 +59,7 @@ class SandboxClosedError(SandboxError):
 
 
 class SandboxBrokenError(SandboxError):
-    """Workers cannot be started, or the pool's thread broke down."""
+    """Workers cannot be started, programs may have reached one another, or the pool's thread broke down."""
 
 
 class Dispatcher:
@@ -232,7 +236,7 @@ class Dispatcher:
 
     def _start_worker(self) -> None:
         self._next_number += 1
-        worker = WorkerProcess(self._next_number, self._hello, time.monotonic())
+        worker = WorkerProcess(self._next_number, self._hello, time.monotonic(), self._start_failures)
         self._workers[worker.number] = worker
         self._watch(worker.connection.fileno(), lambda events: self._on_socket(worker, events))
         self._watch(worker.errors.fileno(), lambda _: self._on_errors(worker))
@@ -311,14 +315,25 @@ class Dispatcher:
                 self._selector.unregister(descriptor)
         ending = worker.end()
         why = f"sandbox worker {how}"
+        last_words = _told(worker.last_words())
         if how == "died":
             said = worker.last_words().splitlines()[-1:]
             why += f": {ending}" + "".join(f"; it said: {printable(line)}" for line in said)
+        if not self._stopping:
+            _log.warning(
+                "sandbox worker %d (process %d) %s: %s, and is replaced; it said on its standard error:%s",
+                number, worker.process_id, how, ending, last_words,
+            )  # fmt: skip
+        if worker.status == UNSOUND:
+            raise SandboxBrokenError(
+                f"the sandbox back end {self._hello.backend!r} found that a program may have reached another; what the"
+                f" pool answered since the last check cannot be trusted. Its worker said:{last_words}"
+            )
         self._settle(self._schedule.worker_died(number, why))
-        if not worker.ready:
+        if not worker.ready and worker.generation == self._start_failures:
             self._start_failures += 1
             if self._start_failures >= START_ATTEMPTS:
-                raise SandboxBrokenError(_start_complaint(self._hello.backend, why, worker.last_words()))
+                raise SandboxBrokenError(_start_complaint(self._hello.backend, why, last_words))
         if not self._stopping:
             self._recorder.replaced()
             self._start_worker()
@@ -347,11 +362,15 @@ class Dispatcher:
         os.close(self._bell)
 
 
+def _told(last_words: str) -> str:
+    """The end of what a worker said, as a block of lines."""
+    return "".join(f"\n    {printable(line)}" for line in last_words.splitlines()[-12:]) or " nothing"
+
+
 def _start_complaint(backend: str, why: str, last_words: str) -> str:
-    said = "".join(f"\n    {printable(line)}" for line in last_words.splitlines()[-12:]) or " nothing"
     return (
         f"no worker of the sandbox back end {backend!r} became ready, {START_ATTEMPTS} times in a row; the last: {why}."
-        f" It said on its standard error:{said}"
+        f" It said on its standard error:{last_words}"
     )
 
 

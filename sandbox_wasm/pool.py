@@ -44,8 +44,9 @@ QUEUE_PER_WORKER = 128
 GRACE_SECONDS = 2.0
 
 #: How long a worker may take to be ready. Warm it takes a tenth of a second; the first one on a machine compiles the
-#: guest, seconds on idle cores, and may do so on a machine that is busy with other things.
-START_SECONDS = 180.0
+#: guest, seconds on idle cores, and the others wait for it at a lock, up to the deadline of `sandbox_wasm.wasm.cache`,
+#: which must come first, for it says what was waited for.
+START_SECONDS = 360.0
 
 #: How often a waiting caller makes sure that there is still somebody to wait for.
 CHECK_SECONDS = 5.0
@@ -205,14 +206,20 @@ class SandboxPool:
             await feeder  # Raises what the source raised.
         finally:
             feeder.cancel()
-            self._abandon(unread)
+            try:
+                await asyncio.gather(feeder, return_exceptions=True)  # It may be about to hand in one more.
+            finally:
+                self._abandon(unread)
 
     async def _take_place_async(self) -> None:
         if self._places.try_take():
             return
         future = self._places.wait()
         try:
-            await asyncio.wrap_future(future)
+            granted = asyncio.wrap_future(future)
+            while not (await asyncio.wait({granted}, timeout=CHECK_SECONDS))[0]:
+                self._dispatcher.check()
+            granted.result()
         except BaseException:
             self._places.withdraw(future)
             raise

@@ -178,6 +178,11 @@ class Statistics(msgspec.Struct, frozen=True):
     workers_replaced: int
 
 
+class IsolationError(RuntimeError):
+    """Raised by a back end that finds that one program may have reached another: a pool that hears it gives no further
+    answer, for it cannot tell which of those since the last check can be trusted."""
+
+
 class Backend(Protocol):
     """Runs jobs one at a time inside a worker process. What a plug-in implements (see `docs/extending-sandbox.md`).
 

@@ -6,7 +6,8 @@ Started by `sandbox_wasm.worker_process` as a process of its own; never imported
                                                                                           until the pool is gone
 
 It is crash-only: a back end that raises is broken, so the worker says why on its standard error and leaves; the pool
-puts another in its place. Nothing here waits for anything but the pool and the job being run.
+puts another in its place, or breaks off where programs may have reached one another. Nothing here waits for anything
+but the pool and the job being run.
 """
 
 from __future__ import annotations
@@ -23,12 +24,9 @@ from collections import deque
 import msgspec
 
 from sandbox_wasm import confinement, hardening
-from sandbox_wasm.channel import Answer, Assign, Hello, Ready, Revoke, ToWorker, WorkerEnd, decode_job
-from sandbox_wasm.protocol import Backend
+from sandbox_wasm.channel import BROKEN, UNSOUND, Answer, Assign, Hello, Ready, Revoke, ToWorker, WorkerEnd, decode_job
+from sandbox_wasm.protocol import Backend, IsolationError
 from sandbox_wasm.registry import make_backend
-
-#: Exit status of a worker whose back end broke; told apart from a signal's in the pool's messages.
-BROKEN = 70
 
 
 def main() -> None:
@@ -42,10 +40,12 @@ def main() -> None:
             serve(end)
         except (BrokenPipeError, ConnectionResetError):
             return
-        except Exception:
+        except Exception as error:
             traceback.print_exc()
             sys.stderr.flush()
-            os._exit(BROKEN)  # Without destructors: what the back end holds is not to be trusted.
+            os._exit(
+                UNSOUND if isinstance(error, IsolationError) else BROKEN
+            )  # Without destructors: what the back end holds is not to be trusted.
 
 
 def die_with_parent(parent: int) -> None:

@@ -34,8 +34,7 @@ REAP_SECONDS = 10.0
 _BOOTSTRAP = "import sys; sys.path[:] = sys.argv[3:]; from sandbox_wasm.worker import main; main()"
 
 #: What of the caller's environment a worker gets: what is needed to find caches and libraries, and no tokens or keys.
-_ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "XDG_CACHE_HOME")
-_ENVIRONMENT_PREFIX = "AZR_"
+_ENVIRONMENT = ("AZR_CACHE", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "XDG_CACHE_HOME")
 
 #: Reads of a dead worker's standard error: a process that outlived it may write there for ever.
 _LAST_READS = 16
@@ -44,8 +43,10 @@ _LAST_READS = 16
 class WorkerProcess:
     """One worker. `number` names it in the pool; a replacement gets another number."""
 
-    def __init__(self, number: int, hello: Hello, now: float) -> None:
+    def __init__(self, number: int, hello: Hello, now: float, generation: int = 0) -> None:
         self.number: Final = number
+        self.generation: Final = generation
+        """How many generations before it failed to start, one after the other."""
         self.started: Final = now
         self.ready = False
         self.hardening: dict[str, str] = {}
@@ -125,8 +126,13 @@ class WorkerProcess:
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
 
+    @property
+    def status(self) -> int | None:
+        """Its exit status once it has been ended, a signal's number negated; None before."""
+        return self.process.returncode
+
     def end(self) -> str:
-        """Kill it and what it started, take its body, and say how it ended."""
+        """Kill it and its process group, take its body, and say how it ended."""
         # Before the process is waited for, its number, and so its group's, cannot belong to anybody else.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -158,10 +164,6 @@ def _start(descriptor: int) -> subprocess.Popen[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         pass_fds=[descriptor],
-        env={
-            name: value
-            for name, value in os.environ.items()
-            if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIX)
-        },
+        env={name: value for name, value in os.environ.items() if name in _ENVIRONMENT},
         start_new_session=True,
     )

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from sandbox_wasm.protocol import IsolationError
 from sandbox_wasm.wasm import pages
 from sandbox_wasm.wasm.instance import Instance
 
@@ -30,7 +31,7 @@ MAX_KNOWN = 1024
 _OUTLIVING = ("stack",)
 
 
-class CanaryError(RuntimeError):
+class CanaryError(IsolationError):
     """A restored guest differed from its snapshot: nothing it answered since the last check can be trusted."""
 
 

@@ -34,5 +34,5 @@ class SandboxConfig:
     """Jobs handed to the pool and unanswered, beyond which callers wait; 0: 128 for each worker."""
     grace_seconds: float = 2.0
     """How long past its limits a worker may stay silent before it is killed and replaced."""
-    start_seconds: float = 180.0
+    start_seconds: float = 360.0
     """How long a worker may take to be ready. The first one on a machine compiles the guest."""

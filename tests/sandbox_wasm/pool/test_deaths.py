@@ -17,8 +17,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sandbox_wasm.pool import SandboxBrokenError, SandboxPool, open_sandbox
+from sandbox_wasm.pool import START_SECONDS, SandboxBrokenError, SandboxPool, open_sandbox
 from sandbox_wasm.protocol import InspectJob, InspectResult
+from sandbox_wasm.wasm.cache import COMPILE_DEADLINE
 from tests.sandbox_wasm.pool.jobs import SHORT, eventually, run, said
 
 JOBS = 300
@@ -154,6 +155,45 @@ def test_a_back_end_that_never_gets_ready_is_given_up_and_named(plugin_site: Pat
 def test_a_worker_that_fails_to_start_once_is_replaced(plugin_site: Path, tmp_path: Path) -> None:
     with open_sandbox("rehearsal", 1, start=f"die unless={tmp_path / 'once'}") as pool:
         assert said(next(pool.run_many([run("say", "fine")]))) == ["fine"]
+
+
+def test_workers_that_fail_to_start_together_failed_once(plugin_site: Path, tmp_path: Path) -> None:
+    """Those that wait for one that compiles all give up in the same round."""
+    log = tmp_path / "log"
+    with pytest.raises(SandboxBrokenError, match="3 times in a row"):
+        open_sandbox("rehearsal", 4, start="hang", start_seconds=1.0, log=str(log))
+    assert len(log.read_text().splitlines()) > 2 * 4, "the second generation was whole, and there was a third"
+
+
+def test_workers_get_longer_to_start_than_they_may_wait_for_one_that_compiles() -> None:
+    assert START_SECONDS > COMPILE_DEADLINE
+
+
+def test_isolation_that_failed_breaks_the_pool_for_all_its_callers(plugin_site: Path) -> None:
+    with open_sandbox("rehearsal", 2) as pool:
+        assert said(next(pool.run_many([run("say", "before")]))) == ["before"]
+        with pytest.raises(SandboxBrokenError, match=r"cannot be trusted(.|\n)*IsolationError: page 7"):
+            list(pool.run_many([run("leak page 7"), run("say", "after")]))
+        with pytest.raises(SandboxBrokenError, match="cannot be trusted"):
+            list(pool.run_many([run("say", "later")]))
+
+
+def test_the_last_words_of_a_replaced_worker_are_logged(pool: SandboxPool, caplog: pytest.LogCaptureFixture) -> None:
+    list(pool.run_many([run("raise because I must")]))
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(told) == 2
+    assert all("RuntimeError: because I must" in text and "is replaced" in text for text in told)
+
+
+def test_workers_see_of_the_environment_what_they_need_and_no_more(
+    plugin_site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZR_CACHE", "/nowhere")
+    monkeypatch.setenv("AZR_TOKEN", "secret")
+    with open_sandbox("rehearsal", 1) as pool:
+        seen = psutil.Process(pool.worker_ids()[0]).environ()
+    assert seen["AZR_CACHE"] == "/nowhere"
+    assert "AZR_TOKEN" not in seen
 
 
 @pytest.mark.parametrize("job", ["say", "sleep 60", "hang"])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox_wasm.pool import SandboxClosedError, SandboxPool, open_sandbox
+from sandbox_wasm.pool import SandboxBrokenError, SandboxClosedError, SandboxPool, open_sandbox
 from sandbox_wasm.protocol import InspectJob, InspectResult, LiteralJob, LiteralResult, RunJob, Sandbox
 from tests.sandbox_wasm.pool.jobs import eventually, run, said
 
@@ -136,6 +136,43 @@ async def test_an_error_of_a_streams_source_reaches_who_reads_it(pool: SandboxPo
     assert said(await anext(stream)) == ["1"]
     with pytest.raises(LookupError):
         await anext(stream)
+
+
+async def test_a_stream_that_is_dropped_waits_for_what_feeds_it_and_leaves_its_places(plugin_site: Path) -> None:
+    ended = asyncio.Event()
+
+    async def endless() -> AsyncIterator[RunJob]:
+        try:
+            while True:
+                yield run("sleep 0.01")
+        finally:
+            ended.set()
+
+    with open_sandbox("rehearsal", 1, queue_jobs=4) as pool:
+        source = endless()
+        stream = pool.stream_async(source)
+        await anext(stream)
+        await stream.aclose()
+        assert [task for task in asyncio.all_tasks() if task.get_name() == "azr-sandbox-stream"] == []
+        await source.aclose()
+        assert ended.is_set()
+        eventually(lambda: pool._places.taken == 0, "all places are given back")
+
+
+async def test_a_caller_that_waits_for_a_place_learns_that_the_pool_is_gone(
+    plugin_site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever became of the thread that would have granted it."""
+    monkeypatch.setattr("sandbox_wasm.pool.CHECK_SECONDS", 0.05)
+    with open_sandbox("rehearsal", 1, queue_jobs=1) as pool:
+        slow = asyncio.create_task(pool.run_async([run("sleep 60")]))
+        await asyncio.sleep(0)
+        gone = SandboxBrokenError("the thread is gone")
+        monkeypatch.setattr(pool._dispatcher, "_failure", gone)
+        with pytest.raises(SandboxBrokenError, match="the thread is gone"):
+            await pool.run_async([run("say")])
+        monkeypatch.setattr(pool._dispatcher, "_failure", None)
+        slow.cancel()
 
 
 async def test_a_cancelled_request_gives_its_places_back(plugin_site: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from sandbox_wasm.protocol import (
     InspectJob,
     InspectResult,
+    IsolationError,
     Job,
     JobResult,
     LiteralJob,
@@ -36,6 +37,8 @@ class RehearsalBackend:
     def __init__(self, log: str | None = None, start: str = "") -> None:
         self._log = None if log is None else os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         if start:
+            if self._log is not None:
+                os.write(self._log, f"start {start}\n".encode())
             self._act(start)
 
     def run(self, job: Job) -> JobResult:
@@ -79,6 +82,8 @@ class RehearsalBackend:
             case "hang":
                 while True:
                     time.sleep(3600)
+            case "leak":
+                raise IsolationError(argument)
             case "raise":
                 raise RuntimeError(argument)
             case "babble":
