@@ -69,6 +69,15 @@ def decode(response: bytes) -> JobResult:
     return result
 
 
+def longest_answer(job: Job) -> int:
+    """A generous bound on what an honest guest writes: three texts a value, twelve bytes a character once escaped."""
+    if isinstance(job, RunJob):
+        return 48 * job.limits.output_bytes * len(job.inputs) + (64 << 10)
+    if isinstance(job, LiteralJob):
+        return sum(min(48 * len(text), 48 * job.output_bytes) + 4096 for text in job.texts) + (64 << 10)
+    return 64 * len(job.program) + (1 << 20)
+
+
 def _check(outcome: Outcome) -> None:
     if outcome.status not in GUEST_WORDS:
         raise msgspec.ValidationError(f"{outcome.status!r} is not for a guest to say")

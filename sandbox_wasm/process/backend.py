@@ -108,7 +108,7 @@ class ProcessBackend:
             cpu_seconds=limits.fuel / FUEL_PER_SECOND,
             wall_seconds=limits.wall_seconds,
             memory_bytes=limits.memory_bytes,
-            response_bytes=_longest_response(job, limits),
+            response_bytes=envelope.longest_answer(job),
             request=envelope.encode(job),
         )
         zygote = self._zygotes.get(snapshot)
@@ -123,15 +123,6 @@ class ProcessBackend:
                 raise RuntimeError(f"the process back end cannot start: {error}\n{last_words}") from None
             return Outcome("crashed", error=str(error))
         return _judge(ending, task)
-
-
-def _longest_response(job: Job, limits: Limits) -> int:
-    """A generous bound on what an honest guest writes: three texts a value, twelve bytes a character once escaped."""
-    if isinstance(job, RunJob):
-        return 48 * limits.output_bytes + (64 << 10)
-    if isinstance(job, LiteralJob):
-        return sum(min(48 * len(text), 48 * job.output_bytes) + 4096 for text in job.texts) + (64 << 10)
-    return 64 * len(job.program) + (1 << 20)
 
 
 def _judge(ending: Ending, task: Task) -> JobResult | Outcome:

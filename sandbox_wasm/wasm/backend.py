@@ -45,10 +45,20 @@ Instances = Literal["fresh", "restored"]
 READING = Limits()
 #: From so many inputs on, the program is compiled once for all: below, the further guest that takes costs more.
 SHARED_FROM = 4
-#: Fuel that compiling may take; a program that wants more is compiled in each run, under the run's own limit.
-COMPILING_FUEL = READING.fuel
+#: Code is at most this many times as long as its program, in the text that carries it, plus what an empty one takes.
+_CODE_BYTES_FOR_EACH = 256
 #: A guest that trapped this near to its memory limit is taken to have failed for want of memory.
 MEMORY_MARGIN = 16 << 20
+
+
+class _Shared(msgspec.Struct, frozen=True):
+    """A program compiled for many inputs: its code as text, and the fuel that it took."""
+
+    code: str
+    fuel: int
+
+
+_NOT_SHARED = _Shared("", 0)
 
 
 class WasmBackend:
@@ -87,8 +97,8 @@ class WasmBackend:
     def run(self, job: Job) -> JobResult:
         """Answer one job."""
         if isinstance(job, RunJob):
-            code = self._compile(job) if len(job.inputs) >= SHARED_FROM else ""
-            return RunResult(tuple(self._run_input(job, text, code) for text in job.inputs))
+            shared = self._compile(job) if len(job.inputs) >= SHARED_FROM else _NOT_SHARED
+            return RunResult(tuple(self._run_input(job, text, shared) for text in job.inputs))
         result = self._answer(job)
         if isinstance(job, LiteralJob) and not isinstance(result, LiteralResult):
             return self._read_apart(job, result)
@@ -103,20 +113,24 @@ class WasmBackend:
         self._restored.clear()
         self._engine = None
 
-    def _run_input(self, job: RunJob, text: str, code: str) -> Outcome:
+    def _run_input(self, job: RunJob, text: str, shared: _Shared) -> Outcome:
+        """One input's outcome. Compiling is charged to each input, shared or not, so that no verdict hangs on it."""
         if not text.isascii():  # it may hold surrogates, which do not travel beside code
-            code = ""
-        alone = msgspec.structs.replace(job, inputs=(text,), program="" if code else job.program)
-        result = self._answer(alone, code)
-        return result if isinstance(result, Outcome) else result.outcomes[0]  # type: ignore[union-attr]
+            shared = _NOT_SHARED
+        limits = msgspec.structs.replace(job.limits, fuel=job.limits.fuel - shared.fuel)
+        program = "" if shared.code else job.program
+        result = self._answer(msgspec.structs.replace(job, inputs=(text,), program=program, limits=limits), shared.code)
+        outcome = result if isinstance(result, Outcome) else result.outcomes[0]  # type: ignore[union-attr]
+        return msgspec.structs.replace(outcome, fuel=outcome.fuel + shared.fuel) if outcome.fuel else outcome
 
-    def _compile(self, job: RunJob) -> str:
-        """The program's code, or nothing where running it is what says what is wrong with it."""
-        limits = msgspec.structs.replace(job.limits, fuel=COMPILING_FUEL)
+    def _compile(self, job: RunJob) -> _Shared:
+        """The program's code and its price, or nothing where running it is what says what is wrong with it."""
+        request = envelope.encode_compile(job.program)
         try:
-            return envelope.decode_code(self._ask(envelope.encode_compile(job.program), limits, job.snapshot)[0])
+            answer, fuel = self._ask(request, job.limits, _CODE_BYTES_FOR_EACH * len(request), job.snapshot)
+            return _Shared(envelope.decode_code(answer), fuel)
         except (GuestStoppedError, msgspec.MsgspecError):
-            return ""
+            return _NOT_SHARED
 
     def _read_apart(self, job: LiteralJob, stopped: JobResult | Outcome) -> LiteralResult:
         """Read each text in a guest of its own, because one of them stopped the guest of all."""
@@ -129,11 +143,11 @@ class WasmBackend:
         """The guest's result, or how it failed to give one."""
         limits = job.limits if isinstance(job, RunJob) else READING
         try:
-            request = envelope.encode(job, code)
+            request, longest = envelope.encode(job, code), envelope.longest_answer(job)
             if isinstance(job, RunJob):
-                answer, fuel = self._ask(request, limits, job.snapshot, job.clock, job.random_seed)
+                answer, fuel = self._ask(request, limits, longest, job.snapshot, job.clock, job.random_seed)
             else:
-                answer, fuel = self._ask(request, limits)
+                answer, fuel = self._ask(request, limits, longest)
             result = envelope.decode(answer)
         except GuestStoppedError as stop:
             return outcome_of(stop, limits)
@@ -151,7 +165,13 @@ class WasmBackend:
         return result
 
     def _ask(
-        self, request: bytes, limits: Limits, snapshot: int = 0, clock: float = DEFAULT_CLOCK, seed: int = 0
+        self,
+        request: bytes,
+        limits: Limits,
+        longest: int,
+        snapshot: int = 0,
+        clock: float = DEFAULT_CLOCK,
+        seed: int = 0,
     ) -> tuple[bytes, int]:
         """The guest's answer and the fuel it took, from a pristine instance. Raises `GuestStoppedError`."""
         engine = self.engine
@@ -161,7 +181,7 @@ class WasmBackend:
         stopped = True
         engine.watchdog.arm(limits.wall_seconds)
         try:
-            answer = instance.ask(request, limits.fuel, limits.memory_bytes, int(clock * 1e6) * 1000, seed)
+            answer = instance.ask(request, limits.fuel, limits.memory_bytes, longest, int(clock * 1e6) * 1000, seed)
             stopped = False
             return answer
         finally:

@@ -68,11 +68,14 @@ class Watchdog:
         self._engine = engine
         self._deadline = float("inf")
         self._armed = threading.Event()
+        # Between looking at the deadline and raising the epoch no other run may begin: it would be ended in its place.
+        self._turn = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def arm(self, seconds: float) -> None:
         """From now on, end what runs after so many seconds."""
-        self._deadline = time.monotonic() + seconds
+        with self._turn:
+            self._deadline = time.monotonic() + seconds
         if self._thread is None:  # started late: a thread does not survive the fork that makes a worker
             self._thread = threading.Thread(target=self._watch, name="azr-sandbox-watchdog", daemon=True)
             self._thread.start()
@@ -80,15 +83,17 @@ class Watchdog:
 
     def disarm(self) -> None:
         """Nothing runs."""
-        self._deadline = float("inf")
+        with self._turn:
+            self._deadline = float("inf")
 
     def _watch(self) -> None:
         idle_looks = 0
         while True:
             self._armed.wait()
             time.sleep(WATCH_SECONDS)
-            if time.monotonic() > self._deadline:
-                self._engine.increment_epoch()
+            with self._turn:
+                if time.monotonic() > self._deadline:
+                    self._engine.increment_epoch()
             idle_looks = idle_looks + 1 if self._deadline == float("inf") else 0
             if idle_looks > 50:  # sleep for good until the next job
                 idle_looks = 0

@@ -17,8 +17,6 @@ import wasmtime
 from wasmtime import TrapCode
 from wasmtime import _ffi as ffi
 
-#: Longest answer taken from a guest; an honest one is bounded by the job's `output_bytes`.
-MAX_ANSWER_BYTES = 64 << 20
 #: Fuel of the calls around a run (`begin`, `reserve`), which no program can make longer.
 HANDLING_FUEL = 10_000_000
 
@@ -83,8 +81,10 @@ class Instance:
         ffi.wasmtime_context_get_fuel(self._context, byref(left))
         return left.value
 
-    def ask(self, request: bytes, fuel: int, memory_bytes: int, clock_nanoseconds: int, seed: int) -> tuple[bytes, int]:
-        """The guest's answer to a request, and the fuel it took. The engine's next epoch ends it."""
+    def ask(
+        self, request: bytes, fuel: int, memory_bytes: int, answer_bytes: int, clock_nanoseconds: int, seed: int
+    ) -> tuple[bytes, int]:
+        """The guest's answer to a request, at most so long, and the fuel it took. The engine's next epoch ends it."""
         ffi.wasmtime_store_limiter(self._store, memory_bytes, -1, 1, 1, 1)
         ffi.wasmtime_context_set_epoch_deadline(self._context, 1)
         ffi.wasmtime_context_set_fuel(self._context, HANDLING_FUEL)
@@ -104,7 +104,9 @@ class Instance:
         self._call(self._run)
         packed = values[0].i64
         address, length = packed & 0xFFFFFFFF, (packed >> 32) & 0xFFFFFFFF
-        if length > MAX_ANSWER_BYTES or address + length > self.size:
+        if length > answer_bytes:
+            raise GuestStoppedError(None, f"the guest's answer of {length} bytes is longer than an honest one can be")
+        if address + length > self.size:
             raise GuestStoppedError(None, "the guest's answer lies outside its memory")
         return ctypes.string_at(self.base + address, length), fuel - self.fuel()
 

@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _ask(instance: Instance, request: bytes) -> int:
-    return instance.ask(request, LIMITS.fuel, LIMITS.memory_bytes, 0, 0)[1]
+    return instance.ask(request, LIMITS.fuel, LIMITS.memory_bytes, 1 << 20, 0, 0)[1]
 
 
 def _microseconds(since: int) -> float:

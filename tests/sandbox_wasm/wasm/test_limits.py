@@ -155,3 +155,30 @@ def test_nothing_waits_on_the_host(run: Run) -> None:
     assert literal(run("import time\ndef f(x):\n    time.sleep(10 ** 6)\n    return 1")) == "1"
     assert literal(run("import select\ndef f(x): return select.select([], [], [], 10 ** 6)")) == "([], [], [])"
     assert time.monotonic() - started < 5.0
+
+
+def test_compiling_is_charged_to_each_input_whether_it_is_shared_or_not(backend: WasmBackend) -> None:
+    program = "def f(x): return x + " + " + ".join(map(str, range(2000)))
+    limits = Limits(fuel=10**11, wall_seconds=60.0)
+    alone = backend.run(RunJob(program=program, inputs=("1",), limits=limits)).outcomes[0]  # type: ignore[union-attr]
+    shared = backend.run(RunJob(program=program, inputs=("1",) * 5, limits=limits))
+    assert alone.status == "ok"
+    for outcome in shared.outcomes:  # type: ignore[union-attr]
+        assert outcome.status == "ok"
+        assert alone.fuel <= outcome.fuel <= 1.5 * alone.fuel  # code must be carried over as well
+
+
+def test_a_hijacked_guest_cannot_hand_the_host_more_than_an_honest_one_could(run: Run) -> None:
+    flood = """
+import sys
+def f(x):
+    text = "9" * 12_000_000
+    value = '{"literal":"' + text + '","exact":"1","key":"1"}'
+    for module in list(sys.modules.values()):
+        if hasattr(module, "write_outcomes"):
+            module._outcome = lambda *a: '{"status":"ok","value":' + value + "}"
+    return 0
+"""
+    outcome = run(flood)
+    assert outcome.status == "crashed"
+    assert "longer than an honest one" in outcome.error
