@@ -4,7 +4,7 @@ Owned by `azr.buffers.task_buffer`, which decides what enters, leaves and is dra
 one numpy array that is worked on by columns and written as it is.
 
       task id ──┐
-      digest ───┼──► slot ──► rows[slot] (numbers), tasks[slot]
+      mark ─────┼──► slot ──► rows[slot] (numbers), tasks[slot]
                               rows[slot].program ──► copies (tasks that share the program)
 """
 
@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from azr.buffers import identity
+from azr.buffers.likeness import likeness
 from azr.game.types import Task
 
 Slots = npt.NDArray[np.int64]
@@ -61,7 +61,7 @@ class TaskTable:
         """Tasks that ever entered."""
         self._tasks: list[Task | None] = [None] * capacity
         self._slots: dict[str, int] = {}
-        self._digests: dict[bytes, int] = {}
+        self._fingerprints: dict[str, int] = {}
         self._programs: dict[str, int] = {}
         self._free = list(range(capacity - 1, -1, -1))
         self._free_programs = list(range(capacity - 1, -1, -1))
@@ -83,20 +83,20 @@ class TaskTable:
         """Where a task is."""
         return self._slots.get(task_id)
 
-    def holds(self, digest: bytes) -> bool:
+    def holds(self, fingerprint: str) -> bool:
         """Whether the task identified by this is held."""
-        return digest in self._digests
+        return fingerprint in self._fingerprints
 
     def tasks_at(self, slots: Slots) -> list[Task]:
         """The tasks in these slots; empty ones are passed over."""
         return [task for slot in slots.tolist() if (task := self._tasks[slot]) is not None]
 
-    def enter(self, task: Task, digest: bytes) -> int:
+    def enter(self, task: Task) -> int:
         """Put a task into a free slot."""
         slot = self._free.pop()
         self._tasks[slot] = task
         self._slots[task.id] = slot
-        self._digests[digest] = slot
+        self._fingerprints[task.fingerprint] = slot
         program = self._programs.get(task.normal_form)
         if program is None:
             program = self._programs[task.normal_form] = self._free_programs.pop()
@@ -106,7 +106,7 @@ class TaskTable:
         row["added_step"] = task.born.step
         row["sequence"] = self.sequence
         row["program"] = program
-        row["likeness"] = identity.likeness(task.program)
+        row["likeness"] = likeness(task.program)
         self.sequence += 1
         return slot
 
@@ -114,7 +114,7 @@ class TaskTable:
         """Empty these slots."""
         for slot, task in zip(slots.tolist(), self.tasks_at(slots), strict=True):
             del self._slots[task.id]
-            del self._digests[identity.digest(task)]
+            del self._fingerprints[task.fingerprint]
             self._tasks[slot] = None
             self._free.append(slot)
             program = self._programs[task.normal_form]
@@ -146,7 +146,7 @@ class TaskTable:
             if task is not None:
                 program = int(table.rows[slot]["program"])
                 table._slots[task.id] = slot
-                table._digests[identity.digest(task)] = slot
+                table._fingerprints[task.fingerprint] = slot
                 table._programs[task.normal_form] = program
                 table.copies[program] += 1
         return table

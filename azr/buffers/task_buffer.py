@@ -23,7 +23,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from azr.buffers import identity, priority
+from azr.buffers import priority
 from azr.buffers.sum_tree import SumTree
 from azr.buffers.table import Rows, Slots, TableState, TaskTable
 from azr.config.sections.buffers import BuffersConfig
@@ -113,7 +113,7 @@ class TaskBuffer:
 
     def holds_same(self, task: Task) -> bool:
         """Whether the same task, by whatever name, is held."""
-        return self._table.holds(identity.digest(task))
+        return self._table.holds(task.fingerprint)
 
     @property
     def mass(self) -> float:
@@ -132,14 +132,16 @@ class TaskBuffer:
     def are_new(self, tasks: Iterable[Task]) -> list[bool]:
         """Which of these tasks `add_many` would take in."""
         flags: list[bool] = []
-        digests: set[bytes] = set()
+        fingerprints: set[str] = set()
         ids: set[str] = set()
         for task in tasks:
-            digest = identity.digest(task)
-            known = digest in digests or self._table.holds(digest) or task.id in ids or task.id in self
+            mark = task.fingerprint
+            if not mark:
+                raise ValueError(f"task {task.id!r} has no fingerprint: a buffer keeps tasks that passed the gate")
+            known = mark in fingerprints or self._table.holds(mark) or task.id in ids or task.id in self
             flags.append(not known)
             if not known:
-                digests.add(digest)
+                fingerprints.add(mark)
                 ids.add(task.id)
         return flags
 
@@ -334,7 +336,7 @@ class TaskBuffer:
         self.evict(self.leaving_for(len(tasks)))
         slots = []
         for task in tasks:
-            slots.append(slot := self._table.enter(task, identity.digest(task)))
+            slots.append(slot := self._table.enter(task))
             self._new.append((slot, self._table.sequence - 1))
         entered = np.array(slots, np.int64)
         self._weigh(entered)

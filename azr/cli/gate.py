@@ -9,7 +9,8 @@ from typing import get_args
 import msgspec
 
 from azr.cli.sandbox_options import add_sandbox_arguments, limits_of, stream
-from azr.game.gate import DuplicateBy, GateRules
+from azr.game.gate import GateRules
+from azr.game.identity import DuplicateBy
 from azr.game.plan import Plan
 from azr.game.reasons import GateReason, ParseReason, explained, refused
 from azr.game.tasks import task_type

@@ -14,7 +14,8 @@ import msgspec
 from azr.cli.sandbox_options import add_pool_arguments, limits_of, open_from
 from azr.errors import AzrError
 from azr.files import write_bytes
-from azr.game.gate import DuplicateBy, GateRules
+from azr.game.gate import GateRules
+from azr.game.identity import DuplicateBy
 from azr.game.plan import Plan, drive_many
 from azr.game.published import Imported, PublishedSeed, bring_in
 from azr.game.reasons import MEANINGS, refused

@@ -11,14 +11,13 @@ rules serve actors, seeding and `azr gate`. No step looks into a program as Pyth
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import msgspec
 
 from azr.game import plan
 from azr.game.banned import Banned
+from azr.game.identity import DuplicateBy, Kind, identified
 from azr.game.plan import Plan
 from azr.game.reasons import STUMBLES, GateReason, ParseReason, refused
 from azr.game.types import Candidate, Refusal, Task
@@ -64,10 +63,6 @@ _ENDINGS: dict[Status, GateReason] = {
 }
 
 
-#: What makes two tasks the same.
-DuplicateBy = Literal["program_and_inputs", "program"]
-
-
 class Probe(msgspec.Struct, frozen=True):
     """The conditions of one run, all of which a program's value must not depend on."""
 
@@ -97,7 +92,8 @@ class GateRules(msgspec.Struct, frozen=True, kw_only=True):
     known: Callable[[str], bool] = lambda _fingerprint: False
     """Whether a task of this fingerprint exists already."""
     duplicate_by: DuplicateBy = "program_and_inputs"
-    """`program`: one task a program; `program_and_inputs`: a program may return with other inputs."""
+    """`program`: one task a program; `program_and_inputs`: a program may return with other inputs (abduction: with
+    other outputs)."""
     induction_inputs: int = 10
     induction_shown: int = 5
 
@@ -220,21 +216,13 @@ def refusal_of_length(task: Task, rules: GateRules) -> Refusal | None:
     return None
 
 
-def fingerprint(facts: Facts, inputs: Sequence[Value], with_inputs: bool) -> str:
-    """What de-duplication compares: equal for programs that differ in names and layout only (and the same inputs)."""
-    digest = hashlib.sha256(facts.normal_form.encode())
-    for value in inputs if with_inputs else ():
-        digest.update(b"\0" + value.exact.encode())
-    return digest.hexdigest()[:32]
-
-
 def refusal_of_duplicate(task: Task, rules: GateRules) -> Refusal | None:
     """Whether the task is known already."""
     return refused("duplicate", task.fingerprint) if rules.known(task.fingerprint) else None
 
 
 def task_of(
-    task_type: str,
+    kind: Kind,
     candidate: Candidate,
     examined: Examined,
     *,
@@ -244,11 +232,9 @@ def task_of(
     shown: int = 0,
 ) -> Task | Refusal:
     """The Task of a candidate whose runs held, unless it is too long for the solver or known already."""
-    with_inputs = rules.duplicate_by == "program_and_inputs" or shown > 0
-    mark = fingerprint(examined.facts, examined.inputs, with_inputs)
-    task = Task(
-        id=f"{task_type}-{mark}",
-        task_type=task_type,
+    unnamed = Task(
+        id="",
+        task_type=kind.name,
         program=candidate.program,
         inputs=tuple(value.literal for value in examined.inputs),
         outputs=tuple(outputs),
@@ -256,9 +242,9 @@ def task_of(
         message=candidate.message,
         shown=shown,
         normal_form=examined.facts.normal_form,
-        fingerprint=mark,
         components=candidate.components,
     )
+    task = identified(kind, unnamed, rules.duplicate_by)
     return refusal_of_length(task, rules) or refusal_of_duplicate(task, rules) or task
 
 
@@ -278,7 +264,7 @@ def _shown(outcome: Outcome) -> str:
 
 
 def single_run(
-    task_type: str,
+    kind: Kind,
     candidate: Candidate,
     rules: GateRules,
     refusal_of_facts: Callable[[Facts], Refusal | None] = lambda _facts: None,
@@ -296,7 +282,7 @@ def single_run(
     if (refusal := (yield from round_trip(values))) is not None:
         return refusal
     return task_of(
-        task_type,
+        kind,
         candidate,
         examined,
         outputs=[value.literal for value in values],

@@ -24,6 +24,7 @@ from azr.errors import AzrError
 from azr.game.composing import compose_proposal
 from azr.game.frames import Frame
 from azr.game.gate import GateRules
+from azr.game.identity import DuplicateBy, identified
 from azr.game.plan import Plan, drive_many
 from azr.game.play import judge_proposal
 from azr.game.tasks import Ask, task_type
@@ -62,6 +63,8 @@ class SeedingSettings(msgspec.Struct, frozen=True, kw_only=True):
     """As the gate's rules say."""
     stall_batches: int = 20
     """Batches in a row without a new task before giving up."""
+    duplicate_by: DuplicateBy = "program_and_inputs"
+    """As the gate's rules say."""
 
 
 class SeedingState(msgspec.Struct):
@@ -136,7 +139,7 @@ class Seeding:
         is_induction = task.task_type == "induction"
         kept = self.state.inductions if is_induction else self.state.triplets
         target = self._settings.inductions if is_induction else self._settings.triplets
-        task = task if is_induction else retyped(task, "deduction")
+        task = task if is_induction else retyped(task, "deduction", self._settings.duplicate_by)
         mark = (task.task_type, task.fingerprint)
         if mark in self._fingerprints:
             return "duplicate"
@@ -160,9 +163,9 @@ class Seeding:
         )
 
 
-def retyped(task: Task, kind: str) -> Task:
-    """The same triplet as a task of another type; deduction and abduction share them."""
-    return msgspec.structs.replace(task, task_type=kind, id=f"{kind}-{task.fingerprint}")
+def retyped(task: Task, kind: str, duplicate_by: DuplicateBy = "program_and_inputs") -> Task:
+    """The same triplet as a task of another type, told apart as that type does; deduction and abduction share them."""
+    return identified(task_type(kind), task, duplicate_by)
 
 
 def zero_tasks(rules: GateRules) -> Plan[tuple[Task, Task]]:

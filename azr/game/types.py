@@ -98,7 +98,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     normal_form: str = ""
     """Digest of the normalised syntax tree: equal for programs that differ in names and layout only."""
     fingerprint: str = ""
-    """Digest that de-duplication compares: of the normal form, and of the inputs where these make a new task."""
+    """Equal for tasks that are the same task; see `azr.game.identity`. Empty until the gate gives one."""
     born: Version = Version(0, 0)
     """The weights that proposed it."""
     references: tuple[str, ...] = ()

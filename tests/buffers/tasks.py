@@ -19,6 +19,7 @@ def task(number: int, *, program: int | None = None, step: int = 0, task_type: s
         inputs=(str(number),),
         outputs=(repr([number]),),
         normal_form=f"program-{which}",
+        fingerprint=f"program-{which}, input {number}",
         born=Version(0, step),
     )
 

@@ -9,6 +9,8 @@ canonical text of what was read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from azr.game import gate, parsing, verification
 from azr.game.gate import GateRules
 from azr.game.plan import Plan
@@ -43,7 +45,11 @@ class Abduction:
 
     def gate(self, candidate: Candidate, rules: GateRules) -> Plan[Task | Refusal]:
         """The program runs on the input and always gives the same value, which has a literal form."""
-        return (yield from gate.single_run(self.name, candidate, rules))
+        return (yield from gate.single_run(self, candidate, rules))
+
+    def apart_by(self, task: Task) -> Sequence[str]:
+        """The output: any input that gives it is right, so the proposed one is no part of the task."""
+        return task.output_keys
 
     def parse_answer(self, text: str, style: Style) -> str | Refusal:
         """A list of arguments."""

@@ -10,6 +10,7 @@ from another; adding one is a file here and a line in `azr.game.tasks`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -57,6 +58,10 @@ class TaskType(Protocol):
 
     def gate(self, candidate: Candidate, rules: GateRules) -> Plan[Task | Refusal]:
         """Judge a candidate as the gate does."""
+        ...
+
+    def apart_by(self, task: Task) -> Sequence[str]:
+        """What tells tasks over one program apart, in canonical text: equal where the solver is asked the same."""
         ...
 
     def parse_answer(self, text: str, style: Style) -> str | Refusal:

@@ -94,7 +94,7 @@ class Composite(Deduction):
                     return refused("component_unused", name)
             return None
 
-        return (yield from gate.single_run(self.name, candidate, rules, refusal_of_facts))
+        return (yield from gate.single_run(self, candidate, rules, refusal_of_facts))
 
     def example(self) -> Task:
         """One component, called on its own result."""

@@ -6,6 +6,8 @@ solve:   program + input ─► a literal ─► the same value as the output?  
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from azr.game import gate, verification
 from azr.game.gate import GateRules
 from azr.game.plan import Plan
@@ -40,7 +42,11 @@ class Deduction:
 
     def gate(self, candidate: Candidate, rules: GateRules) -> Plan[Task | Refusal]:
         """The program runs on the input and always gives the same value, which has a literal form."""
-        return (yield from gate.single_run(self.name, candidate, rules))
+        return (yield from gate.single_run(self, candidate, rules))
+
+    def apart_by(self, task: Task) -> Sequence[str]:
+        """The input."""
+        return task.inputs
 
     def parse_answer(self, text: str, style: Style) -> str | Refusal:
         """One literal."""

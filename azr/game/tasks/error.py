@@ -9,6 +9,7 @@ A task whose ending depends on the interpreter's limits (recursion, memory, fuel
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from azr.game import gate, verification
 from azr.game.gate import GateRules
@@ -64,7 +65,11 @@ class ErrorPrediction:
         ending = _ending(outcomes[0])
         if isinstance(ending, Refusal):
             return ending
-        return gate.task_of(self.name, candidate, examined, outputs=[ending], output_keys=[ending], rules=rules)
+        return gate.task_of(self, candidate, examined, outputs=[ending], output_keys=[ending], rules=rules)
+
+    def apart_by(self, task: Task) -> Sequence[str]:
+        """The input."""
+        return task.inputs
 
     def parse_answer(self, text: str, style: Style) -> str | Refusal:
         """A name, with or without a message after it."""

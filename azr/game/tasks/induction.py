@@ -10,6 +10,7 @@ shown is not an answer to the question.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from azr.game import gate, parsing, plan, verification
 from azr.game.gate import GateRules, refusal_of_text
@@ -104,7 +105,7 @@ class Induction:
         if refusal is not None:
             return refusal
         return gate.task_of(
-            self.name,
+            self,
             candidate,
             examined,
             outputs=[value.literal for value in values],
@@ -112,6 +113,10 @@ class Induction:
             rules=rules,
             shown=rules.induction_shown,
         )
+
+    def apart_by(self, task: Task) -> Sequence[str]:
+        """The set of inputs, whatever the message, or a proposer would earn again and again by rewording."""
+        return sorted(task.inputs)
 
     def parse_answer(self, text: str, style: Style) -> str | Refusal:
         """A program."""

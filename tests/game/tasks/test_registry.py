@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -42,7 +42,10 @@ class TypeName:
         if isinstance(values, Refusal):
             return values
         kinds = [value.type_name for value in values]
-        return gate.task_of(self.name, candidate, examined, outputs=kinds, output_keys=kinds, rules=rules)
+        return gate.task_of(self, candidate, examined, outputs=kinds, output_keys=kinds, rules=rules)
+
+    def apart_by(self, task: Task) -> Sequence[str]:
+        return task.inputs
 
     def parse_answer(self, text: str, style: Style) -> str | Refusal:
         return text.strip()

@@ -42,14 +42,28 @@ MUTATIONS = [
         ],
     ),
     *mutations(
-        "azr/buffers/identity.py",
-        "tests/buffers/test_identity.py",
+        "azr/game/identity.py",
+        "tests/game/test_identity.py",
         [
-            ('{"abduction": _by_outputs}', "{}"),
-            ("sorted(text.strip() for text in task.inputs)", "(text.strip() for text in task.inputs)"),
             ('hasher.update(len(encoded).to_bytes(8, "little"))', "pass"),
-            ("task.normal_form, *task.components", "task.normal_form"),
-            ("task.output_keys or (", "("),
+            ("(normal_form, *parts)", "parts"),
+            ("and len(task.inputs) == 1", ""),
+            ('duplicate_by == "program" and', ""),
+        ],
+    ),
+    *mutations(
+        "azr/game/tasks/abduction.py",
+        "tests/game/test_identity.py",
+        [("return task.output_keys", "return task.inputs")],
+    ),
+    *mutations(
+        "azr/game/tasks/deduction.py", "tests/game/test_identity.py", [("return task.inputs", "return task.outputs")]
+    ),
+    *mutations("azr/game/tasks/induction.py", "tests/game/test_identity.py", [("sorted(task.inputs)", "task.inputs")]),
+    *mutations(
+        "azr/buffers/likeness.py",
+        "tests/buffers/test_likeness.py",
+        [
             ("bits.mean(axis=0) > 0.5", "bits.mean(axis=0) > 2.0"),
         ],
     ),

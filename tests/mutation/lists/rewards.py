@@ -32,7 +32,7 @@ MUTATIONS = [
             ("config.wrong if verdict.well_formed else config.malformed", "config.malformed"),
             ("return config.truncated", "return config.wrong"),
             ("if verdict.correct:", "if not verdict.correct:"),
-            ("verdict.reason == UNDECIDED", "verdict.reason != UNDECIDED"),
+            ("verdict.reason in UNDECIDED", "verdict.reason not in UNDECIDED"),
             ("    if truncated:", "    if truncated and not verdict.correct:"),
         ],
     ),
