@@ -44,8 +44,9 @@ check: setup  ## linter, formatter, strict types, import contracts
 soak: setup  ## the long forms of tests; results are committed
 	@$(BIN)/python -m pytest -m soak
 
-guest: setup  ## rebuild the WebAssembly guest (needs node and npm, takes minutes), then run `make test`
+guest: setup  ## rebuild the WebAssembly guest (needs node and npm, takes minutes) and test what was built
 	$(BIN)/python -m sandbox_wasm.guest_build
+	$(BIN)/python -m pytest tests/sandbox_wasm tests/attacks -m "not soak"
 
 clean:  ## remove what was built (not the results)
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -8,45 +8,20 @@ cannot work without a host or is not worth its place in the package.
     import the library ──► install the guest ──► warm ──► seal imports ──► fill holes ──► freeze ──► (snapshot)
 """
 
-import encodings
 import gc
-import importlib
 import json
 import linecache
-import pkgutil
 import sys
 from array import array
 from types import CodeType, FrameType
 from typing import Any
 
-#: What a program may import: the pure part of the standard library, and what parts of it import only when they run.
-LIBRARY = """
-    abc argparse array ast base64 binascii bisect builtins calendar cmath codecs collections collections.abc colorsys
-    contextlib contextvars copy copyreg csv dataclasses datetime decimal difflib dis enum errno fnmatch fractions
-    functools gc getopt glob graphlib hashlib heapq hmac html importlib inspect io ipaddress itertools json keyword
-    linecache locale logging marshal math numbers operator os os.path pathlib pickle platform posixpath pprint queue
-    quopri random re reprlib sched secrets select shlex shutil signal socket statistics string stringprep struct sys
-    tempfile textwrap threading time timeit token tokenize traceback types typing unicodedata urllib.parse uuid warnings
-    weakref zlib _pydecimal _pylong _strptime
-"""
+import wit_world  # type: ignore[import-not-found]  # made by componentize-py from world.wit
+from guest import world  # type: ignore[import-not-found]  # sandbox_wasm/guest, laid beside this file by the build
+from guest.handle import handle, install  # type: ignore[import-not-found]
+from guest.library import preload  # type: ignore[import-not-found]
 
-#: Encodings kept: what text in programs is written in. The East Asian tables are large and hardly asked for.
-ENCODINGS = """
-    aliases ascii base64_codec charmap cp1252 cp437 hex_codec idna latin_1 iso8859_1 iso8859_15 mac_roman palmos
-    punycode quopri_codec raw_unicode_escape rot_13 undefined unicode_escape utf_16 utf_16_be utf_16_le utf_32 utf_32_be
-    utf_32_le utf_7 utf_8 utf_8_sig uu_codec zlib_codec
-"""
-
-absent = []
-for module in [*LIBRARY.split(), *(f"encodings.{name}" for name in ENCODINGS.split())]:
-    try:
-        importlib.import_module(module)
-    except ImportError:
-        absent.append(module)
-
-import wit_world  # type: ignore[import-not-found]  # noqa: E402  made by componentize-py from world.wit
-from guest import world  # type: ignore[import-not-found]  # noqa: E402  sandbox_wasm/guest, laid beside this file by the build
-from guest.handle import handle, install  # type: ignore[import-not-found]  # noqa: E402
+preload()
 
 #: Programs run before the snapshot, so that caches are full and the interpreter's instructions specialised.
 WARM_PROGRAMS = [
@@ -157,7 +132,7 @@ install()
 warm(guest, 30)
 world.seed_ahead()
 seal()
-del absent, module, importlib, pkgutil, encodings
+del preload
 gc.collect()
 immortal_objects = reachable()  # held, so that no address goes to another object before the snapshot is taken
 immortal_addresses = publish(immortal_objects)
