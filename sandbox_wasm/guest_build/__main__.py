@@ -147,5 +147,5 @@ def write(data: Path, code: bytes, images: list[bytes], memory_pages: list[int],
 if __name__ == "__main__":
     started = time.monotonic()
     main()
-    say(f"done in {time.monotonic() - started:.0f} s; now run `make test`")
+    say(f"done in {time.monotonic() - started:.0f} s")
     sys.exit(0)
