@@ -13,6 +13,7 @@ lacks a measure, and the caller learns which from the value returned.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import functools
@@ -21,11 +22,15 @@ import platform
 import resource
 import struct
 from collections.abc import Iterable
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
+#: What is added to a process's score: the most there is.
+_OUT_OF_MEMORY_SCORE = 1000
+
 _CLONE_NEWUSER, _CLONE_NEWNET, _CLONE_NEWIPC = 0x10000000, 0x40000000, 0x08000000
 
 #: Numbers of system calls on x86-64 and AArch64; None where the machine has no such call.
@@ -166,6 +171,14 @@ def limit_resources(
             _, hard = resource.getrlimit(which)
             limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
             resource.setrlimit(which, (limit, limit))
+
+
+def first_to_go_when_memory_is_short() -> bool:
+    """Have the kernel's out-of-memory killer take this process and its descendants before the trainer beside them."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(_OUT_OF_MEMORY_SCORE))
+        return True
+    return False
 
 
 def no_new_privileges() -> bool:

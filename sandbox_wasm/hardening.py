@@ -40,9 +40,6 @@ SPARE_FILES = 8
 #: what they are refilled from.
 FILE_BYTES = 256 << 20
 
-#: What the kernel's out-of-memory killer adds to a worker's score: it goes before the trainer beside it.
-OUT_OF_MEMORY_SCORE = 1000
-
 #: How long `report` may take; it starts an interpreter and does nothing with it.
 REPORT_SECONDS = 30.0
 
@@ -54,7 +51,7 @@ def lock_in(profile: str) -> dict[str, str]:
     if profile not in (SEALED, FORKING):
         raise ValueError(f"a back end's `hardening` is {profile!r}; known are {SEALED}, {FORKING} and {NONE}")
     measures: dict[str, Callable[[], object]] = {
-        "first to go when memory is short": _offer_to_out_of_memory_killer,
+        "first to go when memory is short": confinement.first_to_go_when_memory_is_short,
         "no new privileges": confinement.no_new_privileges,
         "no debugger": confinement.hide_memory,
         "resource limits": lambda: _limit_resources(profile),
@@ -109,7 +106,3 @@ def _limit_resources(profile: str) -> None:
     confinement.limit_resources(address_space=ADDRESS_SPACE_BYTES, open_files=highest + 1 + SPARE_FILES)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # Writing beyond it shall fail, not kill.
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
-
-
-def _offer_to_out_of_memory_killer() -> None:
-    Path("/proc/self/oom_score_adj").write_text(str(OUT_OF_MEMORY_SCORE))

@@ -188,7 +188,8 @@ class Backend(Protocol):
 
     A back end may also have a method `prepare()`, called once before the worker locks itself in: whatever needs a file,
     a library or a compiler is to be loaded there, for afterwards nothing can be opened. And it may say by an attribute
-    `hardening` how far it can be locked in: `sealed` (the default), `forking` or `none`, see `sandbox_wasm.hardening`.
+    `hardening` how far it can be locked in: `sealed` (the default), `forking` or `none`, see `sandbox_wasm.hardening`;
+    and by an attribute `measures`, a dict of texts, which walls of its own hold, for `SandboxPool.hardening()` to tell.
     """
 
     name: str

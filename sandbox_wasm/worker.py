@@ -43,9 +43,8 @@ def main() -> None:
         except Exception as error:
             traceback.print_exc()
             sys.stderr.flush()
-            os._exit(
-                UNSOUND if isinstance(error, IsolationError) else BROKEN
-            )  # Without destructors: what the back end holds is not to be trusted.
+            # Without destructors: what the back end holds is not to be trusted.
+            os._exit(UNSOUND if isinstance(error, IsolationError) else BROKEN)
 
 
 def die_with_parent(parent: int) -> None:
@@ -69,6 +68,7 @@ def serve(end: WorkerEnd) -> None:
             prepare()
         profile = getattr(backend, "hardening", hardening.SEALED)
         report = hardening.lock_in(profile) if hello.harden else {}
+        report |= getattr(backend, "measures", {})
         end.send(Ready(backend=backend.name, hardening=report))
         answer_jobs(end, backend, messages[1:])
 

@@ -2,11 +2,12 @@
 
     RunJob ── one task for each input ──┐
     LiteralJob ── one task, or one for ─┼──► zygote of the job's snapshot ──► Ending ──► Outcome
-               each text after a crash  │    (one a hash seed, started when first asked for)
+               each text after a crash  │    (one a hash seed; those of PREPARED before any job)
     InspectJob ── one task ─────────────┘
 
-Waits only for a zygote, at most for the task's wall time and `GRACE_SECONDS`; a zygote that takes longer or dies is
-killed, named in the outcome, and another is started for the next task.
+Waits only for a zygote: to be ready, at most `START_SECONDS`; with a task, at most for its wall time and
+`GRACE_SECONDS`. A zygote that takes longer or dies is killed, named in the outcome, and another is started for the next
+task. To be used by the thread that made it: the kernel kills a zygote with the thread that started it.
 """
 
 from __future__ import annotations
@@ -41,11 +42,15 @@ from sandbox_wasm.protocol import (
 #: What parsing may use: jobs that run nothing carry no limits of their own.
 PARSING = Limits.of_seconds(5.0)
 
-#: How much longer than a task's wall time the zygote may take, on a machine so loaded that it hardly gets to run.
-GRACE_SECONDS = 20.0
+#: How much longer than a task's wall time the zygote may take. Less than the pool grants by default, so that its end is
+#: told from here, as an outcome, and does not cost the worker.
+GRACE_SECONDS = 1.5
 
-#: How long a zygote may take to start and answer its first task: it imports the standard library once.
+#: How long a zygote may take to be ready: it imports the standard library once, under a second on an idle core.
 START_SECONDS = 60.0
+
+#: Snapshots whose zygotes are started before any job's clock runs: those the gate probes with.
+PREPARED = (0, 1)
 
 #: How long a killed zygote may take to be gone.
 REAP_SECONDS = 10.0
@@ -62,8 +67,21 @@ class ProcessBackend:
     #: To the pool's worker: more processes will be started after it has locked itself in.
     hardening = "forking"
 
-    def __init__(self) -> None:
+    def __init__(self, *, allow_unconfined: bool | str = False) -> None:
+        if str(allow_unconfined).lower() not in ("true", "false"):
+            raise ValueError(f"allow_unconfined must be true or false, not {allow_unconfined!r}")
+        self._must_filter = str(allow_unconfined).lower() == "false"
         self._zygotes: dict[int, _ZygoteProcess] = {}
+        self.measures: dict[str, str] = {}
+        """What the newest zygote said of each of its walls: `on` or `refused`, by the kernel."""
+
+    def prepare(self) -> None:
+        """Start the zygotes that jobs will ask for, side by side."""
+        for snapshot in PREPARED:
+            if snapshot not in self._zygotes:
+                self._zygotes[snapshot] = _ZygoteProcess(snapshot, self._must_filter)
+        for snapshot in PREPARED:
+            self._zygote(snapshot)
 
     def run(self, job: Job) -> JobResult:
         """Answer a job."""
@@ -111,18 +129,33 @@ class ProcessBackend:
             response_bytes=envelope.longest_answer(job),
             request=envelope.encode(job),
         )
-        zygote = self._zygotes.get(snapshot)
+        zygote = self._zygote(snapshot)
         try:
-            if zygote is None:
-                zygote = self._zygotes[snapshot] = _ZygoteProcess(snapshot)
             ending = zygote.ask(task)
         except _ZygoteError as error:
-            broken = self._zygotes.pop(snapshot)
-            last_words = broken.end()
-            if broken.fresh:  # no program's doing
-                raise RuntimeError(f"the process back end cannot start: {error}\n{last_words}") from None
-            return Outcome("crashed", error=str(error))
+            self._zygotes.pop(snapshot).end()
+            return Outcome("retry" if isinstance(error, _LateError) else "crashed", error=str(error))
         return _judge(ending, task)
+
+    def _zygote(self, snapshot: int) -> _ZygoteProcess:
+        """The snapshot's zygote, ready. Raises `RuntimeError` when there can be none: no program's doing."""
+        zygote = self._zygotes.get(snapshot)
+        if zygote is None:
+            zygote = self._zygotes[snapshot] = _ZygoteProcess(snapshot, self._must_filter)
+        if zygote.measures is None:
+            try:
+                measures = zygote.await_ready()
+            except _ZygoteError as error:
+                last_words = self._zygotes.pop(snapshot).end()
+                raise RuntimeError(f"the process back end cannot start: {error}\n{last_words}") from None
+            self.measures = {name: "on" if holds else "refused" for name, holds in measures.items()}
+            if self._must_filter and not measures[conversation.FILTER]:
+                self.close()
+                raise RuntimeError(
+                    "this kernel takes no seccomp filter, without which the process back end runs nothing: use the back"
+                    " end wasm, or, where programs are trusted, the option allow_unconfined=true"
+                )
+        return zygote
 
 
 def _judge(ending: Ending, task: Task) -> JobResult | Outcome:
@@ -146,18 +179,35 @@ def _judge(ending: Ending, task: Task) -> JobResult | Outcome:
 
 
 class _ZygoteError(Exception):
-    """The zygote died or does not answer."""
+    """The zygote died."""
+
+
+class _LateError(_ZygoteError):
+    """The zygote does not answer in time: the machine's doing, or so it must be taken."""
 
 
 class _ZygoteProcess:
     """The back end's end of one zygote."""
 
-    def __init__(self, snapshot: int) -> None:
+    def __init__(self, snapshot: int, must_filter: bool) -> None:
         self._snapshot = snapshot
+        self._must_be_ready = time.monotonic() + START_SECONDS
+        self.measures: dict[str, bool] | None = None
+        """Which walls hold; None until it is ready."""
         # A hash seed can only be set through the environment, so not -I, but what it stands for: -s, -P and nothing
         # else of the caller's environment.
         self._process = subprocess.Popen(
-            [sys.executable, "-s", "-P", "-B", "-X", "utf8", str(Path(__file__).with_name("zygote.py"))],
+            [
+                sys.executable,
+                "-s",
+                "-P",
+                "-B",
+                "-X",
+                "utf8",
+                str(Path(__file__).with_name("zygote.py")),
+                str(os.getpid()),
+                "filter" if must_filter else "any",
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -166,22 +216,21 @@ class _ZygoteProcess:
             bufsize=0,
             start_new_session=True,
         )
-        self.fresh = True
-        """Whether it has answered nothing yet: a failure is its own, not a program's."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._tasks, self._endings = self._process.stdin.fileno(), self._process.stdout.fileno()
         os.set_blocking(self._tasks, False)
 
+    def await_ready(self) -> dict[str, bool]:
+        """Wait until it has confined itself; which of its measures hold. Raises `_ZygoteError`."""
+        self.measures = conversation.unpack_measures(self._receive_frame(self._must_be_ready))
+        return self.measures
+
     def ask(self, task: Task) -> Ending:
         """Have the task done. Raises `_ZygoteError` if the zygote is dead or late."""
-        allowed = task.wall_seconds + GRACE_SECONDS + (START_SECONDS if self.fresh else 0.0)
-        deadline = time.monotonic() + allowed
+        deadline = time.monotonic() + task.wall_seconds + GRACE_SECONDS
         self._send(conversation.pack_task(task), deadline)
-        (length,) = LENGTH.unpack(self._receive(LENGTH.size, deadline))
-        ending = conversation.unpack_ending(self._receive(length, deadline))
-        self.fresh = False
-        return ending
+        return conversation.unpack_ending(self._receive_frame(deadline))
 
     def end(self) -> str:
         """Kill it and wait for it; a child of its own dies with it. The end of what it had to say."""
@@ -204,6 +253,10 @@ class _ZygoteProcess:
             except BrokenPipeError:
                 raise self._dead() from None
 
+    def _receive_frame(self, deadline: float) -> bytes:
+        (length,) = LENGTH.unpack(self._receive(LENGTH.size, deadline))
+        return self._receive(length, deadline)
+
     def _receive(self, size: int, deadline: float) -> bytes:
         data = bytearray()
         while len(data) < size:
@@ -218,7 +271,7 @@ class _ZygoteProcess:
         poll = select.poll()
         poll.register(descriptor, event)
         if not poll.poll(max(0.0, 1000 * (deadline - time.monotonic()))):
-            raise _ZygoteError(f"zygote of snapshot {self._snapshot} (process {self._process.pid}) does not answer")
+            raise _LateError(f"zygote of snapshot {self._snapshot} (process {self._process.pid}) does not answer")
 
     def _dead(self) -> _ZygoteError:
         return _ZygoteError(f"zygote of snapshot {self._snapshot} (process {self._process.pid}) died")

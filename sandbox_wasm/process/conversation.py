@@ -3,12 +3,14 @@
 Pure standard library: the zygote loads it by path.
 
 back end                                   zygote
+   │ ◄── length, measures that hold ──────── │  once, when it is ready
    │ ── length, limits, guest's request ──►  │  forks, watches, kills
    │ ◄── length, ending, CPU, payload ────── │
 """
 
 from __future__ import annotations
 
+import json
 import struct
 from typing import NamedTuple
 
@@ -17,6 +19,9 @@ LENGTH = struct.Struct("<I")
 
 _TASK = struct.Struct("<ddQI")
 _ENDING = struct.Struct("<BQ")
+
+#: The measure without which nothing is run unless the back end was told otherwise.
+FILTER = "system-call filter"
 
 #: How a child ended: with an answer, or killed at its CPU limit or its wall limit, or by itself without an answer.
 ANSWERED, CPU_LIMIT, WALL_LIMIT, GONE = range(4)
@@ -38,6 +43,18 @@ class Ending(NamedTuple):
     how: int
     cpu_nanoseconds: int
     payload: bytes
+
+
+def pack_measures(measures: dict[str, bool]) -> bytes:
+    """Which measures hold, as a frame."""
+    body = json.dumps(measures).encode()
+    return LENGTH.pack(len(body)) + body
+
+
+def unpack_measures(body: bytes) -> dict[str, bool]:
+    """The measures in a frame's body."""
+    measures: dict[str, bool] = json.loads(body)
+    return measures
 
 
 def pack_task(task: Task) -> bytes:

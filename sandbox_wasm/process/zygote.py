@@ -3,12 +3,16 @@
 Started by the back end as a script by path, so that neither this package nor anything it imports is loaded here; what
 it needs of it, it loads by path too. One task at a time, no threads.
 
+    stdout ◄── which measures hold, once
     stdin ──► Task ──► fork ──► child: limits, system-call filter ──► guest.handle(request) ──► pipe
     stdout ◄── Ending ◄── watch: the child's pipe, its CPU clock, the wall clock, the back end's life
 
 The zygote itself gives up the network, capabilities and all files but Python's own before the first child, who inherit
 that at no cost; each child adds its limits and the filter. When a child ends, however it ends, its whole process group
-and whatever it may have left behind is killed and waited for before the answer goes out.
+and whatever it may have left behind is killed and waited for before the answer goes out. Without the filter no child
+runs anything, unless the back end allowed it.
+
+It dies with the back end: the kernel kills it with the thread that started it, and every wait here ends by itself.
 """
 
 from __future__ import annotations
@@ -57,21 +61,76 @@ _CPU_GRACE = 2
 _OPEN_FILES = 32
 
 #: How long a child that has closed its pipe may take to end by itself, so that its own end can be reported.
-_LAST_BREATH_MILLISECONDS = 100
+_LAST_BREATH_SECONDS = 0.1
 
 #: The longest the zygote waits before it looks at the child's clock again.
 _LONGEST_WAIT = 0.25
 
+#: How often an idle zygote makes sure that its back end lives.
+_IDLE_CHECK_SECONDS = 5.0
+
+#: How long a frame that has begun may take to travel whole. The back end writes and reads without pause.
+_FRAME_SECONDS = 20.0
+
+#: How long a killed child may take to be gone. One that is stuck in a driver takes the zygote along.
+_BURY_SECONDS = 10.0
+
+#: Exit status of a child that could not be given its filter.
+_UNFILTERED = 3
+
 
 def main() -> None:
-    """Serve the back end, which holds the other ends of our standard input and output, until it goes away."""
+    """Serve the back end, which holds the other ends of our standard input and output, until it goes away.
+
+    Arguments: the back end's process id, and `filter` or `any`: whether to run anything without the filter.
+    """
+    backend, must_filter = int(sys.argv[1]), sys.argv[2] != "any"
+    _die_with(backend)
     guest = _load_guest(_ROOT / "guest")
     tasks, endings = os.dup(0), os.dup(1)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
     os.close(nowhere)
-    Zygote(guest, tasks, endings).serve()
+    os.set_blocking(endings, False)
+    measures = _confine()
+    _die_with(backend)  # Again: the kernel forgets it when privileges change.
+    _write_all(endings, conversation.pack_measures(measures))
+    if measures[conversation.FILTER] or not must_filter:
+        Zygote(guest, tasks, endings, backend, must_filter).serve()
+
+
+def _die_with(backend: int) -> None:
+    confinement.signal_when_parent_dies(signal.SIGKILL)
+    if os.getppid() != backend:
+        os._exit(0)
+
+
+def _confine() -> dict[str, bool]:
+    """Give up what no child needs; says which measures hold."""
+    confinement.limit_resources()
+    measures = {
+        "first to go when memory is short": confinement.first_to_go_when_memory_is_short(),
+        "orphans adopted": confinement.adopt_orphans(),
+        "no network": confinement.leave_network(),
+        "no capabilities": confinement.drop_capabilities(),
+        "no new privileges": confinement.no_new_privileges(),
+        "no debugger": confinement.hide_memory(),
+        "no files but Python's": confinement.read_only_below(_readable_folders()),
+        conversation.FILTER: _filter_holds(),
+    }
+    gc.collect()
+    gc.freeze()
+    return measures
+
+
+def _filter_holds() -> bool:
+    """Whether a child can be given the filter, tried by one; what is compiled here, each child completes."""
+    confinement.compile_filter(confinement.COMPUTE, 0)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if confinement.deny_system_calls() else _UNFILTERED)
+    return _gone(child) and os.waitpid(child, 0)[1] == 0
 
 
 def _load_guest(folder: Path) -> Any:
@@ -92,36 +151,37 @@ def _load_guest(folder: Path) -> Any:
 class Zygote:
     """Forks a child for each task and watches over it."""
 
-    def __init__(self, guest: Any, tasks: int, endings: int) -> None:
+    def __init__(self, guest: Any, tasks: int, endings: int, backend: int, must_filter: bool) -> None:
         self._guest = guest
         self._tasks = tasks
         self._endings = endings
+        self._backend = backend
+        self._must_filter = must_filter
         self._base_memory = _mapped_bytes()
-        self._confine()
-
-    def _confine(self) -> None:
-        confinement.adopt_orphans()
-        confinement.leave_network()
-        confinement.drop_capabilities()
-        confinement.no_new_privileges()
-        confinement.hide_memory()
-        confinement.read_only_below(_readable_folders())
-        confinement.compile_filter(confinement.COMPUTE, 0)  # made once here, completed with each child's own number
-        gc.collect()
-        gc.freeze()
 
     def serve(self) -> None:
         """Answer tasks until the back end has gone."""
-        while (header := self._read(conversation.LENGTH.size)) is not None:
-            body = self._read(conversation.LENGTH.unpack(header)[0])
+        while self._task_comes():
+            header = self._read(conversation.LENGTH.size)
+            body = None if header is None else self._read(conversation.LENGTH.unpack(header)[0])
             if body is None:
                 return
             ending = self._run(conversation.unpack_task(body))
             _write_all(self._endings, conversation.pack_ending(ending))
 
+    def _task_comes(self) -> bool:
+        """Wait for the next task as long as the back end lives."""
+        while not _ready(self._tasks, select.POLLIN, _IDLE_CHECK_SECONDS):
+            if os.getppid() != self._backend:
+                return False
+        return True
+
     def _read(self, size: int) -> bytes | None:
         data = bytearray()
+        deadline = time_monotonic() + _FRAME_SECONDS
         while len(data) < size:
+            if not _ready(self._tasks, select.POLLIN, deadline - time_monotonic()):
+                return None
             part = os.read(self._tasks, size - len(data))
             if not part:
                 return None
@@ -133,7 +193,8 @@ class Zygote:
         began = time_monotonic()
         child = os.fork()
         if child == 0:
-            _be_the_child(self._guest, task, theirs, (answer, self._tasks, self._endings), self._base_memory)
+            others = (answer, self._tasks, self._endings)
+            _be_the_child(self._guest, task, theirs, others, self._base_memory, self._must_filter)
         os.close(theirs)
         try:
             how, payload = self._watch(task, child, answer, began)
@@ -173,17 +234,13 @@ def _complete(response: bytearray, child: int) -> tuple[int, bytes]:
     """The child has closed its pipe: after a whole answer, which ends in a line feed, or without one."""
     if response.endswith(b"\n"):
         return conversation.ANSWERED, bytes(response[:-1])
-    life = os.pidfd_open(child)
-    try:
-        poll = select.poll()
-        poll.register(life, select.POLLIN)
-        dead = bool(poll.poll(_LAST_BREATH_MILLISECONDS))
-    finally:
-        os.close(life)
+    dead = _gone(child, _LAST_BREATH_SECONDS)
     return conversation.GONE, b"" if dead else b"closed its pipe before it answered"
 
 
-def _be_the_child(guest: Any, task: Task, answer: int, others: tuple[int, ...], base_memory: int) -> None:
+def _be_the_child(
+    guest: Any, task: Task, answer: int, others: tuple[int, ...], base_memory: int, must_filter: bool
+) -> None:
     """Lock oneself in, answer, and leave without tidying up. Never returns."""
     leave, write = os._exit, os.write
     try:
@@ -197,7 +254,8 @@ def _be_the_child(guest: Any, task: Task, answer: int, others: tuple[int, ...], 
             open_files=_OPEN_FILES,
             processes=0,
         )
-        confinement.deny_system_calls()
+        if not confinement.deny_system_calls() and must_filter:
+            leave(_UNFILTERED)
         response = memoryview(guest.handle(task.request) + b"\n")
         while response:
             response = response[write(answer, response) :]
@@ -211,12 +269,32 @@ def _bury(child: int) -> tuple[int, int]:
         os.killpg(child, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
         os.kill(child, signal.SIGKILL)
+    if not _gone(child):
+        os._exit(1)
     _, status, usage = os.wait4(child, 0)
     cpu = int((usage.ru_utime + usage.ru_stime) * 1e9)
+    deadline = time_monotonic() + _BURY_SECONDS
     with contextlib.suppress(ChildProcessError):  # orphans are ours by adoption
-        while True:
-            os.waitpid(-1, 0)
+        while time_monotonic() < deadline:
+            if os.waitpid(-1, os.WNOHANG) == (0, 0):
+                select.poll().poll(1)
+        os._exit(1)
     return status, cpu
+
+
+def _gone(child: int, within: float = _BURY_SECONDS) -> bool:
+    """Whether a child has ended, or does within so many seconds; it is still to be waited for."""
+    life = os.pidfd_open(child)
+    try:
+        return _ready(life, select.POLLIN, within)
+    finally:
+        os.close(life)
+
+
+def _ready(descriptor: int, event: int, within: float) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, event)
+    return bool(poll.poll(max(0.0, 1000 * within)))
 
 
 def _words(status: int) -> bytes:
@@ -247,7 +325,10 @@ def _readable_folders() -> list[str]:
 
 def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
+    deadline = time_monotonic() + _FRAME_SECONDS
     while view:
+        if not _ready(descriptor, select.POLLOUT, deadline - time_monotonic()):
+            os._exit(1)  # Nobody reads: the back end has given us up.
         view = view[os.write(descriptor, view) :]
 
 
