@@ -9,6 +9,8 @@ from typing import get_args
 import msgspec
 
 from azr.cli.sandbox_options import add_sandbox_arguments, limits_of, stream
+from azr.config import Config
+from azr.config.sections.gating import GatingConfig, LengthsConfig
 from azr.game.gate import GateRules
 from azr.game.identity import DuplicateBy
 from azr.game.plan import Plan
@@ -102,27 +104,27 @@ class GateHandler:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_sandbox_arguments(parser)
-    defaults = GateRules()
+    gating, lengths = GatingConfig(), LengthsConfig()
     parser.add_argument("--no-dedup", action="store_true", help="judge each line by itself")
     parser.add_argument(
         "--duplicate-by",
         choices=get_args(DuplicateBy),
-        default=defaults.duplicate_by,
-        help=f"what makes two tasks the same (default: {defaults.duplicate_by})",
+        default=gating.duplicate_by,
+        help=f"what makes two tasks the same (default: {gating.duplicate_by})",
     )
     parser.add_argument(
         "--inputs",
         type=_at_least(2),  # One to show and one to hide.
-        default=defaults.induction_inputs,
+        default=gating.induction_inputs,
         metavar="N",
-        help=f"inputs of an induction task, the first half of them shown (default: {defaults.induction_inputs})",
+        help=f"inputs of an induction task, the first half of them shown (default: {gating.induction_inputs})",
     )
     parser.add_argument(
         "--max-output",
         type=_at_least(1),
-        default=defaults.max_output_length,
+        default=lengths.output,
         metavar="N",
-        help=f"longest output in characters (default: {defaults.max_output_length})",
+        help=f"longest output in characters (default: {lengths.output})",
     )
     parser.add_argument("--reasons", action="store_true", help="explain every reason of a refusal, and stop")
 
@@ -132,13 +134,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.reasons:
         print(explained(*get_args(ParseReason), *get_args(GateReason)))
         return 0
-    rules = GateRules(
-        limits=limits_of(arguments),
-        duplicate_by=arguments.duplicate_by,
-        max_output_length=arguments.max_output,
-        induction_inputs=arguments.inputs,
-        induction_shown=arguments.inputs // 2,
+    gating = GatingConfig(
+        duplicate_by=arguments.duplicate_by, induction_inputs=arguments.inputs, induction_shown=arguments.inputs // 2
     )
+    config = Config(gating=gating, lengths=LengthsConfig(output=arguments.max_output))
+    rules = msgspec.structs.replace(GateRules.of(config), limits=limits_of(arguments))
     return stream(arguments, GateHandler(rules, deduplicate=not arguments.no_dedup))
 
 

@@ -12,6 +12,8 @@ from typing import NamedTuple, get_args
 import msgspec
 
 from azr.cli.sandbox_options import add_pool_arguments, limits_of, open_from
+from azr.config import Config
+from azr.config.sections.gating import GatingConfig
 from azr.errors import AzrError
 from azr.files import write_bytes
 from azr.game.gate import GateRules
@@ -76,19 +78,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     importing.add_argument("files", nargs="+", type=Path, metavar="FILE", help="JSON lines")
     importing.add_argument("--output", type=Path, required=True, metavar="FILE", help="the tasks, as JSON lines")
     importing.add_argument("--refusals", type=Path, metavar="FILE", help="write the refused lines here, with reasons")
-    defaults = GateRules()
+    gating = GatingConfig()
     importing.add_argument(
         "--duplicate-by",
         choices=get_args(DuplicateBy),
-        default=defaults.duplicate_by,
-        help=f"what makes two tasks the same (default: {defaults.duplicate_by})",
+        default=gating.duplicate_by,
+        help=f"what makes two tasks the same (default: {gating.duplicate_by})",
     )
     add_pool_arguments(importing)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Import the files."""
-    rules = GateRules(limits=limits_of(arguments), duplicate_by=arguments.duplicate_by)
+    config = Config(gating=GatingConfig(duplicate_by=arguments.duplicate_by))
+    rules = msgspec.structs.replace(GateRules.of(config), limits=limits_of(arguments))
     tasks, refusals, report = _JsonLines(), _JsonLines(), Report()
     known: set[tuple[str, str]] = set()
     with open_from(arguments) as sandbox:

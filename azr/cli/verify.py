@@ -8,6 +8,8 @@ from typing import get_args
 import msgspec
 
 from azr.cli.sandbox_options import add_sandbox_arguments, limits_of, stream
+from azr.config import Config
+from azr.config.sections.gating import GatingConfig
 from azr.game.plan import Plan
 from azr.game.reasons import MalformedReason, VerdictReason, explained
 from azr.game.tasks import task_type
@@ -91,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--equality",
         choices=get_args(Equality),
-        default=VerifyRules().equality,
+        default=GatingConfig().equality,
         help="python: as == says, and nan equals nan; exact: type by type (default: python)",
     )
     parser.add_argument("--reasons", action="store_true", help="explain every reason of a verdict, and stop")
@@ -104,4 +106,6 @@ def run(arguments: argparse.Namespace) -> int:
         print("\nmalformed:WORD, where WORD is one of the parser's or the gate's reasons, or")
         print(explained(*get_args(MalformedReason)))
         return 0
-    return stream(arguments, VerifyHandler(VerifyRules(limits=limits_of(arguments), equality=arguments.equality)))
+    config = Config(gating=GatingConfig(equality=arguments.equality))
+    rules = msgspec.structs.replace(VerifyRules.of(config), limits=limits_of(arguments))
+    return stream(arguments, VerifyHandler(rules))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from azr.config.sections.algorithm import AlgorithmConfig
 from azr.config.sections.buffers import BuffersConfig
+from azr.config.sections.gating import GatingConfig, LengthsConfig, SeedingConfig
 from azr.config.sections.learner import LearnerConfig
 from azr.config.sections.run import RunConfig
 from azr.config.sections.sandbox import SandboxConfig
@@ -24,6 +25,15 @@ class Config:
 
     algorithm: AlgorithmConfig = field(default_factory=AlgorithmConfig)
     """What is learned from the stream of responses: rewards, advantages, batches, loss."""
+
+    gating: GatingConfig = field(default_factory=GatingConfig)
+    """What makes a proposal a task, and an answer right."""
+
+    lengths: LengthsConfig = field(default_factory=LengthsConfig)
+    """How long prompts, outputs and responses may be."""
+
+    seeding: SeedingConfig = field(default_factory=SeedingConfig)
+    """How the first tasks are made."""
 
     buffers: BuffersConfig = field(default_factory=BuffersConfig)
     """The tasks that are kept, and which of them are drawn again."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from azr.config.root import Config
-from azr.config.sections import algorithm_rules
+from azr.config.sections import algorithm_rules, gating_rules
 
 
 class Problem(NamedTuple):
@@ -25,7 +25,9 @@ class Problem(NamedTuple):
 
 def problems(config: Config) -> list[Problem]:
     """Everything that keeps the configuration from running; all at once, so that they can be mended at once."""
+    algorithm = algorithm_rules.problems(config.algorithm, config.staleness.max_staleness)
+    gating = gating_rules.problems(config.gating, config.lengths, config.seeding, config.sandbox.backend)
     return [
-        Problem(f"algorithm.{key}", what, mend)
-        for key, what, mend in algorithm_rules.problems(config.algorithm, config.staleness.max_staleness)
+        *(Problem(f"algorithm.{key}", what, mend) for key, what, mend in algorithm),
+        *(Problem(key, what, mend) for key, what, mend in gating),
     ]

@@ -15,9 +15,11 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from azr.config.root import Config
 from azr.game import plan
 from azr.game.banned import Banned
 from azr.game.identity import DuplicateBy, Kind, identified
+from azr.game.limits import limits_of
 from azr.game.plan import Plan
 from azr.game.reasons import STUMBLES, GateReason, ParseReason, refused
 from azr.game.types import Candidate, Refusal, Task
@@ -71,9 +73,16 @@ class Probe(msgspec.Struct, frozen=True):
     clock: float
 
 
-#: Two pristine interpreters that differ in all that a program could draw on besides its input. The clocks lie a year
-#: and some odd seconds apart, so that year, month, weekday, hour, minute and second all differ.
-PROBES = (Probe(0, 0, DEFAULT_CLOCK), Probe(1, 1, DEFAULT_CLOCK + 34_567_891.25))
+#: A year and some odd seconds, so that year, month, weekday, hour, minute and second of two probes all differ.
+CLOCK_STEP = 34_567_891.25
+
+
+def probes_of(count: int) -> tuple[Probe, ...]:
+    """So many pristine interpreters that differ in all that a program could draw on besides its input."""
+    return tuple(Probe(number, number, DEFAULT_CLOCK + number * CLOCK_STEP) for number in range(count))
+
+
+PROBES = probes_of(2)
 
 
 class GateRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +105,30 @@ class GateRules(msgspec.Struct, frozen=True, kw_only=True):
     other outputs)."""
     induction_inputs: int = 10
     induction_shown: int = 5
+
+    @classmethod
+    def of(
+        cls,
+        config: Config,
+        *,
+        length: Callable[[str], int] = len,
+        prompt_length: Callable[[Task], int] | None = None,
+        known: Callable[[str], bool] = lambda _fingerprint: False,
+    ) -> GateRules:
+        """The rules of a configuration; tokenizer and known tasks are the caller's."""
+        gating = config.gating
+        return cls(
+            limits=limits_of(config.sandbox),
+            probes=probes_of(gating.probes),
+            length=length,
+            max_output_length=config.lengths.output,
+            prompt_length=prompt_length,
+            max_prompt_length=config.lengths.prompt,
+            known=known,
+            duplicate_by=msgspec.convert(gating.duplicate_by, DuplicateBy),
+            induction_inputs=gating.induction_inputs,
+            induction_shown=gating.induction_shown,
+        )
 
 
 def refusal_of_text(*texts: str) -> Refusal | None:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 import numpy as np
 
+from azr.config.root import Config
 from azr.errors import AzrError
 from azr.game.composing import compose_proposal
 from azr.game.frames import Frame
@@ -46,6 +47,8 @@ ZERO_INPUTS = (
     "''",
     "[[0, 1], [1, 0]]",
 )
+#: Where an induction task has more inputs than these, it goes on with 100, 101, …
+ZERO_MORE = 100
 ZERO_MESSAGE = "Whatever comes in goes out, untouched."
 
 
@@ -56,6 +59,21 @@ class SeedingStalledError(AzrError):
 class SeedingSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How many seeds, and how they are asked for. The published numbers."""
 
+    @classmethod
+    def of(cls, config: Config) -> SeedingSettings:
+        """The settings of a configuration."""
+        seeding = config.seeding
+        return cls(
+            triplets=seeding.triplets,
+            inductions=seeding.inductions,
+            batch=seeding.batch,
+            induction_inputs=config.gating.induction_inputs,
+            stall_batches=seeding.stall_batches,
+            duplicate_by=msgspec.convert(config.gating.duplicate_by, DuplicateBy),
+            references=config.algorithm.game.references,
+            max_prompt_length=config.lengths.content,
+        )
+
     triplets: int = 256
     inductions: int = 256
     batch: int = 64
@@ -65,6 +83,10 @@ class SeedingSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Batches in a row without a new task before giving up."""
     duplicate_by: DuplicateBy = "program_and_inputs"
     """As the gate's rules say."""
+    references: int = 6
+    """Known triplets shown to a proposer."""
+    max_prompt_length: int = 5_600
+    """Longest prompt for a proposer."""
 
 
 class SeedingState(msgspec.Struct):
@@ -93,27 +115,32 @@ class Seeding:
 
     def __init__(self, settings: SeedingSettings, state: SeedingState, random: np.random.Generator) -> None:
         self.state = state
-        self._settings = settings
+        self.settings = settings
         self._random = random
         self._fingerprints = {(task.task_type, task.fingerprint) for task in (*state.triplets, *state.inductions)}
+
+    @classmethod
+    def of(cls, config: Config, state: SeedingState, random: np.random.Generator) -> Seeding:
+        """The machine of a configuration, at this state."""
+        return cls(SeedingSettings.of(config), state, random)
 
     @property
     def done(self) -> bool:
         """Both targets are reached."""
-        return not self._lacks_triplets and len(self.state.inductions) >= self._settings.inductions
+        return not self._lacks_triplets and len(self.state.inductions) >= self.settings.inductions
 
     @property
     def _lacks_triplets(self) -> bool:
-        return len(self.state.triplets) < self._settings.triplets
+        return len(self.state.triplets) < self.settings.triplets
 
     def next_batch(self) -> tuple[str, ...]:
         """The task types to ask for now. Raises `SeedingStalledError` when asking has long brought nothing new."""
-        if self.state.idle_batches >= self._settings.stall_batches:
+        if self.state.idle_batches >= self.settings.stall_batches:
             raise self._stalled()
         self.state.idle_batches += 1
-        start, self.state.asked = self.state.asked, self.state.asked + self._settings.batch
+        start, self.state.asked = self.state.asked, self.state.asked + self.settings.batch
         if not self._lacks_triplets:
-            return ("induction",) * self._settings.batch
+            return ("induction",) * self.settings.batch
         return tuple("abduction" if number % 2 else "deduction" for number in range(start, self.state.asked))
 
     def draw(self, kind: str, count: int) -> Ask:
@@ -123,7 +150,7 @@ class Seeding:
             # In turn, so that each program gets its chance before any gets a second.
             program = triplets[self.state.programs_offered % len(triplets)]
             self.state.programs_offered += 1
-            return Ask(references=(program,), inputs=self._settings.induction_inputs)
+            return Ask(references=(program,), inputs=self.settings.induction_inputs)
         chosen = self._random.choice(len(triplets), size=min(count, len(triplets)), replace=False)
         return Ask(references=tuple(triplets[index] for index in chosen))
 
@@ -138,8 +165,8 @@ class Seeding:
         """Keep a task, or say why not."""
         is_induction = task.task_type == "induction"
         kept = self.state.inductions if is_induction else self.state.triplets
-        target = self._settings.inductions if is_induction else self._settings.triplets
-        task = task if is_induction else retyped(task, "deduction", self._settings.duplicate_by)
+        target = self.settings.inductions if is_induction else self.settings.triplets
+        task = task if is_induction else retyped(task, "deduction", self.settings.duplicate_by)
         mark = (task.task_type, task.fingerprint)
         if mark in self._fingerprints:
             return "duplicate"
@@ -151,7 +178,7 @@ class Seeding:
         return ""
 
     def _stalled(self) -> SeedingStalledError:
-        state, settings = self.state, self._settings
+        state, settings = self.state, self.settings
         by_frequency = sorted(state.reasons.items(), key=lambda item: -item[1])
         counts = ", ".join(f"{reason} {count}" for reason, count in by_frequency) or "none"
         return SeedingStalledError(
@@ -168,10 +195,16 @@ def retyped(task: Task, kind: str, duplicate_by: DuplicateBy = "program_and_inpu
     return identified(task_type(kind), task, duplicate_by)
 
 
+def zero_inputs(count: int) -> tuple[str, ...]:
+    """So many different inputs for the identity."""
+    more = (str(ZERO_MORE + number) for number in range(count - len(ZERO_INPUTS)))
+    return (*ZERO_INPUTS[:count], *more)
+
+
 def zero_tasks(rules: GateRules) -> Plan[tuple[Task, Task]]:
     """The zero triplet and the zero induction task, through the gate like any other."""
     triplet = Candidate(program=ZERO_PROGRAM, inputs=(ZERO_INPUT,))
-    induction = Candidate(program=ZERO_PROGRAM, inputs=ZERO_INPUTS[: rules.induction_inputs], message=ZERO_MESSAGE)
+    induction = Candidate(program=ZERO_PROGRAM, inputs=zero_inputs(rules.induction_inputs), message=ZERO_MESSAGE)
     return (
         _accepted((yield from task_type("deduction").gate(triplet, rules))),
         _accepted((yield from task_type("induction").gate(induction, rules))),
@@ -194,9 +227,7 @@ def seed(
     rules: GateRules,
     sandbox: Sandbox,
     *,
-    references: int = 6,
     length: Callable[[str], int] = len,
-    limit: int = 6_144,
 ) -> Iterator[SeedingState]:
     """Carry a seeding to its end; yields after every batch. `generate` is the model: prompts in, responses out."""
     while not seeding.done:
@@ -206,9 +237,9 @@ def seed(
                 kind,
                 frame,
                 functools.partial(seeding.draw, kind.name),
-                references=references,
+                references=seeding.settings.references,
                 length=length,
-                limit=limit,
+                limit=seeding.settings.max_prompt_length,
             )
             for kind in kinds
         ]

@@ -19,8 +19,10 @@ from typing import Literal
 
 import msgspec
 
+from azr.config.root import Config
 from azr.game import plan
 from azr.game.gate import MAX_TEXT, refusal_of_text
+from azr.game.limits import limits_of
 from azr.game.plan import Plan
 from azr.game.reasons import STUMBLES, UNDECIDED, VerdictReason, clean
 from azr.game.types import Task, Verdict
@@ -49,6 +51,11 @@ class VerifyRules(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     equality: Equality = "python"
     """`python`: as `==` says on built-in types, and nan equals nan; `exact`: type by type, sign of zero included."""
+
+    @classmethod
+    def of(cls, config: Config) -> VerifyRules:
+        """The rules of a configuration."""
+        return cls(limits=limits_of(config.sandbox), equality=msgspec.convert(config.gating.equality, Equality))
 
     def form(self, value: Value) -> str:
         """The text by which a value is compared."""

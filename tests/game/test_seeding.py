@@ -38,7 +38,14 @@ def zero(sandbox: Sandbox) -> tuple[Task, Task]:
 
 
 def settings(**fields: Any) -> SeedingSettings:
-    few: dict[str, Any] = {"triplets": 6, "inductions": 4, "batch": 4, "stall_batches": 3, "induction_inputs": 4}
+    few: dict[str, Any] = {
+        "triplets": 6,
+        "inductions": 4,
+        "batch": 4,
+        "stall_batches": 3,
+        "induction_inputs": 4,
+        "references": 2,
+    }
     return SeedingSettings(**{**few, **fields})
 
 
@@ -61,6 +68,12 @@ def test_everything_begins_with_the_identity(zero: tuple[Task, Task]) -> None:
     assert second.inputs == second.outputs == ZERO_INPUTS
     assert (second.shown, second.task_type) == (5, "induction")
     assert second.message
+
+
+@pytest.mark.parametrize("count", [2, 10, 13])
+def test_the_identity_is_known_by_as_many_pairs_as_the_rules_ask_for(sandbox: Sandbox, count: int) -> None:
+    _, induction = drive(zero_tasks(GateRules(induction_inputs=count, induction_shown=1)), sandbox)
+    assert len(set(induction.inputs)) == count
 
 
 def test_a_gate_too_strict_for_the_identity_is_an_error(sandbox: Sandbox) -> None:
@@ -170,7 +183,7 @@ def test_a_model_seeds_itself_through_the_real_gate(sandbox: Sandbox) -> None:
         return f"def f(a):\n    return a + {number // 2}\n#i {number}"
 
     machine = Seeding(settings(), SeedingState.beginning(drive(zero_tasks(RULES), sandbox)), np.random.default_rng(0))
-    rounds = list(seed(machine, generate, frame("compact"), RULES, sandbox, references=2))
+    rounds = list(seed(machine, generate, frame("compact"), RULES, sandbox))
     assert machine.done
     assert rounds[-1] is machine.state
     assert [len(machine.state.triplets), len(machine.state.inductions)] == [6, 4]
