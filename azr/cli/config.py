@@ -40,7 +40,9 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 
 def config_of(arguments: argparse.Namespace) -> Config:
     """The configuration that the arguments declared by `add_config_arguments` ask for."""
-    return load(arguments.config, arguments.overrides)
+    from azr.game.checks import check  # here, because most commands that print help need none of the game
+
+    return check(load(arguments.config, arguments.overrides))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
