@@ -4,10 +4,13 @@ Called by the experience service at its start, and at times to keep the journal 
 
       open_experience:  journal.open() ── events ──► rebuild        (an empty journal begins with a snapshot of nothing,
       every call:       events ── append, sync ──► apply ──► answer  so that its first record always tells the schema)
+                        (one record: a crash keeps all of a decision or nothing)
       shorten:          snapshot ── compact
 """
 
 from __future__ import annotations
+
+import itertools
 
 from azr.journal.journal import Journal, Recovery
 from azr.ledger import events
@@ -33,14 +36,14 @@ def open_experience(
     recovery = journal.open(salvage=salvage)
     experience = Experience(
         limits,
-        record=lambda happened: journal.append_many(events.encode_many(happened)),
+        record=lambda happened: journal.append(events.encode(happened)),
         lease_seconds=lease_seconds,
         max_tries=max_tries,
         swept=swept,
     )
-    experience.rebuild(map(events.decode, recovery.records), now)
+    experience.rebuild(itertools.chain.from_iterable(map(events.decode, recovery.records)), now)
     if not recovery.records:
-        journal.append_many(events.encode_many([experience.book.snapshot()]))
+        journal.append(events.encode([experience.book.snapshot()]))
     return experience, recovery
 
 
@@ -48,5 +51,5 @@ def shorten(journal: Journal, experience: Experience, above_bytes: int = SHORTEN
     """Put a snapshot in place of the journal's history once it has grown; returns whether it did."""
     if journal.size <= above_bytes:
         return False
-    journal.compact(events.encode_many([experience.book.snapshot()]))
+    journal.compact([events.encode([experience.book.snapshot()])])
     return True

@@ -1,7 +1,8 @@
 """The state of the experience, as a function of the events so far: groups, batches, slots, ledger, lineage.
 
 Owned by `azr.ledger.experience`, which decides; rebuilt by the journal, which replays. `apply` decides nothing and
-never refuses: an event that does not fit is a defect and raises `LedgerError`.
+never refuses: an event that does not fit is a defect and raises `LedgerError`. Whatever might not fit is refused before
+it is journaled, for a journal with such an event could never be opened again.
 
       admitted ──► open ──────────────► ready ──► taken ──► committed ──► (published: slots free) ──► forgotten
                     │ valid proposal      ▲         │
@@ -24,6 +25,8 @@ from azr.ledger.ledger import Ledger, LedgerError, Sample
 from azr.staleness.admission import Admission, Limits
 from azr.staleness.bound import Ancestry
 
+#: Reason of what was made by weights that no longer exist.
+LINEAGE = "lineage"
 #: Reason of samples whose group was gone when they came in.
 ORPHAN = "orphan"
 #: Reason of rating attempts when ratings are not trained on.
@@ -168,10 +171,10 @@ class Book:
     def _enter(self, sample: Sample) -> Group | None:
         """Put a new sample into its group; None when it was known, or made by dead weights, or its group is gone.
 
-        What dead weights made is counted but its id is not, since another attempt is still to come under that id.
+        What dead weights made is counted but not entered, since another attempt is still to come under that id.
         """
         if not all(map(self.ancestry.holds, sample.versions)):
-            self.ledger.wasted(sample.cell, 1, sample.tokens, "lineage")
+            self.ledger.undone(sample, LINEAGE)
             return None
         if not self.ledger.generated_many([sample]):
             return None
@@ -247,8 +250,7 @@ class Book:
         self.ledger.forget(trained_before=step, made_before=step - self.limits.max_staleness)
 
     def _restore(self, snapshot: events.Snapshot) -> None:
-        if snapshot.schema != events.SCHEMA:
-            raise LedgerError(f"a snapshot of schema {snapshot.schema} cannot be read by schema {events.SCHEMA}")
+        check_schema(snapshot)
         snapshot = msgspec.msgpack.decode(msgspec.msgpack.encode(snapshot), type=events.Snapshot)
         self.ledger = Ledger.from_state(snapshot.ledger)
         self.groups = {group.id: group for group in snapshot.groups}
@@ -288,6 +290,12 @@ class Book:
                     admission.hold(cell, slots, replay=replay)
                     admission.train(cell, slots, replay=replay)
         return admission
+
+
+def check_schema(snapshot: events.Snapshot) -> None:
+    """Refuse a snapshot that another version of the books wrote."""
+    if snapshot.schema != events.SCHEMA:
+        raise LedgerError(f"a snapshot of schema {snapshot.schema} cannot be read by schema {events.SCHEMA}")
 
 
 def _add_versions(group: Group, versions: Iterable[Version]) -> None:

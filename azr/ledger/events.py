@@ -6,7 +6,7 @@ decisions, never inputs to them, so that replaying needs no clock and no random 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -179,14 +179,14 @@ Event = (
 SCHEMA = 1
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
+_decoder: msgspec.msgpack.Decoder[list[Event]] = msgspec.msgpack.Decoder(list[Event])
 
 
-def encode_many(events: Iterable[Event]) -> list[bytes]:
-    """Events as journal records."""
-    return [_encoder.encode(event) for event in events]
+def encode(happened: Sequence[Event]) -> bytes:
+    """What one call decided, as one journal record: after a crash all of it has happened or nothing."""
+    return _encoder.encode(happened)
 
 
-def decode(record: bytes) -> Event:
-    """The event a journal record holds."""
+def decode(record: bytes) -> list[Event]:
+    """What one call decided."""
     return _decoder.decode(record)

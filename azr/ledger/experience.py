@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from azr.game.types import Cell, Role, Version
 from azr.ledger import events
-from azr.ledger.book import Book
+from azr.ledger.book import LINEAGE, Book, check_schema
 from azr.ledger.events import Event, Group, Rating
 from azr.ledger.leases import Leases
 from azr.ledger.ledger import LedgerError, Sample
@@ -91,6 +91,7 @@ class Experience:
 
     def restore(self, snapshot: events.Snapshot, now: float, grace_seconds: float = 10.0) -> None:
         """Take up from the snapshot of a checkpoint, in place of all that happened here."""
+        check_schema(snapshot)
         self._record([snapshot])
         self.leases = Leases(self.leases.seconds)
         self.rebuild((), now, grace_seconds)
@@ -116,17 +117,27 @@ class Experience:
         return None
 
     def judge_many(self, proposals: Iterable[tuple[Sample, str | None]]) -> None:
-        """Proposals came in, each with the task it became or None. Valid ones wait for their rating."""
-        new = [
-            events.Judged(sample, task, f"{sample.group}/rating")
-            for sample, task in proposals
-            if self._is_new(sample, "propose")
-        ]
-        self._record(new)
-        for event in new:
-            self.leases.release(event.sample.group)
-            if event.rating_group in self.book.groups:
-                self._pending[event.rating_group] = None
+        """Proposals came in, each with the task it became or None. Valid ones wait for their rating.
+
+        A proposal that dead weights made leaves its group open with nobody at work on it: the group is dropped.
+        """
+        happened: list[Event] = []
+        settled: dict[str, str] = {}
+        for sample, task in proposals:
+            if not self._is_new(sample, "propose"):
+                continue
+            happened.append(event := events.Judged(sample, task, f"{sample.group}/rating"))
+            group = self.book.groups.get(sample.group)
+            if group is None or group.state != "open" or group.kind != "proposal" or group.id in settled:
+                continue
+            settled[group.id] = event.rating_group
+            if not all(map(self.book.ancestry.holds, sample.versions)):
+                happened.append(events.Dropped(group.id, LINEAGE))
+        self._record(happened)
+        for group_id, rating_group in settled.items():
+            self.leases.release(group_id)
+            if rating_group in self.book.groups:
+                self._pending[rating_group] = None
 
     def judge(self, sample: Sample, task: str | None) -> None:
         """One proposal came in."""
@@ -248,20 +259,29 @@ class Experience:
             self._record([events.Published(version)])
 
     def resume(self, at: Version, lineage: int) -> None:
-        """Continue from the checkpoint of weights `at`: later steps are undone, what dead weights made is discarded."""
+        """Continue from the checkpoint of weights `at`: later steps are undone, what dead weights made is discarded.
+
+        Asking again for the resume that came last changes nothing.
+        """
+        if self.book.ancestry.lineage == lineage and self.book.ancestry.forks[-1:] == (at,):
+            return
         if at.step > self.book.next_step:
             raise LedgerError(
                 f"the checkpoint of step {at.step} is ahead of the journal, which ends before step "
                 f"{self.book.next_step + 1}: restore the experience that was written with it first"
             )
-        self.book.ancestry.forked(at, lineage)  # Refuses before anything is recorded.
-        self._record([events.Resumed(at, lineage)])
-        holds = self.book.ancestry.holds
-        doomed = [group for group in self.book.groups.values() if not all(map(holds, group.versions))]
-        self.drop([group.id for group in doomed], "lineage")
-        for group in list(self.book.groups.values()):
+        path = self.book.ancestry.forked(at, lineage)
+        undone = [group for step, groups in self.book.committed.items() if step >= at.step for group in groups]
+        doomed: dict[str, str] = {}
+        for group in (everyone := [*self.book.groups.values(), *undone]):
+            if not all(map(path.holds, group.versions)):
+                doomed |= {other.id: LINEAGE for other in self.book.family(group)}
+        for group in everyone:
             if group.state == "open" and group.kind == "proposal":
-                self.drop([group.id], "lost")
+                doomed.setdefault(group.id, "lost")
+        self._record([events.Resumed(at, lineage), *(events.Dropped(*fate) for fate in doomed.items())])
+        for group_id in doomed:
+            self._forget_work(group_id)
         open_groups = [group.id for group in self.book.groups.values() if group.state == "open"]
         for group_id in open_groups:
             self.leases.release(group_id)
@@ -293,15 +313,16 @@ class Experience:
     def _sweep(self, consumer: Version) -> None:
         """Drop, whole, every finished group that may not be trained on at this step."""
         doomed: list[Event] = []
+        lengths: list[int] = []
         for group in self.book.groups.values():
             if group.state != "ready":
                 continue
             reason = sweep_reason(group.versions, consumer, self.book.ancestry, self.book.limits.max_staleness)
             if reason is not None:
                 doomed.append(events.Dropped(group.id, reason))
-                self.swept.observe((self.book.ledger.sample(sample).tokens for sample in group.samples), swept=True)
-        if doomed:
-            self._record(doomed)
+                lengths += (self.book.ledger.sample(sample).tokens for sample in group.samples)
+        self._record(doomed)
+        self.swept.observe(lengths, swept=True)
 
     def _drop_surplus(self, quotas: Mapping[Cell, int]) -> None:
         """Where proposals overdrew a solve cell, drop what neither this batch nor the formula has room for.
@@ -309,14 +330,16 @@ class Experience:
         This bounds the overdraft when replicas keep old weights for long: proposals are then swept one after the other,
         and each leaves behind the attempts that rated it.
         """
+        doomed: list[Event] = []
         for cell, quota in quotas.items():
             excess = self.book.admission.overdraft(cell)
             ready = self._ready(cell) if excess > 0 else []
             spare = sum(group.size for group in ready) - quota
             for group in ready:
                 if excess > 0 and spare >= group.size:
-                    self.drop([group.id], "surplus")
+                    doomed.append(events.Dropped(group.id, "surplus"))
                     excess, spare = excess - group.size, spare - group.size
+        self._record(doomed)
 
     def _ready(self, cell: Cell) -> list[Group]:
         """What may be trained on, oldest weights first."""
@@ -350,7 +373,7 @@ class Experience:
         self._pending.pop(group, None)
 
     def _record(self, happened: Sequence[Event]) -> None:
-        """Journal first, then let it happen."""
+        """Journal one decision as a whole, then let it happen."""
         if self._record_events is not None and happened:
             self._record_events(happened)
         for event in happened:

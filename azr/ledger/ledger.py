@@ -74,6 +74,7 @@ class LedgerState(msgspec.Struct):
     in_flight: list[Sample]
     trained: list[tuple[int, Sample]]
     settled: dict[str, int]
+    undone: dict[str, int] = {}
 
 
 class Ledger:
@@ -85,6 +86,8 @@ class Ledger:
         self._trained: dict[str, tuple[int, Sample]] = {}
         self._settled: dict[str, int] = {}
         """Ids that are done with, and the step of their oldest weights."""
+        self._undone: dict[str, int] = {}
+        """Ids that were counted but are still to come, made by other weights; and the step of the oldest of these."""
 
     def generated_many(self, samples: Iterable[Sample]) -> list[Sample]:
         """Enter samples; returns those that were new."""
@@ -115,6 +118,13 @@ class Ledger:
         account.generated.add(samples, tokens)
         account.discard(reason, samples, tokens)
 
+    def undone(self, sample: Sample, reason: str) -> None:
+        """Count a sample that will be made again under its id; repetitions of it are passed over."""
+        if sample.id in self._undone:
+            return
+        self._undone[sample.id] = sample.oldest.step
+        self.wasted(sample.cell, 1, sample.tokens, reason)
+
     def untrain(self, since: int) -> list[Sample]:
         """Undo the training of every step from `since` on: the samples are in flight again."""
         undone = [sample for step, sample in self._trained.values() if step >= since]
@@ -131,6 +141,7 @@ class Ledger:
                 del self._trained[sample_id]
                 self._settled[sample_id] = sample.oldest.step
         self._settled = {sample_id: step for sample_id, step in self._settled.items() if step >= made_before}
+        self._undone = {sample_id: step for sample_id, step in self._undone.items() if step >= made_before}
 
     def knows(self, sample_id: str) -> bool:
         """Whether a sample was entered under this id."""
@@ -174,6 +185,7 @@ class Ledger:
             in_flight=list(self._in_flight.values()),
             trained=list(self._trained.values()),
             settled=self._settled,
+            undone=self._undone,
         )
 
     @classmethod
@@ -184,6 +196,7 @@ class Ledger:
         ledger._in_flight = {sample.id: sample for sample in state.in_flight}
         ledger._trained = {sample.id: (step, sample) for step, sample in state.trained}
         ledger._settled = dict(state.settled)
+        ledger._undone = dict(state.undone)
         return ledger
 
     def _account(self, cell: Cell) -> Account:

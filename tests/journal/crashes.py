@@ -9,6 +9,8 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field
 
+import msgspec
+
 from azr.game.types import Version
 from azr.journal import Journal
 from azr.journal.durable import open_experience, shorten
@@ -21,6 +23,7 @@ from tests.ledger.play import PROPOSE, SOLVE
 
 LIMITS = Limits(max_staleness=1, propose=1, solve=2, attempts=2, replay_attempts=2, replay_share=1.0)
 QUOTAS = {PROPOSE: 1, SOLVE: 2}
+CHECKPOINT, RESUMED = Version(0, 1), Version(1, 1)
 
 
 @dataclass
@@ -29,12 +32,15 @@ class Run:
 
     steps: int = 2
     compact: bool = True
+    mishaps: bool = False
+    """Whether proposals are lost and dropped, one comes too late, and the driver dies at the end and resumes."""
     step: int = 0
+    lineage: int = 0
     acknowledged: set[str] = field(default_factory=set)
     """Samples that the experience said it has."""
-    batches: dict[int, list[str]] = field(default_factory=dict)
+    batches: dict[Version, list[str]] = field(default_factory=dict)
     """What the learner trained on, by step."""
-    committed: set[int] = field(default_factory=set)
+    committed: set[Version] = field(default_factory=set)
     """Steps whose commit was acknowledged."""
     compacted: bool = False
     journal: Journal | None = None
@@ -47,17 +53,59 @@ class Run:
         self.experience, _ = open_experience(self.journal, LIMITS, now=0.0)
         return self.experience
 
+    @property
+    def now(self) -> Version:
+        return Version(self.lineage, self.step)
+
     def play(self) -> None:
         """Go on until all steps are trained; returns when they are, or raises when the power is cut."""
         assert self.experience is not None
+        self.train(self.experience)
+        if self.mishaps and self.lineage < RESUMED.lineage:
+            self.experience.resume(CHECKPOINT, RESUMED.lineage)
+            self.lineage, self.step = RESUMED.lineage, RESUMED.step
+        self.train(self.experience)
+
+    def train(self, experience: Experience) -> None:
         while self.step < self.steps:
-            self.propose(self.experience, f"p{self.step}")
-            self.attempt(self.experience)
-            self.learn(self.experience)
+            proposal = f"p{self.lineage}.{self.step}"
+            begun = proposal in experience.book.groups or experience.book.ledger.knows(f"{proposal}#0")
+            if self.mishaps and not begun:
+                self.lose(experience, f"l{self.lineage}.{self.step}")
+                self.drop(experience, f"d{self.lineage}.{self.step}")
+                self.propose_late(experience, "late")
+            self.propose(experience, proposal)
+            self.attempt(experience)
+            self.learn(experience)
+
+    def lose(self, experience: Experience, name: str) -> None:
+        """A proposer falls silent; after a crash there may be no room for it beside what is still to be dropped."""
+        if experience.propose(name, "deduction", "proposer", 0.0) is None:
+            experience.lost(name)
+
+    def drop(self, experience: Experience, name: str) -> None:
+        """A proposal is dropped with the rating it waits for."""
+        if not experience.book.ledger.knows(f"{name}#0"):
+            assert experience.propose(name, "deduction", "proposer", 0.0) is None
+            experience.judge(self.sample(f"{name}#0", name), "task")
+            self.acknowledged.add(f"{name}#0")
+        if name in experience.book.groups:
+            experience.drop([name], "unwanted")
+
+    def propose_late(self, experience: Experience, name: str) -> None:
+        """A proposal of the first weights comes in when it is too old; attempts that rate it are not."""
+        if self.lineage or experience.book.ledger.knows(f"{name}#0"):
+            return
+        if self.step == 0:
+            assert experience.propose(name, "deduction", "proposer", 0.0) is None
+        elif self.step == 2:
+            first = msgspec.structs.replace(self.sample(f"{name}#0", name), versions=(Version(0, 0),))
+            experience.judge(first, "task")
+            self.acknowledged.add(f"{name}#0")
 
     def propose(self, experience: Experience, name: str) -> None:
         book = experience.book
-        if book.ledger.knows(f"{name}#0") or self.step in self.batches:
+        if book.ledger.knows(f"{name}#0") or self.now in self.batches:
             return
         if name not in book.groups:
             assert experience.propose(name, "deduction", "proposer", 0.0) is None
@@ -68,6 +116,8 @@ class Run:
         """One attempt at a time, as the last one might be the one that is cut."""
         open_groups = [group for group in experience.book.groups.values() if group.state == "open"]
         for group in open_groups:
+            if group.kind == "proposal":
+                continue
             experience.renew("solver", [group.id], 0.0)
             for name in group.awaited:
                 experience.attempt_many([self.sample(name, group.id, group)])
@@ -75,23 +125,23 @@ class Run:
 
     def sample(self, name: str, group: str, of: Group | None = None) -> Sample:
         cell = SOLVE if of else PROPOSE
-        return Sample(id=name, group=group, cell=cell, tokens=7, versions=(Version(0, self.step),), body=name.encode())
+        return Sample(id=name, group=group, cell=cell, tokens=7, versions=(self.now,), body=name.encode())
 
     def learn(self, experience: Experience) -> None:
-        consumer = Version(0, self.step)
+        consumer = self.now
         if experience.book.next_step == self.step:
             batch = experience.take(consumer, QUOTAS)
             assert isinstance(batch, Batch), batch
             ids = [item.sample.id for item in batch.items]
             assert [item.sample.body.decode() for item in batch.items] == ids
-            assert self.batches.setdefault(self.step, ids) == ids, "another batch for a step already trained"
+            assert self.batches.setdefault(consumer, ids) == ids, "another batch for a step already trained"
             experience.commit(consumer)
-        self.committed.add(self.step)
+        self.committed.add(consumer)
         if self.compact and not self.compacted:
             assert self.journal is not None
             shorten(self.journal, experience, above_bytes=0)
             self.compacted = True
-        experience.publish(Version(0, self.step + 1))
+        experience.publish(Version(self.lineage, self.step + 1))
         self.step += 1
 
     def check(self, experience: Experience) -> None:
@@ -100,8 +150,12 @@ class Run:
         ledger = experience.book.ledger
         lost = [name for name in self.acknowledged if not ledger.knows(name)]
         assert not lost, f"acknowledged and lost: {lost}"
-        assert experience.book.next_step > max(self.committed, default=-1), "an acknowledged commit is lost"
-        trained = list(itertools.chain.from_iterable(self.batches.values()))
+        exists = experience.book.ancestry.holds
+        undone = RESUMED.step if experience.book.ancestry.lineage else self.steps
+        kept = {at for at in self.batches if exists(at) and (at.lineage or at.step < undone)}
+        last = max((at.step for at in self.committed & kept), default=-1)
+        assert experience.book.next_step > last, "an acknowledged commit is lost"
+        trained = [name for at in kept for name in self.batches[at]]
         assert len(trained) == len(set(trained)), "trained on twice"
 
     def accounts(self) -> dict[str, Account]:

@@ -28,9 +28,17 @@ def undisturbed() -> tuple[Run, int]:
     return run, disk.spent
 
 
+@pytest.fixture(scope="module")
+def full_of_mishaps() -> tuple[Run, int]:
+    run, disk = Run(steps=3, mishaps=True), CrashingDisk()
+    run.check(run.boot(disk))
+    run.play()
+    return run, disk.spent
+
+
 def crash_and_go_on(budgets: list[int], fates: list[tuple[float, bool]], expected: Run) -> None:
     """Cut the power after each budget in turn, then let the run end; the books must be those of a run never cut."""
-    run, disk = Run(), CrashingDisk()
+    run, disk = Run(steps=expected.steps, mishaps=expected.mishaps), CrashingDisk()
     for budget, fate in zip(budgets, fates, strict=True):
         disk.budget, disk.spent = budget, 0
         try:
@@ -60,6 +68,24 @@ def test_cut_at_every_byte_the_books_close_nothing_is_lost_and_nothing_is_traine
 ) -> None:
     expected, units = undisturbed
     for budget, fate in zip(range(units), itertools.cycle(FATES)):
+        crash_and_go_on([budget], [fate], expected)
+
+
+def test_what_is_lost_dropped_swept_and_undone_is_in_the_books(full_of_mishaps: tuple[Run, int]) -> None:
+    accounts = full_of_mishaps[0].accounts()
+    discarded = accounts["deduction/propose"].discarded
+    assert {reason: count.samples for reason, count in discarded.items()} == {"unwanted": 5, "stale": 1, "lineage": 1}
+    assert accounts["deduction/solve"].discarded["lineage"].samples == 4
+    assert accounts["deduction/propose"].trained.samples == 3
+
+
+#: Bytes between two cuts: no divisor of a record's length, so that records are cut at ever other places.
+STRIDE = 7
+
+
+def test_cut_anywhere_no_loss_drop_sweep_or_resume_is_done_by_half(full_of_mishaps: tuple[Run, int]) -> None:
+    expected, units = full_of_mishaps
+    for budget, fate in zip(range(0, units, STRIDE), itertools.cycle(FATES)):
         crash_and_go_on([budget], [fate], expected)
 
 
@@ -124,12 +150,12 @@ def test_on_a_full_disk_the_call_fails_and_the_experience_is_as_it_was() -> None
     run = Run(compact=False)
     experience = run.boot(disk)
     assert experience.propose("p", "deduction", "proposer", 0.0) is None
-    before = events.encode_many([experience.book.snapshot()])
+    before = events.encode([experience.book.snapshot()])
     sample = Play().sample("p#0", PROPOSE)
     disk.room = sum(len(content.data) for content in disk.files.values()) + 10
     with pytest.raises(JournalError, match="the disk is full"):
         experience.judge(sample, "task")
-    assert events.encode_many([experience.book.snapshot()]) == before
+    assert events.encode([experience.book.snapshot()]) == before
     disk.room = None
     experience.judge(sample, "task")
     assert run.boot(disk.reboot(0.0, False)).book.snapshot() == experience.book.snapshot()

@@ -365,6 +365,71 @@ class TestResume:
         play.version = Version(1, 0)
         assert play.attempt("r", True, True) != []
 
+    @pytest.mark.parametrize("valid", [True, False])
+    def test_a_proposal_of_lost_weights_leaves_no_slots_behind(self, valid: bool) -> None:
+        play = Play(LIMITS._replace(max_staleness=0))
+        play.experience.resume(Version(0, 0), lineage=1)
+        for name in "abc":  # A replica that still has the lost weights answers, again and again.
+            assert play.experience.propose(name, "deduction", "proposer", 0.0) is None
+            late = play.sample(f"{name}#0", PROPOSE, False, Version(0, 3))
+            play.experience.judge_many([(late, "task" if valid else None)] * 2)
+            assert name not in play.experience.book.groups
+            assert len(play.experience.leases) == 0
+        assert play.discarded(PROPOSE) == {"lineage": 3}
+        assert play.experience.book.admission.outstanding(PROPOSE) == 0
+        assert play.experience.book.admission.outstanding(SOLVE) == 0
+
+    def test_a_proposal_that_came_in_before_is_not_dropped_for_lost_weights(self) -> None:
+        play = Play()
+        assert play.experience.propose("p", "deduction", "proposer", 0.0) is None
+        lost = play.sample("p#0", PROPOSE, False, Version(0, 0), Version(7, 7))
+        play.experience.judge_many([(play.sample("p#0", PROPOSE), "task"), (lost, "task")])
+        assert play.state("p") == "judged"
+
+    def test_what_lost_weights_send_twice_is_counted_once_until_it_is_forgotten(self) -> None:
+        play = Play()
+        play.replay("r")
+        late = play.sample("r#0", SOLVE, True, Version(0, 0), Version(5, 1))
+        for _ in range(3):
+            play.experience.attempt_many([late])
+        assert play.discarded() == {"lineage": 1}
+        again = Play()
+        again.experience.rebuild([play.experience.book.snapshot()], now=0.0)
+        again.experience.attempt_many([late])
+        assert again.discarded() == {"lineage": 1}
+        again.experience.forget(100)
+        again.experience.attempt_many([late])
+        assert again.discarded() == {"lineage": 2}
+
+    def test_asked_again_a_resume_changes_nothing(self) -> None:
+        play = Play()
+        play.fill("1")
+        play.take()
+        play.train()
+        play.replay("r")
+        play.experience.resume(Version(0, 0), lineage=1)
+        play.version = Version(1, 0)
+        play.take()
+        play.train()
+        before, recorded = events.encode([play.experience.book.snapshot()]), len(play.events)
+        play.experience.resume(Version(0, 0), lineage=1)
+        assert events.encode([play.experience.book.snapshot()]) == before
+        assert len(play.events) == recorded
+        with pytest.raises(ValueError, match="is not new"):
+            play.experience.resume(Version(1, 1), lineage=1)
+
+    def test_is_recorded_as_one_with_all_that_it_drops(self) -> None:
+        play = Play()
+        assert play.experience.propose("p", "deduction", "proposer", 0.0) is None
+        play.replay("r")
+        play.experience.attempt_many([play.sample("r#0", SOLVE, True, Version(0, 1))])
+        records: list[list[object]] = []
+        play.experience._record_events = lambda happened: records.append(list(happened))
+        play.experience.resume(Version(0, 0), lineage=1)
+        [together] = records
+        assert together[0] == events.Resumed(Version(0, 0), 1)
+        assert set(together[1:]) == {events.Dropped("r", "lineage"), events.Dropped("p", "lost")}
+
     def test_a_rating_of_lost_weights_takes_its_proposal_with_it(self) -> None:
         play = Play()
         play.propose("p")
@@ -399,10 +464,10 @@ class TestResume:
         play.take()
         play.train()
         play.replay("open")
-        written = events.encode_many([play.experience.book.snapshot()])
+        written = events.encode([play.experience.book.snapshot()])
         other = Play()
         other.replay("of another run")
-        snapshot = events.decode(written[0])
+        [snapshot] = events.decode(written)
         assert isinstance(snapshot, events.Snapshot)
         other.experience.restore(snapshot, now=50.0)
         other.experience.resume(Version(0, 1), lineage=1)
@@ -421,7 +486,7 @@ class TestHistory:
             raise OSError("disk full")
 
         play.experience._record_events = full
-        before = events.encode_many([play.experience.book.snapshot()])
+        before = events.encode([play.experience.book.snapshot()])
         for move in (
             lambda: play.experience.propose("p", "deduction", "proposer", 0.0),
             lambda: play.experience.replay("r", "deduction", "task", "solver", 0.0),
@@ -430,7 +495,7 @@ class TestHistory:
         ):
             with pytest.raises(OSError, match="disk full"):
                 move()
-        assert events.encode_many([play.experience.book.snapshot()]) == before
+        assert events.encode([play.experience.book.snapshot()]) == before
         assert len(play.experience.leases) == 0
 
     def test_an_experience_rebuilt_from_its_events_is_the_same(self) -> None:
@@ -442,7 +507,7 @@ class TestHistory:
         play.take()
         play.propose("p")
         again = Play()
-        again.experience.rebuild(map(events.decode, events.encode_many(play.events)), now=0.0)
+        again.experience.rebuild(events.decode(events.encode(play.events)), now=0.0)
         assert again.experience.book.snapshot() == play.experience.book.snapshot()
         again.version = play.version
         assert again.take() == play.take()
@@ -479,10 +544,14 @@ class TestHistory:
 
     def test_a_snapshot_of_another_schema_is_refused(self) -> None:
         play = Play()
-        strange = events.decode(events.encode_many([play.experience.book.snapshot()])[0])
+        [strange] = events.decode(events.encode([play.experience.book.snapshot()]))
         assert isinstance(strange, events.Snapshot)
         with pytest.raises(LedgerError, match="schema 99"):
             play.experience.book.apply(msgspec.structs.replace(strange, schema=99))
+        recorded = len(play.events)
+        with pytest.raises(LedgerError, match="schema 99"):
+            play.experience.restore(msgspec.structs.replace(strange, schema=99), now=0.0)
+        assert len(play.events) == recorded, "refused before it is journaled"
 
 
 class TestDefects:

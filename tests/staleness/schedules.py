@@ -11,9 +11,10 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import chain
 
 from azr.game.types import Cell, Version
-from azr.ledger.events import Event, decode, encode_many
+from azr.ledger.events import Event, decode, encode
 from azr.ledger.experience import Batch, Experience, Shortage
 from azr.ledger.ledger import Sample
 from azr.staleness.admission import Limits
@@ -86,7 +87,7 @@ class Schedule:
         return Experience(self.limits, record=self.record, lease_seconds=LEASE, max_tries=3)
 
     def record(self, happened: list[Event]) -> None:
-        self.events += encode_many(happened)
+        self.events.append(encode(happened))
 
     def run(self) -> Counter[str]:
         """Let anything happen for a while; then the learner must get on, whatever state the run was left in."""
@@ -257,10 +258,10 @@ class Schedule:
     def restart_service(self) -> None:
         """The service dies and comes back from its journal, sometimes a compacted one; some actors claim their work."""
         if self.random.random() < 0.5:
-            self.events = encode_many([self.experience.book.snapshot()])
+            self.events = [encode([self.experience.book.snapshot()])]
         before = self.experience.book.snapshot()
         self.experience = self.begin()
-        self.experience.rebuild(map(decode, self.events), self.now)
+        self.experience.rebuild(chain.from_iterable(map(decode, self.events)), self.now)
         assert self.experience.book.snapshot() == before, f"seed {self.seed}: the journal tells another story"
         for group in {request.group for request in self.running}:
             if self.random.random() < 0.5:
@@ -281,7 +282,7 @@ class Schedule:
         self.alive = kept | {new}
         self.step, self.batch = at.step, None
         self.trained = {sample: step for sample, step in self.trained.items() if step < at.step}
-        self.replicas = [new] * len(self.replicas)
+        self.replicas = [new if self.random.random() < 0.7 else old for old in self.replicas]
         self.running = [request for request in self.running if self.random.random() < 0.3]
         self.counts["resumes"] += 1
 
