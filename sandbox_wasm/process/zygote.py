@@ -46,11 +46,12 @@ def _load(name: str, path: Path, folder: Path | None = None) -> ModuleType:
 
 
 if TYPE_CHECKING:
-    from sandbox_wasm import confinement
+    from sandbox_wasm import confinement, seccomp
     from sandbox_wasm.process import conversation
     from sandbox_wasm.process.conversation import Ending, Task
 else:
     confinement = _load("confinement", _ROOT / "confinement.py")
+    seccomp = _load("seccomp", _ROOT / "seccomp.py")
     conversation = _load("conversation", _ROOT / "process" / "conversation.py")
     Ending, Task = conversation.Ending, conversation.Task
 
@@ -126,10 +127,10 @@ def _confine() -> dict[str, bool]:
 
 def _filter_holds() -> bool:
     """Whether a child can be given the filter, tried by one; what is compiled here, each child completes."""
-    confinement.compile_filter(confinement.COMPUTE, 0)
+    seccomp.compile_filter(seccomp.COMPUTE, 0)
     child = os.fork()
     if child == 0:
-        os._exit(0 if confinement.deny_system_calls() else _UNFILTERED)
+        os._exit(0 if seccomp.deny_system_calls(seccomp.COMPUTE) else _UNFILTERED)
     return _gone(child) and os.waitpid(child, 0)[1] == 0
 
 
@@ -254,7 +255,7 @@ def _be_the_child(
             open_files=_OPEN_FILES,
             processes=0,
         )
-        if not confinement.deny_system_calls() and must_filter:
+        if not seccomp.deny_system_calls(seccomp.COMPUTE) and must_filter:
             leave(_UNFILTERED)
         response = memoryview(guest.handle(task.request) + b"\n")
         while response:
