@@ -26,6 +26,7 @@ from azr.bench import Report
 from azr.buffers.task_buffer import Estimate, TaskBuffer
 from azr.config.sections.algorithm import AlgorithmConfig, TermConfig
 from azr.config.sections.buffers import BuffersConfig
+from azr.config.sections.staleness import StalenessConfig
 from azr.game.batch import loss_weights, quotas
 from azr.game.rewards import Answer, ProposerReward, RatedProposal, solver_reward
 from azr.game.rewards.registry import BUILT_IN
@@ -100,15 +101,7 @@ class Step:
     def __init__(self, folder: Path, terms: Sequence[str], arguments: argparse.Namespace) -> None:
         self.algorithm = AlgorithmConfig()
         self.algorithm.proposer_reward.terms = {name: TermConfig(coefficient=0.1) for name in terms}
-        batch = self.algorithm.batch
-        limits = Limits(
-            max_staleness=4,
-            propose=batch.propose,
-            solve=batch.solve,
-            attempts=self.algorithm.rating.attempts,
-            replay_attempts=batch.attempts_per_task,
-            replay_share=batch.replay_share,
-        )
+        limits = Limits.of(self.algorithm, StalenessConfig())
         journal = _journal(folder / "experience", arguments.sync)
         self.experience: Experience = open_experience(journal, limits, now=0.0)[0]
         self.payloads = _journal(folder / "payloads", arguments.sync)
@@ -154,9 +147,7 @@ class Step:
         with self._part("ledger and journal"):
             for trajectory in trajectories:
                 self._must(self.experience.propose(trajectory.group, kind, "proposer", 0.0))
-            self.experience.judge_many(
-                [(self._sample(one, False), name) for one, name in zip(trajectories, names, strict=True)]
-            )
+            self.experience.judge_many([(Sample.of(one), name) for one, name in zip(trajectories, names, strict=True)])
         with self._part("journal of payloads"):
             self.payloads.append_many([encode(one) for one in trajectories])
         with self._part("buffers"):
@@ -215,7 +206,7 @@ class Step:
                 self.payloads.append_many([encode(one) for one in made])
             with self._part("ledger and journal"):
                 rated = self.experience.attempt_many(
-                    [self._sample(one, verdict.correct) for one, verdict in zip(made, verdicts, strict=True)]
+                    [Sample.of(one, correct=verdict.correct) for one, verdict in zip(made, verdicts, strict=True)]
                 )
             with self._part("buffers"):
                 self.buffers[kind].rate_many(
@@ -254,16 +245,6 @@ class Step:
             spans=(VersionSpan(0, self.tokens, Version(0, self.step)),),
             reward=reward,
             reward_version=Version(0, self.step),
-        )
-
-    def _sample(self, one: Trajectory, correct: bool) -> Sample:
-        return Sample(
-            id=one.id,
-            group=one.group,
-            cell=one.cell,
-            tokens=self.tokens,
-            versions=(Version(0, self.step),),
-            correct=correct,
         )
 
     @contextlib.contextmanager

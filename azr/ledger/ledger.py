@@ -15,7 +15,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from azr.game.types import Cell, Version
+from azr.game.types import Cell, Trajectory, Version
+from azr.staleness.bound import versions_of
 
 
 class LedgerError(Exception):
@@ -36,6 +37,22 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Attempts: the verdict."""
     body: bytes = b""
     """The encoded trajectory, opaque here."""
+
+    @classmethod
+    def of(cls, trajectory: Trajectory, *, correct: bool = False, body: bytes = b"") -> Sample:
+        """A trajectory as the books know it: the one place where its versions are derived from its spans.
+
+        What rates a proposal is not known yet; the book adds those versions when the rating is whole.
+        """
+        return cls(
+            id=trajectory.id,
+            group=trajectory.group,
+            cell=trajectory.cell,
+            tokens=len(trajectory.response_ids),
+            versions=versions_of(trajectory),
+            correct=correct,
+            body=body,
+        )
 
     @property
     def oldest(self) -> Version:

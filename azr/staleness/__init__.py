@@ -1,7 +1,15 @@
 """Staleness: what may be generated ahead of the learner, and what is too old to train on."""
 
 from azr.staleness.admission import Admission, Limits, Refusal, capacity
-from azr.staleness.bound import Ancestry, StalenessError, assert_fresh, staleness, sweep_reason
+from azr.staleness.bound import (
+    Ancestry,
+    StalenessError,
+    assert_fresh,
+    assert_fresh_spans,
+    staleness,
+    sweep_reason,
+    versions_of,
+)
 
 __all__ = [
     "Admission",
@@ -10,7 +18,9 @@ __all__ = [
     "Refusal",
     "StalenessError",
     "assert_fresh",
+    "assert_fresh_spans",
     "capacity",
     "staleness",
     "sweep_reason",
+    "versions_of",
 ]

@@ -18,6 +18,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from azr.config.sections.algorithm import AlgorithmConfig
+from azr.config.sections.staleness import StalenessConfig
 from azr.game.types import Cell
 
 
@@ -53,6 +55,22 @@ class Limits(NamedTuple):
     """Share of the solve quota that replay may hold while proposals can fill the rest."""
     rating_trained: bool = True
     """Off: ratings are estimates to be thrown away, and take no slots."""
+
+    @classmethod
+    def of(cls, algorithm: AlgorithmConfig, staleness: StalenessConfig) -> Limits:
+        """The limits that a configuration asks for, checked; without proposers nothing is proposed."""
+        batch, rating = algorithm.batch, algorithm.rating
+        limits = cls(
+            max_staleness=staleness.max_staleness,
+            propose=batch.propose if algorithm.game.train_propose else 0,
+            solve=batch.solve,
+            attempts=rating.attempts,
+            replay_attempts=batch.attempts_per_task,
+            replay_share=batch.replay_share,
+            rating_trained=rating.trained,
+        )
+        limits.check()
+        return limits
 
     @property
     def rating_slots(self) -> int:

@@ -1,7 +1,8 @@
 """How old a sample is, and the assertion that nothing older than the bound is trained on.
 
-Used where a batch leaves the experience (the sweep) and where it is consumed (the assertion). docs/staleness.md proves
-that what the first lets through the second accepts.
+Used where a batch leaves the experience (the sweep) and where it is consumed (the assertions: on what the books say,
+and in the learner on the spans of the trajectories themselves). docs/staleness.md proves that what the first lets
+through the second accepts.
 
 A version is (lineage, step). A driver that resumes from a checkpoint starts a new lineage at the checkpoint's step, so
 steps count on along the weights that led here, and weights off that path no longer exist:
@@ -17,7 +18,7 @@ from collections.abc import Collection, Iterable
 import msgspec
 
 from azr.errors import AzrError
-from azr.game.types import Version
+from azr.game.types import Trajectory, Version
 
 
 class StalenessError(AzrError):
@@ -83,3 +84,32 @@ def assert_fresh(
                 f"{consumer.lineage}.{consumer.step} that trains on it has not made yet",
                 "a replica reports wrong versions: restart it",
             )
+
+
+#: What `Trajectory.reward_version` holds while nobody has set it.
+UNSET = Version(0, 0)
+
+
+def versions_of(trajectory: Trajectory) -> tuple[Version, ...]:
+    """The weights that made the tokens of a trajectory, each once, in the order in which they did."""
+    return tuple(dict.fromkeys(span.version for span in trajectory.spans))
+
+
+def assert_fresh_spans(
+    trajectories: Iterable[Trajectory], consumer: Version, ancestry: Ancestry, max_staleness: int
+) -> None:
+    """Raise `StalenessError` unless every trajectory is within the bound by its own spans, whatever the books say.
+
+    For the learner, on what it is about to train on. The weights that had a part in a reward count as well, except
+    where they are `UNSET`: a rating by the very first weights cannot be told from none here, only in the books.
+    """
+    made = []
+    for trajectory in trajectories:
+        if not trajectory.spans:
+            raise StalenessError(
+                f"trajectory {trajectory.id} was about to be trained on, but names no weights that made it",
+                "a replica reports no version spans: restart it",
+            )
+        rated = () if trajectory.reward_version == UNSET else (trajectory.reward_version,)
+        made.append(versions_of(trajectory) + rated)
+    assert_fresh(made, consumer, ancestry, max_staleness)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from azr.game.types import Cell, Version
+from azr.game.types import Cell, Trajectory, Version, VersionSpan
 from azr.ledger.ledger import Count, Ledger, LedgerError, LedgerState, Sample
 
 SOLVE, PROPOSE = Cell("deduction", "solve"), Cell("deduction", "propose")
@@ -195,3 +196,19 @@ class Books(RuleBasedStateMachine):
 
 TestBooks = Books.TestCase
 TestBooks.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+
+
+def test_a_sample_is_made_of_a_trajectory_in_one_place() -> None:
+    made = Trajectory(
+        id="g#0",
+        cell=Cell("deduction", "solve"),
+        group="g",
+        prompt_ids=np.zeros(9, np.int32),
+        response_ids=np.zeros(5, np.int32),
+        behaviour_logprobs=np.zeros(5, np.float32),
+        spans=(VersionSpan(0, 2, Version(0, 1)), VersionSpan(2, 5, Version(0, 2))),
+    )
+    sample = Sample.of(made, correct=True, body=b"encoded")
+    assert (sample.id, sample.group, sample.cell, sample.tokens) == ("g#0", "g", made.cell, 5)
+    assert (sample.versions, sample.oldest) == ((Version(0, 1), Version(0, 2)), Version(0, 1))
+    assert (sample.correct, sample.body) == (True, b"encoded")

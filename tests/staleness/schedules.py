@@ -56,6 +56,8 @@ class Schedule:
     """Samples trained on, by step."""
     checkpoints: list[Version] = field(default_factory=lambda: [Version(0, 0)])
     counts: Counter[str] = field(default_factory=Counter)
+    brought_back: Counter[Cell] = field(default_factory=Counter)
+    """Slots held above the bounds since the last resume."""
 
     def __post_init__(self) -> None:
         self.random = draw = random.Random(self.seed)
@@ -228,19 +230,26 @@ class Schedule:
         assert Counter(item.sample.cell for item in batch.items) == Counter(self.quotas), where
 
     def check_age(self, sample: str, where: str) -> None:
+        assert sample in self.made_by, f"{where}: {sample} was made by dead weights only"
         versions = self.made_by[sample]
         assert self.alive.issuperset(versions), f"{where}: {sample} was made by dead weights {versions}"
         age = self.step - min(version.step for version in versions)
         assert 0 <= age <= self.limits.max_staleness, f"{where}: {sample} is {age} steps old"
         self.counts[f"age {age}"] += 1
 
-    def check_slots(self) -> None:
-        """Propose slots never exceed the formula; solve slots by no more than docs/staleness.md says."""
+    def excess(self, cell: Cell) -> int:
+        """Slots above what the formula (propose) and docs/staleness.md (solve) allow; below zero when all is well."""
         admission, limits = self.experience.book.admission, self.limits
-        for cell, quota in self.quotas.items():
-            bound = (limits.max_staleness + 1) * quota * (1 if cell.role == "propose" else 2)
-            bound += 2 * limits.propose * limits.rating_slots if cell.role == "solve" else 0
-            assert self.counts["resumes"] or admission.outstanding(cell) <= bound, f"seed {self.seed}: {cell}"
+        bound = (limits.max_staleness + 1) * self.quotas[cell] * (1 if cell.role == "propose" else 2)
+        bound += 2 * limits.propose * limits.rating_slots if cell.role == "solve" else 0
+        return admission.outstanding(cell) - bound
+
+    def check_slots(self) -> None:
+        """Slots stay within their bounds; what a resume brought back above them only ever shrinks."""
+        for cell in self.quotas:
+            left = max(0, self.excess(cell))
+            assert left <= self.brought_back[cell], f"seed {self.seed}: {cell} holds {left} slots too many"
+            self.brought_back[cell] = left
 
     # ---- mishaps
 
@@ -284,6 +293,8 @@ class Schedule:
         self.trained = {sample: step for sample, step in self.trained.items() if step < at.step}
         self.replicas = [new if self.random.random() < 0.7 else old for old in self.replicas]
         self.running = [request for request in self.running if self.random.random() < 0.3]
+        self.brought_back = Counter({cell: max(0, self.excess(cell)) for cell in self.quotas})
+        self.counts["slots brought back"] += self.brought_back.total()
         self.counts["resumes"] += 1
 
     def forget_old_checkpoints(self) -> None:

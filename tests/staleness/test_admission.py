@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from azr.config.sections.algorithm import AlgorithmConfig
+from azr.config.sections.staleness import StalenessConfig
 from azr.game.types import Cell
 from azr.staleness.admission import Admission, Limits, Refusal, capacity
 
@@ -217,3 +219,24 @@ class TestWanted:
 
     def test_nobody_is_asked_to_propose_where_only_solving_is_trained(self) -> None:
         assert Admission(limits(propose=0)).wanted(["deduction"]) == [SOLVE]
+
+
+def test_limits_come_from_the_configuration() -> None:
+    algorithm, staleness = AlgorithmConfig(), StalenessConfig(max_staleness=3)
+    assert Limits.of(algorithm, staleness) == Limits(3, 64, 576, attempts=8, replay_attempts=8, replay_share=0.25)
+    algorithm.rating.trained, algorithm.rating.attempts = False, 5
+    assert Limits.of(algorithm, staleness)[3:] == (5, 8, 0.25, False)
+
+
+def test_without_proposers_nothing_is_admitted_to_propose() -> None:
+    algorithm = AlgorithmConfig()
+    algorithm.game.train_propose = False
+    limits = Limits.of(algorithm, StalenessConfig())
+    assert (limits.propose, limits.replay_slots) == (0, 576)
+
+
+def test_a_configuration_that_could_never_fill_a_batch_is_refused() -> None:
+    algorithm = AlgorithmConfig()
+    algorithm.batch.propose = 100
+    with pytest.raises(ValueError, match="raise the solve quota"):
+        Limits.of(algorithm, StalenessConfig())

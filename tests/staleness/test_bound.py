@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from azr.game.types import Version
-from azr.staleness.bound import Ancestry, StalenessError, assert_fresh, staleness, sweep_reason
+from azr.game.types import Cell, Trajectory, Version, VersionSpan
+from azr.staleness.bound import (
+    UNSET,
+    Ancestry,
+    StalenessError,
+    assert_fresh,
+    assert_fresh_spans,
+    staleness,
+    sweep_reason,
+    versions_of,
+)
 
 BEGINNING = Ancestry()
 #: Lineage 0 ran to step 5 or beyond, lineage 1 resumed it from step 3, lineage 2 resumed that from step 6.
@@ -96,3 +106,36 @@ def test_the_assertion_names_the_weights_the_step_and_the_reason() -> None:
 def test_a_sample_from_the_future_is_a_replica_that_lies() -> None:
     with pytest.raises(StalenessError, match=r"claims weights 2\.9"):
         assert_fresh([[Version(2, 8), Version(2, 9)]], Version(2, 8), PATH, 2)
+
+
+def trajectory(*versions: Version, rated: Version = UNSET) -> Trajectory:
+    """One token by each of these weights."""
+    spans = tuple(VersionSpan(place, place + 1, version) for place, version in enumerate(versions))
+    return Trajectory(
+        id="a",
+        cell=Cell("deduction", "propose"),
+        group="g",
+        prompt_ids=np.zeros(1, np.int32),
+        response_ids=np.zeros(len(versions), np.int32),
+        behaviour_logprobs=np.zeros(len(versions), np.float32),
+        spans=spans,
+        reward_version=rated,
+    )
+
+
+def test_the_versions_of_a_trajectory_are_those_of_its_spans_each_once() -> None:
+    assert versions_of(trajectory(Version(0, 2), Version(0, 3), Version(0, 2))) == (Version(0, 2), Version(0, 3))
+
+
+def test_at_consumption_the_spans_are_asked_and_not_the_books() -> None:
+    consumer = Version(2, 8)
+    assert_fresh_spans([trajectory(Version(2, 7), Version(2, 8)), trajectory(Version(1, 6))], consumer, PATH, 2)
+    for made, why in (
+        (trajectory(Version(2, 7), Version(1, 5)), "stale"),
+        (trajectory(Version(2, 7), Version(1, 7)), "lineage"),
+        (trajectory(Version(2, 7), Version(2, 9)), "has not made yet"),
+        (trajectory(Version(2, 7), rated=Version(1, 5)), "stale"),
+        (trajectory(), "names no weights"),
+    ):
+        with pytest.raises(StalenessError, match=why):
+            assert_fresh_spans([trajectory(Version(2, 8)), made], consumer, PATH, 2)
