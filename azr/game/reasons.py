@@ -82,6 +82,12 @@ VerdictReason = Literal[
 #: What stands after `malformed:` besides the parse reasons and the reasons a program does not parse.
 MalformedReason = Literal["not_literal", "not_error_name"]
 
+#: Refusals of the frame: the tags around the answer are wrong, whatever the answer is.
+TAG_REASONS: frozenset[str] = frozenset({"thought_unfinished", "no_answer_tag", "answer_unfinished"})
+
+#: What stands before the reason in the verdict of an answer that could not be read.
+MALFORMED = "malformed:"
+
 #: A job of ours came to nothing: the clock ran out on a busy machine, or the interpreter died. Nobody's fault but ours.
 STUMBLES: frozenset[str] = frozenset({"retry", "crashed"})
 

@@ -24,7 +24,7 @@ from azr.game import plan
 from azr.game.gate import MAX_TEXT, refusal_of_text
 from azr.game.limits import limits_of
 from azr.game.plan import Plan
-from azr.game.reasons import STUMBLES, UNDECIDED, VerdictReason, clean
+from azr.game.reasons import MALFORMED, STUMBLES, UNDECIDED, VerdictReason, clean
 from azr.game.types import Task, Verdict
 from sandbox_wasm.protocol import Limits, LiteralJob, Outcome, RunJob, Status, Value
 
@@ -64,7 +64,7 @@ class VerifyRules(msgspec.Struct, frozen=True, kw_only=True):
 
 def malformed(reason: str, detail: str = "") -> Verdict:
     """The answer is not of the kind that was asked for."""
-    return Verdict(correct=False, well_formed=False, reason=f"malformed:{reason}", detail=clean(detail))
+    return Verdict(correct=False, well_formed=False, reason=f"{MALFORMED}{reason}", detail=clean(detail))
 
 
 def fell_short(reason: str, detail: str = "") -> Verdict:

@@ -48,6 +48,9 @@ class TestPresets:
     def test_the_paper_says_what_the_published_code_did(self) -> None:
         paper = load([], ["algorithm=paper"]).algorithm
         assert [(quota.cell.role, quota.sequences) for quota in quotas(paper)] == [("propose", 64), ("solve", 64)] * 3
+        reward = paper.solver_reward
+        assert (reward.right, reward.wrong, reward.malformed, reward.truncated) == (1.0, -0.5, -1.0, -1.0)
+        assert reward.malformed_means == "tags"
         assert (paper.rating.attempts, paper.rating.trained, paper.rating.temperature) == (8, False, 1.0)
         assert (paper.proposer_reward.learnability, paper.proposer_reward.at_extremes) == ("one_minus_mean", -0.5)
         for estimator in (paper.advantages.propose, paper.advantages.solve):
@@ -130,6 +133,7 @@ class TestLoss:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
+        ("solver_reward.malformed_means", "format"),
         ("proposer_reward.learnability", "varience"),
         ("proposer_reward.combination", "add"),
         ("batch.when_dry", "stop"),

@@ -34,7 +34,7 @@ from azr.game.types import Cell, Refusal, Task, Trajectory, Verdict, Version
 from azr.game.verification import VerifyRules
 from sandbox_wasm.pool import open_sandbox
 from sandbox_wasm.protocol import Sandbox
-from tests.paper.world import KNOWN, LABELS, PROPOSED, SOLVED, Known, Said, block, response
+from tests.paper.world import KNOWN, LABELS, PROPOSED, SOLVED, UNREADABLE, Known, Said, block, response
 
 TYPES = ("deduction", "abduction", "induction")
 R1 = frame("r1")
@@ -43,12 +43,15 @@ R1 = frame("r1")
 REWARDS = {
     # 2 of 8 solved: 1 - 2/8. All solved: -½. Does not parse: -1. No tags: -1.
     "deduction/propose": [0.75, -0.5, -1.0, -1.0],
+    # The third is no literal, but stands between right tags: -½. The fourth has no tags: -1.
     "deduction/solve": [1.0, 1.0, -0.5, -1.0],
     # 1 of 8: 7/8. 4 of 8: ½. None: -½. Draws at random: -1.
     "abduction/propose": [0.875, 0.5, -0.5, -1.0],
+    # Wrong: -½. No arguments, but right tags: -½. Cut off: -1.
     "abduction/solve": [1.0, -0.5, -0.5, -1.0],
     # 7 of 8: ⅛. 2 of 8: ¾. Nine inputs: -1. A hidden input is shown: -1.
     "induction/propose": [0.125, 0.75, -1.0, -1.0],
+    # The last program does not parse, but stands between right tags: -½.
     "induction/solve": [1.0, 1.0, 1.0, -0.5],
 }
 
@@ -94,6 +97,8 @@ class Step:
     known: dict[str, Known] = field(default_factory=dict)
     drawn: dict[str, list[Task]] = field(default_factory=dict)
     accepted: dict[str, list[Task]] = field(default_factory=dict)
+    verdicts: dict[str, dict[str, Verdict]] = field(default_factory=dict)
+    """By type, and by how the solver did."""
     trajectories: dict[str, list[Trajectory]] = field(default_factory=dict)
 
     def begin(self) -> None:
@@ -107,7 +112,7 @@ class Step:
             buffer.advance(10)
 
     def gated(self, kind: str, known: Known) -> Task:
-        task = drive(task_type(kind).gate(known.candidate, GateRules()), self.sandbox)
+        task = drive(task_type(kind).gate(known.candidate, GateRules.of(self.config)), self.sandbox)
         assert isinstance(task, Task)
         self.known[task.id] = known
         return task
@@ -131,10 +136,13 @@ class Step:
 
     def attempt(self, kind: str, task: Task, how: str) -> Verdict:
         known = self.known[task.id]
-        text = block(LABELS[kind], known.wrong if how == "wrong" else known.right)
+        answer = {"wrong": known.wrong, "unreadable": UNREADABLE[kind]}.get(how, known.right)
+        text = block(LABELS[kind], answer)
         said = text if how == "malformed" else response(text)
-        plan = judge_attempt(task_type(kind), task, said, R1, VerifyRules(), truncated=how == "truncated")
-        return drive(plan, self.sandbox)
+        plan = judge_attempt(task_type(kind), task, said, R1, VerifyRules.of(self.config), truncated=how == "truncated")
+        verdict = drive(plan, self.sandbox)
+        self.verdicts.setdefault(kind, {})[how] = verdict
+        return verdict
 
     def propose(self, kind: str) -> None:
         """Judge the proposals, estimate the valid ones apart, pay, and keep every valid one whatever it was paid."""
@@ -147,7 +155,7 @@ class Step:
 
     def rated(self, kind: str, said: Said) -> tuple[Task | Refusal, RatedProposal]:
         references = tuple(self.drawn[kind][: self.config.algorithm.game.references])
-        plan = judge_proposal(task_type(kind), said.text, Ask(references=references), R1, GateRules())
+        plan = judge_proposal(task_type(kind), said.text, Ask(references=references), R1, GateRules.of(self.config))
         task = drive(plan, self.sandbox)
         assert isinstance(task, Task) == (said.solved is not None), task
         solved = said.solved or 0
@@ -232,6 +240,21 @@ def test_rewards_are_those_worked_out_by_hand(step: Step, cell: str) -> None:
 def test_rewards_of_proposals_follow_the_published_rule_written_out(step: Step, kind: str) -> None:
     got = [trajectory.reward for trajectory in step.trajectories[f"{kind}/propose"]]
     assert got == [published_reward(said) for said in PROPOSED[kind]]
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_an_answer_between_right_tags_is_at_worst_wrong_as_published(step: Step, kind: str) -> None:
+    verdict = step.verdicts[kind]["unreadable"]
+    assert verdict.reason.startswith("malformed:")
+    paper, ours = step.config.algorithm.solver_reward, load().algorithm.solver_reward
+    assert solver_reward(verdict, truncated=False, config=paper) == -0.5
+    assert solver_reward(verdict, truncated=False, config=ours) == -1.0
+
+
+def test_an_answer_without_tags_is_malformed_on_either(step: Step) -> None:
+    verdict = step.verdicts["deduction"]["malformed"]
+    assert verdict.reason == "malformed:thought_unfinished"
+    assert solver_reward(verdict, truncated=False, config=step.config.algorithm.solver_reward) == -1.0
 
 
 @pytest.mark.parametrize("cell", sorted(ADVANTAGES))

@@ -90,11 +90,15 @@ PROPOSED: dict[str, list[Said]] = {
     ],
 }
 
-#: How the solvers do on the four tasks they get: right, wrong, malformed or cut off, and the tokens of each response.
+#: How the solvers do on the four tasks they get: right, wrong, unreadable (between right tags), malformed or cut off,
+#: and the tokens of each response.
 SOLVED: dict[str, list[tuple[str, int]]] = {
-    "deduction": [("right", 1), ("right", 3), ("wrong", 2), ("malformed", 3)],
-    "abduction": [("right", 2), ("wrong", 1), ("wrong", 1), ("truncated", 1)],
-    "induction": [("right", 1), ("right", 1), ("right", 2), ("wrong", 4)],
+    "deduction": [("right", 1), ("right", 3), ("unreadable", 2), ("malformed", 3)],
+    "abduction": [("right", 2), ("wrong", 1), ("unreadable", 1), ("truncated", 1)],
+    "induction": [("right", 1), ("right", 1), ("right", 2), ("unreadable", 4)],
 }
+
+#: Answers that nobody can read, between right tags: no literal, no arguments, a program that does not parse.
+UNREADABLE = {"deduction": "about seven", "abduction": "any number", "induction": "def f(number) return number"}
 
 LABELS = {"deduction": "output", "abduction": "input", "induction": "python"}

@@ -42,6 +42,9 @@ class SolverRewardConfig:
     """Well-formed but wrong: between nothing and a mess, so that keeping the format is learned first."""
     malformed: float = -1.0
     """No answer could be read from the response."""
+    malformed_means: str = "answer"
+    """What is malformed: `answer`, what is no answer of the kind asked for (no tags, no literal, a program that does
+    not parse); `tags`, as published: only wrong tags, and whatever stands between right ones is at worst wrong."""
     truncated: float = -0.5
     """Cut off at the length limit: wrong, whatever it holds. The published code scores it as malformed (-1), because
     the closing tag is missing."""

@@ -19,6 +19,7 @@ from azr.config.sections.algorithm import AlgorithmConfig, EstimatorConfig, Loss
 
 LEARNABILITIES = ("variance", "one_minus_mean", "min_p", "target_rate")
 COMBINATIONS = ("sum", "multiply", "sum_multiply", "multiply_sum")
+MALFORMED_MEANS = ("answer", "tags")
 WHEN_DRY = ("redistribute", "carry", "wait")
 ESTIMATORS = ("trrpp", "leave_one_out", "rloo", "grpo", "dr_grpo", "reinforce_pp", "reinforce_pp_baseline")
 GROUP_ESTIMATORS = ("leave_one_out", "rloo", "grpo", "dr_grpo", "reinforce_pp_baseline")
@@ -56,6 +57,7 @@ def problems(algorithm: AlgorithmConfig, max_staleness: int) -> list[Problem]:
 def _choices(algorithm: AlgorithmConfig) -> Iterator[Problem]:
     loss, advantages = algorithm.loss, algorithm.advantages
     for key, value, known in (
+        ("solver_reward.malformed_means", algorithm.solver_reward.malformed_means, MALFORMED_MEANS),
         ("proposer_reward.learnability", algorithm.proposer_reward.learnability, LEARNABILITIES),
         ("proposer_reward.combination", algorithm.proposer_reward.combination, COMBINATIONS),
         ("batch.when_dry", algorithm.batch.when_dry, WHEN_DRY),

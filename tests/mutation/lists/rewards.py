@@ -29,7 +29,9 @@ MUTATIONS = [
         "azr/game/rewards/solver.py",
         "tests/rewards/test_solver.py",
         [
-            ("config.wrong if verdict.well_formed else config.malformed", "config.malformed"),
+            ("config.malformed if _is_malformed(verdict, config) else config.wrong", "config.malformed"),
+            ("removeprefix(MALFORMED) not in", "removeprefix(MALFORMED) in"),
+            ('and config.malformed_means == "tags"', ""),
             ("return config.truncated", "return config.wrong"),
             ("if verdict.correct:", "if not verdict.correct:"),
             ("verdict.reason in UNDECIDED", "verdict.reason not in UNDECIDED"),
