@@ -77,6 +77,8 @@ class Journal:
         self._marker = b""
         self._sequence = 0
         self._size = 0
+        self._synced = 0
+        """Bytes of the file that are safe from a power cut."""
         self._synced_at = clock()
         self._file: Appender | None = None
         self._unusable = "it has not been opened"
@@ -124,7 +126,7 @@ class Journal:
         file = self._usable()
         parts: list[bytes] = []
         for number, body in enumerate(records, self._sequence):
-            parts += (frames.frame(self._marker, number, body), body)
+            parts += (frames.frame(self._marker, number, self._synced, body), body)
         data = b"".join(parts)
         try:
             file.write(data)
@@ -152,7 +154,7 @@ class Journal:
                 f"{self._describe()} could not be synced: {error}",
                 "mend the disk and open the journal anew: what was not acknowledged is not in doubt",
             ) from error
-        self._synced_at = self._clock()
+        self._synced, self._synced_at = self._size, self._clock()
 
     def compact(self, records: Iterable[bytes]) -> None:
         """Put a shorter history in place of the present one, as one act: a crash leaves the one or the other."""
@@ -208,7 +210,7 @@ class Journal:
         self.close()
         self._generation, self._marker, self._file = generation, marker, file
         self._size, self._sequence, self._unusable = size, count - 1, ""
-        self._synced_at = self._clock()
+        self._synced, self._synced_at = size, self._clock()
 
     def _put_in_place(self, part: str, name: str) -> None:
         """Rename; if that fails half-way, which file the next opening finds is unknown, so nothing more is appended."""
@@ -229,6 +231,7 @@ class Journal:
         file.sync()
         self._generation, self._marker, self._file = generation, content.marker, file
         self._size, self._sequence, self._unusable = content.end, content.next_sequence, ""
+        self._synced = content.end
         self._remove_older()
 
     def _remove_older(self) -> None:
@@ -276,6 +279,9 @@ def _name(generation: int) -> str:
 
 
 def _file_of(marker: bytes, records: Iterable[bytes]) -> Iterable[bytes]:
-    yield frames.header(marker)
+    """A whole file, which gets its name only once all of it is safe: each frame may say so of all before it."""
+    yield (header := frames.header(marker))
+    size = len(header)
     for number, body in enumerate(records):
-        yield frames.frame(marker, number, body) + body
+        yield (framed := frames.frame(marker, number, size, body) + body)
+        size += len(framed)

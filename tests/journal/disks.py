@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import errno
+import random
+
+#: Bytes that reach the disk together: small, so that records span many.
+PAGE = 16
 
 
 class PowerCutError(Exception):
@@ -21,7 +25,8 @@ class CrashingDisk:
     """A folder that stops the machine after `budget` units of work: each byte written is one, each other act is one.
 
     `reboot` gives what a disk may hold afterwards. Bytes not synced are there up to any length (`keep` says how many),
-    and renames and removals not synced happened or not (`keep_names`); what was synced is always there.
+    with holes of zeros among them where pages never reached the disk (`holes` says which), and renames and removals not
+    synced happened or not (`keep_names`); what was synced is always there.
     """
 
     def __init__(self, budget: int | None = None, room: int | None = None) -> None:
@@ -45,13 +50,18 @@ class CrashingDisk:
         if name in self.fail_next:
             raise self.fail_next.pop(name)
 
-    def reboot(self, keep: float, keep_names: bool) -> CrashingDisk:
+    def reboot(self, keep: float, keep_names: bool, holes: float = 0.0) -> CrashingDisk:
         """The disk after the power came back."""
         after = CrashingDisk(room=self.room)
         names = self.files if keep_names else self.safe_names
         for name, content in names.items():
             kept = content.safe + int((len(content.data) - content.safe) * keep)
-            after.files[name] = Content(bytes(content.data[:kept]))
+            data = bytearray(content.data[:kept])
+            draw = random.Random(f"{holes} {kept}")
+            for page in range(content.safe, kept, PAGE):
+                if draw.random() < holes:
+                    data[page : page + PAGE] = bytes(len(data[page : page + PAGE]))
+            after.files[name] = Content(bytes(data))
         after.safe_names = dict(after.files)
         return after
 

@@ -36,7 +36,7 @@ def full_of_mishaps() -> tuple[Run, int]:
     return run, disk.spent
 
 
-def crash_and_go_on(budgets: list[int], fates: list[tuple[float, bool]], expected: Run) -> None:
+def crash_and_go_on(budgets: list[int], fates: list[tuple[float, bool, float]], expected: Run) -> None:
     """Cut the power after each budget in turn, then let the run end; the books must be those of a run never cut."""
     run, disk = Run(steps=expected.steps, mishaps=expected.mishaps), CrashingDisk()
     for budget, fate in zip(budgets, fates, strict=True):
@@ -103,7 +103,9 @@ def random_crashes(seeds: range, expected: Run, units: int) -> None:
         draw = random.Random(seed)
         cuts = draw.randrange(2, 7)
         budgets = [draw.randrange(units) for _ in range(cuts)]
-        fates = [(draw.choice((0.0, 1.0, draw.random())), draw.random() < 0.5) for _ in range(cuts)]
+        fates = [
+            (draw.choice((0.0, 1.0, draw.random())), draw.random() < 0.5, draw.choice((0.0, 0.3))) for _ in range(cuts)
+        ]
         crash_and_go_on(budgets, fates, expected)
 
 

@@ -12,8 +12,11 @@ MARKER = b"\xd7marker\x01"
 
 
 def file_of(*bodies: bytes) -> bytes:
-    framed = (frames.frame(MARKER, number, body) + body for number, body in enumerate(bodies))
-    return frames.header(MARKER) + b"".join(framed)
+    """Records that were synced one by one."""
+    content = frames.header(MARKER)
+    for number, body in enumerate(bodies):
+        content += frames.frame(MARKER, number, len(content), body) + body
+    return content
 
 
 def test_a_file_gives_back_its_records() -> None:
@@ -51,6 +54,21 @@ def test_every_flipped_byte_in_the_middle_is_reported_where_it_is() -> None:
         assert content.damage == [frames.Damage(second, third, 1)], position
 
 
+def test_a_hole_in_what_was_not_synced_is_a_torn_tail_whatever_follows_it() -> None:
+    data = file_of(b"one", b"two")
+    synced = len(data)
+    for number in range(2, 6):
+        data += frames.frame(MARKER, number, synced, b"body") + b"body"
+    length = frames.FRAME_BYTES + 4
+    for hole in range(4):
+        start = synced + hole * length
+        content = frames.read(data[:start] + bytes(length) + data[start + length :], MARKER)
+        assert content.records == [b"one", b"two"] + [b"body"] * hole
+        assert (content.end, content.damage) == (start, [])
+    broken = data[: synced - 3] + bytes(3) + data[synced:]
+    assert frames.read(broken, MARKER).damage == [frames.Damage(synced - frames.FRAME_BYTES - 3, synced, 1)]
+
+
 def test_damage_says_how_many_records_are_missing() -> None:
     data = file_of(*(b"record" for _ in range(10)))
     length = frames.FRAME_BYTES + 6
@@ -69,16 +87,16 @@ def test_records_cut_out_cleanly_are_missed_by_their_numbers() -> None:
 
 
 def test_bytes_between_records_are_damage_though_no_record_is_missing() -> None:
-    data = file_of(b"one", b"two")
+    data = file_of(b"one", b"two", b"three")
     second = frames.HEADER_BYTES + frames.FRAME_BYTES + 3
     content = frames.read(data[:second] + b"rubbish" + data[second:], MARKER)
-    assert content.records == [b"one", b"two"]
+    assert content.records == [b"one", b"two", b"three"]
     assert content.damage == [frames.Damage(second, second + 7, 0)]
 
 
 def test_text_that_looks_like_a_record_of_another_file_is_not_one() -> None:
     # What a model writes may hold whole frames; it cannot know this file's marker.
-    forged = frames.frame(b"guessed!", 7, b"forged") + b"forged"
+    forged = frames.frame(b"guessed!", 7, 1 << 40, b"forged") + b"forged"
     torn = file_of(b"one", forged + b"rest of the record")[:-4]
     content = frames.read(torn, MARKER)
     assert content.records == [b"one"]
@@ -99,7 +117,7 @@ def test_too_short_for_a_header_is_no_journal() -> None:
 def test_a_record_too_long_to_be_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frames, "MAX_RECORD", 10)
     with pytest.raises(ValueError, match="11 bytes is longer than 10"):
-        frames.frame(MARKER, 0, bytes(11))
+        frames.frame(MARKER, 0, 0, bytes(11))
 
 
 @given(st.lists(st.binary(max_size=40), max_size=6), st.data())

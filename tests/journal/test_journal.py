@@ -70,7 +70,7 @@ def test_a_torn_tail_is_cut_off_with_a_warning_and_appending_goes_on(
     with caplog.at_level(logging.WARNING):
         again, recovery = opened(Folder(tmp_path))
     assert recovery.records == [b"one"]
-    assert "00000001.journal: cut off 25 bytes of an interrupted write" in caplog.text
+    assert "00000001.journal: cut off 33 bytes of an interrupted write" in caplog.text
     again.append(b"three")
     again.close()
     assert records_on(Folder(tmp_path)) == [b"one", b"three"]
@@ -80,7 +80,8 @@ class TestDamage:
     @pytest.fixture
     def damaged(self, tmp_path: Path) -> Path:
         journal, _ = opened(Folder(tmp_path))
-        journal.append_many([b"one", b"two", b"three"])
+        for record in (b"one", b"two", b"three"):
+            journal.append(record)
         journal.close()
         file = tmp_path / "00000001.journal"
         content = bytearray(file.read_bytes())
@@ -251,7 +252,26 @@ class TestPolicies:
             assert records_on(disk.reboot(keep=1.0, keep_names=True)) == [b"a", b"b"]
 
 
-FATES = [(keep, names) for keep in (0.0, 0.5, 1.0) for names in (False, True)]
+#: What is left of what was not synced, whether names are, and which share of the pages among it is missing.
+FATES = [(keep, names, 0.0) for keep in (0.0, 0.5, 1.0) for names in (False, True)] + [(1.0, True, 0.5)]
+
+
+@pytest.mark.parametrize("policy", ["interval", "never"])
+def test_pages_that_never_reached_the_disk_end_the_journal_at_the_first_of_them(policy: SyncPolicy) -> None:
+    written = [bytes([65 + number]) * 20 for number in range(20)]
+    for holes in range(1, 10):
+        disk = CrashingDisk()
+        journal, _ = opened(disk, policy=policy)
+        for number, record in enumerate(written):
+            journal.append(record)
+            if number == 4:
+                journal.sync()
+        after = disk.reboot(1.0, True, holes / 10)
+        journal, recovery = opened(after, policy=policy)
+        assert 5 <= len(recovery.records) < 20
+        assert recovery.records == written[: len(recovery.records)]
+        journal.append(b"goes on")
+        assert records_on(after)[-1] == b"goes on"
 
 
 def test_cut_at_every_byte_and_act_nothing_acknowledged_is_lost_and_nothing_is_invented() -> None:
