@@ -26,6 +26,7 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
+
 #: What is added to a process's score: the most there is.
 _OUT_OF_MEMORY_SCORE = 1000
 
@@ -85,10 +86,22 @@ def adopt_orphans() -> bool:
 
 
 def leave_network() -> bool:
-    """Move to a network namespace of one's own, which has no interface, and to an empty System V name space."""
+    """Move to a network namespace of one's own, which has no interface, and to an empty System V name space.
+
+    Who is not root needs a user namespace for it, which a process with several threads cannot enter; users keep their
+    numbers there, so that whose a file is can still be told.
+    """
     libc = _libc()
     alone = _CLONE_NEWNET | _CLONE_NEWIPC
-    return bool(libc.unshare(alone) == 0 or libc.unshare(_CLONE_NEWUSER | alone) == 0)
+    if libc.unshare(alone) == 0:
+        return True
+    user, group = os.geteuid(), os.getegid()
+    if not os.access("/proc/self/uid_map", os.W_OK) or libc.unshare(_CLONE_NEWUSER | alone) != 0:
+        return False
+    Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+    return True
 
 
 def drop_capabilities() -> bool:

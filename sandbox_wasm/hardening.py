@@ -5,7 +5,8 @@ The interpreter inside WebAssembly is the wall; this is the ditch behind it. A b
 tried by itself: on a kernel that lacks one the others still hold, and the report says so.
 
       profile   for                                              what holds
-      sealed    a back end that has all it needs (wasm)          rlimits, no privileges, no debugger, seccomp allow-list
+      sealed    a back end that has all it needs (wasm)          no network, rlimits, no privileges, no capabilities,
+                                                                 no debugger, seccomp allow-list
       forking   one whose processes lock themselves in (process) no core files, no privileges, no debugger
       none      one that looks after itself                      nothing but dying with the pool
 
@@ -44,6 +45,11 @@ FILE_BYTES = 256 << 20
 REPORT_SECONDS = 30.0
 
 
+def leave(profile: str) -> dict[str, str]:
+    """What is given up while the process still has one thread, before the back end is prepared."""
+    return {"no network": _tried(confinement.leave_network)} if profile == SEALED else {}
+
+
 def lock_in(profile: str) -> dict[str, str]:
     """Give up for good what the profile's back ends do not need; says for each measure whether it holds."""
     if profile == NONE:
@@ -57,6 +63,7 @@ def lock_in(profile: str) -> dict[str, str]:
         "resource limits": lambda: _limit_resources(profile),
     }
     if profile == SEALED:
+        measures["no capabilities"] = confinement.drop_capabilities  # of this thread, the one that runs guests
         measures["system-call filter"] = lambda: seccomp.deny_system_calls(seccomp.SEALED)
     return {name: _tried(measure) for name, measure in measures.items()}
 
@@ -77,7 +84,7 @@ def report() -> dict[str, str]:
 
 def _try_sealed() -> None:
     """The process of `report`: lock in, then try what should not work any more, and print both."""
-    found = lock_in(SEALED)
+    found = leave(SEALED) | lock_in(SEALED)
     attempts: dict[str, Callable[[], object]] = {
         "opening a file": lambda: os.open("/etc/hostname", os.O_RDONLY),
         "opening a socket": lambda: socket.socket().close(),

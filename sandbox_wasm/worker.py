@@ -64,10 +64,12 @@ def serve(end: WorkerEnd) -> None:
         raise RuntimeError(f"the pool's first message is {type(hello).__name__}, not Hello")
     backend = make_backend(hello.backend, hello.options)
     with contextlib.closing(backend):
+        profile = getattr(backend, "hardening", hardening.SEALED)
+        report = hardening.leave(profile) if hello.harden else {}
+        confinement.signal_when_parent_dies(signal.SIGKILL)  # Again: the kernel may forget it when privileges change.
         if (prepare := getattr(backend, "prepare", None)) is not None:
             prepare()
-        profile = getattr(backend, "hardening", hardening.SEALED)
-        report = hardening.lock_in(profile) if hello.harden else {}
+        report |= hardening.lock_in(profile) if hello.harden else {}
         report |= getattr(backend, "measures", {})
         end.send(Ready(backend=backend.name, hardening=report))
         answer_jobs(end, backend, messages[1:])

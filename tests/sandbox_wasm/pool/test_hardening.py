@@ -105,6 +105,8 @@ def test_the_wasm_back_end_works_sealed_in_with_every_kind_of_job(instances: str
         assert said(results[0]) == ["1", "2"]
         assert said(results[19]) == ["20", "21"]
         assert pool.hardening()["system-call filter"] in ("on", hardening.report()["system-call filter"])
+        assert pool.hardening()["no network"] == hardening.report()["no network"]
+        assert pool.hardening()["no capabilities"] == "on"
         assert pool.statistics().workers_replaced == 0
 
 

@@ -204,6 +204,21 @@ else:
     assert in_a_child(script) in ("ENETUNREACH", "refused by the kernel")
 
 
+def test_who_is_not_root_leaves_the_network_and_stays_who_he_is() -> None:
+    script = """
+import encodings.idna  # Another user may not be able to read the library.
+if os.getuid() == 0:
+    os.setgid(12345)
+    os.setuid(12345)
+    assert not c.leave_network(), 'a process that hides its memory could not keep its number'
+    c._prctl(4, 1)  # As if it had been started by that user.
+user = os.getuid()
+left = c.leave_network()
+print(os.getuid() == user, fails(lambda: socket.create_connection(('127.0.0.1', 9), timeout=5)) if left else 'refused')
+"""
+    assert in_a_child(script) in ("True ENETUNREACH", "True refused")
+
+
 def test_root_without_capabilities_is_a_common_user() -> None:
     script = "print(c.drop_capabilities(), fails(lambda: os.setgroups([1])), fails(lambda: os.chroot('/')))"
     assert in_a_child(script) == "True EPERM EPERM"
