@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from sandbox_wasm.pool import SandboxBrokenError, SandboxClosedError, SandboxPool, open_sandbox
-from sandbox_wasm.protocol import InspectJob, InspectResult, LiteralJob, LiteralResult, RunJob, Sandbox
+from sandbox_wasm.protocol import InspectJob, InspectResult, Limits, LiteralJob, LiteralResult, RunJob, Sandbox
 from tests.sandbox_wasm.pool.jobs import eventually, run, said
 
-#: What an event loop may be held up while a pool is busy. The machine's scheduler holds up any process by some of it.
-LOOP_DELAY_SECONDS = 0.1
+#: How often an event loop comes round at the least while a pool works for more than half a second; one that a call
+#: holds up does not come round at all.
+LOOP_TURNS = 10
 
 
 def test_the_pool_is_a_sandbox(pool: SandboxPool) -> None:
@@ -87,13 +88,12 @@ async def test_a_request_longer_than_the_queue_waits_without_exceeding_it(plugin
 async def test_the_event_loop_goes_on_while_the_pool_is_busy_and_its_queue_full(plugin_site: Path) -> None:
     with open_sandbox("rehearsal", 2, queue_jobs=16) as pool:
         busy = asyncio.create_task(pool.run_async([run("sleep 0.004", str(index)) for index in range(300)]))
-        worst = 0.0
+        turns = 0
         while not busy.done():
-            began = time.perf_counter()
             await asyncio.sleep(0.005)
-            worst = max(worst, time.perf_counter() - began - 0.005)
+            turns += 1
         assert len(busy.result()) == 300
-        assert worst < LOOP_DELAY_SECONDS
+        assert turns >= LOOP_TURNS
 
 
 async def test_a_stream_is_answered_in_order_and_read_no_further_than_the_queue(plugin_site: Path) -> None:
@@ -200,29 +200,25 @@ async def test_threads_and_event_loops_use_one_pool_at_once(pool: SandboxPool) -
     assert all([said(one) for one in answers] == [[str(k)] for k in range(150)] for answers in results)
 
 
-def test_work_behind_a_slow_job_is_done_by_another_worker_meanwhile(pool: SandboxPool) -> None:
-    slow = run("sleep 1.5", "slow")
-    began = time.monotonic()
-    done: list[float] = []
-
-    def others() -> None:
-        results = pool.run_many(run("sleep 0.002", str(index)) for index in range(100))
-        done.extend(time.monotonic() - began for _ in results)
-
-    thread = threading.Thread(target=others)
-    results = pool.run_many([slow])
+def test_work_behind_a_slow_job_is_done_by_another_worker_meanwhile(pool: SandboxPool, tmp_path: Path) -> None:
+    released = tmp_path / "released"
+    slow = run(f"await {released}", "slow", limits=Limits(wall_seconds=60))
+    jobs = [run("sleep 0.002", str(index)) for index in range(100)]
+    found: list[list[str]] = []
+    thread = threading.Thread(target=lambda: found.extend(said(result) for result in pool.run_many([slow])))
     thread.start()
-    assert said(next(results)) == ["slow"]
-    thread.join(30)
-    assert len(done) == 100
-    assert done[-1] < 1.4, "they did not wait for the slow one"
+    assert [said(result) for result in pool.run_many(jobs)] == [[str(index)] for index in range(100)]
+    assert found == [], "the slow one waits for them, not they for it"
+    released.touch()
+    thread.join(60)
+    assert found == [["slow"]]
 
 
 def test_statistics_say_what_was_done(pool: SandboxPool) -> None:
     list(pool.run_many([run("say", "1", "2"), run("sleep 0.05", "3"), LiteralJob(texts=("4",))]))
     seen = pool.statistics()
     assert (seen.jobs, seen.executions, seen.by_status) == (3, 4, {"ok": 4})
-    assert seen.p99_seconds == pytest.approx(0.05, rel=0.5)
+    assert 0.04 < seen.p99_seconds < 5
     assert seen.executions_per_second > 0
     assert seen.workers_replaced == 0
 
@@ -242,7 +238,7 @@ def test_closing_wakes_whoever_still_waits(plugin_site: Path) -> None:
     began = time.monotonic()
     with pytest.raises(SandboxClosedError):
         next(results)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50, "not when the job was done"
 
 
 def test_a_pool_without_workers_is_refused(plugin_site: Path) -> None:

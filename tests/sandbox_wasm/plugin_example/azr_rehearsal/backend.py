@@ -63,7 +63,7 @@ class RehearsalBackend:
         status = self._act(direction.removeprefix("!"))
         return Outcome("retry", error="wall clock") if status == "retry" else _echo(text)
 
-    def _act(self, directions: str) -> str:
+    def _act(self, directions: str) -> str:  # noqa: PLR0912 (one branch a direction)
         directions, _, condition = directions.partition(" unless=")
         verb, _, argument = directions.partition(" ")
         if condition:
@@ -73,6 +73,9 @@ class RehearsalBackend:
         match verb:
             case "sleep":
                 time.sleep(float(argument))
+            case "await":
+                while not Path(argument).exists():
+                    time.sleep(0.005)
             case "burn":
                 until = time.process_time() + float(argument)
                 while time.process_time() < until:
