@@ -27,10 +27,10 @@ its answer:
 
 task is one of deduction, abduction, induction, error, composite. Induction takes as many inputs as --inputs says and a
 "message"; composite takes "components" (programs whose entries are named g_0, g_1, ...) and a program that calls them.
-A refused task carries one word as its reason; `azr gate --reasons` explains them all. Where it is retry the machine
-was too busy and nothing was decided. A task that an earlier line
-brought already is refused as duplicate unless --no-dedup is given; to tell, 8 bytes and some are kept for each
-accepted line. A line that cannot be understood is answered by {"id", "line", "error"}, and the rest is still done.
+A refused task carries one word as its reason; `azr gate --reasons` explains them all. Where it is retry or crashed the
+machine failed and nothing was decided. A task that an earlier line brought already is refused as duplicate unless
+--no-dedup is given; to tell, 8 bytes and some are kept for each accepted line. A line that cannot be understood is
+answered by {"id", "line", "error"}, and the rest is still done.
 
 examples:
   azr gate proposals.jsonl --output judged.jsonl
