@@ -20,6 +20,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from azr.errors import AzrError
 from azr.files import write_bytes
 from azr.game import play
 from azr.game.frames import frame
@@ -63,6 +64,8 @@ class Row(msgspec.Struct, frozen=True):
 
 def evaluate_folder(folder: Path, *, tasks: int, samples: int, workers: int | None) -> list[Row]:
     """The table of a model folder."""
+    if not (folder / "config.json").exists():
+        raise AzrError(f"{folder} is no model folder", "name one that holds config.json, e.g. what `azr export` wrote")
     with open_sandbox("wasm", workers=workers) as sandbox:
         return list(evaluate(responder(folder), sandbox, tasks=tasks, samples=samples))
 

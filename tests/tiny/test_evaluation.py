@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from azr.tiny.evaluation import Row, evaluate, held_out_specimens, show
+from azr.errors import AzrError
+from azr.tiny.evaluation import Row, evaluate, evaluate_folder, held_out_specimens, show
 from azr.tiny.grammar import COMMON
 from azr.tiny.world import is_held_out
 from sandbox_wasm.protocol import Sandbox
@@ -43,3 +44,8 @@ def test_the_table_is_shown_and_written(tmp_path: Path, capsys: pytest.CaptureFi
     show([Row("common", "deduction/solve", "greedy", 10, 0.5, 0.1)], tmp_path / "table.json")
     assert "50.0%" in capsys.readouterr().out
     assert json.loads((tmp_path / "table.json").read_text())[0]["right"] == 0.5
+
+
+def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AzrError, match="is no model folder"):
+        evaluate_folder(tmp_path, tasks=1, samples=1, workers=1)
