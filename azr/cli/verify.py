@@ -25,9 +25,9 @@ its answer:
 
 The answer is bare: a literal (deduction), the text of the arguments (abduction), a program (induction), the name of an
 exception class or NoError (error). Where the reason is retry, crashed, unreadable_expected or unreadable_input the
-machine or the task failed and nothing was decided; all reasons are explained by `azr verify --reasons`. Values are equal as Python says, and nan equals nan;
---equality exact also tells 1 from True from 1.0, and 0.0 from -0.0. A line that cannot be understood is answered by
-{"id", "line", "error"}, and the rest is still done.
+machine or the task failed and nothing was decided; all reasons are explained by `azr verify --reasons`. Values are
+equal as Python says, and nan equals nan; --equality exact also tells 1 from True from 1.0, and 0.0 from -0.0. A line
+that cannot be understood is answered by {"id", "line", "error"}, and the rest is still done.
 
 examples:
   azr verify answers.jsonl --output verdicts.jsonl
