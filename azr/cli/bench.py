@@ -14,7 +14,8 @@ from azr.bench.result import Result, read_result
 from azr.bench.runner import benchmarks, load_benchmark, results_folder, write_result
 from azr.bench.table import rendered
 from azr.cli.main import EXIT_ERROR
-from azr.errors import UsageError
+from azr.errors import AzrError, UsageError
+from sandbox_wasm.dispatcher import SandboxError
 
 SUMMARY = "Measure this machine. Every number that azr publishes comes from one of these commands."
 EPILOG = """examples:
@@ -72,7 +73,10 @@ def _measure(name: str, words: list[str]) -> int:
     benchmark.add_arguments(parser)
     arguments = parser.parse_args(words)
     report = Report(name, shlex.join(["azr", "bench", name, *words]))
-    benchmark.run(arguments, report)
+    try:
+        benchmark.run(arguments, report)
+    except SandboxError as error:
+        raise AzrError(str(error), "azr doctor shows what works on this machine") from error
     report.progress("done\n")
     result = report.result()
     _print(result)

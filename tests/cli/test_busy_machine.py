@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from azr.cli.main import main
+from azr.cli.main import EXIT_ERROR, main
 from tests.sandbox_wasm.plugin_example import install
 
 Ask = Callable[..., list[dict[str, Any]]]
@@ -65,3 +65,14 @@ def test_exec_which_judges_nothing_calls_it_a_timeout_and_names_the_clock(ask: A
         {"status": "timeout", "error": "wall clock: not done after 1.5 s, twice"},
         {"status": "ok", "output": "1"},
     ]
+
+
+def test_a_sandbox_that_breaks_while_it_works_is_told_with_a_mend(
+    ask: Ask, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "leak.jsonl"
+    source.write_text(json.dumps({"program": "leak page 7", "inputs": ["1"]}) + "\n")
+    assert main(["exec", str(source), "--backend", "rehearsal", "--workers", "1"]) == EXIT_ERROR
+    told = capfd.readouterr().err
+    assert "cannot be trusted" in told
+    assert "azr doctor" in told
