@@ -15,7 +15,7 @@ MUTATIONS = [
             ("trained.add(-1, -sample.tokens)", "trained.add(-1, sample.tokens)"),
             ("if step >= since]", "if step > since]"),
             ("if step < trained_before:", "if step <= trained_before:"),
-            ("if step >= made_before}", "if step > made_before + 9}"),
+            ("self._settled.items() if step >= made_before}", "self._settled.items() if step > made_before + 9}"),
             ("if generated != accounted:", "if generated < accounted:"),
             ("if len(set(ids)) < len(ids):", "if False:"),
             ("account.generated.add(samples, tokens)\n        account.discard(", "account.discard("),
@@ -41,7 +41,7 @@ MUTATIONS = [
             ("spare >= group.size", "spare > group.size"),
             ('if group.state != "ready":', 'if group.state == "taken":'),
             ("if version > self.book.published:", "if version != self.book.published:"),
-            ('self.drop([group.id], "lost")\n        open_groups', "pass\n        open_groups"),
+            ('doomed.setdefault(group.id, "lost")', "pass"),
             ("self._record([events.Retried(group_id)] if blame else [])", "self._record([events.Retried(group_id)])"),
             ("if consumer.step in self.book.taken:", "if False:"),
         ],
@@ -64,7 +64,7 @@ MUTATIONS = [
         "azr/journal/frames.py",
         "tests/journal/test_frames.py",
         [
-            ("zlib.crc32(body, zlib.crc32(_NUMBERS.pack(sequence, len(body))))", "zlib.crc32(body)"),
+            ("zlib.crc32(body, zlib.crc32(_NUMBERS.pack(sequence, synced, len(body))))", "zlib.crc32(body)"),
             ("if start != end or number != sequence:", "if start != end:"),
             ("if start != end or number != sequence:", "if number != sequence:"),
             (
@@ -72,7 +72,7 @@ MUTATIONS = [
                 "sequence, end = number + 1, start + len(body)",
             ),
             ("checksum != zlib.crc32(data[: HEADER_BYTES - 4])", "False"),
-            ("and checksum == _checksum(sequence, body)", ""),
+            ("and checksum == _checksum(sequence, synced, body)", ""),
         ],
     ),
     *mutations(
