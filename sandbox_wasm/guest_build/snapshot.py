@@ -68,6 +68,16 @@ def seal() -> None:
     ]
 
 
+def shift_addresses() -> list[object]:
+    """Objects of every size, as many as the hash seed says: the next ones come to lie elsewhere in each snapshot.
+
+    Without this two builds may place objects alike, and the gate would not see that a value holds an address.
+    """
+    count = 1 + hash("azr") % 61
+    sized: list[object] = [bytes(size) for size in range(1, 480, 16) for _ in range(count)]
+    return sized + [object() for _ in range(count)] + [float(number) for number in range(count)]
+
+
 def fill_holes() -> list[bytes]:
     """Occupy the free places between live objects, so that what a job allocates lies together on fresh pages."""
     kept = []
@@ -136,7 +146,7 @@ del preload
 gc.collect()
 immortal_objects = reachable()  # held, so that no address goes to another object before the snapshot is taken
 immortal_addresses = publish(immortal_objects)
-keep = fill_holes()
+keep = [fill_holes(), shift_addresses()]
 headroom = bytearray(b"\1") * HEADROOM  # not zero: an image is mapped copy-on-write only when it is dense
 del headroom
 gc.collect()
