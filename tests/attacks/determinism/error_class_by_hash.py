@@ -1,4 +1,4 @@
-"""Ends in one of several errors, chosen by the hash seed, where a task asks which error it will be."""
+"""Ends in one of some fifty errors, chosen by the hash seed, where a task asks which error it will be."""
 
 from tests.attacks.corpus import GateAttack
 
@@ -12,9 +12,9 @@ ATTACK = GateAttack(
     ),
     program="""
 def f(x):
-    errors = {"KeyError": KeyError, "ValueError": ValueError, "TypeError": TypeError, "IndexError": IndexError}
-    chosen = list(set(errors))
-    raise errors[chosen[0]](chosen[1] + chosen[2])
+    import builtins
+    errors = {name for name in dir(builtins) if name.endswith("Error") and not name.startswith("Unicode")}
+    raise getattr(builtins, next(iter(errors)))(x)
 """,
     reasons=("nondeterministic", "error"),
 )
