@@ -1,4 +1,4 @@
-"""Ends in one of some fifty errors, chosen by the hash seed, where a task asks which error it will be."""
+"""Ends in one of two dozen errors, chosen by the hash seed, where a task asks which error it will be."""
 
 from tests.attacks.corpus import GateAttack
 
@@ -12,9 +12,13 @@ ATTACK = GateAttack(
     ),
     program="""
 def f(x):
-    import builtins
-    errors = {name for name in dir(builtins) if name.endswith("Error") and not name.startswith("Unicode")}
-    raise getattr(builtins, next(iter(errors)))(x)
+    classes = [
+        KeyError, ValueError, TypeError, IndexError, ArithmeticError, AssertionError, AttributeError, BufferError,
+        EOFError, ImportError, LookupError, NameError, NotImplementedError, OSError, OverflowError, ReferenceError,
+        RuntimeError, SyntaxError, SystemError, TabError, TimeoutError, ZeroDivisionError, FileExistsError, IOError,
+    ]
+    first = next(iter({"error" + str(number) for number in range(len(classes))}))
+    raise classes[int(first[5:])](x)
 """,
     reasons=("nondeterministic", "error"),
 )
