@@ -28,7 +28,7 @@ Findings = dict[tuple[str, str], Future[Finding]]
 
 @pytest.fixture(scope="module")
 def findings(request: pytest.FixtureRequest) -> Iterator[Findings]:
-    """What each attack of this session comes to, or will."""
+    """What each attack of this test run comes to, or will."""
     asked = [chosen for item in request.session.items if (chosen := _chosen(item))]
     found: Findings = {}
     with ExitStack() as stack:

@@ -43,7 +43,7 @@ def test_an_attack_says_what_must_happen_and_why_it_is_not_shown(entry: Entry) -
 
 @pytest.fixture(scope="module")
 def seen(request: pytest.FixtureRequest) -> dict[str, set[Effect]]:
-    """The effects of all attacks that this session asks about, found side by side."""
+    """The effects of all attacks that this test run asks about, found side by side."""
     asked = {entry.id for item in request.session.items if (entry := _entry(item))}
     return bare.effects_of_all(entry for entry in ENTRIES if entry.attack.bare and entry.id in asked)
 
