@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutation.mutation import mutations
 
-EXPERIENCE = "tests/ledger/test_experience.py"
+EXPERIENCE = ("tests/ledger/test_experience.py", "tests/ledger/test_experience_resumed.py")
 
 MUTATIONS = [
     *mutations(
