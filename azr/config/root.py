@@ -6,11 +6,17 @@ from dataclasses import dataclass, field
 
 from azr.config.sections.algorithm import AlgorithmConfig
 from azr.config.sections.buffers import BuffersConfig
+from azr.config.sections.checkpoint import CheckpointConfig
+from azr.config.sections.cluster import ClusterConfig
+from azr.config.sections.evaluation import EvaluationConfig
 from azr.config.sections.gating import GatingConfig, LengthsConfig, SeedingConfig
 from azr.config.sections.learner import LearnerConfig
+from azr.config.sections.model import ModelConfig
 from azr.config.sections.run import RunConfig
+from azr.config.sections.safety import SafetyConfig
 from azr.config.sections.sandbox import SandboxConfig
 from azr.config.sections.staleness import StalenessConfig
+from azr.config.sections.tracking import TrackingConfig
 
 
 @dataclass
@@ -18,7 +24,10 @@ class Config:
     """Everything a run can be told."""
 
     run: RunConfig = field(default_factory=RunConfig)
-    """The run itself: name, folder, seed."""
+    """The run itself: name, folder, seed, when it ends."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """What is trained and served."""
 
     sandbox: SandboxConfig = field(default_factory=SandboxConfig)
     """Where and within which limits model-written programs run."""
@@ -43,3 +52,18 @@ class Config:
 
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     """How the learner runs: ranks, memory, precision, attention, checkpoints."""
+
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    """What a checkpoint holds besides the learner's tensors."""
+
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    """Held-out tasks, before and after."""
+
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    """Who is told of metrics, parameters and artifacts."""
+
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    """Where the run's processes live, and how long they may take."""
+
+    safety: SafetyConfig = field(default_factory=SafetyConfig)
+    """Concerning responses: what is looked for and what is done."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from azr.config.root import Config
-from azr.config.sections import algorithm_rules, gating_rules
+from azr.config.sections import algorithm_rules, gating_rules, run_rules
 
 
 class Problem(NamedTuple):
@@ -30,4 +30,5 @@ def problems(config: Config) -> list[Problem]:
     return [
         *(Problem(f"algorithm.{key}", what, mend) for key, what, mend in algorithm),
         *(Problem(key, what, mend) for key, what, mend in gating),
+        *(Problem(key, what, mend) for key, what, mend in run_rules.problems(config)),
     ]

@@ -59,3 +59,5 @@ class SeedingConfig:
     """Proposals asked for at a time (published: 64)."""
     stall_batches: int = 20
     """Batches in a row without a new task before seeding gives up. Published: never."""
+    file: str = ""
+    """Tasks to begin with instead, as JSON lines that `azr seed` wrote. Empty: the model makes its own."""

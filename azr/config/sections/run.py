@@ -17,3 +17,9 @@ class RunConfig:
 
     seed: int = 0
     """Everything random in a run is seeded from this number and the name of the part that draws."""
+
+    steps: int = 0
+    """Learner steps after which the run ends; 0: no such bound."""
+
+    minutes: float = 0.0
+    """Minutes of training after which the run ends with its step, a checkpoint and an evaluation; 0: no such bound."""

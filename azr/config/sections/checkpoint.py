@@ -1,0 +1,16 @@
+"""Configuration of a run's checkpoints: when, and when rather not. How many are kept is said in `learner`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class CheckpointConfig:
+    """What is written besides the learner's tensors (`learner.checkpoint_every` says how often)."""
+
+    snapshot: bool = True
+    """Write experience and task buffers into each checkpoint as well. Off: a resume relies on their journals, which the
+    run's folder holds in any case; a checkpoint that is copied elsewhere then starts with empty buffers."""
+    free_gb: float = 1.0
+    """A run does not start, and warns while it runs, where the disk of its folder has less than this left."""

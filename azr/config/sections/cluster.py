@@ -1,0 +1,28 @@
+"""Configuration of the cluster: which Ray, how much of it, and how long its parts may take to start and stop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class ClusterConfig:
+    """Where a run's processes live."""
+
+    address: str = ""
+    """Empty: a Ray of the run's own on this machine, gone when the run ends. `auto`: the cluster this machine or job is
+    part of. Otherwise an address."""
+    cpus: int = 0
+    """Cores the run's own Ray may hand out; 0: all that the process may use."""
+    object_store_mb: int = 256
+    """Shared memory of the run's own Ray, for batches and weights on their way."""
+    learner_cpus: float = 1.0
+    """Cores that Ray sets aside for each learner rank on a machine without GPUs."""
+    placement: str = "PACK"
+    """How learner ranks are laid over machines: `PACK`, `SPREAD`, `STRICT_PACK`, `STRICT_SPREAD`."""
+    gpu: str = ""
+    """GPU type that `--dry-run` checks the memory plan against, e.g. `H100`; empty: the one of this machine, if any."""
+    start_seconds: float = 600.0
+    """How long any one part may take to be ready. On busy cores an engine takes minutes."""
+    stop_seconds: float = 60.0
+    """How long parts may take to finish what they do when the run ends; then they are ended."""

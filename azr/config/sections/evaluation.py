@@ -1,0 +1,23 @@
+"""Configuration of evaluation: which held-out tasks are asked, how often, and with how many samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SUITES = ("tiny", "none")
+
+
+@dataclass
+class EvaluationConfig:
+    """Held-out tasks, answered by the run's own engines before and after training."""
+
+    suite: str = "none"
+    """`tiny`: the tasks held out from the embedded model's world; `none`."""
+    tasks: int = 128
+    """Held-out tasks of each type, of each difficulty."""
+    samples: int = 4
+    """Answers to each task at temperature 1, besides one greedy answer."""
+    before: bool = True
+    """Evaluate before the first step."""
+    after: bool = True
+    """Evaluate after the last step."""

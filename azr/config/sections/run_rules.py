@@ -1,0 +1,57 @@
+"""What the sections of the run itself may not be set to: model, ends, evaluation, tracking, cluster, safety."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from azr.config.sections.evaluation import SUITES
+from azr.config.sections.model import DTYPES, FRAMES
+from azr.config.sections.safety import ACTIONS
+
+if TYPE_CHECKING:
+    from azr.config.root import Config
+
+PLACEMENTS = ("PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD")
+
+
+def problems(config: Config) -> Iterator[tuple[str, str, str]]:
+    """Everything wrong with these sections, as (key, what is wrong, how to mend it)."""
+    for key, value, known in (
+        ("model.frame", config.model.frame, FRAMES),
+        ("model.dtype", config.model.dtype, DTYPES),
+        ("evaluation.suite", config.evaluation.suite, SUITES),
+        ("cluster.placement", config.cluster.placement, PLACEMENTS),
+        ("safety.action", config.safety.action, ACTIONS),
+    ):
+        if value not in known:
+            yield key, f"{value!r} is not known", f"choose one of {', '.join(known)}"
+    for key, number, low in (
+        ("run.steps", config.run.steps, 0),
+        ("run.minutes", config.run.minutes, 0),
+        ("evaluation.tasks", config.evaluation.tasks, 1),
+        ("evaluation.samples", config.evaluation.samples, 0),
+        ("tracking.queue", config.tracking.queue, 1),
+        ("tracking.timeout_seconds", config.tracking.timeout_seconds, 0.1),
+        ("checkpoint.free_gb", config.checkpoint.free_gb, 0),
+        ("cluster.cpus", config.cluster.cpus, 0),
+        ("cluster.object_store_mb", config.cluster.object_store_mb, 80),
+        ("cluster.start_seconds", config.cluster.start_seconds, 1),
+        ("cluster.stop_seconds", config.cluster.stop_seconds, 1),
+        ("safety.samples", config.safety.samples, 0),
+    ):
+        if number < low:
+            yield key, f"{number} is out of range", f"it must be at least {low}"
+    yield from _name(config.run.name)
+    for pattern in config.safety.patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            yield "safety.patterns", f"{pattern!r} is no regular expression: {error}", "mend it or take it out"
+
+
+def _name(name: str) -> Iterator[tuple[str, str, str]]:
+    """A run's name is a folder's."""
+    if not name or name in (".", "..") or "/" in name or name != name.strip():
+        yield "run.name", f"{name!r} cannot name a folder", "use letters, digits, dots and dashes"

@@ -1,0 +1,34 @@
+"""The sections of the run itself refuse what cannot run, with the key and the mend."""
+
+from __future__ import annotations
+
+import pytest
+
+from azr.config import load
+from azr.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("model.frame=r2", "model.frame: 'r2' is not known (choose one of compact, r1, chat)"),
+        ("model.dtype=int8", "model.dtype"),
+        ("evaluation.suite=mmlu", "evaluation.suite: 'mmlu' is not known"),
+        ("cluster.placement=TIGHT", "cluster.placement"),
+        ("safety.action=delete", "safety.action"),
+        ("run.steps=-1", "run.steps: -1 is out of range (it must be at least 0)"),
+        ("tracking.queue=0", "tracking.queue"),
+        ("cluster.object_store_mb=10", "cluster.object_store_mb"),
+        ("run.name=a/b", "run.name: 'a/b' cannot name a folder"),
+        ("run.name=..", "cannot name a folder"),
+        ("safety.patterns=['(']", "is no regular expression"),
+    ],
+)
+def test_a_value_that_cannot_run_is_refused_with_its_key(override: str, told: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load([], [override])
+    assert told in str(refused.value)
+
+
+def test_the_defaults_pass() -> None:
+    assert load().model.path == ""
