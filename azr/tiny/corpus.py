@@ -20,8 +20,10 @@ from learner.supervised import Pair
 #: References shown to a proposer, at most; the tiny preset plays with the same.
 MOST_REFERENCES = 2
 
-#: Deduction pairs drawn of one specimen: predicting outputs is what running a program in the head is learned from.
-DEDUCTIONS = 3
+#: Deduction and abduction pairs drawn of one specimen: predicting outputs is what running a program in the head is
+#: learned from, and running it backwards is harder still.
+DEDUCTIONS = 4
+ABDUCTIONS = 2
 
 _FRAME = frame("compact")
 
@@ -46,8 +48,8 @@ def pairs_of(specimen: Specimen, others: list[Specimen], generator: np.random.Ge
     program = specimen.program.text
     for pair in generator.permutation(PAIRS)[:DEDUCTIONS].tolist():
         yield Pair(_solve(task_of("deduction", specimen, pair)), specimen.outputs[pair])
-    pair = int(generator.integers(PAIRS))
-    yield Pair(_solve(task_of("abduction", specimen, pair)), specimen.inputs[pair])
+    for pair in generator.permutation(PAIRS)[:ABDUCTIONS].tolist():
+        yield Pair(_solve(task_of("abduction", specimen, pair)), specimen.inputs[pair])
     yield Pair(_solve(task_of("induction", specimen)), program)
 
     inputs = "".join(f"#i {given}\n" for given in specimen.inputs)
@@ -57,7 +59,7 @@ def pairs_of(specimen: Specimen, others: list[Specimen], generator: np.random.Ge
     kind = ("deduction", "abduction")[int(generator.integers(2))]
     shown = others[: int(generator.integers(MOST_REFERENCES + 1))]
     ask = Ask(references=tuple(task_of(kind, other) for other in shown), inputs=PAIRS)
-    yield Pair(_propose(kind, ask), f"{program}\n#i {specimen.inputs[pair]}")
+    yield Pair(_propose(kind, ask), f"{program}\n#i {specimen.inputs[int(generator.integers(PAIRS))]}")
 
 
 def corpus(stream: Iterator[Specimen], generator: np.random.Generator, specimens: int) -> Iterator[Pair]:

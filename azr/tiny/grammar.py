@@ -3,9 +3,9 @@
 Owns what the tiny model knows of Python. Draws are made from an explicit generator; nothing is run here. Called by
 `azr.tiny.world`, which runs every program in the sandbox and keeps what works.
 
-    type int ──add 3──► int ──digits──► str ──double──► str        def f(a):
-    one line for each step; the words become the message            a=a+3
-                                                                    a=str(a)
+    type int ──add 3──► int ──text──► str ──rep 2──► str           def f(a):
+    one line for each step; the message tells some of them          a=a+3
+    (`add ? rep 2`), or induction would be reading, not finding     a=str(a)
                                                                     return a*2
 """
 
@@ -34,6 +34,14 @@ class Operation:
     words: str
     constants: tuple[str, ...] = ()
 
+
+#: Chance that a step's operation is named in the message, and that its constant is named then. With all named, a base
+#: model writes three programs in four from the message alone and has nothing left to learn by playing.
+TOLD = 0.4
+CONSTANT_TOLD = 0.5
+
+#: Stands in a message for an operation that is not named.
+UNTOLD = "?"
 
 _SMALL = ("1", "2", "3", "4", "5")
 _FACTORS = ("2", "3", "4")
@@ -97,7 +105,7 @@ _CONDITIONS: dict[Kind, tuple[tuple[str, tuple[str, ...]], ...]] = {
 
 @dataclass(frozen=True)
 class Program:
-    """A program of the world, the kind of its argument, and the words that tell what it does."""
+    """A program of the world, the kind of its argument, and the message: words that tell part of what it does."""
 
     text: str
     takes: Kind
@@ -109,7 +117,7 @@ class Program:
 class Difficulty:
     """How wide the world is."""
 
-    steps: tuple[float, ...] = (0.5, 0.4, 0.1)
+    steps: tuple[float, ...] = (0.6, 0.35, 0.05)
     """Chances of 1, 2, 3 … steps."""
     branch: float = 0.1
     """Chance that the last step is one of two, by a condition."""
@@ -142,7 +150,7 @@ def draw_program(generator: np.random.Generator, difficulty: Difficulty = COMMON
             test = condition.replace("{c}", _choose(generator, constants))
             other, other_told = _concrete(generator, _choose(generator, _BY_INPUT[kind]))
             lines += [f" if {test}:", f"  return {other}"]
-            words.append(f"if {test} {other_told} else")
+            words.append(f"if {other_told} else")
         lines.append(f" return {expression}" if last else f" a={expression}")
         words.append(told)
         kind = operation.gives
@@ -160,9 +168,11 @@ def draw_argument(generator: np.random.Generator, kind: Kind, difficulty: Diffic
 
 
 def _concrete(generator: np.random.Generator, operation: Operation) -> tuple[str, str]:
-    """The operation's expression and words with its constant drawn."""
+    """The operation's expression with its constant drawn, and what the message tells of it."""
     constant = _choose(generator, operation.constants) if operation.constants else ""
-    return operation.expression.replace("{c}", constant), operation.words.replace("{c}", constant)
+    told, constant_told = generator.random() < TOLD, generator.random() < CONSTANT_TOLD
+    words = operation.words.replace("{c}", constant if constant_told else "").strip() if told else UNTOLD
+    return operation.expression.replace("{c}", constant), words
 
 
 def _choose(generator: np.random.Generator, items: tuple[Item, ...]) -> Item:

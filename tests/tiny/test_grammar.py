@@ -5,7 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from azr.tiny.grammar import COMMON, HARDER, KINDS, OPERATIONS, Difficulty, Kind, draw_argument, draw_program
+from azr.tiny.grammar import (
+    COMMON,
+    CONSTANT_TOLD,
+    HARDER,
+    KINDS,
+    OPERATIONS,
+    TOLD,
+    UNTOLD,
+    Difficulty,
+    Kind,
+    draw_argument,
+    draw_program,
+)
 
 
 def test_the_same_seed_draws_the_same_programs() -> None:
@@ -36,6 +48,24 @@ def test_programs_have_one_line_a_step_and_return_at_the_end() -> None:
         assert lines[-1].startswith(" return ")
         assert "{c}" not in program.text + program.words
         assert 1 <= program.steps <= 3
+
+
+def test_messages_name_the_told_share_of_the_steps_and_fewer_constants() -> None:
+    """Induction is to be found from pairs: of a one-step program the message says all with chance .4 · .5 or less."""
+    generator = np.random.default_rng(5)
+    programs = [draw_program(generator, Difficulty(steps=(1.0,), branch=0.0)) for _ in range(2000)]
+    assert np.mean([program.words != UNTOLD for program in programs]) == pytest.approx(TOLD, abs=0.03)
+    constants = {operation.words.split(" {c}")[0] for operation in OPERATIONS if operation.constants}
+    told = [program.words for program in programs if program.words.rstrip("'abcd 0123456789") in constants]
+    with_constant = [words for words in told if words not in constants]
+    assert len(with_constant) / len(told) == pytest.approx(CONSTANT_TOLD, abs=0.06)
+
+
+def test_a_message_has_a_word_for_each_step_and_never_shows_code() -> None:
+    generator = np.random.default_rng(6)
+    programs = [draw_program(generator, Difficulty(steps=(0.0, 0.0, 1.0), branch=0.5)) for _ in range(300)]
+    assert {len(program.words.split()) >= 3 for program in programs} == {True}
+    assert not any(mark in program.words for program in programs for mark in "=[]().%>")
 
 
 def test_harder_programs_are_longer_and_branch_more() -> None:

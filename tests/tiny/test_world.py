@@ -15,7 +15,7 @@ from azr.game.plan import drive
 from azr.game.tasks import Ask, task_type
 from azr.game.types import Task
 from azr.game.verification import VerifyRules
-from azr.tiny.corpus import corpus, pairs_of, task_of
+from azr.tiny.corpus import ABDUCTIONS, DEDUCTIONS, corpus, pairs_of, task_of
 from azr.tiny.grammar import HARDER
 from azr.tiny.world import LONGEST_OUTPUT, PAIRS, Specimen, is_held_out, specimens
 from sandbox_wasm.protocol import Sandbox
@@ -83,8 +83,9 @@ def test_a_corpus_repeats_itself_and_holds_all_cells(sandbox: Sandbox) -> None:
     first = made()
     assert first == made()
     cells = Counter(prompt.strip().rpartition("\n")[2][:2] for prompt, _ in first)
-    assert cells["#o"] == 36
-    assert cells["#i"] == cells["#f"] == cells["#n"] == 12
+    assert cells["#o"] == 12 * DEDUCTIONS
+    assert cells["#i"] == 12 * ABDUCTIONS
+    assert cells["#f"] == cells["#n"] == 12
     assert cells["#d"] + cells["#a"] == 12
 
 
