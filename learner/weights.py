@@ -15,6 +15,7 @@ from typing import cast
 
 from torch import Tensor
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.tensor import DTensor
 
 from learner.lora import merged
 from learner.policy import Policy
@@ -26,11 +27,25 @@ PREFIX = "language_model."
 
 
 def whole_weights(policy: Policy, *, lora_scale: float = 0.0) -> dict[str, Tensor]:
-    """All weights on the host of rank 0 under the model's own names, adapters merged; empty on other ranks."""
+    """All weights on the host of rank 0 under the model's own names, adapters merged; empty on other ranks.
+
+    They are copies: what is published while the next step runs must not change under the reader's hands.
+    """
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
     state = cast(dict[str, Tensor], get_model_state_dict(policy, options=options))
     state = merged(state, lora_scale) if lora_scale else state
-    return {name.removeprefix(PREFIX): value for name, value in state.items()}
+    live = {_local(tensor).untyped_storage().data_ptr() for tensor in (*policy.parameters(), *policy.buffers())}
+    return {name.removeprefix(PREFIX): _copied(value, live) for name, value in state.items()}
+
+
+def _local(tensor: Tensor) -> Tensor:
+    """This rank's part."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def _copied(value: Tensor, live: set[int]) -> Tensor:
+    """The tensor, copied if its memory is the policy's own: on a CPU gathering hands out the parameters themselves."""
+    return value.clone() if value.untyped_storage().data_ptr() in live else value
 
 
 class PublishingFailedError(RuntimeError):

@@ -63,6 +63,15 @@ def test_on_policy_the_first_ratio_is_one_and_later_mini_batches_are_clipped(fol
     assert report.metrics["learner/clip_low_fraction"] + report.metrics["learner/clip_high_fraction"] > 0.0
 
 
+def test_weights_to_be_published_are_copies_that_no_later_step_changes(folder: Path) -> None:
+    trainer = make_trainer(folder, lr=5e-3)
+    given = whole_weights(trainer.policy)
+    before = {name: value.clone() for name, value in given.items()}
+    trainer.step(on_policy_batch(trainer))
+    assert difference(before, given) == 0.0
+    assert difference(before, whole_weights(trainer.policy)) > 0.0
+
+
 def test_the_weights_move_and_the_loss_of_good_responses_falls(folder: Path) -> None:
     trainer = make_trainer(folder, lr=5e-3)
     before = snapshot(trainer)
