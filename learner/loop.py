@@ -3,8 +3,12 @@
 Owns the order of these and resumption. Called on every rank by `learner.ray_train`, or directly in a single process.
 Where batches come from and where weights, metrics go is handed in, so that the loop is whole without any actor.
 
+    weights it begins with ──► publisher
     source.take(step) ──► trainer.step ──► publisher ──► checkpoint? ──► source.commit ──► observer.on_step
         rank 0, then broadcast                 rank 0          all ranks       rank 0            rank 0
+
+The weights a loop begins with are published before any batch is asked for: after a resume, or a restart of the ranks,
+the engines hold weights that the learner may no longer have, and no batch of the new lineage exists until they change.
 """
 
 from __future__ import annotations
@@ -102,6 +106,9 @@ def run(
 ) -> None:
     """Train from the newest checkpoint, or from the start, until the plan's steps are done or the source ends.
 
+    `make_publish`'s function is called with the step at which the loop begins first (0, or the checkpoint's), and then
+    after each step; while it is busy, newer weights take the place of those that wait.
+
     `on_report` is called on every rank after each step (Ray Train wants to hear from all).
     """
     trainer = make_trainer(plan, device)
@@ -113,6 +120,7 @@ def run(
     publisher = None
     if first and plan.make_publish:
         publisher = Publisher(plan.make_publish(), deadline=PUBLISH_DEADLINE_SECONDS)
+    _publish(plan, trainer, step, publisher)
     while step < plan.steps:
         clock = _Clock()
         batch = _shared(source.take(step) if source else None, trainer)
@@ -122,10 +130,7 @@ def run(
         report = trainer.step(batch)
         step += 1
         clock.mark("step")
-        if plan.make_publish:
-            weights = whole_weights(trainer.policy, lora_scale=plan.lora_scale)
-            if publisher:
-                publisher.offer(step, weights)
+        _publish(plan, trainer, step, publisher)
         clock.mark("publish")
         if step % plan.learner.checkpoint_every == 0 or step == plan.steps:
             _save(plan, trainer, step, source)
@@ -138,6 +143,15 @@ def run(
         _save(plan, trainer, step, source)
     if publisher:
         publisher.close()
+
+
+def _publish(plan: LearnerPlan, trainer: Trainer, step: int, publisher: Publisher | None) -> None:
+    """Gather the weights on all ranks and hand them over on the first; nothing is gathered that nobody wants."""
+    if not plan.make_publish:
+        return
+    weights = whole_weights(trainer.policy, lora_scale=plan.lora_scale)
+    if publisher:
+        publisher.offer(step, weights)
 
 
 def _save(plan: LearnerPlan, trainer: Trainer, step: int, source: BatchSource | None) -> None:

@@ -14,6 +14,7 @@ import torch
 
 from learner import checkpoint
 from learner.loop import make_trainer, run
+from learner.samples import StepBatch
 from learner.weights import Publisher, PublishingFailedError, Weights, whole_weights
 from tests.learner.plans import SeededSource, curve, noted, plan
 from tests.learner.tiny import save_tiny_model
@@ -87,6 +88,42 @@ def test_each_step_is_published_and_its_weights_are_those_of_the_checkpoint(mode
     checkpoint.load(checkpoint.checkpoint_folder(tmp_path / "checkpoints", 3), trainer)
     expected = whole_weights(trainer.policy)
     assert all(torch.equal(published.versions[3][name], expected[name]) for name in expected)
+
+
+def test_the_weights_a_loop_begins_with_are_published_before_the_first_batch(model: Path, tmp_path: Path) -> None:
+    """At step 0 as at a resume: engines of a new lineage have nothing to make a batch with until then."""
+
+    def began(steps: int) -> tuple[list[int], list[int], dict[str, torch.Tensor]]:
+        published, order = PublishedWeights(), list[int]()
+
+        def publish(step: int, weights: Weights) -> None:
+            order.append(step)
+            published(step, weights)
+            arrived.set()
+
+        class PatientSource(SeededSource):
+            def take(self, step: int) -> StepBatch | None:
+                assert arrived.wait(10)
+                taken.append(step)
+                return super().take(step)
+
+        arrived, taken = threading.Event(), list[int]()
+        patient = partial(PatientSource, tmp_path / "source.jsonl")
+        begun = plan(model, tmp_path, steps=steps, checkpoint_every=2)
+        run(replace(begun, make_source=patient, make_publish=lambda: publish), CPU)
+        return order, taken, published.versions[order[0]]
+
+    order, taken, first = began(2)
+    assert (order[0], order[-1], taken) == (0, 2, [0, 1])
+    base = whole_weights(make_trainer(plan(model, tmp_path, steps=2), CPU).policy)
+    assert all(torch.equal(first[name], base[name]) for name in base)
+
+    order, taken, first = began(3)
+    assert (order[0], order[-1], taken) == (2, 3, [2])
+    trainer = make_trainer(plan(model, tmp_path, steps=3), CPU)
+    checkpoint.load(checkpoint.checkpoint_folder(tmp_path / "checkpoints", 2), trainer)
+    resumed = whole_weights(trainer.policy)
+    assert all(torch.equal(first[name], resumed[name]) for name in resumed)
 
 
 class TestCheckpoints:
