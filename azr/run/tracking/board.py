@@ -1,0 +1,73 @@
+"""All trackers of a run behind one object: JSON lines at once, the others in threads of their own.
+
+Called by the driver, once a learner step.
+
+    driver ──► TrackingBoard ─┬─► JsonLines
+                              ├─► Background(MlflowTracker)
+                              └─► Background(TensorboardTracker)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from azr.config.sections.tracking import TrackingConfig
+from azr.run.folder import RunFolder
+from azr.run.tracking.background import Background
+from azr.run.tracking.base import RunInfo, Tracker
+from azr.run.tracking.json_lines import JsonLines
+from azr.run.tracking.mlflow import MlflowTracker, tracking_uri
+from azr.run.tracking.tensorboard import TensorboardTracker
+
+
+class TrackingBoard:
+    """Tells everybody."""
+
+    def __init__(self, trackers: list[Tracker], clock: Callable[[], float] = time.time) -> None:
+        self._trackers, self._clock = trackers, clock
+
+    @classmethod
+    def of(
+        cls, config: TrackingConfig, folder: RunFolder, tell: Callable[[str], None], on_id: Callable[[str], None]
+    ) -> TrackingBoard:
+        """The trackers of a configuration; `on_id` hears MLflow's id of the run, from another thread."""
+        slow: list[Tracker] = []
+        if config.mlflow != "off":
+            runs = folder.root.parent
+            slow.append(
+                MlflowTracker(
+                    tracking_uri(config.mlflow, runs),
+                    config.experiment,
+                    artifacts=runs / "mlartifacts" if config.mlflow == "sqlite" else None,
+                    on_id=on_id,
+                    system_metrics=config.system_metrics,
+                    timeout=config.timeout_seconds,
+                )
+            )
+        if config.tensorboard:
+            slow.append(TensorboardTracker(folder.root / "tensorboard"))
+        behind = [Background(each, tell, capacity=config.queue, timeout=config.timeout_seconds) for each in slow]
+        return cls([JsonLines(folder.metrics, tell), *behind])
+
+    def start(self, run: RunInfo) -> None:
+        """The run begins."""
+        for tracker in self._trackers:
+            tracker.start(run)
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """A step is done."""
+        at = self._clock()
+        for tracker in self._trackers:
+            tracker.metrics(step, values, at)
+
+    def artifact(self, path: Path) -> None:
+        """A file is worth keeping."""
+        for tracker in self._trackers:
+            tracker.artifact(path)
+
+    def finish(self, status: str) -> None:
+        """The run is over."""
+        for tracker in self._trackers:
+            tracker.finish(status)

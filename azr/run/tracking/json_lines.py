@@ -1,0 +1,77 @@
+"""The tracker that is always on: one JSON line a learner step in the run's folder.
+
+Written in the run's own thread, because it must not lose anything that the disk would take. A full disk is said once
+and does not end the run; lines are missing until there is room again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from azr.run.tracking.base import RunInfo
+
+
+class JsonLines:
+    """Appends to `metrics.jsonl`."""
+
+    name = "metrics.jsonl"
+
+    def __init__(self, path: Path, tell: Callable[[str], None]) -> None:
+        self._path, self._tell = path, tell
+        self._failing = False
+        self.lost = 0
+
+    def start(self, run: RunInfo) -> None:
+        """Nothing to do: the folder is there."""
+
+    def metrics(self, step: int, values: Mapping[str, float], at: float) -> None:
+        """Append a line; numbers that are not finite become null, as JSON has no others."""
+        numbers = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        self._append(msgspec.json.encode({"step": step, "at": round(at, 3), **numbers}) + b"\n")
+
+    def artifact(self, path: Path) -> None:
+        """Nothing to do: it lies in the folder already."""
+
+    def finish(self, status: str) -> None:
+        """Nothing to do."""
+
+    def _append(self, line: bytes) -> None:
+        try:
+            torn = self._ends_torn()
+            with self._path.open("ab") as file:
+                file.write(b"\n" + line if torn else line)
+        except OSError as error:
+            self.lost += 1
+            if not self._failing:
+                self._failing = True
+                self._tell(f"{self._path} cannot be written ({error.strerror}); the run goes on without")
+            return
+        if self._failing:
+            self._failing = False
+            self._tell(f"{self._path} is written again; {self.lost} lines are missing")
+
+    def _ends_torn(self) -> bool:
+        """Whether a crash left half a line, which the next must not be glued to."""
+        if not self._path.exists() or self._path.stat().st_size == 0:
+            return False
+        with self._path.open("rb") as file:
+            file.seek(-1, 2)
+            return file.read(1) != b"\n"
+
+
+def read_lines(path: Path) -> list[dict[str, float | None]]:
+    """All whole lines, oldest first; of a step that was done twice, the last one alone."""
+    by_step: dict[int, dict[str, float | None]] = {}
+    if not path.exists():
+        return []
+    for line in path.read_bytes().splitlines():
+        try:
+            values = msgspec.json.decode(line, type=dict[str, float | None])
+        except msgspec.DecodeError:
+            continue
+        by_step[int(values.get("step") or 0)] = values
+    return [by_step[step] for step in sorted(by_step)]

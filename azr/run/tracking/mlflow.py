@@ -1,0 +1,139 @@
+"""MLflow as a tracker: a database beside the runs by default, any server by its URI.
+
+Called through `Background`, because every call may take long: the first use of a new database migrates it for seconds,
+and a server may be down. Uses MLflow's client alone, never its global "active run", so that two runs in one process
+or a fork cannot mix. Sampling of the machine is done here, with MLflow's own monitors and names: its sampling thread
+ends for good at the first request that fails.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from azr.run.tracking.base import RunInfo
+
+#: Seconds between samples of the machine.
+SYSTEM_SECONDS = 10.0
+#: MLflow takes so many metrics, and so many parameters, in one request.
+METRICS_AT_ONCE, PARAMETERS_AT_ONCE = 1000, 100
+#: Longest value of a parameter that every MLflow store takes.
+VALUE_LENGTH = 500
+
+_STATUS = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
+
+
+def tracking_uri(setting: str, runs: Path) -> str:
+    """MLflow's URI for `tracking.mlflow`."""
+    return f"sqlite:///{runs.absolute() / 'mlflow.db'}" if setting == "sqlite" else setting
+
+
+class MlflowTracker:
+    """One MLflow run."""
+
+    name = "mlflow"
+
+    def __init__(
+        self,
+        uri: str,
+        experiment: str,
+        *,
+        artifacts: Path | None,
+        on_id: Callable[[str], None],
+        system_metrics: bool,
+        timeout: float,
+    ) -> None:
+        """`artifacts` is where a database keeps files (a server has its own place); `on_id` hears the run's id."""
+        self._uri, self._experiment, self._artifacts = uri, experiment, artifacts
+        self._on_id, self._timeout = on_id, timeout
+        self._client: Any = None
+        self.run_id = ""
+        self._over = threading.Event()
+        self._sampler = threading.Thread(target=self._sample, name="mlflow-system", daemon=True)
+        self._wants_system = system_metrics
+
+    def start(self, run: RunInfo) -> None:
+        """Connect, and begin the run or take it up by its id."""
+        # Read by MLflow at each request; its own patience is minutes.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(max(1, round(self._timeout))))
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
+        from mlflow import MlflowClient
+
+        self._client = MlflowClient(tracking_uri=self._uri)
+        if run.resumed_id:
+            self.run_id = run.resumed_id
+            self._client.update_run(self.run_id, status="RUNNING")
+            self._client.set_tag(self.run_id, "azr.starts", str(run.starts))
+        else:
+            self.run_id = self._begin(run)
+            self._on_id(self.run_id)
+        if self._wants_system and not self._sampler.is_alive():
+            self._sampler.start()
+
+    def metrics(self, step: int, values: Mapping[str, float], at: float) -> None:
+        """Log a step's numbers in one request (a few for very many)."""
+        from mlflow.entities import Metric
+
+        stamp = int(at * 1000)
+        entries = [Metric(name, value, stamp, step) for name, value in values.items()]
+        for start in range(0, len(entries), METRICS_AT_ONCE):
+            self._client.log_batch(self.run_id, metrics=entries[start : start + METRICS_AT_ONCE], synchronous=True)
+
+    def artifact(self, path: Path) -> None:
+        """Upload a file, if it is there."""
+        if path.exists():
+            self._client.log_artifact(self.run_id, str(path))
+
+    def finish(self, status: str) -> None:
+        """End the run."""
+        self._over.set()
+        self._client.set_terminated(self.run_id, status=_STATUS.get(status, "FAILED"))
+
+    def _begin(self, run: RunInfo) -> str:
+        from mlflow.entities import Param
+
+        found = self._client.get_experiment_by_name(self._experiment)
+        location = self._artifacts.absolute().as_uri() if self._artifacts else None
+        experiment = found.experiment_id if found else self._client.create_experiment(self._experiment, location)
+        tags = {"azr.folder": run.folder, "azr.starts": str(run.starts)}
+        made: str = self._client.create_run(experiment, run_name=run.name, tags=tags).info.run_id
+        entries = [Param(name, value[:VALUE_LENGTH]) for name, value in run.parameters.items()]
+        for start in range(0, len(entries), PARAMETERS_AT_ONCE):
+            self._client.log_batch(made, params=entries[start : start + PARAMETERS_AT_ONCE], synchronous=True)
+        return made
+
+    def _sample(self) -> None:
+        """Numbers of the machine under MLflow's own names, until the run is over; a failed request is passed over."""
+        from mlflow.entities import Metric
+        from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
+        from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
+
+        monitors: list[Any] = [CPUMonitor(), NetworkMonitor(), *_gpu_monitors()]
+        sample = 0
+        while not self._over.wait(SYSTEM_SECONDS):
+            stamp = int(time.time() * 1000)
+            values: dict[str, float] = {}
+            for monitor in monitors:
+                monitor.collect_metrics()
+                values |= monitor.aggregate_metrics()
+                monitor.clear_metrics()
+            entries = [Metric(f"system/{name}", value, stamp, sample) for name, value in values.items()]
+            sample += 1
+            try:
+                self._client.log_batch(self.run_id, metrics=entries, synchronous=True)
+            except Exception:  # the next sample comes in seconds; outages are told by the metrics themselves
+                continue
+
+
+def _gpu_monitors() -> list[Any]:
+    try:
+        from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
+
+        return [GPUMonitor()]
+    except Exception:  # no GPU, or none of the packages that read its counters
+        return []

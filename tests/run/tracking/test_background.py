@@ -1,0 +1,162 @@
+"""A tracker behind a queue: slow, failing, dead or hanging, it never holds the run up and never raises into it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from azr.run.tracking.background import Background
+from azr.run.tracking.base import RunInfo, flattened
+
+RUN = RunInfo(name="one", folder="/runs/one", parameters={"run.seed": "0"})
+
+
+class Fake:
+    """A tracker that does what the test says and keeps the order of events."""
+
+    name = "fake"
+
+    def __init__(self, during: Callable[[str], None] = lambda _: None) -> None:
+        self.seen: list[str] = []
+        self._during = during
+
+    def _call(self, what: str) -> None:
+        self._during(what)
+        self.seen.append(what)
+
+    def start(self, run: RunInfo) -> None:
+        self._call(f"start {run.name}")
+
+    def metrics(self, step: int, values: Mapping[str, float], at: float) -> None:
+        self._call(f"metrics {step} {dict(values)}")
+
+    def artifact(self, path: Path) -> None:
+        self._call(f"artifact {path}")
+
+    def finish(self, status: str) -> None:
+        self._call(f"finish {status}")
+
+
+def behind(tracker: Fake, told: list[str], *, capacity: int = 100, timeout: float = 10.0) -> Background:
+    return Background(tracker, told.append, capacity=capacity, timeout=timeout, first_pause=0.001)
+
+
+def test_everything_arrives_in_order_and_the_end_waits_for_it() -> None:
+    tracker, told = Fake(), list[str]()
+    background = behind(tracker, told)
+    background.start(RUN)
+    background.metrics(1, {"reward/mean": 0.5}, 0.0)
+    background.artifact(Path("config.yaml"))
+    background.finish("finished")
+    assert tracker.seen == ["start one", "metrics 1 {'reward/mean': 0.5}", "artifact config.yaml", "finish finished"]
+    assert told == []
+
+
+def test_values_are_those_of_the_moment_they_were_reported() -> None:
+    tracker = Fake()
+    background = behind(tracker, [])
+    values = {"reward/mean": 0.5}
+    background.metrics(1, values, 0.0)
+    values["reward/mean"] = 9.0
+    background.start(RUN)
+    background.finish("finished")
+    assert "metrics 1 {'reward/mean': 0.5}" in tracker.seen
+
+
+def test_a_slow_tracker_holds_nobody_up_and_the_oldest_reports_go() -> None:
+    gate, told = threading.Event(), list[str]()
+    tracker = Fake(lambda what: None if not what.startswith("start") else gate.wait(10) and None)
+    background = behind(tracker, told, capacity=3)
+    background.start(RUN)
+    began = time.perf_counter()
+    for step in range(10):
+        background.metrics(step, {}, 0.0)
+    assert time.perf_counter() - began < 1.0
+    gate.set()
+    background.finish("finished")
+    assert tracker.seen[0] == "start one"
+    assert tracker.seen[-1] == "finish finished"
+    assert "metrics 9 {}" in tracker.seen
+    assert "metrics 0 {}" not in tracker.seen
+    assert background.lost >= 7
+    assert "reports were lost" in told[-1]
+
+
+def test_an_outage_is_said_once_and_so_is_its_end() -> None:
+    failures, told = [0], list[str]()
+
+    def during(what: str) -> None:
+        if what.startswith("metrics 1") and failures[0] < 2:
+            failures[0] += 1
+            raise ConnectionError("no route\x1b[31m")
+
+    tracker = Fake(during)
+    background = behind(tracker, told)
+    background.start(RUN)
+    background.metrics(1, {}, 0.0)
+    background.metrics(2, {}, 0.0)
+    background.finish("finished")
+    assert told == [
+        "fake does not answer (no route\\x1b[31m); the run goes on and tries again",
+        "fake answers again",
+    ]
+    assert tracker.seen == ["start one", "metrics 1 {}", "metrics 2 {}", "finish finished"]
+
+
+def test_a_report_that_always_fails_does_not_block_the_next() -> None:
+    def during(what: str) -> None:
+        if what.startswith("metrics 1"):
+            raise ValueError("bad name")
+
+    tracker, told = Fake(during), list[str]()
+    background = behind(tracker, told)
+    background.start(RUN)
+    background.metrics(1, {}, 0.0)
+    background.metrics(2, {}, 0.0)
+    background.finish("finished")
+    assert tracker.seen == ["start one", "metrics 2 {}", "finish finished"]
+    assert background.lost == 1
+
+
+def test_a_tracker_that_never_starts_is_given_up_at_the_end_within_the_timeout() -> None:
+    def during(_: str) -> None:
+        raise ConnectionError("refused")
+
+    told: list[str] = []
+    background = behind(Fake(during), told, timeout=5.0)
+    background.start(RUN)
+    background.metrics(1, {}, 0.0)
+    began = time.perf_counter()
+    background.finish("finished")
+    assert time.perf_counter() - began < 4.0
+    assert told[0].startswith("fake does not answer (refused)")
+    assert "2 reports were lost" in told[-1]
+
+
+def test_a_tracker_that_hangs_is_left_behind_at_the_timeout() -> None:
+    gate = threading.Event()
+    told: list[str] = []
+    background = behind(Fake(lambda _: gate.wait(20) and None), told, timeout=0.05)
+    background.start(RUN)
+    background.metrics(1, {}, 0.0)
+    began = time.perf_counter()
+    background.finish("failed")
+    assert time.perf_counter() - began < 2.0
+    assert "reports were lost" in told[-1]
+    gate.set()
+
+
+@pytest.mark.parametrize(
+    ("nested", "flat"),
+    [
+        ({}, {}),
+        ({"run": {"seed": 7, "name": "a"}}, {"run.seed": "7", "run.name": "a"}),
+        ({"a": {"b": {"c": [1, 2]}}, "d": None}, {"a.b.c": "[1, 2]", "d": "None"}),
+    ],
+)
+def test_a_configuration_is_flattened_to_dotted_keys(nested: dict[str, object], flat: dict[str, str]) -> None:
+    assert flattened(nested) == flat
