@@ -18,10 +18,15 @@ class ClusterConfig:
     """Shared memory of the run's own Ray, for batches and weights on their way."""
     learner_cpus: float = 1.0
     """Cores that Ray sets aside for each learner rank on a machine without GPUs."""
+    learner_gpus: float = 1.0
+    """GPUs of each learner rank, where there are any; a fraction shares the card, e.g. with an engine."""
+    replicas_per_node: int = 0
+    """Engines on one machine at most, so that the loss of a machine costs few; 0: as many as there is room for. The
+    cards of one engine are always on one machine, as tensor parallelism wants."""
     placement: str = "PACK"
     """How learner ranks are laid over machines: `PACK`, `SPREAD`, `STRICT_PACK`, `STRICT_SPREAD`."""
     gpu: str = ""
-    """GPU type that `--dry-run` checks the memory plan against, e.g. `H100`; empty: the one of this machine, if any."""
+    """GPU type that `--dry-run` checks the memory plan against, e.g. `H100-80GB`, `H200`, `L40S`; empty: no check."""
     start_seconds: float = 600.0
     """How long any one part may take to be ready. On busy cores an engine takes minutes."""
     stop_seconds: float = 60.0

@@ -36,6 +36,9 @@ def problems(config: Config) -> Iterator[tuple[str, str, str]]:
         ("tracking.timeout_seconds", config.tracking.timeout_seconds, 0.1),
         ("checkpoint.free_gb", config.checkpoint.free_gb, 0),
         ("cluster.cpus", config.cluster.cpus, 0),
+        ("cluster.learner_cpus", config.cluster.learner_cpus, 0),
+        ("cluster.learner_gpus", config.cluster.learner_gpus, 0),
+        ("cluster.replicas_per_node", config.cluster.replicas_per_node, 0),
         ("cluster.object_store_mb", config.cluster.object_store_mb, 80),
         ("cluster.start_seconds", config.cluster.start_seconds, 1),
         ("cluster.stop_seconds", config.cluster.stop_seconds, 1),
@@ -43,6 +46,12 @@ def problems(config: Config) -> Iterator[tuple[str, str, str]]:
     ):
         if number < low:
             yield key, f"{number} is out of range", f"it must be at least {low}"
+    if config.cluster.learner_gpus > 1:
+        yield (
+            "cluster.learner_gpus",
+            "a rank uses one GPU",
+            "set 1, or a fraction to share a card; learner.ranks takes more",
+        )
     yield from _name(config.run.name)
     for pattern in config.safety.patterns:
         try:

@@ -1,0 +1,186 @@
+"""The shapes of models, known without downloading anything: published ones as data, others from a local config.json.
+
+Called by the memory plan. A shape gives exact parameter counts; the tests hold them against transformers' own models.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from azr.errors import AzrError
+from azr.names import did_you_mean
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """A decoder of the Llama family: grouped-query attention, gated MLP, RMSNorm."""
+
+    layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_width: int
+    intermediate: int
+    vocabulary: int
+    tied: bool
+    """Head and embedding are one matrix."""
+    query_bias: bool = False
+    """Biases on queries, keys and values (Qwen2)."""
+    query_norm: bool = False
+    """Norms of a head's width on queries and keys (Qwen3)."""
+
+    @property
+    def query_width(self) -> int:
+        """All query heads side by side."""
+        return self.heads * self.head_width
+
+    @property
+    def kv_width(self) -> int:
+        """All key heads side by side; values alike."""
+        return self.kv_heads * self.head_width
+
+    @property
+    def layer_parameters(self) -> int:
+        """Of one decoder layer."""
+        attention = 2 * self.hidden * self.query_width + 2 * self.hidden * self.kv_width
+        biases = self.query_width + 2 * self.kv_width if self.query_bias else 0
+        norms = 2 * self.hidden + (2 * self.head_width if self.query_norm else 0)
+        return attention + biases + 3 * self.hidden * self.intermediate + norms
+
+    @property
+    def root_parameters(self) -> int:
+        """Of what is no layer: embedding, head, last norm."""
+        return self.vocabulary * self.hidden * (1 if self.tied else 2) + self.hidden
+
+    @property
+    def parameters(self) -> int:
+        """All of them."""
+        return self.layers * self.layer_parameters + self.root_parameters
+
+
+_QWEN25_3B = Shape(
+    layers=36,
+    hidden=2048,
+    heads=16,
+    kv_heads=2,
+    head_width=128,
+    intermediate=11008,
+    vocabulary=151936,
+    tied=True,
+    query_bias=True,
+)
+_QWEN25_7B = Shape(
+    layers=28,
+    hidden=3584,
+    heads=28,
+    kv_heads=4,
+    head_width=128,
+    intermediate=18944,
+    vocabulary=152064,
+    tied=False,
+    query_bias=True,
+)
+_QWEN25_14B = Shape(
+    layers=48,
+    hidden=5120,
+    heads=40,
+    kv_heads=8,
+    head_width=128,
+    intermediate=13824,
+    vocabulary=152064,
+    tied=False,
+    query_bias=True,
+)
+
+#: The models that presets name, by their public names.
+PUBLISHED: dict[str, Shape] = {
+    "Qwen/Qwen2.5-3B": _QWEN25_3B,
+    "Qwen/Qwen2.5-7B": _QWEN25_7B,
+    "Qwen/Qwen2.5-14B": _QWEN25_14B,
+    "Qwen/Qwen2.5-Coder-3B": _QWEN25_3B,
+    "Qwen/Qwen2.5-Coder-7B": _QWEN25_7B,
+    "Qwen/Qwen2.5-Coder-14B": _QWEN25_14B,
+    "Qwen/Qwen3-4B-Base": Shape(
+        layers=36,
+        hidden=2560,
+        heads=32,
+        kv_heads=8,
+        head_width=128,
+        intermediate=9728,
+        vocabulary=151936,
+        tied=True,
+        query_norm=True,
+    ),
+    "Qwen/Qwen3-8B-Base": Shape(
+        layers=36,
+        hidden=4096,
+        heads=32,
+        kv_heads=8,
+        head_width=128,
+        intermediate=12288,
+        vocabulary=151936,
+        tied=False,
+        query_norm=True,
+    ),
+    "meta-llama/Llama-3.1-8B": Shape(
+        layers=32,
+        hidden=4096,
+        heads=32,
+        kv_heads=8,
+        head_width=128,
+        intermediate=14336,
+        vocabulary=128256,
+        tied=False,
+    ),
+}
+
+
+def shape_of(model: str) -> Shape:
+    """The shape of a published model by name, or of a local folder by its config.json."""
+    if model in PUBLISHED:
+        return PUBLISHED[model]
+    path = Path(model) / "config.json"
+    if path.is_file():
+        return read_shape(path)
+    raise AzrError(
+        f"the shape of {model!r} is not known, so its memory cannot be planned; {did_you_mean(model, PUBLISHED)}",
+        "name one of these, or a local folder with the model's config.json",
+    )
+
+
+class _ConfigFile(msgspec.Struct):
+    """What a Hugging Face config.json says of a decoder of this family."""
+
+    model_type: str
+    num_hidden_layers: int
+    hidden_size: int
+    num_attention_heads: int
+    intermediate_size: int
+    vocab_size: int
+    num_key_value_heads: int | None = None
+    head_dim: int | None = None
+    tie_word_embeddings: bool = False
+    attention_bias: bool = False
+
+
+def read_shape(path: Path) -> Shape:
+    """The shape that a config.json describes."""
+    try:
+        config = msgspec.json.decode(path.read_bytes(), type=_ConfigFile)
+    except msgspec.DecodeError as error:
+        raise AzrError(
+            f"{path} describes no decoder of the Llama family: {error}", "memory is planned for Qwen2, Qwen3 and Llama"
+        ) from error
+    return Shape(
+        layers=config.num_hidden_layers,
+        hidden=config.hidden_size,
+        heads=config.num_attention_heads,
+        kv_heads=config.num_key_value_heads or config.num_attention_heads,
+        head_width=config.head_dim or config.hidden_size // config.num_attention_heads,
+        intermediate=config.intermediate_size,
+        vocabulary=config.vocab_size,
+        tied=config.tie_word_embeddings,
+        query_bias=config.model_type == "qwen2",
+        query_norm=config.model_type == "qwen3",
+    )

@@ -1,0 +1,125 @@
+"""What does not fit is named with changes that are each enough; what fits is not refused."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from azr.config.sections.learner import LearnerConfig
+from azr.errors import AzrError
+from azr.memory_plan import CARDS, Engine, MemoryPlan, card_named, make_plan, shape_of
+from azr.memory_plan.learner import learner_demand
+
+#: A prompt of 6,144 tokens and a response of 8,096, as published.
+ENGINE = Engine(replicas=2, tensor_parallel=1, share=0.85, running=64, sequence_tokens=14_240)
+LEARNER = LearnerConfig(ranks=2, checkpointing="full")
+
+
+def plan(
+    model: str = "Qwen/Qwen2.5-7B",
+    card: str = "H100-80GB",
+    learner: LearnerConfig = LEARNER,
+    engine: Engine = ENGINE,
+    rank_share: float = 1.0,
+) -> MemoryPlan:
+    return make_plan(model, shape_of(model), card_named(card), learner, engine, rank_share=rank_share)
+
+
+@pytest.mark.parametrize(
+    ("model", "ranks", "replicas"),
+    [("Qwen/Qwen2.5-Coder-3B", 1, 1), ("Qwen/Qwen2.5-7B", 2, 2), ("Qwen/Qwen2.5-14B", 4, 4)],
+)
+def test_published_models_fit_on_as_many_cards_as_were_published(model: str, ranks: int, replicas: int) -> None:
+    learner, engine = replace(LEARNER, ranks=ranks), msgspec.structs.replace(ENGINE, replicas=replicas)
+    made = plan(model, learner=learner, engine=engine)
+    assert made.problems == ()
+    assert made.cards == ranks + replicas
+    made.refuse()
+
+
+def test_a_learner_too_large_is_refused_with_numbers_and_with_changes_that_are_each_enough() -> None:
+    learner = replace(LEARNER, ranks=1)
+    made = plan(learner=learner)
+    [(what, mend)] = made.problems
+    assert re.search(r"a learner rank wants \d+\.\d GiB of a H100-80GB, which has 78\.0 GiB", what)
+    ranks = int(re.search(r"learner\.ranks=(\d+)", mend)[1])  # type: ignore[index]
+    assert ranks == 2
+    assert learner_demand(made.shape, replace(learner, ranks=ranks)).total <= made.card.memory
+    assert "learner.cpu_offload=true" in mend
+    with pytest.raises(AzrError, match=r"learner\.ranks=2"):
+        made.refuse()
+
+
+def test_the_cheapest_change_is_told_first() -> None:
+    mend = plan(learner=replace(LEARNER, checkpointing="none")).problems[0][1]
+    assert mend.startswith("learner.checkpointing=full")
+
+
+def test_a_micro_batch_shorter_than_a_sequence_is_refused() -> None:
+    [(what, mend)] = plan(learner=replace(LEARNER, tokens_per_micro_batch=8192)).problems
+    assert "8,192" in what
+    assert "14,240" in what
+    assert "raise it" in mend
+
+
+def test_an_engine_without_room_for_one_sequence_is_told_what_would_make_room() -> None:
+    made = plan("Qwen/Qwen2.5-14B", "L40S", replace(LEARNER, ranks=16), msgspec.structs.replace(ENGINE, share=0.7))
+    [(what, mend)] = made.problems
+    assert "less than one sequence of 14,240" in what
+    assert "a share of 0.95" in mend
+    assert "2 cards an engine" in mend
+
+
+def test_cards_that_do_not_divide_the_heads_are_refused() -> None:
+    [(what, _)] = plan(engine=msgspec.structs.replace(ENGINE, tensor_parallel=8)).problems
+    assert what == "8 cards an engine do not divide the 28 attention heads"
+
+
+def test_a_share_that_leaves_no_room_for_new_weights_is_refused() -> None:
+    [(what, mend)] = plan(engine=msgspec.structs.replace(ENGINE, share=0.99)).problems
+    assert "2.0 GiB for new weights to arrive through" in what
+    # 2 of 78 GiB are 2.6 %.
+    assert mend == "set the share to at most 0.97"
+
+
+def test_learner_and_engine_on_one_card_are_added() -> None:
+    engine = msgspec.structs.replace(ENGINE, replicas=1, share=0.4, card_share=0.5)
+    small = replace(LEARNER, ranks=1)
+    made = plan("Qwen/Qwen2.5-3B", "H100-80GB", small, engine, rank_share=0.5)
+    [(what, _)] = made.problems
+    assert "of which an engine beside it leaves 44.8 GiB" in what  # 78 - 0.4·78 - 2
+    assert made.cards == 1.0
+    assert plan("Qwen/Qwen2.5-3B", "H200", small, engine, rank_share=0.5).problems == ()
+
+
+def test_engines_that_share_a_card_share_its_memory() -> None:
+    engine = msgspec.structs.replace(ENGINE, share=0.6, card_share=0.5)
+    [(what, mend)] = plan(engine=engine).problems
+    assert what.startswith("2 engine(s) on a card")
+    assert mend == "set the share to at most 0.47"
+
+
+def test_the_table_adds_up_and_names_cards_cache_and_host() -> None:
+    made = plan()
+    text = "\n".join(made.lines())
+    learner = [float(number) for number in re.findall(r"([\d.]+) GiB", text.partition("engine")[0])]
+    *parts, together, whole = learner
+    assert sum(parts) == pytest.approx(together, abs=0.4)
+    assert whole == 78.0
+    assert "4 x H100-80GB" in text
+    assert "sequences of 14,240" in text
+    assert "on the node of the learner's first rank" in text
+    assert "DOES NOT FIT" not in text
+
+
+def test_the_table_shows_what_does_not_fit() -> None:
+    assert "DOES NOT FIT" in "\n".join(plan(learner=replace(LEARNER, ranks=1)).lines())
+
+
+def test_an_unknown_card_is_refused_with_the_nearest_and_case_does_not_matter() -> None:
+    assert card_named("h200") is CARDS["H200"]
+    with pytest.raises(AzrError, match="did you mean 'H100-80GB'"):
+        card_named("H100-80")
