@@ -6,6 +6,7 @@ any process group.
     checkpoints/step_00000120.partial/   while it is written
     checkpoints/step_00000120/           renamed when every rank has written and the marker stands
         .metadata, *.distcp              weights and optimiser state (torch.distributed.checkpoint)
+        …                                what the run adds (azr.run.checkpoint)
         learner.json                     step, updates, the model's source: the marker, written last
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +50,13 @@ def checkpoint_folder(root: Path, step: int) -> Path:
     return root / f"step_{step:08d}"
 
 
-def save(root: Path, trainer: Trainer, state: LearnerState) -> Path:
-    """Write a checkpoint; all ranks call it. What stood there under the same step is replaced."""
+def save(
+    root: Path, trainer: Trainer, state: LearnerState, *, companions: Callable[[Path], None] | None = None
+) -> Path:
+    """Write a checkpoint; all ranks call it. What stood there under the same step is replaced.
+
+    `companions`, on the first rank, writes what else belongs into the folder, while it is still aside.
+    """
     final = checkpoint_folder(root, state.step)
     partial = final.with_name(final.name + _PARTIAL)
     first = trainer.ranks.rank == 0
@@ -63,6 +70,8 @@ def save(root: Path, trainer: Trainer, state: LearnerState) -> Path:
     )
     _wait_for_all()
     if first:
+        if companions:
+            companions(partial)
         write_bytes(partial / MARKER, msgspec.json.encode(state))
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)

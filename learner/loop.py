@@ -3,9 +3,10 @@
 Owns the order of these and resumption. Called on every rank by `learner.ray_train`, or directly in a single process.
 Where batches come from and where weights, metrics go is handed in, so that the loop is whole without any actor.
 
-    weights it begins with ──► publisher
+    source.begin(step) ──► weights it begins with ──► publisher
     source.take(step) ──► trainer.step ──► publisher ──► checkpoint? ──► source.commit ──► observer.on_step
         rank 0, then broadcast                 rank 0          all ranks       rank 0            rank 0
+                                                                └ source.write_state, before the marker
 
 The weights a loop begins with are published before any batch is asked for: after a resume, or a restart of the ranks,
 the engines hold weights that the learner may no longer have, and no batch of the new lineage exists until they change.
@@ -16,6 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -37,11 +39,19 @@ PUBLISH_DEADLINE_SECONDS = 120.0
 class BatchSource(Protocol):
     """Where batches come from. Lives on rank 0."""
 
+    def begin(self, step: int) -> None:
+        """The weights after `step` steps are loaded, and what came after them never happened. Called once, first."""
+        ...
+
     def take(self, step: int) -> StepBatch | None:
         """The batch of this step, waiting for it no longer than the source's own deadline; None ends the run.
 
         After a resume, a step that no committed checkpoint covers is asked for again.
         """
+        ...
+
+    def write_state(self, step: int, folder: Path) -> None:
+        """Write what belongs to the weights after `step` steps into their checkpoint, which is not yet complete."""
         ...
 
     def commit(self, step: int) -> None:
@@ -116,6 +126,8 @@ def run(
     saved = step = checkpoint.load(found, trainer).step if found is not None else 0
     first = trainer.ranks.rank == 0
     source = plan.make_source() if first else None
+    if source:
+        source.begin(step)
     observer = plan.make_observer() if first and plan.make_observer else None
     publisher = None
     if first and plan.make_publish:
@@ -156,7 +168,8 @@ def _publish(plan: LearnerPlan, trainer: Trainer, step: int, publisher: Publishe
 
 def _save(plan: LearnerPlan, trainer: Trainer, step: int, source: BatchSource | None) -> None:
     state = checkpoint.LearnerState(step, trainer.updates, plan.model, plan.lora_scale)
-    checkpoint.save(plan.checkpoints, trainer, state)
+    companions = partial(source.write_state, step) if source else None
+    checkpoint.save(plan.checkpoints, trainer, state, companions=companions)
     if trainer.ranks.rank == 0:
         checkpoint.prune(plan.checkpoints, keep_last=plan.learner.keep_last, keep_every=plan.learner.keep_every)
     if source:

@@ -110,12 +110,18 @@ class SupervisedSource:
         self.steps = max(1, int(epochs * len(pairs.bounds) / self._per_step))
         self._order: tuple[int, npt.NDArray[np.int64]] = (-1, np.zeros(0, np.int64))
 
+    def begin(self, step: int) -> None:
+        """Nothing to undo: order and place follow from the step."""
+
     def take(self, step: int) -> StepBatch | None:
         """The pairs of this step, or None after the last."""
         if step >= self.steps:
             return None
         places = range(step * self._per_step, (step + 1) * self._per_step)
         return StepBatch([self._pairs.sample(self._at(place)) for place in places], step)
+
+    def write_state(self, step: int, folder: Path) -> None:
+        """Nothing to write: order and place follow from the step."""
 
     def commit(self, step: int) -> None:
         """Nothing to remember: order and place follow from the step."""

@@ -21,9 +21,17 @@ class SeededSource:
     def __init__(self, log: Path, last: int | None = None) -> None:
         self._log, self._last = log, last
 
+    def begin(self, step: int) -> None:
+        self._note({"begin": step})
+
     def take(self, step: int) -> StepBatch | None:
         self._note({"take": step})
         return None if step == self._last else StepBatch(random_samples(1000 + step, step=step), step)
+
+    def write_state(self, step: int, folder: Path) -> None:
+        assert folder.name.endswith(".partial"), "the state belongs to a checkpoint that is not complete yet"
+        assert not (folder / "learner.json").exists()
+        (folder / "source.txt").write_text(str(step))
 
     def commit(self, step: int) -> None:
         self._note({"commit": step})

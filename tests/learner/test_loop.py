@@ -59,6 +59,25 @@ def test_steps_after_the_last_checkpoint_are_asked_for_again(model: Path, tmp_pa
     run(first, CPU)
     assert noted(tmp_path, "take") == [0, 1, 2, 3, 4, 5, 4, 5]
     assert noted(tmp_path, "commit") == [4, 6, 6]
+    assert noted(tmp_path, "begin") == [0, 4]
+
+
+def test_a_checkpoint_holds_what_the_source_adds_to_it(model: Path, tmp_path: Path) -> None:
+    run(plan(model, tmp_path, steps=4, checkpoint_every=2), CPU)
+    for step in (2, 4):
+        assert (checkpoint.checkpoint_folder(tmp_path / "checkpoints", step) / "source.txt").read_text() == str(step)
+
+
+def test_a_state_that_cannot_be_written_leaves_no_checkpoint(model: Path, tmp_path: Path) -> None:
+    class FullDisk(SeededSource):
+        def write_state(self, step: int, folder: Path) -> None:
+            raise OSError(28, "No space left on device")
+
+    full = replace(plan(model, tmp_path, steps=2), make_source=partial(FullDisk, tmp_path / "source.jsonl"))
+    with pytest.raises(OSError, match="No space left"):
+        run(full, CPU)
+    assert checkpoint.newest(tmp_path / "checkpoints") is None
+    assert noted(tmp_path, "commit") == []
 
 
 def test_a_source_that_ends_ends_the_run_with_a_checkpoint(model: Path, tmp_path: Path) -> None:
