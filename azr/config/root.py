@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from azr.config.sections.actors import ActorsConfig
 from azr.config.sections.algorithm import AlgorithmConfig
 from azr.config.sections.buffers import BuffersConfig
 from azr.config.sections.checkpoint import CheckpointConfig
@@ -49,6 +50,9 @@ class Config:
 
     staleness: StalenessConfig = field(default_factory=StalenessConfig)
     """How old data may be, and who waits for whom."""
+
+    actors: ActorsConfig = field(default_factory=ActorsConfig)
+    """Who proposes and solves, on how many lanes, and the services they talk to."""
 
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     """How the learner runs: ranks, memory, precision, attention, checkpoints."""

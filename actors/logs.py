@@ -1,0 +1,34 @@
+"""Log files of actors: one a process name in the run's folder, restarts one after the other in the same file.
+
+Called first thing by every actor. What a model wrote never reaches a log as it is: control characters are shown, not
+sent to the terminal of whoever reads the file.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from azr.files import make_folder
+from azr.text import printable
+
+
+class _Printable(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(printable(line) for line in super().format(record).splitlines())
+
+
+def open_log(folder: str, name: str, level: int = logging.INFO) -> logging.Logger:
+    """The logger of that name, writing to `folder/name.log`; an empty folder: to nowhere of its own."""
+    logger = logging.getLogger(f"azr.actors.{name}")
+    logger.setLevel(level)
+    path = str(Path(folder, f"{name}.log").resolve()) if folder else ""
+    if path and not any(getattr(handler, "baseFilename", "") == path for handler in logger.handlers):
+        make_folder(Path(folder))
+        handler = logging.FileHandler(path)
+        handler.setFormatter(_Printable("%(asctime)s %(levelname)s %(message)s"))
+        logger.addHandler(handler)
+        logger.propagate = False
+        logger.info("started as process %d", os.getpid())
+    return logger

@@ -1,0 +1,170 @@
+"""The experience as the learner and the run see it: one thing, whatever its shards. Blocking; travels anywhere.
+
+Coordinates the shards of a step: a batch is whole when each has given its part, a step is committed, published and
+resumed on all. It holds metadata only. Each part's bodies stay in the object store of the shard's machine until the
+learner fetches them.
+
+      take ──► shard 0 … k: part or what is lacking ──► all parts? ──► Batch      (a shard that gave its part keeps it:
+      commit, publish, resume, forget ──► all shards                               asking again gives the same)
+
+Who waits: the learner in `take`, for its own deadline; everybody else for `actors.call_seconds` at most.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import msgspec
+import ray
+from ray.exceptions import RayError
+
+from actors.services.calls import Service
+from actors.services.records import Books, Lack, OpenGroup, Part, Position
+from azr.errors import AzrError
+from azr.game.types import Version
+from azr.ledger.experience import Batch, Item
+
+Result = TypeVar("Result")
+
+#: A shard keeps the learner's question so long at most, then it is asked again: time passes, and cells run dry.
+PIECE_SECONDS = 1.0
+
+
+class ShortageError(AzrError):
+    """There was no batch within the deadline."""
+
+
+class ShardMismatchError(AzrError):
+    """What was written by one number of shards cannot be read by another."""
+
+
+class ExperienceClient:
+    """All shards of the experience."""
+
+    def __init__(self, shards: Sequence[Service]) -> None:
+        self.shards = tuple(shards)
+
+    def take(self, consumer: Version, deadline_seconds: float) -> Batch | None:
+        """The batch for a learner step, bodies included; None when it is not there in time."""
+        taken = self.ask_for(consumer, deadline_seconds)
+        return taken if isinstance(taken, Batch) else None
+
+    def must_take(self, consumer: Version, deadline_seconds: float) -> Batch:
+        """The batch for a learner step, or an error that names the cells that lack something, and who is at work."""
+        taken = self.ask_for(consumer, deadline_seconds)
+        if isinstance(taken, Batch):
+            return taken
+        raise ShortageError(
+            f"no batch for step {consumer.lineage}.{consumer.step} within {deadline_seconds:g} s: "
+            + "; ".join(map(str, taken)),
+            "look at the logs of proposers and solvers; where nobody is at work, engines or the sandbox are stuck",
+        )
+
+    def ask_for(self, consumer: Version, deadline_seconds: float) -> Batch | list[Lack]:
+        """The batch for a learner step, or what its shards lack when the time is over."""
+        deadline = time.monotonic() + deadline_seconds
+        parts: list[list[Item] | Lack] = [Lack(shard, {}, {}, {}) for shard in range(len(self.shards))]
+        while True:
+            missing = [shard for shard, part in enumerate(parts) if isinstance(part, Lack)]
+            wait = max(0.0, min(PIECE_SECONDS, deadline - time.monotonic()))
+            asked = self._each(functools.partial(self._part, consumer, wait), missing)
+            for shard, part in zip(missing, asked, strict=True):
+                parts[shard] = part
+            lacks = [part for part in parts if isinstance(part, Lack)]
+            if not lacks:
+                return Batch(consumer, [item for part in parts if not isinstance(part, Lack) for item in part])
+            if time.monotonic() >= deadline:
+                return lacks
+
+    def commit(self, consumer: Version) -> None:
+        """The learner's step is done, once and for all unless a resume undoes it."""
+        self._all("commit", consumer)
+
+    def publish(self, version: Version) -> None:
+        """New weights generate: slots come free."""
+        self._all("publish", version)
+
+    def resume(self, at: Version, lineage: int) -> None:
+        """Continue from the checkpoint of weights `at` under a lineage that is new."""
+        self._all("resume", at, lineage)
+
+    def forget(self, step: int) -> None:
+        """No checkpoint older than this step is left."""
+        self._all("forget", step)
+
+    def lineage(self) -> Version:
+        """The newest lineage that any shard knows, and the step that comes next in all of them."""
+        positions = self.positions()
+        return Version(
+            max(position.lineage for position in positions), min(position.next_step for position in positions)
+        )
+
+    def positions(self) -> list[Position]:
+        """Where each shard stands."""
+        return self._all("ready")
+
+    def snapshot(self) -> bytes:
+        """Everything, for a checkpoint."""
+        return msgspec.msgpack.encode(self._all("snapshot"))
+
+    def restore(self, snapshot: bytes) -> None:
+        """Take up from a checkpoint's snapshot, in place of all that happened since."""
+        parts = unpacked(snapshot, len(self.shards), "actors.experience_shards")
+        self._each(lambda shard: self.shards[shard].call("restore", parts[shard]), range(len(self.shards)))
+
+    def assert_closed(self) -> None:
+        """Raise unless ledger, groups and slots of every shard agree."""
+        self._all("assert_closed")
+
+    def open_groups(self) -> list[OpenGroup]:
+        """Groups whose samples are not all there, with their owners."""
+        return [group for part in self._all("open_groups") for group in part]
+
+    def statistics(self) -> list[Books]:
+        """The books of each shard."""
+        return self._all("statistics")
+
+    def _part(self, consumer: Version, wait_seconds: float, shard: int) -> list[Item] | Lack:
+        """A shard's part with its bodies, or what it lacks. Bodies that died with their shard are asked for again."""
+        for _ in range(10):
+            part: Part | Lack = self.shards[shard].call("take", consumer, wait_seconds, wait_seconds=wait_seconds)
+            if isinstance(part, Lack):
+                return part
+            try:
+                bodies: list[bytes] = ray.get(part.bodies[0], timeout=self.shards[shard].deadline)
+            except RayError:
+                continue
+            return [
+                item._replace(sample=msgspec.structs.replace(item.sample, body=body))
+                for item, body in zip(part.items, bodies, strict=True)
+            ]
+        raise AzrError(
+            f"{self.shards[shard].name} gave its part of a batch ten times, and died each time before it was fetched",
+            "its log in the run's folder says why it dies",
+        )
+
+    def _all(self, method: str, *arguments: Any) -> list[Any]:
+        return self._each(lambda shard: self.shards[shard].call(method, *arguments), range(len(self.shards)))
+
+    @staticmethod
+    def _each(act: Callable[[int], Result], shards: Sequence[int]) -> list[Result]:
+        """Ask shards at the same time; the first error is raised when all have answered."""
+        if len(shards) == 1:
+            return [act(shards[0])]
+        with ThreadPoolExecutor(len(shards), thread_name_prefix="azr-experience") as pool:
+            return [answer.result() for answer in [pool.submit(act, shard) for shard in shards]]
+
+
+def unpacked(snapshot: bytes, shards: int, key: str) -> list[bytes]:
+    """The shards' parts of a snapshot."""
+    parts = msgspec.msgpack.decode(snapshot, type=list[bytes])
+    if len(parts) != shards:
+        raise ShardMismatchError(
+            f"the checkpoint was written by {len(parts)} shards and cannot be read by {shards}",
+            f"set {key}: {len(parts)}",
+        )
+    return parts

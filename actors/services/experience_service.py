@@ -1,0 +1,296 @@
+"""A shard of the experience service: hosts `azr.ledger.experience`, and keeps whoever waits for it waiting politely.
+
+One Ray actor a shard, restarted by Ray; called by `actors.services.clients`. It decides nothing itself: every call is
+one call of the experience, made in the thread that owns it and answered when the journal is safe. What it adds is time
+(leases that run out, questions that wait) and the way bodies leave: what the books say of a batch travels, its bodies
+stay in the object store behind one reference.
+
+      players ── next_work (waits for work) · judge · attempt ──► ┌────────────┐
+      players ── renew, hello ───────────────────────────────────► │ Experience │ ── journal
+      learner ── take (waits for a batch) · commit · publish ────► └────────────┘
+
+Who waits: a player in `next_work` for work, a learner in `take` for a batch, both for as long as they said at most.
+Every call may be asked again after a restart: groups and samples go by their ids, steps by their numbers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import msgspec
+
+from actors.services.choosing import Work, next_work
+from actors.services.host import Host, Place
+from actors.services.records import Books, Lack, OpenGroup, Part, Position
+from azr.config.sections.algorithm import AlgorithmConfig
+from azr.game.batch import quotas
+from azr.game.types import Cell, Role, Version
+from azr.journal.durable import open_experience, shorten
+from azr.ledger import events
+from azr.ledger.experience import Batch, Rated
+from azr.ledger.ledger import LedgerError, Sample
+from azr.staleness.admission import Limits, Refusal
+from azr.staleness.lengths import SweptByLength
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """What one shard of the experience is decided by."""
+
+    shard: int
+    algorithm: AlgorithmConfig
+    """With this shard's part of the quotas."""
+    limits: Limits
+    silence_seconds: float
+    grace_seconds: float
+    max_tries: int
+    sweep_window: int
+    sweep_alarm: float
+
+
+class ExperienceShard:
+    """The actor."""
+
+    def __init__(self, place: Place, rules: Rules) -> None:
+        self.rules = rules
+        self.host = Host(place)
+        self._quotas = {quota.cell: quota.sequences for quota in quotas(rules.algorithm)}
+        self.experience, recovery = open_experience(
+            self.host.journal,
+            rules.limits,
+            now=time.monotonic(),
+            lease_seconds=rules.silence_seconds,
+            max_tries=rules.max_tries,
+            swept=SweptByLength(rules.sweep_window, rules.sweep_alarm),
+        )
+        if recovery.torn_bytes:
+            self.host.logger.warning("cut off %d bytes that were never acknowledged", recovery.torn_bytes)
+        self.host.logger.info("%d records read back", len(recovery.records))
+        self.experience.assert_closed()
+        self.host.open(self._tick)
+
+    async def ready(self) -> Position:
+        """Where it stands; answers once the journal is read."""
+        return await self.host.act(self._position)
+
+    # ── players ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def hello(self, owner: str) -> list[str]:
+        """A player begins. Owners are `name@life`: what earlier lives of this name held is given out again."""
+        name, _, life = owner.partition("@")
+
+        def act() -> list[str]:
+            leases = self.experience.leases
+            held = {group: leases.holder(group) or "" for group in self.experience.book.groups}
+            lost = [
+                group for group, holder in held.items() if holder.startswith(f"{name}@") and holder != f"{name}@{life}"
+            ]
+            for group in lost:
+                self.experience.lost(group)
+            self.host.news()
+            return lost
+
+        return await self.host.act(act)
+
+    async def next_work(
+        self, owner: str, names: Sequence[str], roles: Collection[Role], dry: Collection[str], wait_seconds: float
+    ) -> list[Work]:
+        """Work for an owner, one piece a name at most; empty when there was none for so long.
+
+        What an owner was given and did not hear of is given to it again: it asks with the same names.
+        """
+
+        def act() -> list[Work]:
+            now = time.monotonic()
+            return next_work(
+                self.experience, self.rules.algorithm.game.task_types, owner, names, now, roles=roles, dry=dry
+            )
+
+        return await self.host.until(act, bool, wait_seconds)
+
+    async def replay_many(self, asked: Sequence[tuple[str, str, str]], owner: str) -> list[Refusal | None]:
+        """Open groups of attempts at old tasks: (group, task type, address of the task) each."""
+
+        def act() -> list[Refusal | None]:
+            now = time.monotonic()
+            return [self.experience.replay(group, kind, task, owner, now) for group, kind, task in asked]
+
+        return await self.host.act(act)
+
+    async def judge_many(self, proposals: Sequence[tuple[Sample, str | None]]) -> None:
+        """Proposals came in, each with the address of the task it became."""
+        await self._change(lambda: self.experience.judge_many(proposals))
+
+    async def attempt_many(self, groups: Sequence[Sequence[Sample]]) -> list[list[Rated]]:
+        """Attempts came in, by group; what is now known about each group's task: nothing, or its rating."""
+        rated: list[list[Rated]] = await self._change(lambda: list(map(self.experience.attempt_many, groups)))
+        return rated
+
+    async def renew(self, owner: str, groups: Sequence[str]) -> list[str]:
+        """A sign of life from an owner, with all that it works on; returns what is no longer wanted."""
+        return await self.host.act(lambda: self.experience.renew(owner, groups, time.monotonic()))
+
+    async def lost(self, groups: Sequence[str], blame: bool) -> None:
+        """Work on these groups failed: given out again, or dropped after too many tries."""
+
+        def act() -> None:
+            for group in groups:
+                self.experience.lost(group, blame=blame)
+
+        await self._change(act)
+
+    async def drop(self, group: str, reason: str, wasted: Sequence[tuple[Cell, int, int]]) -> None:
+        """Drop a group whole, and count what was generated for it and never became samples: (cell, samples, tokens)."""
+
+        def act() -> None:
+            held = self.experience.book.groups.get(group)
+            if held is None or held.state == "taken":  # asked again, or the group was swept meanwhile
+                return
+            for cell, samples, tokens in wasted:
+                self.experience.wasted(cell, samples, tokens, reason)
+            self.experience.drop([group], reason)
+
+        await self._change(act)
+
+    async def wasted(self, cell: Cell, samples: int, tokens: int, reason: str) -> None:
+        """Count what was generated for a group that is gone."""
+        await self.host.act(lambda: self.experience.wasted(cell, samples, tokens, reason))
+
+    # ── the learner and the run ─────────────────────────────────────────────────────────────────────────────────────
+
+    async def take(self, consumer: Version, wait_seconds: float) -> Part | Lack:
+        """This shard's part of the batch for a learner step, or what is lacking after so long."""
+
+        def act() -> Batch | Lack:
+            taken = self.experience.take(consumer, self._quotas)
+            return taken if isinstance(taken, Batch) else self._lack(taken.lacking)
+
+        taken = await self.host.until(act, lambda found: isinstance(found, Batch), wait_seconds)
+        if isinstance(taken, Lack):
+            return taken
+        bodies = [item.sample.body for item in taken.items]
+        bare = [item._replace(sample=msgspec.structs.replace(item.sample, body=b"")) for item in taken.items]
+        return Part(consumer, bare, [await asyncio.to_thread(_kept, bodies)])
+
+    async def commit(self, consumer: Version) -> None:
+        """The learner's step is done."""
+        await self._change(lambda: self.experience.commit(consumer))
+
+    async def publish(self, version: Version) -> None:
+        """New weights generate."""
+        await self._change(lambda: self.experience.publish(version))
+
+    async def resume(self, at: Version, lineage: int) -> None:
+        """Continue from the checkpoint of weights `at`.
+
+        The checkpoint may be one step ahead of the books, when the learner died between writing it and saying that the
+        step was done. Then the step was done: the batch that is out for it is committed first.
+        """
+
+        def act() -> None:
+            book = self.experience.book
+            if at.step == book.next_step + 1 and book.next_step in book.taken and book.ancestry.holds(at):
+                self.experience.commit(Version(book.ancestry.lineage, book.next_step))
+            self.experience.resume(at, lineage)
+
+        await self._change(act)
+
+    async def forget(self, step: int) -> None:
+        """No checkpoint older than this step is left."""
+
+        def act() -> None:
+            self.experience.forget(step)
+            shorten(self.host.journal, self.experience, self.host.place.shorten_bytes)
+
+        await self.host.act(act)
+
+    async def snapshot(self) -> bytes:
+        """Everything, for a checkpoint."""
+        return await self.host.act(lambda: events.encode([self.experience.book.snapshot()]))
+
+    async def restore(self, snapshot: bytes) -> None:
+        """Take up from a checkpoint's snapshot."""
+        (event,) = events.decode(snapshot)
+        if not isinstance(event, events.Snapshot):
+            raise LedgerError(f"what should be a snapshot of the experience is a {type(event).__name__}")
+        await self._change(lambda: self.experience.restore(event, time.monotonic(), self.rules.grace_seconds))
+
+    async def assert_closed(self) -> None:
+        """Raise unless ledger, groups and slots agree."""
+        await self.host.act(self.experience.assert_closed)
+
+    async def open_groups(self) -> list[OpenGroup]:
+        """Groups whose samples are not all there: who works on them, and what is missing."""
+
+        def act() -> list[OpenGroup]:
+            leases, groups = self.experience.leases, self.experience.book.groups.values()
+            return [
+                OpenGroup(group.id, group.cell, leases.holder(group.id) or "", group.missing, group.tries)
+                for group in groups
+                if group.state == "open"
+            ]
+
+        return await self.host.act(act)
+
+    async def statistics(self) -> Books:
+        """The books, and how the process is doing."""
+        lag = await self.host.loop_lag()
+        return await self.host.act(lambda: self._books(lag))
+
+    async def close(self) -> None:
+        """Let go of the folder; nothing can be asked any more."""
+        await asyncio.to_thread(self.host.close)
+
+    # ── in the thread ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _change(self, act: Any) -> Any:
+        """Run what may give somebody who waits something to find."""
+
+        def change() -> Any:
+            result = act()
+            self.host.news()
+            return result
+
+        return await self.host.act(change)
+
+    def _tick(self) -> None:
+        if expired := self.experience.expire(time.monotonic()):
+            self.host.logger.info("given out again or dropped, their owners fell silent: %s", ", ".join(expired))
+            self.host.news()
+
+    def _position(self) -> Position:
+        book = self.experience.book
+        return Position(book.ancestry.lineage, book.next_step, book.published)
+
+    def _lack(self, lacking: dict[Cell, int]) -> Lack:
+        making: Counter[Cell] = Counter()
+        makers: Counter[str] = Counter()
+        for group in self.experience.book.groups.values():
+            if group.state in ("open", "judged"):
+                making[group.cell] += 1
+            if group.state == "open":
+                makers[self.experience.leases.holder(group.id) or "waiting"] += 1
+        return Lack(self.rules.shard, lacking, dict(making), dict(makers))
+
+    def _books(self, lag: float) -> Books:
+        book = self.experience.book
+        cells = [Cell(kind, role) for kind in self.rules.algorithm.game.task_types for role in ("propose", "solve")]
+        return Books(
+            accounts={str(cell): account for cell, account in book.ledger.accounts.items()},
+            in_flight={str(cell): count for cell, count in book.ledger.in_flight().items()},
+            slots={str(cell): book.admission.outstanding(cell) for cell in cells},
+            groups=dict(Counter(group.state for group in book.groups.values())),
+            swept_shares=self.experience.swept.shares(),
+            position=self._position(),
+            process=self.host.report(lag),
+        )
+
+
+def _kept(bodies: list[bytes]) -> Any:
+    """A reference to the bodies, in the object store of this machine."""
+    import ray
+
+    return ray.put(bodies)

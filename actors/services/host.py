@@ -1,0 +1,204 @@
+"""What the shards of both services have in common: a folder, a journal in it, the thread that owns the state.
+
+A shard is a Ray actor that Ray restarts when it dies. Everything it knows is in its folder, so the restarted process
+opens the journal and goes on; its callers ask again (`actors.services.calls`).
+
+      Ray ── restart ──► Host ── lock the folder ── open the journal ── StateThread ──► answers
+                                  └── one process a folder, waited for `LOCK_SECONDS`
+
+Who waits: a restarted shard for the process before it to be gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import IO, TypeVar
+
+import msgspec
+
+from actors.logs import open_log
+from actors.services.records import ProcessReport
+from actors.services.state_thread import StateThread
+from azr.errors import AzrError
+from azr.files import make_folder
+from azr.journal.journal import Journal, SyncPolicy
+from azr.journal.storage import Folder
+
+Result = TypeVar("Result")
+
+#: How long a shard waits for the process that held its folder before it.
+LOCK_SECONDS = 30.0
+
+#: How often the thread looks for leases that ran out when nobody calls.
+TICK_SECONDS = 0.25
+
+#: Between two looks at how late the event loop is.
+LAG_SECONDS = 0.05
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a shard lives, and how it keeps its journal."""
+
+    name: str
+    """Of the shard, such as `experience-0`."""
+    folder: str
+    """Of the journal."""
+    logs: str
+    """Folder of log files; empty: none is written."""
+    sync: SyncPolicy = "commit"
+    sync_seconds: float = 1.0
+    shorten_bytes: int = 256 << 20
+
+
+class Host:
+    """A shard's process: owns its folder, its journal and the thread of its state."""
+
+    def __init__(self, place: Place, *, broken: Callable[[BaseException], None] | None = None) -> None:
+        self.place = place
+        self.logger = open_log(place.logs, place.name)
+        self._lock = _locked(Path(place.folder))
+        # `commit` is kept here, by one sync for all calls of a round, and not by the journal for each append.
+        policy: SyncPolicy = "never" if place.sync == "commit" else place.sync
+        self.journal = Journal(
+            Folder(Path(place.folder)),
+            draw_marker=lambda: secrets.token_bytes(8),
+            clock=time.monotonic,
+            policy=policy,
+            sync_seconds=place.sync_seconds,
+        )
+        self._safe = 0
+        self._broken = broken or _leave
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken = asyncio.Event()
+        self._news = False
+        self._lag = 0.0
+        self._watch: asyncio.Task[None] | None = None
+        self._thread: StateThread | None = None
+        self.began = time.monotonic()
+
+    def open(self, tick: Callable[[], None]) -> None:
+        """Begin to answer; the journal is open by now."""
+        self._safe = 0
+        self._thread = StateThread(
+            self.place.name,
+            flush=self._flush,
+            tick=tick,
+            tick_seconds=TICK_SECONDS,
+            changed=self._changed,
+            broken=self._end,
+        )
+
+    @property
+    def thread(self) -> StateThread:
+        """The thread of the state."""
+        if self._thread is None:
+            raise RuntimeError(f"{self.place.name} is asked before it is open")
+        return self._thread
+
+    async def act(self, act: Callable[[], Result]) -> Result:
+        """Run something on the state; returns when what it did is safe."""
+        self._loop = asyncio.get_running_loop()
+        return await asyncio.wrap_future(self.thread.submit(act))
+
+    def news(self) -> None:
+        """Said in the thread by what changes the state so that somebody who waits may find something."""
+        self._news = True
+
+    async def until(self, act: Callable[[], Result], enough: Callable[[Result], bool], wait_seconds: float) -> Result:
+        """Run something again after all news until its result is enough or the time is over; the last result."""
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            woken = self._woken
+            result = await self.act(act)
+            left = deadline - time.monotonic()
+            if enough(result) or left <= 0:
+                return result
+            await _within(woken.wait(), left)
+
+    async def loop_lag(self) -> float:
+        """How late the event loop was at most, in seconds. Watched from the first time this is asked."""
+        if self._watch is None:
+            self._watch = asyncio.get_running_loop().create_task(self._watch_loop())
+        return self._lag
+
+    def report(self, loop_lag: float) -> ProcessReport:
+        """How the process is doing."""
+        return ProcessReport(
+            name=self.place.name,
+            seconds_up=time.monotonic() - self.began,
+            journal_bytes=self.journal.size,
+            calls=self.thread.answered,
+            syncs=self.thread.rounds,
+            longest_sync=self.thread.longest_flush,
+            loop_lag=loop_lag,
+        )
+
+    async def _watch_loop(self) -> None:
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(LAG_SECONDS)
+            self._lag = max(self._lag, time.monotonic() - began - LAG_SECONDS)
+
+    def close(self) -> None:
+        """End the thread and let go of the folder."""
+        if self._thread is not None:
+            self._thread.close()
+        self.journal.close()
+        self._lock.close()
+
+    def _flush(self) -> None:
+        if self.place.sync == "commit" and self.journal.size != self._safe:
+            self.journal.sync()
+        self._safe = self.journal.size
+
+    def _changed(self) -> None:
+        """Called in the thread after each round: whoever waits may look again if there is anything new."""
+        if self._news and self._loop is not None and not self._loop.is_closed():
+            self._news = False
+            self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        woken, self._woken = self._woken, asyncio.Event()
+        woken.set()
+
+    def _end(self, error: BaseException) -> None:
+        self.logger.critical("the state cannot be kept safe any longer: %s", error)
+        self._broken(error)
+
+
+def _leave(_: BaseException) -> None:
+    """End this process at once: Ray starts another, which opens the journal and knows what is safe."""
+    logging.shutdown()
+    os._exit(1)
+
+
+def _locked(folder: Path) -> IO[bytes]:
+    """A lock that ends with this process."""
+    make_folder(folder)
+    file = (folder / "lock").open("ab")
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise AzrError(
+                    f"{folder} is in use by another process, waited {LOCK_SECONDS:g} s for it to end",
+                    "a run of the same name is running; stop it, or give this one another run.name",
+                ) from None
+        time.sleep(0.05)
+
+
+async def _within(wait: Awaitable[object], seconds: float) -> None:
+    try:
+        await asyncio.wait_for(wait, seconds)
+    except TimeoutError:
+        return

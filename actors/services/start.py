@@ -1,0 +1,116 @@
+"""Starts the shards of both services as Ray actors, and gives out what their callers hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import ray
+
+from actors.services.calls import Service
+from actors.services.choosing import divided
+from actors.services.experience_client import ExperienceClient
+from actors.services.experience_service import ExperienceShard, Rules
+from actors.services.host import Place
+from actors.services.split import check_shards
+from actors.services.task_client import TaskClient
+from actors.services.task_service import Shelves, TaskShard
+from azr.config.root import Config
+from azr.journal.journal import SyncPolicy
+from azr.staleness.admission import Limits
+
+#: Questions that a shard keeps at once: every lane of every player may have one.
+CONCURRENCY = 4096
+
+
+class Services(NamedTuple):
+    """The services of a run. Travels to other processes."""
+
+    experience: ExperienceClient
+    tasks: TaskClient
+    actors: dict[str, Any]
+    """Actor handles by name."""
+
+
+def start(config: Config, folder: Path, *, options: Mapping[str, Any] | None = None) -> Services:
+    """Start all shards, journals in `folder/journal`, and wait until each has read its own.
+
+    `options` go to Ray for every actor, for instance to keep shards on the machine whose disk holds the folder. The
+    actors end with the driver that started them.
+    """
+    actors = config.actors
+    check_shards(config.algorithm, actors.experience_shards)
+    began = time.monotonic()
+    handles: dict[str, Any] = {}
+    experience, tasks = [], []
+    for shard, algorithm in enumerate(divided(config.algorithm, actors.experience_shards)):
+        place = _place(config, folder, f"experience-{shard}")
+        rules = Rules(
+            shard=shard,
+            algorithm=algorithm,
+            limits=Limits.of(algorithm, config.staleness),
+            silence_seconds=actors.silence_seconds,
+            grace_seconds=actors.grace_seconds,
+            max_tries=config.staleness.max_tries,
+            sweep_window=config.staleness.sweep_window,
+            sweep_alarm=config.staleness.sweep_alarm,
+        )
+        experience.append(_started(config, ExperienceShard, place, options, handles, rules))
+    capacity = -(-config.buffers.capacity // actors.task_shards)
+    buffers = dataclasses.replace(config.buffers, capacity=capacity)
+    for shard in range(actors.task_shards):
+        place = _place(config, folder, f"tasks-{shard}")
+        shelves = Shelves(
+            shard=shard,
+            task_types=tuple(config.algorithm.game.task_types),
+            seed=config.run.seed,
+            replay_share=config.algorithm.batch.replay_share if config.algorithm.game.train_propose else 1.0,
+        )
+        tasks.append(_started(config, TaskShard, place, options, handles, shelves, buffers))
+    for service in (*experience, *tasks):
+        left = max(1.0, began + actors.restart_seconds - time.monotonic())
+        Service(service.name, service.actor, left).call("ready")
+    return Services(ExperienceClient(experience), TaskClient(tasks), handles)
+
+
+def stop(services: Services, deadline_seconds: float = 10.0) -> None:
+    """End all shards, their journals safe."""
+    closing = [handle.close.remote() for handle in services.actors.values()]
+    ray.wait(closing, num_returns=len(closing), timeout=deadline_seconds)
+    for handle in services.actors.values():
+        ray.kill(handle)
+
+
+def _place(config: Config, folder: Path, name: str) -> Place:
+    actors = config.actors
+    return Place(
+        name=name,
+        folder=str(folder / "journal" / name),
+        logs=str(folder / "logs"),
+        sync=msgspec.convert(actors.journal_sync, SyncPolicy),
+        sync_seconds=actors.sync_seconds,
+        shorten_bytes=actors.shorten_mb << 20,
+    )
+
+
+def _started(
+    config: Config,
+    shard: type,
+    place: Place,
+    options: Mapping[str, Any] | None,
+    handles: dict[str, Any],
+    *arguments: Any,
+) -> Service:
+    name = f"azr-{config.run.name}-{place.name}"
+    asked = {"num_cpus": 0, **(options or {})}
+    actor = (
+        ray.remote(shard)
+        .options(name=name, max_restarts=-1, max_task_retries=0, max_concurrency=CONCURRENCY, **asked)
+        .remote(place, *arguments)
+    )
+    handles[name] = actor
+    return Service(place.name, actor, config.actors.call_seconds)
