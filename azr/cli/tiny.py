@@ -1,19 +1,21 @@
-"""`azr tiny`: makes the tiny base model that azr ships, from nothing."""
+"""`azr tiny`: makes the tiny base model that azr ships, from nothing, and judges it."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-SUMMARY = "Make the embedded tiny base model from nothing."
+SUMMARY = "Make the embedded tiny base model from nothing, and judge it."
 EPILOG = """Programs are drawn from a grammar, run in the sandbox, written down in the game's compact prompts, and a
 model of about 1.3 million random weights learns them. Each stage leaves a file in the folder and is passed over when
 it is there, so the same command continues after a stop.
 
 examples:
-  azr tiny pretrain runs/tiny                          everything: corpus, vocabulary, training, export, evaluation
+  azr tiny pretrain runs/tiny                          everything: corpus, vocabulary, training, export
   azr tiny pretrain runs/try --specimens 2000 --epochs 1        a quick look at the whole way
-  azr tiny evaluate runs/tiny/model                    accuracy by cell on the held-out tasks
+  azr tiny evaluate tiny                               accuracy of the shipped model by cell on the held-out tasks
+  azr tiny evaluate runs/tiny/model                    of another one
+  azr tiny overlap runs/tiny/corpus.jsonl              held-out programs in a corpus: there must be none
 """
 
 
@@ -23,39 +25,103 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     pretrain = actions.add_parser("pretrain", help="make a model in a folder, or continue making it")
     pretrain.add_argument("folder", type=Path, help="where all stages leave their files")
-    pretrain.add_argument("--specimens", type=int, default=40_000, help="programs of the corpus (default 40000)")
-    pretrain.add_argument("--epochs", type=float, default=4.0, help="passes over the corpus (default 4)")
-    pretrain.add_argument("--tokens-per-step", type=int, default=8192, help="about this many a step (default 8192)")
+    pretrain.add_argument("--specimens", type=int, default=100_000, help="programs of the corpus (default 100000)")
+    pretrain.add_argument("--epochs", type=float, default=1.0, help="passes over the corpus (default 1)")
+    pretrain.add_argument("--tokens-per-step", type=int, default=4096, help="about this many a step (default 4096)")
     pretrain.add_argument("--lr", type=float, default=2e-3, help="peak learning rate (default 2e-3)")
-    pretrain.add_argument("--workers", type=int, default=None, help="sandbox processes (default: all cores)")
     pretrain.add_argument("--seed", type=int, default=0, help="of corpus, weights and order (default 0)")
 
     evaluate = actions.add_parser("evaluate", help="accuracy by cell on the held-out tasks")
-    evaluate.add_argument("model", type=Path, help="Hugging Face folder")
-    evaluate.add_argument("--tasks", type=int, default=200, help="held-out tasks of each type (default 200)")
+    evaluate.add_argument("model", help="`tiny` for the shipped model, or a Hugging Face folder")
+    evaluate.add_argument(
+        "--tasks", type=int, default=200, help="held-out tasks of each type, 200 at most (default 200)"
+    )
     evaluate.add_argument("--samples", type=int, default=4, help="sampled answers a task (default 4)")
-    evaluate.add_argument("--workers", type=int, default=None, help="sandbox processes (default: all cores)")
     evaluate.add_argument("--output", type=Path, default=None, help="write the table as JSON as well")
+
+    held_out = actions.add_parser(
+        "held-out", help="make the files of held-out tasks anew; the same seed, the same bytes"
+    )
+    held_out.add_argument("folder", type=Path, help="where common.jsonl and harder.jsonl are written")
+
+    overlap = actions.add_parser("overlap", help="search a corpus for held-out programs, by normalised syntax tree")
+    overlap.add_argument("files", type=Path, nargs="+", metavar="FILE", help="JSON lines of prompt and response")
+
+    ship = actions.add_parser("ship", help="evaluate a model and put it in the shipped one's place (developers)")
+    ship.add_argument("model", type=Path, help="Hugging Face folder")
+    ship.add_argument("--samples", type=int, default=4, help="sampled answers a task in its table (default 4)")
+    ship.add_argument("--made-by", default="azr tiny pretrain FOLDER", help="the command that made it, for the card")
+
+    for action in (pretrain, evaluate, held_out, overlap, ship):
+        action.add_argument("--workers", type=int, default=None, help="sandbox processes (default: all cores)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked."""
-    if arguments.action == "pretrain":
-        from azr.tiny.pretrain import Recipe, pretrain
+    return _ACTIONS[arguments.action](arguments)
 
-        recipe = Recipe(
-            specimens=arguments.specimens,
-            epochs=arguments.epochs,
-            tokens_per_step=arguments.tokens_per_step,
-            lr=arguments.lr,
-            seed=arguments.seed,
-        )
-        pretrain(arguments.folder, recipe, workers=arguments.workers)
-        return 0
+
+def _pretrain(arguments: argparse.Namespace) -> int:
+    from azr.tiny.pretrain import Recipe, pretrain
+
+    recipe = Recipe(
+        specimens=arguments.specimens,
+        epochs=arguments.epochs,
+        tokens_per_step=arguments.tokens_per_step,
+        lr=arguments.lr,
+        seed=arguments.seed,
+    )
+    pretrain(arguments.folder, recipe, workers=arguments.workers)
+    return 0
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
     from azr.tiny.evaluation import evaluate_folder, show
+    from azr.tiny.shipped import resolve
 
     table = evaluate_folder(
-        arguments.model, tasks=arguments.tasks, samples=arguments.samples, workers=arguments.workers
+        Path(resolve(arguments.model)), tasks=arguments.tasks, samples=arguments.samples, workers=arguments.workers
     )
     show(table, arguments.output)
     return 0
+
+
+def _held_out(arguments: argparse.Namespace) -> int:
+    from azr.tiny.held_out import write_held_out
+    from sandbox_wasm.pool import open_sandbox
+
+    with open_sandbox("wasm", workers=arguments.workers, instances="restored") as sandbox:
+        for path in write_held_out(arguments.folder, sandbox):
+            print(path)
+    return 0
+
+
+def _overlap(arguments: argparse.Namespace) -> int:
+    """1 when a held-out program is found: a check that scripts can build on."""
+    from azr.text import printable
+    from azr.tiny.held_out import held_out_normal_forms, overlap
+    from learner.supervised import read_pairs
+    from sandbox_wasm.pool import open_sandbox
+
+    texts = (f"{pair.prompt}\n{pair.response}" for pair in read_pairs(arguments.files))
+    found = 0
+    with open_sandbox("wasm", workers=arguments.workers, instances="restored") as sandbox:
+        for program in overlap(texts, sandbox, held_out_normal_forms()):
+            found += 1
+            print(printable(program))
+    print(f"{found} held-out programs in these files")
+    return 1 if found else 0
+
+
+def _ship(arguments: argparse.Namespace) -> int:
+    from azr.tiny.card import card
+    from azr.tiny.evaluation import evaluate_folder, show
+    from azr.tiny.shipped import ship
+
+    table = evaluate_folder(arguments.model, tasks=200, samples=arguments.samples, workers=arguments.workers)
+    show(table, None)
+    print(ship(arguments.model, card=card(table, folder=arguments.model, command=arguments.made_by)))
+    return 0
+
+
+_ACTIONS = {"pretrain": _pretrain, "evaluate": _evaluate, "held-out": _held_out, "overlap": _overlap, "ship": _ship}

@@ -1,16 +1,16 @@
 """How good a model is at the tiny world: accuracy by cell on programs it has never seen.
 
-Owns the held-out tasks and the table. Called by `azr tiny evaluate`. Held-out programs are drawn from a fixed seed on
-the held-out side of the split, so they are the same for everybody; the model's answers are judged by the game's own
-gate and verifier in the sandbox.
+Owns the questions and their judging. Called by `azr tiny evaluate` with transformers, and by a run with its engines;
+whoever answers is a function of prompts. Answers are judged by the game's own gate and verifier in the sandbox.
 
-    held-out specimens ──► prompts ──► greedy and sampled responses ──► judge in the sandbox ──► rows by cell
+    held-out files ──► Question(prompts) ──► greedy and sampled responses ──► judge in the sandbox ──► Row by cell
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import islice
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,30 +23,30 @@ from rich.table import Table
 from azr.errors import AzrError
 from azr.files import write_bytes
 from azr.game import play
-from azr.game.frames import frame
+from azr.game.frames import Frame, frame
 from azr.game.gate import GateRules
-from azr.game.plan import Plan, drive_many
+from azr.game.plan import Plan, drive_async, drive_many
 from azr.game.tasks import Ask, task_type
-from azr.game.types import Task
+from azr.game.types import Refusal, Task, Verdict
 from azr.game.verification import VerifyRules
-from azr.tiny.corpus import task_of
-from azr.tiny.grammar import COMMON, HARDER, Difficulty
-from azr.tiny.world import PAIRS, Specimen, specimens
+from azr.tiny.held_out import DIFFICULTIES, KINDS, held_out_tasks
+from azr.tiny.world import PAIRS
 from sandbox_wasm.pool import open_sandbox
 from sandbox_wasm.protocol import Limits, Sandbox
 
-#: Seed of the held-out tasks. Changing it changes every published table.
-HELD_OUT_SEED = 20_26
-
-KINDS = ("deduction", "abduction", "induction")
-
 #: Longest response in tokens; the corpus has none longer.
-_LONGEST_RESPONSE = 128
+LONGEST_RESPONSE = 128
 
 _LIMITS = Limits.of_seconds(0.5)
 
+_COMPACT = frame("compact")
+
+#: Plans that a run's evaluation has in the sandbox at a time.
+_WINDOW = 64
+
 #: Prompts and temperature (0: greedy) to responses.
 Respond = Callable[[list[str], float], list[str]]
+RespondAsync = Callable[[list[str], float], Awaitable[list[str]]]
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -62,6 +62,76 @@ class Row(msgspec.Struct, frozen=True):
     """Share from which no answer could be read; of proposals, all that the gate refuses."""
 
 
+@dataclass(frozen=True)
+class Question:
+    """What is asked for one row of the table: prompts, the temperature of the answers, and how they are judged."""
+
+    difficulty: str
+    cell: str
+    sampling: str
+    prompts: list[str]
+    plan: Callable[[int, str], Plan[Any]]
+    """The judging of a response to the prompt of that place."""
+
+    @property
+    def temperature(self) -> float:
+        """0 when greedy."""
+        return 0.0 if self.sampling == "greedy" else 1.0
+
+    def plans(self, responses: Sequence[str]) -> list[Plan[Any]]:
+        """The judging of all responses, in order."""
+        if len(responses) != len(self.prompts):
+            raise ValueError(f"{self.cell}: {len(responses)} responses to {len(self.prompts)} prompts")
+        return [self.plan(place, response) for place, response in enumerate(responses)]
+
+    def row(self, judged: Sequence[Verdict | Task | Refusal]) -> Row:
+        """The row that the judgements make."""
+        right = [one.correct if isinstance(one, Verdict) else isinstance(one, Task) for one in judged]
+        read = [one.well_formed if isinstance(one, Verdict) else isinstance(one, Task) for one in judged]
+        return Row(
+            self.difficulty, self.cell, self.sampling, len(judged), float(np.mean(right)), 1.0 - float(np.mean(read))
+        )
+
+
+def questions(
+    *,
+    tasks: int,
+    samples: int,
+    wrapped_by: Frame = _COMPACT,
+    difficulties: Sequence[str] = tuple(DIFFICULTIES),
+    proposals: bool = True,
+) -> Iterator[Question]:
+    """All questions of the table: solving greedily once and sampled so many times, proposing once for each task."""
+    for difficulty in difficulties:
+        for kind in KINDS:
+            problems = held_out_tasks(difficulty, kind, tasks)
+            yield _solving(difficulty, kind, "greedy", problems, wrapped_by)
+            if samples:
+                yield _solving(difficulty, kind, "sampled", problems * samples, wrapped_by)
+    for kind in KINDS if proposals else ():
+        yield _proposing(kind, held_out_tasks("common", "deduction", tasks), wrapped_by)
+
+
+def evaluate(respond: Respond, sandbox: Sandbox, *, tasks: int, samples: int) -> Iterator[Row]:
+    """The table of whatever responds to prompts, row by row."""
+    for question in questions(tasks=tasks, samples=samples):
+        responses = respond(question.prompts, question.temperature)
+        yield question.row(list(drive_many(question.plans(responses), sandbox)))
+
+
+async def evaluate_async(respond: RespondAsync, sandbox: Sandbox, asked: Iterator[Question]) -> AsyncIterator[Row]:
+    """The same beside a running event loop; deadlines are the responder's own."""
+    for question in asked:
+        responses = await respond(question.prompts, question.temperature)
+        free = asyncio.Semaphore(_WINDOW)
+
+        async def judged(plan: Plan[Any], free: asyncio.Semaphore = free) -> Any:
+            async with free:
+                return await drive_async(plan, sandbox)
+
+        yield question.row(await asyncio.gather(*map(judged, question.plans(responses))))
+
+
 def evaluate_folder(folder: Path, *, tasks: int, samples: int, workers: int | None) -> list[Row]:
     """The table of a model folder."""
     if not (folder / "config.json").exists():
@@ -70,51 +140,26 @@ def evaluate_folder(folder: Path, *, tasks: int, samples: int, workers: int | No
         return list(evaluate(responder(folder), sandbox, tasks=tasks, samples=samples))
 
 
-def evaluate(respond: Respond, sandbox: Sandbox, *, tasks: int, samples: int) -> Iterator[Row]:
-    """The table of whatever responds to prompts."""
-    for name, difficulty in (("common", COMMON), ("harder", HARDER)):
-        held_out = held_out_specimens(sandbox, tasks, difficulty)
-        for kind in KINDS:
-            problems = [task_of(kind, specimen, index % PAIRS) for index, specimen in enumerate(held_out)]
-            for sampling, repeats in (("greedy", 1), ("sampled", samples)):
-                yield _solve_row(name, kind, sampling, problems * repeats, respond, sandbox)
-    for kind in KINDS:
-        yield _propose_row(kind, held_out_specimens(sandbox, tasks, COMMON), respond, sandbox)
+def _solving(difficulty: str, kind: str, sampling: str, problems: list[Task], wrapped_by: Frame) -> Question:
+    family, rules = task_type(kind), VerifyRules(limits=_LIMITS)
+
+    def plan(place: int, response: str) -> Plan[Verdict]:
+        return play.judge_attempt(family, problems[place], response, wrapped_by, rules)
+
+    prompts = [play.solve_prompt(problem, family, wrapped_by) for problem in problems]
+    return Question(difficulty, f"{kind}/solve", sampling, prompts, plan)
 
 
-def held_out_specimens(sandbox: Sandbox, count: int, difficulty: Difficulty) -> list[Specimen]:
-    """The first so many held-out specimens of a difficulty: the same for everybody."""
-    generator = np.random.default_rng(HELD_OUT_SEED)
-    return list(islice(specimens(sandbox, generator, held_out=True, difficulty=difficulty), count))
-
-
-def _solve_row(
-    difficulty: str, kind: str, sampling: str, problems: list[Task], respond: Respond, sandbox: Sandbox
-) -> Row:
-    family, compact = task_type(kind), frame("compact")
-    prompts = [play.solve_prompt(problem, family, compact) for problem in problems]
-    responses = respond(prompts, 0.0 if sampling == "greedy" else 1.0)
-    plans = [
-        play.judge_attempt(family, problem, response, compact, VerifyRules(limits=_LIMITS))
-        for problem, response in zip(problems, responses, strict=True)
-    ]
-    verdicts = list(drive_many(plans, sandbox))
-    right = np.mean([verdict.correct for verdict in verdicts])
-    malformed = np.mean([not verdict.well_formed for verdict in verdicts])
-    return Row(difficulty, f"{kind}/solve", sampling, len(verdicts), float(right), float(malformed))
-
-
-def _propose_row(kind: str, references: list[Specimen], respond: Respond, sandbox: Sandbox) -> Row:
-    family, compact = task_type(kind), frame("compact")
-    asks = [Ask(references=(task_of("deduction", specimen),), inputs=PAIRS) for specimen in references]
-    responses = respond([play.propose_prompt(family, ask, compact) for ask in asks], 1.0)
+def _proposing(kind: str, references: list[Task], wrapped_by: Frame) -> Question:
+    family = task_type(kind)
     rules = GateRules(limits=_LIMITS, induction_inputs=PAIRS, induction_shown=PAIRS // 2)
-    plans: list[Plan[Any]] = [
-        play.judge_proposal(family, response, ask, compact, rules)
-        for ask, response in zip(asks, responses, strict=True)
-    ]
-    accepted = float(np.mean([isinstance(judged, Task) for judged in drive_many(plans, sandbox)]))
-    return Row("common", f"{kind}/propose", "sampled", len(asks), accepted, 1.0 - accepted)
+    asks = [Ask(references=(reference,), inputs=PAIRS) for reference in references]
+
+    def plan(place: int, response: str) -> Plan[Task | Refusal]:
+        return play.judge_proposal(family, response, asks[place], wrapped_by, rules)
+
+    prompts = [play.propose_prompt(family, ask, wrapped_by) for ask in asks]
+    return Question("common", f"{kind}/propose", "sampled", prompts, plan)
 
 
 def responder(folder: Path, *, batch: int = 64, seed: int = 0) -> Respond:
@@ -134,7 +179,7 @@ def responder(folder: Path, *, batch: int = 64, seed: int = 0) -> Respond:
             output = model.generate(
                 input_ids=inputs["input_ids"],
                 attention_mask=inputs["attention_mask"],
-                max_new_tokens=_LONGEST_RESPONSE,
+                max_new_tokens=LONGEST_RESPONSE,
                 top_k=0,
                 **sampling,
             )
@@ -143,6 +188,16 @@ def responder(folder: Path, *, batch: int = 64, seed: int = 0) -> Respond:
         return texts
 
     return respond
+
+
+def table_of(rows: Sequence[Row]) -> str:
+    """The table as Markdown, for model cards and documentation."""
+    lines = ["| tasks | cell | sampling | responses | right | malformed |", "|---|---|---|---|---|---|"]
+    lines += [
+        f"| {row.difficulty} | {row.cell} | {row.sampling} | {row.responses} | {row.right:.1%} | {row.malformed:.1%} |"
+        for row in rows
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def show(table: list[Row], output: Path | None) -> None:

@@ -1,0 +1,66 @@
+"""What ships: only whole, small models, in one move."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from azr.errors import AzrError
+from azr.tiny import shipped
+from azr.tiny.card import card, parameters_of
+from azr.tiny.evaluation import Row
+
+
+def model_folder(folder: Path, numbers: int = 6) -> Path:
+    folder.mkdir()
+    for name in ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"):
+        (folder / name).write_text("{}")
+    save_file({"one": np.zeros((2, numbers // 2), np.float16)}, folder / "model.safetensors")
+    return folder
+
+
+def test_a_name_is_resolved_and_any_other_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(shipped, "_FOLDER", model_folder(tmp_path / "model"))
+    assert shipped.resolve("tiny") == str(tmp_path / "model")
+    assert shipped.resolve("Qwen/Qwen2.5-7B") == "Qwen/Qwen2.5-7B"
+
+
+def test_an_installation_without_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(shipped, "_FOLDER", tmp_path / "none")
+    with pytest.raises(AzrError, match="without the tiny model"):
+        shipped.folder()
+
+
+def test_shipping_replaces_the_old_model_and_its_card(tmp_path: Path) -> None:
+    to = tmp_path / "shipped"
+    shipped.ship(model_folder(tmp_path / "one"), card="first", to=to)
+    (to / "stray").touch()
+    shipped.ship(model_folder(tmp_path / "two"), card="second", to=to)
+    assert (to / "README.md").read_text() == "second"
+    assert not (to / "stray").exists()
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_half_a_folder_is_refused_by_what_it_lacks(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "half")
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(AzrError, match=r"lacks tokenizer\.json"):
+        shipped.ship(folder, card="", to=tmp_path / "shipped")
+    assert not (tmp_path / "shipped").exists()
+
+
+def test_what_is_too_large_for_every_checkout_is_refused(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "large", numbers=shipped.MOST_BYTES)
+    with pytest.raises(AzrError, match="bytes; what every installation carries"):
+        shipped.ship(folder, card="", to=tmp_path / "shipped")
+
+
+def test_the_card_counts_parameters_and_holds_the_table(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "model")
+    assert parameters_of(folder / "model.safetensors") == 6
+    text = card([Row("common", "deduction/solve", "greedy", 200, 0.5, 0.01)], folder=folder, command="azr tiny …")
+    assert "of 6 parameters" in text
+    assert "| common | deduction/solve | greedy | 200 | 50.0% | 1.0% |" in text
