@@ -44,7 +44,7 @@ def export(source: Path, out: Path, *, dtype: str = "bfloat16", figures: dict[st
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)
-    _copy_companions(state.model, partial)
+    copy_companions(state.model, partial)
     write_text(partial / "README.md", model_card(folder, state, dtype, figures or {}))
     partial.rename(out)
     return out
@@ -92,7 +92,7 @@ def _config_of(model: str) -> Any:
     return AutoConfig.from_pretrained(model)
 
 
-def _copy_companions(model: str, out: Path) -> None:
+def copy_companions(model: str, out: Path) -> None:
     """Tokenizer with its chat template, and generation settings, as the base model has them."""
     from transformers import AutoTokenizer, GenerationConfig
 
