@@ -24,6 +24,7 @@ OWNERS: dict[str, str] = {
     "perf": "Speed.",
     "time": "Where a step's wall time went.",
     "eval": "Held-out tasks.",
+    "safety": "Responses that the safety watch flagged.",
 }
 
 
@@ -159,6 +160,10 @@ _ALL = (
     _metric("eval/accuracy", "share", "last", "Held-out tasks solved.", "set"),
     _metric("eval/malformed", "share", "last", "Held-out answers that could not be read.", "set"),
     _metric("eval/tasks", "tasks", "last", "Held-out tasks asked.", "set"),
+    _metric("safety/flagged", "responses", "sum", "Responses that a rule flagged.", "rule"),
+    _metric("safety/flagged_share", "share", "mean", "Of those looked at, responses that any rule flagged.", "cell"),
+    _metric("safety/quarantined", "responses", "sum", "Flagged responses left out of the gradient.", "cell"),
+    _metric("safety/broken", "failures", "sum", "Times a detector failed.", "rule"),
 )
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}

@@ -21,7 +21,7 @@ from azr.errors import ConfigError
         ("cluster.object_store_mb=10", "cluster.object_store_mb"),
         ("run.name=a/b", "run.name: 'a/b' cannot name a folder"),
         ("run.name=..", "cannot name a folder"),
-        ("safety.patterns=['(']", "is no regular expression"),
+        ("safety.patterns.odd='('", "is no regular expression"),
     ],
 )
 def test_a_value_that_cannot_run_is_refused_with_its_key(override: str, told: str) -> None:

@@ -1,14 +1,12 @@
-"""What the sections of the run itself may not be set to: model, ends, evaluation, tracking, cluster, safety."""
+"""What the sections of the run itself may not be set to: model, ends, evaluation, tracking, cluster."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from azr.config.sections.evaluation import SUITES
 from azr.config.sections.model import DTYPES, FRAMES
-from azr.config.sections.safety import ACTIONS
 
 if TYPE_CHECKING:
     from azr.config.root import Config
@@ -23,7 +21,6 @@ def problems(config: Config) -> Iterator[tuple[str, str, str]]:
         ("model.dtype", config.model.dtype, DTYPES),
         ("evaluation.suite", config.evaluation.suite, SUITES),
         ("cluster.placement", config.cluster.placement, PLACEMENTS),
-        ("safety.action", config.safety.action, ACTIONS),
     ):
         if value not in known:
             yield key, f"{value!r} is not known", f"choose one of {', '.join(known)}"
@@ -42,7 +39,6 @@ def problems(config: Config) -> Iterator[tuple[str, str, str]]:
         ("cluster.object_store_mb", config.cluster.object_store_mb, 80),
         ("cluster.start_seconds", config.cluster.start_seconds, 1),
         ("cluster.stop_seconds", config.cluster.stop_seconds, 1),
-        ("safety.samples", config.safety.samples, 0),
     ):
         if number < low:
             yield key, f"{number} is out of range", f"it must be at least {low}"
@@ -53,11 +49,6 @@ def problems(config: Config) -> Iterator[tuple[str, str, str]]:
             "set 1, or a fraction to share a card; learner.ranks takes more",
         )
     yield from _name(config.run.name)
-    for pattern in config.safety.patterns:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            yield "safety.patterns", f"{pattern!r} is no regular expression: {error}", "mend it or take it out"
 
 
 def _name(name: str) -> Iterator[tuple[str, str, str]]:

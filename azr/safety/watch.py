@@ -1,0 +1,161 @@
+"""The watch: looks at every response of a batch, counts what is found, keeps a bounded sample, names what to leave out.
+
+Called by the run's batch source before rewards and advantages are worked out. Pure but for what it remembers, which
+goes into checkpoints (`to_state`, `restore`).
+
+    responses ──► every rule ──► Flagged ──┬─► metrics: by rule, by cell
+                                           ├─► reservoir of `safety.samples`, each flagged response equally likely in it
+                                           └─► action=quarantine: ids that must carry no gradient
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from azr import files
+from azr.config.sections.safety import SafetyConfig
+from azr.game.types import Cell
+from azr.metrics import Accumulator
+from azr.safety.detector import Detector, detectors
+
+#: Characters kept on each side of what was found.
+CONTEXT = 400
+
+
+class Response(msgspec.Struct, frozen=True):
+    """What is looked at."""
+
+    id: str
+    cell: Cell
+    text: str
+
+
+class Flagged(msgspec.Struct, frozen=True, kw_only=True):
+    """A response that a rule found something in. `before`, `found` and `after` are the model's words: hostile."""
+
+    step: int
+    sample: str
+    cell: str
+    rule: str
+    before: str
+    found: str
+    after: str
+    quarantined: bool = False
+
+
+class _State(msgspec.Struct):
+    seen: int
+    kept: list[Flagged]
+    generator: str
+    """Python's random state as text; JSON and msgpack have no tuples of its kind."""
+
+
+class Watch:
+    """All rules of a configuration, and what they found so far."""
+
+    def __init__(self, config: SafetyConfig, *, seed: int = 0) -> None:
+        self._config = config
+        self._rules: dict[str, Detector] = detectors(config)
+        self._random = random.Random(seed)
+        self._seen = 0
+        self._kept: list[Flagged] = []
+
+    @property
+    def on(self) -> bool:
+        """Whether there is anything to look for. When not, nobody needs to decode responses for it."""
+        return bool(self._rules)
+
+    @property
+    def flagged(self) -> int:
+        """Responses flagged since the run began."""
+        return self._seen
+
+    @property
+    def kept(self) -> tuple[Flagged, ...]:
+        """The sample."""
+        return tuple(self._kept)
+
+    def look(self, responses: Iterable[Response], step: int, metrics: Accumulator) -> dict[str, str]:
+        """Look at a step's responses; answers those to leave out of the gradient, by id, with the rule that said so."""
+        held: dict[str, str] = {}
+        for response in responses:
+            hits = [flagged for name in self._rules if (flagged := self._ask(name, response, step, metrics))]
+            metrics.add("safety/flagged_share", float(bool(hits)), label=str(response.cell))
+            if not hits:
+                continue
+            self._keep(hits[0])
+            if self._config.action == "quarantine":
+                held[response.id] = hits[0].rule
+                metrics.add("safety/quarantined", 1.0, label=str(response.cell))
+        return held
+
+    def write(self, path: Path) -> None:
+        """The sample as JSON lines, in place of what was there."""
+        files.write_bytes(path, b"".join(msgspec.json.encode(each) + b"\n" for each in self._kept))
+
+    def to_state(self) -> bytes:
+        """What a checkpoint keeps."""
+        generator = msgspec.json.encode(self._random.getstate()).decode()
+        return msgspec.msgpack.encode(_State(self._seen, self._kept, generator))
+
+    def restore(self, state: bytes) -> None:
+        """Go on from a checkpoint."""
+        found = msgspec.msgpack.decode(state, type=_State)
+        version, numbers, gauss = msgspec.json.decode(found.generator, type=tuple[int, tuple[int, ...], float | None])
+        self._seen, self._kept = found.seen, found.kept
+        self._random.setstate((version, numbers, gauss))
+
+    def _ask(self, name: str, response: Response, step: int, metrics: Accumulator) -> Flagged | None:
+        text = response.text
+        try:
+            hit = self._rules[name].find(text)
+        except Exception:
+            metrics.add("safety/broken", 1.0, label=name)
+            return None
+        if hit is None:
+            return None
+        metrics.add("safety/flagged", 1.0, label=name)
+        start, end = max(0, min(hit.start, len(text))), max(0, min(hit.end, len(text)))
+        return Flagged(
+            step=step,
+            sample=response.id,
+            cell=str(response.cell),
+            rule=name,
+            before=_storable(text[max(0, start - CONTEXT) : start]),
+            found=_storable(text[start:end][:CONTEXT]),
+            after=_storable(text[end : end + CONTEXT]),
+            quarantined=self._config.action == "quarantine",
+        )
+
+    def _keep(self, flagged: Flagged) -> None:
+        """Keep it with the chance that leaves every response flagged so far equally likely to be kept."""
+        self._seen += 1
+        if len(self._kept) < self._config.samples:
+            self._kept.append(flagged)
+        elif self._config.samples:
+            place = self._random.randrange(self._seen)
+            if place < self._config.samples:
+                self._kept[place] = flagged
+
+
+def _storable(text: str) -> str:
+    """Without halves of surrogate pairs, which no file can hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def read_flagged(path: Path) -> list[Flagged]:
+    """The sample that a run kept; lines that cannot be read are passed over."""
+    found: list[Flagged] = []
+    if not path.exists():
+        return found
+    decoder = msgspec.json.Decoder(Flagged)
+    for line in path.read_bytes().splitlines():
+        try:
+            found.append(decoder.decode(line))
+        except msgspec.DecodeError:
+            continue
+    return found
