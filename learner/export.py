@@ -9,6 +9,7 @@ merges adapters, and takes configuration and tokenizer from the model that the r
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
 from azr.errors import AzrError
 from azr.files import write_text
+from azr.tokens import load_tokenizer
 from learner import checkpoint
 from learner.checkpoint import LearnerState
 from learner.lora import merged
@@ -28,10 +30,18 @@ from learner.weights import PREFIX
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def export(source: Path, out: Path, *, dtype: str = "bfloat16", figures: dict[str, float] | None = None) -> Path:
+def export(
+    source: Path,
+    out: Path,
+    *,
+    dtype: str = "bfloat16",
+    figures: dict[str, float] | None = None,
+    plain_tokens: Sequence[str] = (),
+) -> Path:
     """Write the model folder; `source` is a run's folder (its newest checkpoint) or one checkpoint.
 
-    The folder appears whole or not at all; one that is there already is refused. `figures` go into the model card.
+    The folder appears whole or not at all; one that is there already is refused. `figures` go into the model card;
+    `plain_tokens` are added tokens that the run spelled as text, and whoever uses the model must too.
     """
     from transformers import AutoModelForCausalLM
 
@@ -44,7 +54,7 @@ def export(source: Path, out: Path, *, dtype: str = "bfloat16", figures: dict[st
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)
-    copy_companions(state.model, partial)
+    copy_companions(state.model, partial, plain_tokens)
     write_text(partial / "README.md", model_card(folder, state, dtype, figures or {}))
     partial.rename(out)
     return out
@@ -92,12 +102,12 @@ def _config_of(model: str) -> Any:
     return AutoConfig.from_pretrained(model)
 
 
-def copy_companions(model: str, out: Path) -> None:
+def copy_companions(model: str, out: Path, plain_tokens: Sequence[str] = ()) -> None:
     """Tokenizer with its chat template, and generation settings, as the base model has them."""
-    from transformers import AutoTokenizer, GenerationConfig
+    from transformers import GenerationConfig
 
     try:
-        AutoTokenizer.from_pretrained(model).save_pretrained(out)
+        load_tokenizer(model, plain_tokens).save_pretrained(out)
     except (OSError, ValueError):
         return  # the base model has none (a bare test model); its export has none either
     try:

@@ -16,8 +16,7 @@ PLAIN = ("<think>", "</think>")
 TEXT = "<think>sort it</think> <answer>[1]</answer>"
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def save_tokenizer(folder: Path) -> Any:
     """A byte-level tokenizer as Qwen3's is built, with its added tokens at the end of the vocabulary."""
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -27,8 +26,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     backend.train_from_iterator(["sort it and think about the answer"] * 10, trainer)
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<|end|>", pad_token="<|end|>")
     tokenizer.add_tokens([*PLAIN, "<tool>"])
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("tokenizer")
-    tokenizer.save_pretrained(made)
+    save_tokenizer(made)
     return made
 
 

@@ -63,6 +63,7 @@ COMMANDS = (
     Command("seed", "azr.cli.seed", "make or import the first tasks"),
     Command("sft", "azr.cli.sft", "train a model on pairs of prompt and response"),
     Command("export", "azr.cli.export", "write a checkpoint as a model folder for transformers and vLLM"),
+    Command("report", "azr.cli.report", "a run as one page: plots, results, samples"),
     Command("import", "azr.cli.import_checkpoint", "bring in a checkpoint of another system"),
     Command("tiny", "azr.cli.tiny", "make the embedded tiny base model from nothing"),
     Command("config", "azr.cli.config", "show presets, the resolved configuration, and what every key means"),

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from azr.cli.main import main
 from azr.config.sections.learner import LearnerConfig, LoraConfig
 from azr.errors import AzrError
 from learner import checkpoint
@@ -16,6 +17,8 @@ from learner.export import export, find_checkpoint, model_card
 from learner.samples import StepBatch
 from learner.weights import whole_weights
 from tests.learner.tiny import make_trainer, random_samples, save_tiny_model
+from tests.report.folders import make_run
+from tests.test_tokens import save_tokenizer
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["tied", "untied"])
@@ -74,3 +77,32 @@ def test_the_card_names_no_path_of_the_machine() -> None:
     )
     assert "# warm" in card
     assert "/home" not in card
+
+
+def test_the_command_puts_the_runs_results_into_the_card(model: Path, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "warm")
+    (run / "config.yaml").unlink()
+    checkpoint.save(run / "checkpoints", make_trainer(model), LearnerState(30, 120, str(model)))
+    assert main(["export", str(run), str(tmp_path / "out")]) == 0
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "# warm" in card
+    assert "| common deduction/solve sampled, step 0 | 0.25 |" in card
+    assert "| common deduction/solve sampled, step 30 | 0.5 |" in card
+
+
+def test_the_command_exports_a_checkpoint_that_no_run_stands_around(model: Path, tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "checkpoints", make_trainer(model), LearnerState(1, 4, str(model)))
+    assert main(["export", str(tmp_path), str(tmp_path / "out")]) == 0
+    assert "| measure |" not in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_the_exported_tokenizer_spells_what_the_run_spelled(tmp_path: Path) -> None:
+    base = save_tiny_model(tmp_path / "base")
+    tokenizer = save_tokenizer(base)
+    checkpoint.save(tmp_path / "checkpoints", make_trainer(base), LearnerState(1, 4, str(base)))
+    (tmp_path / "metrics.jsonl").touch()
+    (tmp_path / "config.yaml").write_text("model: {plain_tokens: [<think>]}")
+    assert main(["export", str(tmp_path), str(tmp_path / "out")]) == 0
+    exported = AutoTokenizer.from_pretrained(tmp_path / "out")
+    assert len(tokenizer("<think>")["input_ids"]) == 1
+    assert len(exported("<think>")["input_ids"]) > 1

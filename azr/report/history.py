@@ -1,0 +1,160 @@
+"""What a run's folder tells afterwards: its numbers, held-out results, flagged responses, tasks.
+
+Owns the reading, which forgives: a crash leaves half lines, an older run lacks files. Called by `azr report`, and by
+`azr export` for the model card's figures. Imports none of the heavy parts that wrote the files.
+
+    metrics.jsonl ─┐
+    evaluations.jsonl ─┼─► History ─► series of each metric, figures before and after
+    flagged.jsonl, tasks.jsonl, config.yaml, run.json ─┘
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from azr.errors import AzrError
+from azr.safety.watch import Flagged, read_flagged
+
+_Record = TypeVar("_Record")
+
+#: Keys of a line of metrics that are no metrics.
+_NOT_METRICS = frozenset({"step", "at"})
+
+Points = list[tuple[float, float]]
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One line of a held-out evaluation."""
+
+    difficulty: str = ""
+    cell: str = ""
+    sampling: str = ""
+    responses: int = 0
+    right: float = 0.0
+    malformed: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """By which it is found again in another evaluation."""
+        return " ".join(part for part in (self.difficulty, self.cell, self.sampling) if part)
+
+
+class Evaluation(msgspec.Struct, frozen=True):
+    """Held-out tasks answered by the weights of one step."""
+
+    step: int
+    rows: list[Row] = []
+
+
+class ShownTask(msgspec.Struct, frozen=True):
+    """What is shown of a task that the run proposed; all of it is the model's."""
+
+    task_type: str = ""
+    program: str = ""
+    inputs: list[str] = []
+    outputs: list[str] = []
+    message: str = ""
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is known of a run."""
+
+    name: str
+    card: dict[str, Any]
+    series: dict[str, Points]
+    """Every metric's numbers by step."""
+    evaluations: list[Evaluation]
+    flagged: list[Flagged]
+    tasks: list[ShownTask]
+    task_count: int
+    config: str
+
+    @property
+    def steps(self) -> int:
+        """The last step that reported anything."""
+        return int(max((points[-1][0] for points in self.series.values() if points), default=0))
+
+    def figures(self) -> dict[str, float]:
+        """Held-out results of the newest evaluation, with the first one's beside them where there was one."""
+        if not self.evaluations:
+            return {}
+        first, last = self.evaluations[0], self.evaluations[-1]
+        before = {row.name: row.right for row in first.rows}
+        found: dict[str, float] = {}
+        for row in last.rows:
+            found[f"{row.name}, step {last.step}"] = row.right
+            if first is not last and row.name in before:
+                found[f"{row.name}, step {first.step}"] = before[row.name]
+        return found
+
+
+def read_history(folder: Path, *, tasks: int = 40, seed: int = 0) -> History:
+    """A run's history; `tasks` of what it proposed are drawn evenly. A folder that holds no run is refused."""
+    metrics = folder / "metrics.jsonl"
+    if not metrics.exists():
+        raise AzrError(f"{folder} holds no metrics.jsonl", "name a run's folder, e.g. runs/default")
+    drawn, count = _draw(_records(folder / "tasks.jsonl", ShownTask), tasks, seed)
+    config = folder / "config.yaml"
+    return History(
+        name=folder.absolute().name,
+        card=_whole(folder / "run.json"),
+        series=_series(_records(metrics, dict[str, Any])),
+        evaluations=list(_records(folder / "evaluations.jsonl", Evaluation)),
+        flagged=read_flagged(folder / "flagged.jsonl"),
+        tasks=drawn,
+        task_count=count,
+        config=config.read_text(errors="replace") if config.exists() else "",
+    )
+
+
+def _records(path: Path, kind: type[_Record]) -> Iterator[_Record]:
+    """The lines of a file that can be read; none if there is no file."""
+    if not path.exists():
+        return
+    decoder = msgspec.json.Decoder(kind)
+    with path.open("rb") as lines:
+        for line in lines:
+            try:
+                yield decoder.decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                continue
+
+
+def _whole(path: Path) -> dict[str, Any]:
+    """A file that is one object, over however many lines."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+
+
+def _series(lines: Iterator[dict[str, Any]]) -> dict[str, Points]:
+    """Numbers by metric. A step that was done twice, after a resume, counts as it was done last."""
+    by_step: dict[int, dict[str, Any]] = {}
+    for line in lines:
+        step = line.get("step")
+        if isinstance(step, int | float):
+            by_step[int(step)] = line
+    series: dict[str, Points] = {}
+    for step in sorted(by_step):
+        for name, value in by_step[step].items():
+            if name not in _NOT_METRICS and isinstance(value, int | float) and not isinstance(value, bool):
+                series.setdefault(name, []).append((float(step), float(value)))
+    return series
+
+
+def _draw(records: Iterator[ShownTask], wanted: int, seed: int) -> tuple[list[ShownTask], int]:
+    """A fair sample in one pass, and how many there were."""
+    generator, kept, count = random.Random(seed), list[ShownTask](), 0
+    for record in records:
+        count += 1
+        if len(kept) < wanted:
+            kept.append(record)
+        elif (place := generator.randrange(count)) < wanted:
+            kept[place] = record
+    return kept, count

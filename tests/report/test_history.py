@@ -1,0 +1,83 @@
+"""A run's folder is read whatever state a crash left it in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from azr.errors import AzrError
+from azr.report.history import read_history
+from tests.report.folders import evaluation, make_run, write_lines
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return make_run(tmp_path / "warm")
+
+
+def test_numbers_become_series_by_metric_in_order_of_steps(run: Path) -> None:
+    history = read_history(run)
+    points = history.series["reward/mean/deduction/solve"]
+    assert points[0] == (1.0, 1 / 30)
+    assert [step for step, _ in points] == list(range(1, 31))
+    assert history.steps == 30
+    assert "at" not in history.series
+
+
+def test_what_was_not_finite_is_left_out(run: Path) -> None:
+    assert "off_policy/ess" not in read_history(run).series
+
+
+def test_of_a_step_done_twice_the_last_counts(tmp_path: Path) -> None:
+    write_lines(tmp_path / "metrics.jsonl", {"step": 2, "a": 1.0}, {"step": 1, "a": 2.0}, {"step": 2, "a": 3.0})
+    assert read_history(tmp_path).series["a"] == [(1.0, 2.0), (2.0, 3.0)]
+
+
+def test_figures_are_the_newest_results_beside_the_first(run: Path) -> None:
+    assert read_history(run).figures() == {
+        "common deduction/solve greedy, step 0": pytest.approx(0.35),
+        "common deduction/solve greedy, step 30": pytest.approx(0.6),
+        "common deduction/solve sampled, step 0": 0.25,
+        "common deduction/solve sampled, step 30": 0.5,
+    }
+
+
+def test_a_single_evaluation_stands_alone(run: Path) -> None:
+    write_lines(run / "evaluations.jsonl", evaluation(30, 0.5))
+    assert set(read_history(run).figures()) == {
+        "common deduction/solve greedy, step 30",
+        "common deduction/solve sampled, step 30",
+    }
+
+
+def test_tasks_are_drawn_evenly_and_all_are_counted(run: Path) -> None:
+    write_lines(run / "tasks.jsonl", *({"program": str(number)} for number in range(500)))
+    history = read_history(run, tasks=50)
+    assert history.task_count == 500
+    numbers = [int(task.program) for task in history.tasks]
+    assert len(set(numbers)) == 50
+    assert 150 < sum(numbers) / 50 < 350
+    assert history.tasks == read_history(run, tasks=50).tasks
+
+
+def test_half_lines_and_lines_of_another_shape_are_passed_over(run: Path) -> None:
+    for name in ("metrics.jsonl", "evaluations.jsonl", "flagged.jsonl", "tasks.jsonl"):
+        with (run / name).open("ab") as file:
+            file.write(b'[1, 2]\n\xff\xfe\n{"step": "x"}\n{"step": 31, "rewa')
+    history = read_history(run)
+    assert history.steps == 30
+    assert len(history.evaluations) == 2
+
+
+def test_a_folder_with_numbers_alone_is_enough(tmp_path: Path) -> None:
+    write_lines(tmp_path / "metrics.jsonl", {"step": 1, "learner/lr": 0.5})
+    history = read_history(tmp_path)
+    assert history.figures() == {}
+    assert history.card == {}
+    assert history.tasks == []
+
+
+def test_a_folder_without_numbers_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(AzrError, match=r"holds no metrics\.jsonl"):
+        read_history(tmp_path)
