@@ -56,6 +56,8 @@ def export(
     model.save_pretrained(partial)
     copy_companions(state.model, partial, plain_tokens)
     write_text(partial / "README.md", model_card(folder, state, dtype, figures or {}))
+    for path in partial.iterdir():
+        path.chmod(0o644)  # safetensors files are made for their owner alone; a model is for whoever may see its folder
     partial.rename(out)
     return out
 

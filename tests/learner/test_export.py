@@ -48,6 +48,12 @@ def test_the_dtype_is_the_one_asked_for_and_the_card_tells_figures(model: Path, 
     assert "| deduction greedy | 0.625 |" in card
 
 
+def test_whoever_may_see_the_folder_may_read_the_model(model: Path, tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "checkpoints", make_trainer(model), LearnerState(1, 1, str(model)))
+    out = export(tmp_path, tmp_path / "out")
+    assert {path.stat().st_mode & 0o777 for path in out.iterdir()} == {0o644}
+
+
 def test_an_existing_folder_is_never_written_over(model: Path, tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "checkpoints", make_trainer(model), LearnerState(1, 1, str(model)))
     (tmp_path / "out").mkdir()
