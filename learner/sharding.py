@@ -44,6 +44,11 @@ def prepare(policy: Policy, config: LearnerConfig, device: torch.device, mesh: D
         for layer in policy.layers:
             layer.compile()
     if mesh is None:
+        if compute_dtype(config, device) is not torch.float32:
+            raise ValueError(
+                "half precision over fp32 master weights comes with sharding: begin a process group first "
+                "(learner.process_group.group_of_one for a single rank)"
+            )
         return policy.to(device)
     if not config.cpu_offload:
         policy.to(device)

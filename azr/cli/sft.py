@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 SUMMARY = "Train a model on JSON lines of prompt and response."
 EPILOG = """a line of the input:
   {"prompt": "2+2=", "response": "4"}
 
 The response is learned, the prompt is not; an end token is put after each response. Pairs are packed up to the token
-budget. Stopped at any time, the run continues from its newest checkpoint when
-the same command is given again.
+budget. Stopped at any time, the run continues from its newest checkpoint when the same command is given again.
 
 examples:
   azr sft pairs.jsonl --model Qwen/Qwen2.5-0.5B --out runs/warm --lr 1e-5 --epochs 2
@@ -28,7 +24,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="JSON lines of prompt and response")
-    parser.add_argument("--model", required=True, help="Hugging Face folder or name to start from")
+    parser.add_argument("--model", required=True, help="Hugging Face folder or name to start from; `tiny` is azr's own")
     parser.add_argument("--out", required=True, type=Path, help="folder of the run: checkpoints and metrics")
     parser.add_argument("--epochs", type=float, default=1.0, help="passes over the pairs (default 1)")
     parser.add_argument("--tokens-per-step", type=int, default=32768, help="about this many a step (default 32768)")
@@ -48,11 +44,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     from azr.config.sections.algorithm import LossConfig, OptimiserConfig
     from azr.config.sections.learner import LearnerConfig
+    from azr.tiny.shipped import resolve
     from learner import loop
+    from learner.process_group import group_of_one
     from learner.supervised import SupervisedObserver, SupervisedSource, load_pairs
     from learner.trainer import supervised
 
-    pairs = load_pairs(arguments.files, arguments.model, longest=min(arguments.longest, arguments.budget), tell=print)
+    model = resolve(arguments.model)
+    pairs = load_pairs(arguments.files, model, longest=min(arguments.longest, arguments.budget), tell=print)
     make_source = partial(
         SupervisedSource,
         pairs,
@@ -62,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     steps = make_source().steps
     plan = loop.LearnerPlan(
-        model=arguments.model,
+        model=model,
         loss=supervised(LossConfig()),
         optimiser=OptimiserConfig(lr=arguments.lr, warmup_steps=arguments.warmup, decay_updates=steps),
         learner=LearnerConfig(
@@ -83,6 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
 
         train(plan)
     else:
-        loop.run(plan, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        with group_of_one(device) if device.type == "cuda" else nullcontext():
+            loop.run(plan, device)
     print(f"done: {steps} steps; `azr export {arguments.out} FOLDER` makes a model folder of the newest checkpoint")
     return 0

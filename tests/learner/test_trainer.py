@@ -11,6 +11,7 @@ import torch
 
 from azr.config.sections.algorithm import LossConfig, OptimiserConfig
 from azr.config.sections.learner import LearnerConfig, LoraConfig
+from learner.process_group import group_of_one
 from learner.samples import StepBatch, collate
 from learner.trainer import Trainer, learning_rate, supervised
 from learner.weights import whole_weights
@@ -264,3 +265,23 @@ def test_a_model_that_changes_its_logits_is_refused(folder: Path) -> None:
 
     with pytest.raises(ValueError, match="final_logit_softcapping=30"):
         Policy(policy.language_model)
+
+
+class TestOneRankWithoutRay:
+    def test_a_group_of_one_gives_the_same_weights_as_no_group(self, folder: Path) -> None:
+        plain = make_trainer(folder)
+        plain.step(StepBatch(random_samples(15), 0))
+        with group_of_one(torch.device("cpu")):
+            sharded = make_trainer(folder)
+            sharded.step(StepBatch(random_samples(15), 0))
+            assert difference(snapshot(plain), snapshot(sharded)) < 1e-6
+        assert not torch.distributed.is_initialized()
+
+    def test_half_precision_over_full_master_weights_needs_it(self, folder: Path) -> None:
+        config = LearnerConfig(tokens_per_micro_batch=64, compute_dtype="bfloat16")
+        with pytest.raises(ValueError, match="begin a process group first"):
+            make_trainer(folder, learner=config)
+        with group_of_one(torch.device("cpu")):
+            trainer = make_trainer(folder, learner=config)
+            assert trainer.step(StepBatch(random_samples(15), 0)).samples == 12
+            assert {value.dtype for value in whole_weights(trainer.policy).values()} == {torch.float32}
