@@ -244,9 +244,12 @@ class Trainer:
             )
             loss, metrics = self._objective.loss(batch, weight, item.coefficients)
             metrics |= {"loss": Share(loss.detach(), torch.ones_like(loss) / (self.ranks.count * len(work)))}
-            if first and len(logprobs):
+            if len(logprobs):
                 anchor = item.batch.behaviour if self._loss.name not in _PROXIMAL_LOSSES else proximal
-                metrics |= {"first_log_ratio": mean_of((logprobs.detach() - anchor).abs())}
+                moved = logprobs.detach() - anchor
+                metrics |= {"ppo_kl": mean_of(-moved)}
+                if first:
+                    metrics |= {"first_log_ratio": mean_of(moved.abs())}
             if entropy is not None:
                 metrics |= {"entropy": mean_of(entropy)}
                 per_token = item.coefficients[item.batch.sequence] * entropy
