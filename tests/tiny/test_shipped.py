@@ -11,7 +11,8 @@ from safetensors.numpy import save_file
 from azr.errors import AzrError
 from azr.tiny import shipped
 from azr.tiny.card import card, parameters_of
-from azr.tiny.evaluation import Row
+from azr.tiny.evaluation import Row, questions, responder
+from azr.tiny.held_out import DIFFICULTIES, KINDS, held_out_tasks
 
 
 def model_folder(folder: Path, numbers: int = 6) -> Path:
@@ -64,3 +65,32 @@ def test_the_card_counts_parameters_and_holds_the_table(tmp_path: Path) -> None:
     text = card([Row("common", "deduction/solve", "greedy", 200, 0.5, 0.01)], folder=folder, command="azr tiny …")
     assert "of 6 parameters" in text
     assert "| common | deduction/solve | greedy | 200 | 50.0% | 1.0% |" in text
+
+
+def test_the_shipped_model_is_small_whole_and_has_its_table() -> None:
+    folder = shipped.folder()
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= shipped.MOST_BYTES
+    assert (folder / "chat_template.jinja").exists() or "chat_template" in (
+        folder / "tokenizer_config.json"
+    ).read_text()
+    text = (folder / "README.md").read_text()
+    for kind in KINDS:
+        for difficulty in DIFFICULTIES:
+            assert f"| {difficulty} | {kind}/solve | sampled |" in text
+        assert f"| common | {kind}/propose | sampled |" in text
+
+
+def test_the_shipped_model_ends_its_answers_in_the_games_own_words() -> None:
+    """Greedy answers of a few common tasks: well-formed, and some right."""
+    respond = responder(shipped.folder())
+    [asked] = [
+        question
+        for question in questions(tasks=20, samples=0, difficulties=("common",), proposals=False)
+        if question.cell == "deduction/solve"
+    ]
+    answers = respond(asked.prompts, 0.0)
+    right = [
+        task.outputs[0] == answer
+        for task, answer in zip(held_out_tasks("common", "deduction", 20), answers, strict=True)
+    ]
+    assert sum(right) >= 4
