@@ -13,11 +13,13 @@ from azr.config.sections.evaluation import EvaluationConfig
 from azr.config.sections.gating import GatingConfig, LengthsConfig, SeedingConfig
 from azr.config.sections.learner import LearnerConfig
 from azr.config.sections.model import ModelConfig
+from azr.config.sections.rollout import RolloutConfig
 from azr.config.sections.run import RunConfig
 from azr.config.sections.safety import SafetyConfig
 from azr.config.sections.sandbox import SandboxConfig
 from azr.config.sections.staleness import StalenessConfig
 from azr.config.sections.tracking import TrackingConfig
+from azr.config.sections.weights import WeightsConfig
 
 
 @dataclass
@@ -71,3 +73,9 @@ class Config:
 
     safety: SafetyConfig = field(default_factory=SafetyConfig)
     """Concerning responses: what is looked for and what is done."""
+
+    rollout: RolloutConfig = field(default_factory=RolloutConfig)
+    """The engines that sample responses: how many, how large, how patient those are who ask them."""
+
+    weights: WeightsConfig = field(default_factory=WeightsConfig)
+    """How weights get from the learner to the engines."""

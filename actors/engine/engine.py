@@ -1,0 +1,410 @@
+"""A vLLM engine as self-play sees it: sample responses with what off-policy training needs, change weights in flight.
+
+Owns the `AsyncLLM` of one process and its engine process. Used by a replica (`actors.rollout.replica`), by
+`benchmarks.sync` and by tests directly. All methods run on the event loop that started it.
+
+    generate ─────────────► AsyncLLM ──► engine process (scheduler, model; WeightExtension)
+    update: stage ─────────────────────► a thread there receives and checks; sampling goes on
+            pause ── apply ── label ── resume       requests stay, their caches recomputed or kept
+    a death of the engine process ─────► every request fails at once with EngineDiedError
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from actors.engine.errors import EngineDiedError, EngineError, RefusedRequestError, StagingError, TornWeightsError
+from actors.engine.fork_server import use_fork_server, warm_up
+from actors.engine.liveness import DeathWatch
+from actors.engine.records import EngineStatistics, GenerateRequest, Generation, Response, UpdateTimes
+from actors.engine.settings import EngineSettings
+from actors.engine.statistics import Seams, StepCounter
+from azr.game.types import Version, VersionSpan
+
+#: How long the front end waits between two looks at weights being staged: short at first, since a small model's are
+#: there at once, then longer.
+_POLL_SECONDS = (0.001, 0.05)
+
+#: How long an engine that is closed may take to leave by itself.
+_LEAVE_SECONDS = 2.0
+
+
+def label_of(version: Version) -> str:
+    """A version as vLLM labels tokens with it."""
+    return f"{version.lineage}.{version.step}"
+
+
+def version_of(label: str) -> Version:
+    """A version from vLLM's label; what a model folder brought counts as the very first."""
+    if label == "default":
+        return Version(0, 0)
+    lineage, _, step = label.partition(".")
+    return Version(int(lineage), int(step))
+
+
+class Engine:
+    """One engine. Made by `Engine.start`."""
+
+    def __init__(self, settings: EngineSettings, llm: Any, counter: StepCounter, name: str) -> None:
+        self.settings = settings
+        self.name = name
+        self.version = Version(0, 0)
+        self.torn = ""
+        """Why the engine stands still with broken weights; empty while it is whole."""
+        self.died = ""
+        """Why the engine is gone; empty while it is there."""
+        self.on_death: Callable[[str], None] = lambda _why: None
+        """Called, from a thread, when the engine's process ends by itself."""
+        self._llm = llm
+        self._counter = counter
+        self._seams = Seams()
+        self._open = asyncio.Event()
+        self._open.set()
+        self._updating = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Generation]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._watch_steps()
+        self.pids = _pids_of(llm)
+        self._watch = DeathWatch(self.pids, self._on_process_death)
+
+    @classmethod
+    async def start(cls, settings: EngineSettings, *, name: str = "engine", version: Version | None = None) -> Engine:
+        """Start the engine's process and load the model into it; `version` says which weights the folder holds.
+
+        Takes 10 to 30 s, most of it vLLM's imports. The caller bounds it by a deadline of its own.
+        """
+        os.environ.update(settings.environment())
+        await asyncio.to_thread(warm_up)
+        use_fork_server()
+        from vllm.config import WeightTransferConfig
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        counter = StepCounter()
+        arguments = settings.arguments()
+        if settings.transport in ("nccl", "ipc"):
+            arguments["weight_transfer_config"] = WeightTransferConfig(backend=settings.transport)
+        llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments), stat_loggers=[counter])
+        engine = cls(settings, llm, counter, name)
+        engine.pids += [pid for pid in await engine._rpc("azr_guard") if pid not in engine.pids]
+        if version is not None:
+            await engine._label(version)
+        return engine
+
+    # --- sampling -------------------------------------------------------------------------------------------------
+
+    async def generate(self, request: GenerateRequest) -> Generation:
+        """Sample the request's responses. Cancelling the call takes the request out of the engine."""
+        if self.died:
+            raise EngineDiedError(self.died)
+        task = asyncio.ensure_future(self._generate(request))
+        self._tasks.add(task)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            task.cancel()
+            if self.died:
+                raise EngineDiedError(self.died) from None
+            raise
+        finally:
+            self._tasks.discard(task)
+
+    async def stream(self, request: GenerateRequest) -> AsyncIterator[tuple[int, tuple[int, ...], str]]:
+        """Tokens as they are sampled: index of the response, its new tokens, and why it ended or an empty text."""
+        await self._open.wait()
+        with _told_apart(self):
+            async for output in self._llm.generate(
+                self._prompt(request), self._sampling(request, whole=False), request_id=request.id
+            ):
+                for each in output.outputs:
+                    yield each.index, tuple(each.token_ids), each.finish_reason or ""
+
+    async def _generate(self, request: GenerateRequest) -> Generation:
+        began = time.perf_counter()
+        # While weights change nothing could run anyway; who comes then gets the new version's prefix cache.
+        await self._open.wait()
+        output: Any = None
+        with _told_apart(self):
+            async for each in self._llm.generate(
+                self._prompt(request), self._sampling(request, whole=True), request_id=request.id
+            ):
+                output = each
+        responses = tuple(self._response(each) for each in output.outputs)
+        self._counter.requests += 1
+        return Generation(
+            request=request.id, responses=responses, replica=self.name, seconds=time.perf_counter() - began
+        )
+
+    def _prompt(self, request: GenerateRequest) -> Any:
+        # The salt keeps keys and values that older weights computed from being taken for this prompt's.
+        return {"prompt_token_ids": list(request.prompt_ids), "cache_salt": label_of(self.version)}
+
+    def _sampling(self, request: GenerateRequest, *, whole: bool) -> Any:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        try:
+            return SamplingParams(
+                n=request.samples,
+                seed=_spread(request.seed),
+                max_tokens=request.max_tokens,
+                temperature=request.temperature,
+                top_p=request.top_p,
+                top_k=request.top_k,
+                stop_token_ids=list(request.stop_ids),
+                ignore_eos=request.ignore_end,
+                logprobs=0,
+                flat_logprobs=True,
+                detokenize=False,
+                output_kind=RequestOutputKind.FINAL_ONLY if whole else RequestOutputKind.DELTA,
+            )
+        except ValueError as error:
+            raise RefusedRequestError(f"request {request.id}: {error}") from error
+
+    def _response(self, output: Any) -> Response:
+        token_ids = np.asarray(output.token_ids, dtype=np.int32)
+        logprobs = np.asarray(output.logprobs.logprobs if token_ids.size else (), dtype=np.float32)
+        return Response(
+            token_ids=token_ids,
+            logprobs=logprobs,
+            spans=tuple(
+                VersionSpan(span.start, span.end, version_of(span.version)) for span in output.weight_versions or ()
+            ),
+            truncated=output.finish_reason == "length",
+            text=self.text_of(output.token_ids),
+        )
+
+    def text_of(self, token_ids: Any) -> str:
+        """Tokens as text, special ones left out; empty for a model without a tokenizer."""
+        if not self.settings.has_tokenizer:
+            return ""
+        return str(self._llm.get_tokenizer().decode(list(token_ids), skip_special_tokens=True))
+
+    @property
+    def tokenizer(self) -> Any:
+        """The model's tokenizer, or None."""
+        return self._llm.get_tokenizer() if self.settings.has_tokenizer else None
+
+    # --- weights --------------------------------------------------------------------------------------------------
+
+    async def update(self, version: Version, kind: str, info: dict[str, Any], *, checksum: str = "") -> UpdateTimes:
+        """Receive weights by a transport, then put them in place between two steps; requests in flight go on.
+
+        `StagingError`: the old weights are still in place. `TornWeightsError`: the engine stands still; another
+        `update` with whole weights heals it.
+        """
+        limits = self.settings.weights_config
+        async with self._updating:
+            clock = _Clock()
+            staged = await self._stage(kind, info, checksum, limits.stage_seconds)
+            clock.mark("stage")
+            async with self._standing_still(version, clock):
+                await self._leg("apply", limits.apply_seconds, self._rpc("azr_apply"))
+                await self._label(version)
+                clock.mark("apply")
+            clock.mark("resume")
+            loaded = await self._loaded() if limits.verify else ""
+        self._counter.updates += 1
+        return UpdateTimes(version=version, size=staged["bytes"], received=checksum, loaded=loaded, **clock.seconds)
+
+    async def native_init(self, info: dict[str, Any]) -> None:
+        """vLLM's own transfer: join the group of those that weights are sent to."""
+        from vllm.distributed.weight_transfer.base import WeightTransferInitRequest
+
+        limit = self.settings.weights_config.stage_seconds
+        await self._leg("init", limit, self._llm.init_weight_transfer_engine(WeightTransferInitRequest(init_info=info)))
+
+    async def native_update(self, version: Version, info: dict[str, Any]) -> UpdateTimes:
+        """vLLM's own transfer: receive weights right into the model, the engine standing still meanwhile."""
+        from vllm.distributed.weight_transfer.base import WeightTransferUpdateRequest
+
+        limits = self.settings.weights_config
+        async with self._updating:
+            clock = _Clock()
+            clock.mark("stage")
+            async with self._standing_still(version, clock):
+                await self._leg("start", limits.apply_seconds, self._llm.start_weight_update())
+                await self._leg(
+                    "update",
+                    limits.apply_seconds,
+                    self._llm.update_weights(WeightTransferUpdateRequest(update_info=info)),
+                )
+                await self._leg("finish", limits.apply_seconds, self._llm.finish_weight_update(label_of(version)))
+                self.version = version
+                clock.mark("apply")
+            clock.mark("resume")
+            loaded = await self._loaded() if limits.verify else ""
+        self._counter.updates += 1
+        return UpdateTimes(version=version, loaded=loaded, **clock.seconds)
+
+    @contextlib.asynccontextmanager
+    async def _standing_still(self, version: Version, clock: _Clock) -> AsyncIterator[None]:
+        """Between two steps, nothing being sampled. If the block fails, weights are torn and the engine stays so."""
+        limits = self.settings.weights_config
+        recompute = limits.kv_on_update == "recompute"
+        self._open.clear()
+        try:
+            # Not `pause_generation`: after the pause it sleeps for 20 ms, for the looks of the order of events.
+            pause = self._llm.engine_core.pause_scheduler_async(mode="keep", clear_cache=recompute)
+            await self._leg("pause", limits.pause_seconds, pause)
+        except BaseException:
+            if not self.torn:
+                await self._resume()
+            raise
+        clock.mark("pause")
+        try:
+            yield
+        except BaseException as error:
+            self.torn = f"{self.name}: weights {label_of(version)} could not be put in place: {error}"
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            raise TornWeightsError(self.torn) from error
+        self.torn = ""
+        await self._resume()
+
+    async def _resume(self) -> None:
+        await self._leg("resume", self.settings.weights_config.pause_seconds, self._llm.resume_generation())
+        self._open.set()
+
+    async def _stage(self, kind: str, info: dict[str, Any], checksum: str, limit: float) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(limit):
+                await self._rpc("azr_stage", kind, info, checksum)
+                states = await self._all_staged()
+        except TimeoutError:
+            raise StagingError(f"{self.name}: weights were not at hand within {limit:g} s") from None
+        if errors := [state["error"] for state in states if state["error"]]:
+            await self._rpc("azr_discard")
+            raise StagingError(f"{self.name}: weights did not arrive whole: {errors[0]}")
+        return states[0]
+
+    async def _all_staged(self) -> list[dict[str, Any]]:
+        wait, longest = _POLL_SECONDS
+        while True:
+            states: list[dict[str, Any]] = await self._rpc("azr_staged")
+            if all(state["done"] for state in states):
+                return states
+            await asyncio.sleep(wait)
+            wait = min(wait * 1.5, longest)
+
+    async def _label(self, version: Version) -> None:
+        await self._llm.engine_core.set_weight_version_async(label_of(version))
+        self.version = version
+
+    async def _loaded(self) -> str:
+        """Checksum of the weights in place, of all workers together."""
+        limit = self.settings.weights_config.apply_seconds
+        each = await self._leg("verify", limit, self._rpc("azr_loaded"))
+        return str(each[0]) if len(each) == 1 else hashlib.blake2b("".join(each).encode(), digest_size=16).hexdigest()
+
+    async def _rpc(self, method: str, *arguments: Any) -> Any:
+        return await self._llm.engine_core.collective_rpc_async(method, None, arguments, None)
+
+    async def _leg(self, leg: str, limit: float, work: Any) -> Any:
+        """One leg of an update, with its deadline; what goes wrong names replica and leg."""
+        try:
+            async with asyncio.timeout(limit):
+                return await work
+        except TimeoutError:
+            raise EngineError(f"{self.name}: {leg} took longer than {limit:g} s") from None
+        except Exception as error:
+            if self.died:
+                raise EngineDiedError(self.died) from error
+            raise EngineError(f"{self.name}: {leg} failed: {error}") from error
+
+    # --- how it is doing --------------------------------------------------------------------------------------------
+
+    def statistics(self) -> EngineStatistics:
+        """Counts since the start, and the state of the last step."""
+        return self._counter.snapshot()
+
+    def seams(self) -> list[float]:
+        """Seconds from the last token of old weights to the first of new ones, for each update since the last call."""
+        return self._seams.drain()
+
+    async def check(self) -> None:
+        """Raise if the engine is gone or stands still with torn weights."""
+        if self.died:
+            raise EngineDiedError(self.died)
+        if self.torn:
+            raise TornWeightsError(self.torn)
+
+    async def close(self) -> None:
+        """End the engine's process; requests in flight fail."""
+        if self.died:
+            return
+        self.died = f"{self.name} was closed"
+        self._watch.close()
+        self._fail_all()
+        await asyncio.to_thread(self._llm.shutdown, _LEAVE_SECONDS)
+
+    def bury(self) -> None:
+        """Free what a dead engine left in this process. vLLM takes seconds over it: call it in a thread."""
+        self._llm.shutdown(0.0)
+
+    def _watch_steps(self) -> None:
+        """Look at each step's outputs on their way through vLLM's front end, for the gaps that updates leave."""
+        processor = self._llm.output_processor
+        process = processor.process_outputs
+
+        def observed(outputs: Any, timestamp: Any = None, stats: Any = None, weight_version: Any = None) -> Any:
+            self._seams.observe(weight_version, timestamp, any(each.new_token_ids for each in outputs))
+            return process(outputs, timestamp, stats, weight_version=weight_version)
+
+        processor.process_outputs = observed
+
+    def _on_process_death(self, pid: int) -> None:
+        why = f"{self.name}: its engine process {pid} died"
+        self.died = why
+        with contextlib.suppress(RuntimeError):  # the loop is gone when everything ends at once
+            self._loop.call_soon_threadsafe(self._fail_all)
+        self.on_death(why)
+
+    def _fail_all(self) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()
+
+
+@contextlib.contextmanager
+def _told_apart(engine: Engine) -> Iterator[None]:
+    """vLLM's errors as ours: gone, refused, or something else."""
+    from vllm.exceptions import VLLMClientError
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    try:
+        yield
+    except EngineDeadError as error:
+        raise EngineDiedError(engine.died or f"{engine.name}: the engine is dead") from error
+    except (VLLMClientError, ValueError) as error:
+        raise RefusedRequestError(f"{engine.name} refuses the request: {error}") from error
+
+
+class _Clock:
+    """Seconds by leg."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, Any] = {}
+        self._last = time.perf_counter()
+
+    def mark(self, leg: str) -> None:
+        """The leg that ends now."""
+        now = time.perf_counter()
+        self.seconds[leg] = now - self._last
+        self._last = now
+
+
+def _spread(seed: int) -> int:
+    """vLLM gives sample i of a request the seed + i; hashed first, no two requests get neighbouring streams."""
+    return int.from_bytes(hashlib.blake2b(str(seed).encode(), digest_size=8).digest(), "little") >> 2
+
+
+def _pids_of(llm: Any) -> list[int]:
+    return [int(process.pid) for process in llm.engine_core.resources.engine_manager.processes]

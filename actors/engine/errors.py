@@ -1,0 +1,23 @@
+"""How an engine fails. Who asks it tells these apart: try elsewhere, never try again, or replace the engine."""
+
+from __future__ import annotations
+
+
+class EngineError(RuntimeError):
+    """Something went wrong in an engine; the text names it."""
+
+
+class EngineDiedError(EngineError):
+    """The engine's process is gone, and with it all that it was sampling. Another engine can answer."""
+
+
+class RefusedRequestError(EngineError):
+    """The request can never be answered (too long, no tokens, …): sending it again, or elsewhere, is of no use."""
+
+
+class StagingError(EngineError):
+    """New weights did not arrive whole. The old ones are in place and serve on."""
+
+
+class TornWeightsError(EngineError):
+    """Putting new weights in place broke off. The engine stands still until whole weights are put in, or replaced."""

@@ -1,0 +1,61 @@
+"""Processes that depend on each other notice each other's death: at once, whatever killed it.
+
+vLLM's front end learns of its engine's death within a second and then spends several more on an orderly farewell to
+a process that is gone; meanwhile its requests hang, and so do their callers. And an engine whose front end was killed
+would live on, holding its memory. Both are prevented here.
+
+    replica ── watches (pidfd) ──► engine process      dies: `on_death` at once
+    replica ◄── watches (parent id) ── engine process  dies: the engine ends itself
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+#: How often a child looks whether its parent is still there. There is no event to wait for.
+_PARENT_SECONDS = 0.5
+
+
+class DeathWatch:
+    """Calls `on_death(pid)`, once, from a thread of its own as soon as one of the processes ends."""
+
+    def __init__(self, pids: Sequence[int], on_death: Callable[[int], None]) -> None:
+        self._descriptors = {os.pidfd_open(pid): pid for pid in pids}
+        self._wake, self._closing = os.pipe()
+        self._on_death = on_death
+        self._thread = threading.Thread(target=self._run, name="death-watch", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Watch no longer: what ends from now on ends on purpose."""
+        if self._thread.is_alive():
+            os.write(self._closing, b".")
+        self._thread.join()
+
+    def _run(self) -> None:
+        poll = select.poll()
+        for descriptor in (*self._descriptors, self._wake):
+            poll.register(descriptor, select.POLLIN)
+        ended = [descriptor for descriptor, _ in poll.poll()]
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        if self._wake not in ended:
+            self._on_death(self._descriptors[ended[0]])
+
+
+def die_with_parent() -> None:
+    """End this process when its parent has ended. A thread that asks, since the kernel's own signal would come when
+    the parent's *thread* that started it ends."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_PARENT_SECONDS)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()

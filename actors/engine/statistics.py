@@ -1,0 +1,112 @@
+"""Counts of what an engine does, gathered from vLLM's own records of each step."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from actors.engine.records import EngineStatistics
+
+#: Span over which the present rate of tokens is told.
+_RATE_SECONDS = 5.0
+
+
+class StepCounter:
+    """What vLLM calls with the records of each step (its `StatLoggerBase`, met by shape: the class is not imported)."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began = self._last = clock()
+        self._window: deque[tuple[float, int]] = deque()
+        self._running = self._waiting = 0
+        self._kv_use = 0.0
+        self._counts = dict.fromkeys(
+            ("prompt_tokens", "generated_tokens", "prefix_queries", "prefix_hits", "preempted", "first_tokens"), 0
+        )
+        self._first_token_seconds = 0.0
+        self._busy_seconds = 0.0
+        self.requests = 0
+        self.updates = 0
+
+    def __call__(self, *_vllm_config: Any, **_named: Any) -> StepCounter:
+        """vLLM takes a factory; this is its own."""
+        return self
+
+    def record(self, scheduler_stats: Any, iteration_stats: Any, *_rest: Any, **_named: Any) -> None:
+        """Take in one step."""
+        now = self._clock()
+        if self._running:
+            self._busy_seconds += now - self._last
+        self._last = now
+        if scheduler_stats is not None:
+            self._running = scheduler_stats.num_running_reqs
+            self._waiting = scheduler_stats.num_waiting_reqs + scheduler_stats.num_skipped_waiting_reqs
+            self._kv_use = scheduler_stats.kv_cache_usage
+            prefix = scheduler_stats.prefix_cache_stats
+            if prefix is not None:
+                self._counts["prefix_queries"] += prefix.queries
+                self._counts["prefix_hits"] += prefix.hits
+        if iteration_stats is not None:
+            generated = iteration_stats.num_generation_tokens
+            self._counts["generated_tokens"] += generated
+            self._counts["prompt_tokens"] += iteration_stats.num_prompt_tokens
+            self._counts["preempted"] += iteration_stats.num_preempted_reqs
+            self._counts["first_tokens"] += len(iteration_stats.time_to_first_tokens_iter)
+            self._first_token_seconds += sum(iteration_stats.time_to_first_tokens_iter)
+            self._window.append((now, generated))
+            self._forget(now)
+
+    def log(self) -> None:
+        """Nothing: who wants the counts asks for them."""
+
+    def log_engine_initialized(self) -> None:
+        """Nothing."""
+
+    def record_sleep_state(self, is_awake: int = 0, level: int = 0) -> None:
+        """Nothing."""
+
+    def snapshot(self) -> EngineStatistics:
+        """The counts as they stand."""
+        now = self._clock()
+        self._forget(now)
+        return EngineStatistics(
+            seconds=now - self._began,
+            running=self._running,
+            waiting=self._waiting,
+            kv_use=self._kv_use,
+            requests=self.requests,
+            updates=self.updates,
+            first_token_seconds=self._first_token_seconds,
+            busy_seconds=self._busy_seconds,
+            tokens_per_second=sum(tokens for _, tokens in self._window)
+            / min(_RATE_SECONDS, max(now - self._began, 1e-9)),
+            **self._counts,
+        )
+
+    def _forget(self, now: float) -> None:
+        while self._window and self._window[0][0] < now - _RATE_SECONDS:
+            self._window.popleft()
+
+
+class Seams:
+    """Gaps between the last token of old weights and the first of new ones, seen in the engine's own time stamps."""
+
+    def __init__(self) -> None:
+        self._version = ""
+        self._last = 0.0
+        self._gaps: list[float] = []
+
+    def observe(self, version: str | None, timestamp: float | None, tokens: bool) -> None:
+        """One step's outputs, which version made them, and when."""
+        if not tokens or version is None or not timestamp:
+            return
+        if self._version and version != self._version:
+            self._gaps.append(timestamp - self._last)
+        self._version, self._last = version, timestamp
+
+    def drain(self) -> list[float]:
+        """The gaps since the last call, in seconds."""
+        gaps, self._gaps = self._gaps, []
+        return gaps

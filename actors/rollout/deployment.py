@@ -1,0 +1,203 @@
+"""Replicas under Ray Serve: started, watched, replaced, scaled and stopped by it.
+
+Serve owns the processes: how many there are, on which machines and GPUs, whether they are well, and that a dead one
+is replaced. What they say to each other and to their callers is ours (`replica`, `client`, `actors.weights.registry`).
+
+    Rollouts.start ──► registry actor, one deployment a pool ──► replicas + standbys ──► wait until enough serve
+    Rollouts.scale ──► registry wants n, Serve runs n + standbys; who is taken away finishes what it has
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actors.engine.settings import EngineSettings
+from actors.rollout.replica import ReplicaStatus
+from actors.weights.records import Member
+from actors.weights.registry import start_registry
+from azr.errors import AzrError
+
+logger = logging.getLogger(__name__)
+
+#: Between two looks at how many replicas serve.
+_LOOK_SECONDS = 0.1
+#: For calls to the registry that answer at once.
+_CALL_SECONDS = 60.0
+
+#: Serve asks three times before it calls a replica unwell, each with this long to answer.
+_HEALTH_TIMEOUT_SECONDS = 30.0
+
+#: Of the deployment's code, as Serve sees it: the same for a run's whole life.
+_VERSION = "1"
+
+
+def pools_of(settings: EngineSettings) -> dict[str, int]:
+    """Replicas wanted by pool: one pool that both roles share, or one for each."""
+    rollout = settings.rollout_config
+    if rollout.separate_roles:
+        return {"propose": rollout.proposer_replicas, "solve": rollout.replicas}
+    return {"shared": rollout.replicas}
+
+
+def pool_for(settings: EngineSettings, role: str) -> str:
+    """The pool that answers a role's requests."""
+    return role if settings.rollout_config.separate_roles else "shared"
+
+
+class Rollouts:
+    """All replicas of a run; made by `Rollouts.start` in the driver, with Ray up."""
+
+    def __init__(self, name: str, settings: EngineSettings, folder: Path) -> None:
+        self.name = name
+        self.settings = settings
+        self.folder = folder
+        self.registry_name = f"{name}-weights"
+        self.registry: Any = None
+        self._counts: dict[str, int] = pools_of(settings)
+
+    @classmethod
+    def start(
+        cls, name: str, settings: EngineSettings, *, tell: Callable[[str], None] = lambda _text: None, wait: bool = True
+    ) -> Rollouts:
+        """Start registry and replicas; with `wait`, come back when all of them serve."""
+        weights = settings.weights_config
+        folder = Path(weights.folder) if weights.folder else Path("/dev/shm") / f"azr-{name}"
+        rollouts = cls(name, settings, folder)
+        rollouts.registry = start_registry(
+            rollouts.registry_name, folder, keep=weights.keep_versions, pools=rollouts._counts
+        )
+        from ray import serve
+
+        serve.start(proxy_location="Disabled")
+        for pool in rollouts._counts:
+            rollouts._deploy(pool)
+        if wait:
+            rollouts.wait(tell=tell)
+        return rollouts
+
+    def wait(self, *, tell: Callable[[str], None] = lambda _text: None) -> None:
+        """Wait until every pool has the replicas it wants; tells what it waits for, at most once a second."""
+        limit = self.settings.rollout_config.start_seconds
+        began = told = time.monotonic()
+        while missing := self._missing():
+            now = time.monotonic()
+            if now - began > limit:
+                raise AzrError(
+                    f"replicas did not stand within {limit:g} s: {missing}",
+                    "look into their logs under the run's folder, or raise rollout.start_seconds on a slow machine",
+                )
+            if now - told >= 1.0:
+                told = now
+                tell(f"waiting for engines: {missing}")
+            time.sleep(_LOOK_SECONDS)
+
+    def scale(self, count: int, *, pool: str = "shared") -> None:
+        """Have so many replicas serve a pool. Comes back at once; a new one serves when it has the newest weights, one
+        that is taken away finishes what it is sampling."""
+        self._counts[pool] = count
+        self._call("want", pool, count)
+        self._deploy(pool)
+
+    def count(self, pool: str = "shared") -> int:
+        """Replicas that a pool should have."""
+        return self._counts[pool]
+
+    def members(self, pool: str = "") -> list[Member]:
+        """Replicas as the registry knows them."""
+        found: list[Member] = self._call("members", pool)
+        return found
+
+    def statuses(self) -> list[ReplicaStatus]:
+        """How each replica is, as it said within the last second or so."""
+        return [msgspec.msgpack.decode(status, type=ReplicaStatus) for status in self._call("statuses")]
+
+    def stop(self) -> None:
+        """End replicas and registry, and remove their files."""
+        from ray import kill, serve
+
+        for pool in self._counts:
+            with contextlib.suppress(Exception):
+                serve.delete(self._application(pool))
+        with contextlib.suppress(Exception):
+            kill(self.registry)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _application(self, pool: str) -> str:
+        return f"{self.name}-{pool}"
+
+    def _deploy(self, pool: str) -> None:
+        """Tell Serve how many replicas the pool has. Nothing but the number changes from call to call, so that those
+        which run stay untouched."""
+        from ray import serve
+
+        rollout = self.settings.rollout_config
+        gpus = rollout.gpus_per_replica
+        if gpus < 0:
+            gpus = float(rollout.tensor_parallel if self.settings.gpu else 0)
+        deployment: Any = serve.deployment(
+            name="engine",
+            health_check_period_s=rollout.health_check_seconds,
+            health_check_timeout_s=_HEALTH_TIMEOUT_SECONDS,
+            graceful_shutdown_wait_loop_s=0.2,
+            graceful_shutdown_timeout_s=rollout.drain_seconds + 30.0,
+            ray_actor_options={
+                "num_cpus": rollout.cpus_per_replica,
+                "num_gpus": gpus,
+                "runtime_env": {"env_vars": self.settings.environment()},
+            },
+        )(ServedReplica)
+        # Without a version of its own each call would count as new code, and replace all replicas.
+        deployment = deployment.options(
+            num_replicas=self._counts[pool] + rollout.standby, version=_VERSION, _internal=True
+        )
+        application = deployment.bind(msgspec.msgpack.encode(self.settings), self.registry_name, pool)
+        serve._run(application, name=self._application(pool), route_prefix=None, _blocking=False)
+
+    def _missing(self) -> str:
+        members = self.members()
+        parts = []
+        for pool, wanted in self._counts.items():
+            states = [member.state for member in members if member.pool == pool]
+            serving = states.count("serving")
+            if serving < wanted:
+                parts.append(f"{serving} of {wanted} {pool} serve, {states.count('starting')} make their engine")
+        return "; ".join(parts)
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        import ray
+
+        return ray.get(getattr(self.registry, method).remote(*arguments), timeout=_CALL_SECONDS)
+
+
+class ServedReplica:
+    """What Serve makes in each replica's process: a `Replica`, and the few things Serve itself asks of it."""
+
+    async def __init__(self, settings: bytes, registry_name: str, pool: str) -> None:  # type: ignore[misc]
+        """Serve awaits this on the loop that will serve; the replica counts as started when it comes back."""
+        from ray import serve
+
+        from actors.rollout.replica import Replica
+
+        name = f"{pool}-{serve.get_replica_context().replica_id.unique_id}"
+        self._replica = await Replica.start(
+            msgspec.msgpack.decode(settings, type=EngineSettings), registry_name, name=name, pool=pool
+        )
+
+    async def check_health(self) -> None:
+        """Serve's question; an error three times in a row has it replace the replica."""
+        await self._replica.check()
+
+    async def __del__(self) -> None:
+        """Serve awaits this when the replica is taken away."""
+        if replica := getattr(self, "_replica", None):
+            await replica.stop()

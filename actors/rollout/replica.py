@@ -1,0 +1,371 @@
+"""One replica: an engine that is kept alive, answers requests and follows the registry's orders about weights.
+
+Runs inside a Serve replica's process (`actors.rollout.deployment`), which starts, checks and stops it. What happens
+to the engine stays in here as long as it can be mended in here:
+
+    start:     join registry ─► (standby: wait) ─► engine from the fork server ─► newest weights ─► serving
+    order:     transport ─► fails: the old weights serve on, the version's file is tried ─► torn twice: a new engine
+    engine dies: requests fail over at once ─► a new engine (imports are done: seconds) ─► newest weights ─► serving
+    twice in a row, or no engine within `start_seconds`: the process leaves, and Serve starts another
+
+Waits: for the registry (retried for ever, with the state kept), for the engine (`start_seconds`), for an update's
+legs (`weights.*_seconds`); each names this replica.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actors.engine.engine import Engine
+from actors.engine.errors import EngineDiedError, EngineError, StagingError, TornWeightsError
+from actors.engine.fork_server import warm_up
+from actors.engine.records import EngineStatistics, GenerateRequest, Generation, UpdateTimes
+from actors.engine.settings import EngineSettings
+from actors.host import host_id
+from actors.rollout.server import Server
+from actors.weights.records import Member, Order, Report, State, Stored
+from actors.weights.registry import find_registry, own_address
+from azr.game.types import Version
+
+logger = logging.getLogger(__name__)
+
+#: How long one question to the registry stays open; it is the heartbeat as well.
+_POLL_SECONDS = 20.0
+#: How often a replica says how it is.
+_STATUS_SECONDS = 1.0
+#: Pause after the registry could not be asked.
+_AGAIN_SECONDS = 0.2
+#: Updates whose gaps are told.
+_GAPS = 64
+#: Engines that may fail to start, or die within a minute, before the process leaves.
+_ENGINES_IN_A_ROW = 2
+_SETTLED_SECONDS = 60.0
+#: Exit status of a process that cannot mend its engine. Serve sees it end and starts another.
+_EXIT_BROKEN = 70
+
+
+class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How a replica is, for metrics and people."""
+
+    name: str
+    pool: str
+    state: State
+    version: Version
+    checksum: str
+    """Of the weights as the engine holds them."""
+    unanswered: int
+    engine: EngineStatistics
+    engines_started: int
+    gaps: tuple[float, ...] = ()
+    """Of the last updates: seconds from the last token of old weights to the first of new ones."""
+    why: str = ""
+
+
+class Replica:
+    """The replica's life; made by `Replica.start` on the event loop that serves."""
+
+    def __init__(self, settings: EngineSettings, registry_name: str, *, name: str, pool: str) -> None:
+        self.settings = settings
+        self.name = name
+        self.leave: Callable[[int], None] = os._exit
+        """How the process leaves when the engine cannot be mended."""
+        self._registry_name = registry_name
+        self._registry: Any = find_registry(registry_name)
+        self._engine: Engine | None = None
+        self._server: Server | None = None
+        self._member = Member(
+            name=name,
+            pool=pool,
+            host=host_id(),
+            address=own_address(),
+            token=secrets.token_hex(16),
+            pid=os.getpid(),
+            workers=settings.rollout_config.tensor_parallel,
+        )
+        self._loaded = ""
+        self._engines = 0
+        self._failures = 0
+        self._stood_at = 0.0
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._gaps: deque[float] = deque(maxlen=_GAPS)
+
+    @classmethod
+    async def start(cls, settings: EngineSettings, registry_name: str, *, name: str, pool: str = "shared") -> Replica:
+        """Join the registry; the answer comes when the replica serves, or stands by."""
+        replica = cls(settings, registry_name, name=name, pool=pool)
+        joined = await replica._ask("join", replica._member)
+        replica._member = joined
+        os.environ.update(settings.environment())
+        await asyncio.to_thread(warm_up)
+        replica._server = await Server.start(
+            replica._generate,
+            token=replica._member.token,
+            limit=settings.rollout_config.max_requests,
+            address=replica._member.address,
+        )
+        replica._server.refusing = "it has no engine yet"
+        replica._spawn(replica._tell_status())
+        if joined.state == "standby":
+            await replica._tell(port=replica._server.port)
+            replica._spawn(replica._stand_by())
+        else:
+            await replica._make_engine()
+        return replica
+
+    # --- asked from outside -----------------------------------------------------------------------------------------
+
+    async def check(self) -> None:
+        """Serve's question whether it is well. A replica that mends its engine is: it would take longer elsewhere."""
+        if self._engine is not None and self._member.state == "serving":
+            await self._engine.check()
+        for task in self._tasks:
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                raise RuntimeError(f"{self.name}: a background task failed: {error}") from error
+
+    def status(self) -> ReplicaStatus:
+        """How it is."""
+        engine = self._engine
+        self._gaps.extend(engine.seams() if engine else ())
+        return ReplicaStatus(
+            name=self.name,
+            pool=self._member.pool,
+            state=self._member.state,
+            version=self._member.version,
+            checksum=self._loaded,
+            unanswered=self._server.unanswered if self._server else 0,
+            engine=engine.statistics() if engine else EngineStatistics(),
+            engines_started=self._engines,
+            gaps=tuple(self._gaps),
+            why=self._member.why,
+        )
+
+    async def stop(self) -> None:
+        """Finish what is being sampled, tell the registry, end the engine."""
+        if self._server is not None:
+            self._server.refusing = "it is being taken away"
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(self._tell(state="leaving"), _POLL_SECONDS)
+            left = await self._server.drain(self.settings.rollout_config.drain_seconds)
+            if left:
+                logger.warning("%s leaves %d requests unanswered", self.name, left)
+        for task in self._tasks:
+            task.cancel()
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self._registry.leave.remote(self.name), _POLL_SECONDS)
+        if self._server is not None:
+            await self._server.close()
+        if self._engine is not None:
+            await self._engine.close()
+
+    # --- the engine's life ------------------------------------------------------------------------------------------
+
+    async def _generate(self, request: GenerateRequest) -> Generation:
+        if self._engine is None:
+            raise EngineDiedError(f"{self.name} has no engine now")
+        return await self._engine.generate(request)
+
+    async def _stand_by(self) -> None:
+        """Wait, with imports done, until a replica is lost and this one is told to take its place."""
+        while True:
+            member: Member | None = await self._ask("await_role", self.name, _POLL_SECONDS)
+            if member is None:
+                member = await self._ask("join", self._member)
+            if member.state == "starting":
+                break
+        logger.warning("%s takes a lost replica's place", self.name)
+        self._member = msgspec.structs.replace(member, port=self._server.port if self._server else 0)
+        await self._make_engine()
+
+    async def _make_engine(self) -> None:
+        """Start an engine, give it the newest weights, serve. Leaves the process if that fails."""
+        limit = self.settings.rollout_config.start_seconds
+        stored: Stored | None = await self._ask("newest")
+        try:
+            async with asyncio.timeout(limit):
+                engine = await Engine.start(self.settings, name=self.name)
+                self._engines += 1
+                engine.on_death = self._on_engine_death
+                times = await self._pull(engine, stored) if stored else None
+        except Exception as error:
+            why = f"no engine within {limit:g} s" if isinstance(error, TimeoutError) else str(error)
+            await self._give_up(f"{self.name}: {why}")
+            return
+        self._engine = engine
+        self._stood_at = time.monotonic()
+        self._loaded = times.loaded if times else ""
+        if self._server is not None:
+            self._server.refusing = ""
+            await self._tell(
+                state="serving",
+                port=self._server.port,
+                version=engine.version,
+                engine_pids=tuple(engine.pids),
+                why="",
+            )
+        self._spawn(self._follow(engine))
+
+    def _on_engine_death(self, why: str) -> None:
+        """Called from the engine's watching thread."""
+        loop = self._engine._loop if self._engine else None
+        if loop is not None:
+            loop.call_soon_threadsafe(lambda: self._spawn(self._replace_engine(why)))
+
+    async def _replace_engine(self, why: str) -> None:
+        """The engine died: send callers elsewhere and make another."""
+        logger.error("%s", why)
+        dead, self._engine = self._engine, None
+        if self._server is not None:
+            self._server.refusing = why
+        recent = time.monotonic() - self._stood_at < _SETTLED_SECONDS
+        self._failures = self._failures + 1 if recent else 1
+        if self._failures > _ENGINES_IN_A_ROW:
+            await self._give_up(f"{self.name}: {self._failures} engines died within {_SETTLED_SECONDS:g} s each")
+            return
+        await self._tell(state="starting", engine_pids=(), why=why)
+        if dead is not None:
+            self._spawn(asyncio.to_thread(dead.bury))
+        await self._make_engine()
+
+    async def _give_up(self, why: str) -> None:
+        logger.critical("%s; the process leaves", why)
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self._registry.leave.remote(self.name, why), _POLL_SECONDS)
+        self.leave(_EXIT_BROKEN)
+
+    # --- weights ----------------------------------------------------------------------------------------------------
+
+    async def _follow(self, engine: Engine) -> None:
+        """Carry out the registry's orders for as long as this engine lives."""
+        done = 0
+        while engine is self._engine:
+            known, order = await self._ask("next_order", self.name, done, _POLL_SECONDS)
+            if engine is not self._engine:
+                return
+            if not known:
+                self._member = await self._ask("join", self._member)
+            if order is not None:
+                done = order.number
+                report = await self._carry_out(engine, order)
+                if report is not None:
+                    self._member = msgspec.structs.replace(self._member, version=report.version)
+                    await self._ask("report", report)
+
+    async def _carry_out(self, engine: Engine, order: Order) -> Report | None:
+        """What became of an order; None for one that asks nothing of this engine."""
+        if order.version == Version(0, 0) and order.action == "file":
+            return None
+        error, times = "", None
+        transport: str = order.action
+        try:
+            times, transport = await self._by_transport(engine, order)
+        except EngineDiedError:
+            return None  # its successor loads the newest by itself
+        except EngineError as failed:
+            error = str(failed)
+            if isinstance(failed, TornWeightsError):
+                times = await self._heal(engine)
+        if times is not None and times.loaded:
+            self._loaded = times.loaded
+        return Report(
+            name=self.name, number=order.number, version=engine.version, error=error, times=times, transport=transport
+        )
+
+    async def _by_transport(self, engine: Engine, order: Order) -> tuple[UpdateTimes | None, str]:
+        """The weights by the order's transport; by the version's file where this replica has no part in it."""
+        own = order.details.get(self.name)
+        if order.details and own is None and order.action != "native_init":
+            return await self._pull(engine, await self._stored(order.version)), "file"
+        info = order.info | (own or {})
+        match order.action:
+            case "file":
+                return await self._pull(engine, await self._stored(order.version)), "file"
+            case "gloo":
+                try:
+                    return await engine.update(order.version, "gloo", info, checksum=order.checksum), "gloo"
+                except StagingError as error:
+                    logger.warning("%s; the version's file is taken instead", error)
+                    return await self._pull(engine, await self._stored(order.version)), "file"
+            case "native_init":
+                if own is not None:
+                    await engine.native_init(info)
+                return None, order.action
+            case "native_update":
+                return await engine.native_update(order.version, info), order.action
+
+    async def _stored(self, version: Version) -> Stored:
+        """The version's entry, or a newer one's."""
+        newest: Stored | None = await self._ask("newest")
+        if newest is None or newest.version < version:
+            raise StagingError(f"{self.name}: the registry does not have {version}, nor anything newer")
+        return newest
+
+    async def _pull(self, engine: Engine, stored: Stored) -> UpdateTimes:
+        """A stored version into the engine: by its file where it is seen, by the registry's bytes elsewhere."""
+        if await asyncio.to_thread(Path(stored.path).exists):
+            return await engine.update(stored.version, "file", {"path": stored.path}, checksum=stored.checksum)
+        content = await self._ask("pull", stored.version)
+        path = Path("/dev/shm") / f"azr-{self.name}-{stored.version.lineage}.{stored.version.step}.pulled"
+        try:
+            await asyncio.to_thread(content.tofile, path)
+            return await engine.update(stored.version, "file", {"path": str(path)}, checksum=stored.checksum)
+        finally:
+            path.unlink(missing_ok=True)
+
+    async def _heal(self, engine: Engine) -> UpdateTimes | None:
+        """Put whole weights into an engine whose update was torn; if that fails too it gets a new engine."""
+        with contextlib.suppress(EngineError):
+            newest: Stored | None = await self._ask("newest")
+            if newest is not None:
+                return await self._pull(engine, newest)
+        await engine.close()
+        self._spawn(self._replace_engine(engine.torn or f"{self.name}: its weights could not be made whole"))
+        return None
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    async def _tell(self, **changes: Any) -> None:
+        """Tell the registry what changed about this replica."""
+        self._member = msgspec.structs.replace(self._member, **changes)
+        if not await self._ask("update", self._member):
+            self._member = await self._ask("join", self._member)
+
+    async def _ask(self, method: str, *arguments: Any) -> Any:
+        """Ask the registry; while it is away (dead, being restarted) again and again."""
+        import ray
+
+        told = False
+        while True:
+            try:
+                return await getattr(self._registry, method).remote(*arguments)
+            except ray.exceptions.RayTaskError as error:
+                raise EngineError(f"{self.name}: the registry's {method} failed: {error.cause}") from error
+            except ray.exceptions.RayError as error:
+                if not told:
+                    logger.warning("%s: the registry cannot be asked for %s: %s", self.name, method, error)
+                told = True
+                await asyncio.sleep(_AGAIN_SECONDS)
+                with contextlib.suppress(ValueError):
+                    self._registry = find_registry(self._registry_name)
+
+    async def _tell_status(self) -> None:
+        """Say how it is, over and over; nobody waits for it, so a registry that is away misses some."""
+        while True:
+            with contextlib.suppress(Exception):
+                status = msgspec.msgpack.encode(self.status())
+                await asyncio.wait_for(self._registry.tell_status.remote(self.name, status), _POLL_SECONDS)
+            await asyncio.sleep(_STATUS_SECONDS)
+
+    def _spawn(self, work: Any) -> None:
+        self._tasks = [task for task in self._tasks if not task.done() or task.exception() is not None]
+        self._tasks.append(asyncio.ensure_future(work))

@@ -1,0 +1,148 @@
+"""What the registry knows, without any actor: versions kept, replicas and what they are at, the order that stands.
+
+A state machine: every method is one event, clocks and files are the caller's. `actors.weights.registry` puts an actor
+around it. Who waits for a change waits for `sequence` to move.
+
+    join ──► starting ──► serving ──► leaving ──► (forgotten)
+       └───► standby ──┘ promoted when one too few serves       lost ◄── any of them, named for a while
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import msgspec
+
+from actors.weights.records import Member, Order, Report, State, Stored
+from azr.game.types import Version
+
+#: Lost replicas that are still named, so that who asks late learns why.
+_LOST_KEPT = 32
+
+#: These take a place among those that serve, or will.
+_ACTIVE: tuple[State, ...] = ("starting", "serving")
+
+
+class Book:
+    """The registry's state."""
+
+    def __init__(self, *, keep: int) -> None:
+        self.keep = keep
+        self.sequence = 0
+        """Moves with every change of members or orders."""
+        self.wanted: dict[str, int] = {}
+        """Replicas that should serve, by pool."""
+        self.versions: dict[Version, Stored] = {}
+        self.members: dict[str, Member] = {}
+        self.lost: OrderedDict[str, Member] = OrderedDict()
+        self.order: Order | None = None
+        self.reports: dict[str, Report] = {}
+        """Of the order that stands, by replica."""
+        self.replaced = 0
+        """Replicas lost so far."""
+
+    # --- versions -------------------------------------------------------------------------------------------------
+
+    def store(self, stored: Stored) -> list[Stored]:
+        """Keep a version; the answer: those that are kept no longer. A version stored again takes the first's place."""
+        before = self.versions.pop(stored.version, None)
+        self.versions[stored.version] = stored
+        gone = [before] if before and before.path != stored.path else []
+        gone += [self.versions.pop(version) for version in sorted(self.versions)[: -self.keep]]
+        self._moved()
+        return gone
+
+    @property
+    def newest(self) -> Stored | None:
+        """The newest version: the highest step of the highest lineage."""
+        return self.versions[max(self.versions)] if self.versions else None
+
+    # --- members --------------------------------------------------------------------------------------------------
+
+    def want(self, pool: str, count: int) -> None:
+        """So many replicas of the pool should serve."""
+        self.wanted[pool] = count
+        self._promote(pool)
+        self._moved()
+
+    def join(self, member: Member) -> Member:
+        """A replica is here. A new one is told to make its engine, or to stand by. One that serves or stands by already
+        is believed: it is the registry that is new then, and those it would count have not all joined yet."""
+        self.lost.pop(member.name, None)
+        if member.state == "starting":
+            full = self._active(member.pool, but=member.name) >= self.wanted.get(member.pool, 1 << 30)
+            member = msgspec.structs.replace(member, state="standby" if full else "starting")
+        self.members[member.name] = member
+        self._moved()
+        return member
+
+    def update(self, member: Member) -> bool:
+        """A replica says how it is; one that was called lost, or is unknown, must join again (the answer is False)."""
+        if member.name not in self.members:
+            return False
+        self.members[member.name] = member
+        self._moved()
+        return True
+
+    def leave(self, name: str, why: str) -> None:
+        """A replica is gone. A standby of its pool takes its place."""
+        member = self.members.pop(name, None)
+        if member is None:
+            return
+        if member.state != "leaving":
+            self.replaced += 1
+            self.lost[name] = msgspec.structs.replace(member, state="lost", why=why)
+            while len(self.lost) > _LOST_KEPT:
+                self.lost.popitem(last=False)
+        self._promote(member.pool)
+        self._moved()
+
+    def of(self, pool: str) -> tuple[Member, ...]:
+        """The replicas of a pool."""
+        return tuple(member for member in self.members.values() if member.pool == pool)
+
+    # --- orders ---------------------------------------------------------------------------------------------------
+
+    def give(self, order: Order) -> Order:
+        """An order to all replicas; it takes the place of the one before. The answer: it, numbered."""
+        number = self.order.number + 1 if self.order else 1
+        self.order = msgspec.structs.replace(order, number=max(number, order.number))
+        self.reports = {}
+        self._moved()
+        return self.order
+
+    def report(self, report: Report) -> None:
+        """What became of the order at one replica; what is said of an older order is of no interest any more."""
+        if self.order is not None and report.number == self.order.number:
+            self.reports[report.name] = report
+        if report.name in self.members:
+            self.members[report.name] = msgspec.structs.replace(self.members[report.name], version=report.version)
+        self._moved()
+
+    def outstanding(self, number: int) -> tuple[str, ...]:
+        """Replicas that serve and have said nothing of the order. None once another order stands."""
+        if self.order is None or self.order.number != number:
+            return ()
+        return tuple(
+            sorted(
+                name
+                for name, member in self.members.items()
+                if member.state == "serving" and member.port and name not in self.reports
+            )
+        )
+
+    # --- inside ---------------------------------------------------------------------------------------------------
+
+    def _active(self, pool: str, *, but: str = "") -> int:
+        return sum(member.state in _ACTIVE and member.name != but for member in self.of(pool))
+
+    def _promote(self, pool: str) -> None:
+        """Standbys make their engines while fewer than wanted serve or are about to."""
+        for member in self.of(pool):
+            if self._active(pool) >= self.wanted.get(pool, 0):
+                return
+            if member.state == "standby":
+                self.members[member.name] = msgspec.structs.replace(member, state="starting")
+
+    def _moved(self) -> None:
+        self.sequence += 1

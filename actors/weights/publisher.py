@@ -1,0 +1,234 @@
+"""The learner's side: a version goes to the registry first, then to all replicas, and everybody's checksum is compared.
+
+Called from the learner's publishing thread on rank 0, one version at a time; blocks until every replica confirmed or
+was given up. Replicas are told apart by name in whatever goes wrong. A replica that does not confirm in time is not
+waited for again: the registry forgets it, and it is replaced or comes back with the newest version by itself.
+
+    publish ─► cast ─► file in the registry's folder ─► order ─► (send) ─► reports ─► versions and checksums compared
+                 │ registry on another machine: the bytes through Ray's object store
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from actors.host import host_id
+from actors.weights.fingerprint import fingerprint
+from actors.weights.records import Member, Order, Report, Stored, UpdateReport
+from actors.weights.registry import find_registry
+from actors.weights.transports.base import Transport
+from actors.weights.transports.files import file_name, write_file
+from azr.config.sections.weights import WeightsConfig
+from azr.errors import AzrError
+from azr.game.types import Version
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+logger = logging.getLogger(__name__)
+
+#: For calls to the registry that answer at once; it may be restarting.
+_CALL_SECONDS = 60.0
+_AGAIN_SECONDS = 0.2
+
+
+class PublishError(RuntimeError):
+    """A version could not be handed on at all: the registry did not take it."""
+
+
+class WeightPublisher:
+    """Hands versions on. One for a learner; `settings` are the engines', so that both sides mean the same transport."""
+
+    def __init__(self, registry_name: str, config: WeightsConfig, *, transport: str, dtype: str = "") -> None:
+        self._name = registry_name
+        self._registry = find_registry(registry_name)
+        self._config = config
+        self._transport_name = transport
+        self._dtype = dtype
+        self._transport: Transport | None = None
+        self._host = ""
+        self._folder = Path()
+        self.on_report: Callable[[UpdateReport], None] = _log
+
+    def publish(self, version: Version, weights: Mapping[str, Tensor]) -> UpdateReport:
+        """Hand a version on; the answer says what became of it at each replica."""
+        began = time.monotonic()
+        ends = began + self._config.publish_seconds
+        tensors = _cast(weights, self._dtype)
+        checksum = fingerprint(tensors.items()) if self._config.verify else ""
+        size = self._store(version, tensors, checksum)
+        stored_after = time.monotonic() - began
+        reports, missing = self._hand_on(version, tensors, checksum, ends)
+        report = UpdateReport(
+            version=version,
+            reports=tuple(reports),
+            missing=(*missing, *_differing(reports, version)),
+            checksum=checksum,
+            size=size,
+            seconds=time.monotonic() - began,
+            store_seconds=stored_after,
+        )
+        self.on_report(report)
+        return report
+
+    def close(self) -> None:
+        """Nothing more will be published."""
+        if self._transport is not None:
+            self._transport.close()
+
+    # --- to the registry --------------------------------------------------------------------------------------------
+
+    def _store(self, version: Version, tensors: Mapping[str, Tensor], checksum: str) -> int:
+        import numpy as np
+
+        if not self._host:
+            self._host, folder = self._ask("place")
+            self._folder = Path(folder)
+        name = file_name(version)
+        if self._host == host_id() or self._transport_name == "disk":
+            path = self._folder / name
+            size = write_file(path, tensors)
+            self._ask("adopt", Stored(version=version, path=str(path), checksum=checksum, size=size))
+            return size
+        aside = Path("/dev/shm") / f"azr-{host_id().rpartition('/')[2]}-{name}"
+        try:
+            size = write_file(aside, tensors)
+            self._ask("accept", version, np.fromfile(aside, np.uint8), checksum)
+        finally:
+            aside.unlink(missing_ok=True)
+        return size
+
+    # --- to the replicas --------------------------------------------------------------------------------------------
+
+    def _hand_on(
+        self, version: Version, tensors: Mapping[str, Tensor], checksum: str, ends: float
+    ) -> tuple[list[Report], list[str]]:
+        if self._transport is None:
+            self._transport = make_transport(self._transport_name, self._folder, self._config)
+        try:
+            number = self._transport.carry(version, checksum, tensors, _Fleet(self, ends))
+        except Exception as error:
+            # The version is in the registry: everybody can still take its file.
+            logger.warning("%s could not carry weights (%s); replicas take the file", self._transport_name, error)
+            number = self._ask("give", Order(number=0, action="file", version=version, checksum=checksum))
+        return self._wait(number, ends)
+
+    def _wait(self, number: int, ends: float) -> tuple[list[Report], list[str]]:
+        """Reports of all, and the names of those that said nothing in time, which are given up."""
+        while True:
+            left = max(0.05, ends - time.monotonic())
+            reports, owing = self._ask("outcome", number, min(left, _CALL_SECONDS / 2))
+            failed = [f"{each.name}: {each.error}" for each in reports if each.error]
+            if not owing:
+                return reports, failed
+            if time.monotonic() >= ends:
+                why = f"did not confirm weights within {self._config.publish_seconds:g} s"
+                for name in owing:
+                    self._ask("leave", name, f"it {why}")
+                return reports, [*failed, *(f"{name} {why}" for name in owing)]
+
+    def _ask(self, method: str, *arguments: Any) -> Any:
+        """Ask the registry; one that is being restarted is asked again for a while."""
+        import ray
+
+        ends = time.monotonic() + _CALL_SECONDS
+        while True:
+            try:
+                return ray.get(getattr(self._registry, method).remote(*arguments), timeout=_CALL_SECONDS)
+            except ray.exceptions.RayTaskError:
+                raise
+            except ray.exceptions.RayError as error:
+                if time.monotonic() > ends:
+                    raise PublishError(f"the registry {self._name} did not answer {method!r}: {error}") from error
+                time.sleep(_AGAIN_SECONDS)
+
+
+class _Fleet:
+    """The replicas as a transport sees them, for one version."""
+
+    def __init__(self, publisher: WeightPublisher, ends: float) -> None:
+        self._publisher, self._ends = publisher, ends
+        members: list[Member] = publisher._ask("members", "")
+        self._members = tuple(sorted((each for each in members if each.state == "serving"), key=lambda each: each.name))
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """Who serves, by name."""
+        return self._members
+
+    def give(self, order: Order) -> int:
+        """Tell all replicas."""
+        return int(self._publisher._ask("give", order))
+
+    def carried_out(self, number: int) -> None:
+        """Wait for all; raises, with their names, if some failed."""
+        _, missing = self._publisher._wait(number, self._ends)
+        if missing:
+            raise RuntimeError("; ".join(missing))
+
+    def seconds_left(self) -> float:
+        """Until the deadline."""
+        return max(0.1, self._ends - time.monotonic())
+
+
+def make_transport(name: str, folder: Path, config: WeightsConfig) -> Transport:
+    """The sender's side of a transport."""
+    if name == "shm":
+        from actors.weights.transports.shm import SharedMemory
+
+        return SharedMemory()
+    if name == "disk":
+        from actors.weights.transports.disk import SharedFolder
+
+        return SharedFolder(folder)
+    if name == "gloo":
+        from actors.weights.transports.gloo import GlooBroadcast
+
+        return GlooBroadcast(config.master_address)
+    if name == "nccl":
+        from actors.weights.transports.nccl import NcclBroadcast
+
+        return NcclBroadcast(config.master_address)
+    if name == "ipc":
+        from actors.weights.transports.ipc import CudaIpc
+
+        return CudaIpc()
+    raise AzrError(f"there is no weight transport {name!r}", "weights.transport: auto, shm, gloo, nccl, ipc or disk")
+
+
+def _cast(weights: Mapping[str, Tensor], dtype: str) -> dict[str, Tensor]:
+    """Floating-point weights in the engines' dtype: half the bytes on the way, and one checksum for both sides."""
+    import torch
+
+    wanted = getattr(torch, dtype) if dtype else None
+    return {
+        name: (tensor.detach().to(wanted) if wanted and tensor.is_floating_point() else tensor.detach())
+        for name, tensor in weights.items()
+    }
+
+
+def _differing(reports: Sequence[Report], version: Version) -> list[str]:
+    """Replicas that confirmed something else: another version, or weights that are not the others'."""
+    wrong = [
+        f"{each.name} serves {each.version.lineage}.{each.version.step}"
+        for each in reports
+        if not each.error and each.version < version
+    ]
+    loaded = {each.name: each.times.loaded for each in reports if each.times and each.times.loaded and not each.error}
+    counts = sorted(loaded.values(), key=lambda found: -list(loaded.values()).count(found))
+    wrong += [
+        f"{name} holds weights of checksum {found} where the others hold {counts[0]}"
+        for name, found in loaded.items()
+        if found != counts[0]
+    ]
+    return wrong
+
+
+def _log(report: UpdateReport) -> None:
+    version = report.version
+    if report.missing:
+        logger.warning("weights %d.%d are not everywhere: %s", version.lineage, version.step, "; ".join(report.missing))

@@ -1,0 +1,92 @@
+"""What registry, publisher and replicas tell each other."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from actors.engine.records import UpdateTimes
+from azr.game.types import Version
+
+#: What a replica is at: making its engine, serving, waiting with its imports done, finishing what it has, or gone.
+State = Literal["starting", "serving", "standby", "leaving", "lost"]
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that the registry keeps."""
+
+    version: Version
+    path: str
+    """Of its file, on the registry's host."""
+    checksum: str
+    size: int
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """A replica, as registry and clients know it."""
+
+    name: str
+    pool: str = "shared"
+    """Which deployment it belongs to: `shared`, or the role it serves."""
+    host: str = ""
+    """Which machine it runs on; `azr` identifies machines by boot."""
+    address: str = ""
+    port: int = 0
+    """Where it answers requests; 0: it does not yet."""
+    token: str = ""
+    """What a client must say first, so that nobody else on the network is answered."""
+    pid: int = 0
+    engine_pids: tuple[int, ...] = ()
+    workers: int = 1
+    """Ranks it takes in a group of a collective transport."""
+    state: State = "starting"
+    version: Version = Version(0, 0)
+    why: str = ""
+    """Why it is lost, or has no engine."""
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What replicas are to do about weights. Each order is numbered; a replica that missed some needs the last only."""
+
+    number: int
+    action: Literal["file", "gloo", "native_init", "native_update"]
+    version: Version
+    checksum: str = ""
+    info: dict[str, Any] = {}
+    """For all alike."""
+    details: dict[str, dict[str, Any]] = {}
+    """For each by name; who is not named here takes the version's file instead. Empty: all are alike."""
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an order at one replica."""
+
+    name: str
+    number: int
+    version: Version
+    """What it serves now."""
+    error: str = ""
+    times: UpdateTimes | None = None
+    transport: str = ""
+    """How the weights really came: a replica that missed a broadcast took the file."""
+
+
+class UpdateReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a version at all replicas."""
+
+    version: Version
+    reports: tuple[Report, ...]
+    missing: tuple[str, ...] = ()
+    """Replicas that did not confirm, each with the reason."""
+    checksum: str = ""
+    size: int = 0
+    seconds: float = 0.0
+    """From the call to the last confirmation."""
+    store_seconds: float = 0.0
+    """Until the registry had it."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether everybody serves it."""
+        return not self.missing

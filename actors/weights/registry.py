@@ -1,0 +1,278 @@
+"""The registry: an actor that owns the newest weights and knows which replicas serve, with which version.
+
+Made by the run (`start_registry`), asked by replicas (what to load, what to do), by clients (where to send requests)
+and by the learner's publisher. It outlives the learner: weights lie in files of its own, in memory (/dev/shm) or in a
+folder. It is restarted when it dies, finds its files again, and replicas join it anew; meanwhile they serve on.
+
+    publisher ── store, give order ──►  registry  ◄── join, next_order, report ── replicas
+    clients   ── watch members ──────►   Book     ── an open connection each ───► replicas (its end: lost, at once)
+
+Every waiting call ends after the seconds it was given; the caller asks again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from actors.host import host_id
+from actors.weights.book import Book
+from actors.weights.records import Member, Order, Report, Stored
+from actors.weights.transports.files import file_name, version_of
+from azr.files import write_bytes
+from azr.game.types import Version
+
+logger = logging.getLogger(__name__)
+
+NAMESPACE = "azr"
+
+#: Beside each version's file: what the registry must know of it after a restart.
+_NOTE = ".json"
+
+#: How many replicas of each pool should serve, if that was changed since the run began.
+_WANTED = "wanted.json"
+
+#: Who may be waiting in one call at a time: every replica, client and publisher has one or two open.
+_CONCURRENCY = 4096
+
+#: How long opening the connection that tells of a replica's end may take.
+_CONNECT_SECONDS = 10.0
+
+
+class Registry:
+    """The actor's class; `start_registry` makes the actor."""
+
+    def __init__(self, folder: str, keep: int, pools: dict[str, int]) -> None:
+        self._folder = Path(folder)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._book = Book(keep=keep)
+        self._book.wanted = dict(pools)
+        self._changed = asyncio.Condition()
+        self._watchers: dict[str, asyncio.Task[None]] = {}
+        self._statuses: dict[str, bytes] = {}
+        self._load()
+
+    async def place(self) -> tuple[str, str]:
+        """The machine and the folder in which versions lie."""
+        return host_id(), str(self._folder)
+
+    # --- versions -------------------------------------------------------------------------------------------------
+
+    async def adopt(self, stored: Stored) -> None:
+        """Own a version whose file its publisher has put into the registry's folder."""
+        write_bytes(Path(stored.path + _NOTE), msgspec.json.encode(stored))
+        gone = self._book.store(stored)
+        await self._tell()
+        _remove(gone)
+
+    async def accept(self, version: Version, content: npt.NDArray[np.uint8], checksum: str) -> None:
+        """Own a version that comes as the bytes of its file, from another machine."""
+        path = self._folder / file_name(version)
+        await asyncio.to_thread(write_bytes, path, content.tobytes())
+        await self.adopt(Stored(version=version, path=str(path), checksum=checksum, size=content.nbytes))
+
+    async def newest(self) -> Stored | None:
+        """The newest version, if any was published."""
+        return self._book.newest
+
+    async def versions(self) -> list[Stored]:
+        """All versions kept, oldest first."""
+        return [self._book.versions[version] for version in sorted(self._book.versions)]
+
+    async def pull(self, version: Version) -> npt.NDArray[np.uint8]:
+        """The bytes of a version's file, for a replica on a machine that does not see it."""
+        stored = self._book.versions.get(version)
+        if stored is None:
+            raise KeyError(f"version {version.lineage}.{version.step} is kept no longer")
+        return await asyncio.to_thread(np.fromfile, stored.path, np.uint8)
+
+    # --- members --------------------------------------------------------------------------------------------------
+
+    async def want(self, pool: str, count: int) -> None:
+        """So many replicas of a pool should serve; standbys beyond them wait."""
+        self._book.want(pool, count)
+        write_bytes(self._folder / _WANTED, msgspec.json.encode(self._book.wanted))
+        await self._tell()
+
+    async def join(self, member: Member) -> Member:
+        """A replica is here; the answer says what it is to be: `starting` (make the engine) or `standby`."""
+        joined = self._book.join(member)
+        await self._tell()
+        self._watch(joined)
+        return joined
+
+    async def update(self, member: Member) -> bool:
+        """How a replica is; False: it must join again."""
+        known = self._book.update(member)
+        if known:
+            self._watch(member)
+            await self._tell()
+        return known
+
+    async def leave(self, name: str, why: str = "") -> None:
+        """A replica goes."""
+        self._book.leave(name, why)
+        self._statuses.pop(name, None)
+        await self._tell()
+        if watcher := self._watchers.pop(name, None):
+            watcher.cancel()
+
+    async def member(self, name: str) -> Member | None:
+        """What is known of a replica."""
+        return self._book.members.get(name) or self._book.lost.get(name)
+
+    async def members(self, pool: str = "") -> list[Member]:
+        """All replicas, or those of one pool."""
+        return list(self._book.of(pool) if pool else self._book.members.values())
+
+    async def lost(self) -> list[Member]:
+        """Replicas that died lately, each with the reason."""
+        return list(self._book.lost.values())
+
+    async def tell_status(self, name: str, status: bytes) -> None:
+        """How a replica is, in its own words (`actors.rollout.replica.ReplicaStatus`)."""
+        self._statuses[name] = status
+
+    async def statuses(self) -> list[bytes]:
+        """What replicas that are there said last of how they are; every second they say it again."""
+        return [status for name, status in self._statuses.items() if name in self._book.members]
+
+    async def watch_members(self, pool: str, after: int, seconds: float) -> tuple[int, list[Member]]:
+        """The replicas of a pool once anything changed after `after`, or when the time is up."""
+        await self._until(lambda: self._book.sequence > after, seconds)
+        return self._book.sequence, list(self._book.of(pool))
+
+    async def await_role(self, name: str, seconds: float) -> Member | None:
+        """A standby's question: the answer comes when it is to make its engine, or when the time is up."""
+        await self._until(lambda: self._state(name) != "standby", seconds)
+        return self._book.members.get(name)
+
+    # --- orders ---------------------------------------------------------------------------------------------------
+
+    async def give(self, order: Order) -> int:
+        """Give all replicas an order; its number."""
+        number = self._book.give(order).number
+        await self._tell()
+        return number
+
+    async def next_order(self, name: str, after: int, seconds: float) -> tuple[bool, Order | None]:
+        """The order that stands if it is newer than `after`; and whether the replica is known (or must join again)."""
+        await self._until(lambda: self._newer(after) is not None or name not in self._book.members, seconds)
+        return name in self._book.members, self._newer(after)
+
+    async def report(self, report: Report) -> None:
+        """What became of an order at a replica."""
+        self._book.report(report)
+        await self._tell()
+
+    async def outcome(self, number: int, seconds: float) -> tuple[list[Report], list[str]]:
+        """Reports on an order, and who still owes one: when nobody does, or when the time is up."""
+        await self._until(lambda: not self._book.outstanding(number), seconds)
+        return list(self._book.reports.values()), list(self._book.outstanding(number))
+
+    async def replaced(self) -> int:
+        """Replicas lost so far."""
+        return self._book.replaced
+
+    # --- inside ---------------------------------------------------------------------------------------------------
+
+    def _newer(self, after: int) -> Order | None:
+        order = self._book.order
+        return order if order is not None and order.number > after else None
+
+    def _state(self, name: str) -> str:
+        member = self._book.members.get(name)
+        return member.state if member else "lost"
+
+    async def _until(self, condition: Callable[[], bool], seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds), self._changed:
+                await self._changed.wait_for(condition)
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    def _watch(self, member: Member) -> None:
+        """Hold a connection to the replica: its process's end is the connection's, at once and whatever killed it."""
+        if member.port and member.name not in self._watchers:
+            self._watchers[member.name] = asyncio.create_task(self._watch_connection(member))
+
+    async def _watch_connection(self, member: Member) -> None:
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                reader, writer = await asyncio.open_connection(member.address, member.port)
+            try:
+                while await reader.read(1 << 16):
+                    pass
+            finally:
+                writer.close()
+            why = "its process ended"
+        except OSError as error:
+            why = f"it could not be reached: {error}"
+        self._watchers.pop(member.name, None)
+        logger.warning("replica %s is lost: %s", member.name, why)
+        self._book.leave(member.name, why)
+        await self._tell()
+
+    def _load(self) -> None:
+        """Find the versions that a registry before this one kept."""
+        for path in self._folder.iterdir():
+            note = Path(f"{path}{_NOTE}")
+            if version_of(path) is not None and note.exists():
+                self._book.store(msgspec.json.decode(note.read_bytes(), type=Stored))
+        wanted = self._folder / _WANTED
+        if wanted.exists():
+            self._book.wanted |= msgspec.json.decode(wanted.read_bytes(), type=dict[str, int])
+        # Numbers of orders must not begin again below those that replicas have seen.
+        self._book.order = Order(number=int(time.time() * 1000), action="file", version=Version(0, 0))
+
+
+def _remove(gone: list[Stored]) -> None:
+    for old in gone:
+        Path(old.path).unlink(missing_ok=True)
+        Path(old.path + _NOTE).unlink(missing_ok=True)
+
+
+def start_registry(name: str, folder: Path, *, keep: int, pools: dict[str, int]) -> Any:
+    """The registry as a named actor of Ray's namespace `azr`; `pools` says how many replicas of each should serve."""
+    import ray
+
+    return (
+        ray.remote(Registry)
+        .options(
+            name=name,
+            namespace=NAMESPACE,
+            num_cpus=0,
+            max_restarts=-1,
+            max_task_retries=0,
+            max_concurrency=_CONCURRENCY,
+            get_if_exists=True,
+        )
+        .remote(str(folder), keep, pools)
+    )
+
+
+def find_registry(name: str) -> Any:
+    """The registry of that name."""
+    import ray
+
+    return ray.get_actor(name, namespace=NAMESPACE)
+
+
+def own_address() -> str:
+    """An address of this machine that others reach; loopback where there is no network."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("10.255.255.255", 1))  # nothing is sent: the kernel only picks the route
+        return str(probe.getsockname()[0])
+    return "127.0.0.1"

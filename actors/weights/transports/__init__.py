@@ -1,0 +1,1 @@
+"""How weights travel: one file a transport, with its sending and its receiving side."""

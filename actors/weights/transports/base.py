@@ -1,0 +1,67 @@
+"""What a transport is to the publisher: it has the replicas do their half of it, and does the sender's.
+
+      publisher: store in the registry ──► transport.carry(…) ──► orders to the fleet, bytes sent ──► reports
+                                               │ raises: everybody takes the version's file instead
+
+A transport that only moves bytes which every replica can fetch by itself (`shm`, `disk`) has nothing to send. One that
+sends to a fixed group (`gloo`, `nccl`, `ipc`) forms it anew whenever the replicas are others than before; who joins
+between two versions, or is left out, takes the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from actors.weights.records import Member, Order
+from azr.game.types import Version
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Fleet(Protocol):
+    """The replicas that serve, and how they are told what to do; the publisher's, handed to the transport."""
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """Who serves, by name."""
+        ...
+
+    def give(self, order: Order) -> int:
+        """Tell all replicas; comes back at once, with the order's number."""
+        ...
+
+    def carried_out(self, number: int) -> None:
+        """Wait until all have carried an order out; raises, with their names, if some failed or ran out of time."""
+        ...
+
+    def seconds_left(self) -> float:
+        """Until the version's deadline."""
+        ...
+
+
+class Transport(Protocol):
+    """One way to the engines."""
+
+    def carry(self, version: Version, checksum: str, tensors: Mapping[str, Tensor], fleet: Fleet) -> int:
+        """Bring a version to the fleet; the answer is the order on which replicas report, which need not have done so
+        yet. Raises if that cannot be, and is as new afterwards: the next version forms another group."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more will be sent."""
+        ...
+
+
+def ranks_of(members: tuple[Member, ...]) -> tuple[dict[str, int], int]:
+    """The first rank of each replica's workers in a group whose rank 0 is the sender, and the group's size.
+
+    vLLM's own sender gives every engine the offset 1: two replicas would then claim the same ranks.
+    """
+    ranks: dict[str, int] = {}
+    size = 1
+    for member in members:
+        ranks[member.name] = size
+        size += member.workers
+    return ranks, size

@@ -1,0 +1,67 @@
+"""Weights as one safetensors file: written by the publisher, mapped into memory by every engine on the machine.
+
+Owns the file's form. `shm` puts it into memory (/dev/shm), `disk` into a folder that all machines see; a replica that
+sees neither gets the file's bytes from the registry. The file appears whole, under its final name, or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from azr.game.types import Version
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SUFFIX = ".safetensors"
+
+
+def file_name(version: Version) -> str:
+    """What a version's file is called."""
+    return f"{version.lineage}.{version.step}{SUFFIX}"
+
+
+def version_of(path: Path) -> Version | None:
+    """The version that a file holds, by its name; None if it is no such file."""
+    lineage, dot, step = path.name.removesuffix(SUFFIX).partition(".")
+    if path.suffix != SUFFIX or not (dot and lineage.isdigit() and step.isdigit()):
+        return None
+    return Version(int(lineage), int(step))
+
+
+def write_file(path: Path, tensors: Mapping[str, Tensor]) -> int:
+    """Write the tensors; the answer: the file's size. Not synced: after a power cut nobody is left to read it."""
+    from safetensors.torch import save_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        save_file(_separate(tensors), aside)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+    return path.stat().st_size
+
+
+def receive_file(info: dict[str, Any]) -> list[tuple[str, Tensor]]:
+    """The tensors of a file, as views of its pages in memory."""
+    from safetensors import safe_open
+
+    with safe_open(info["path"], "pt") as file:
+        return [(name, file.get_tensor(name)) for name in file.keys()]  # noqa: SIM118
+
+
+def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors that share no memory with each other, which the format does not know: tied ones are written twice."""
+    seen: set[int] = set()
+    separate: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        own = tensor.detach().contiguous()
+        if (place := own.untyped_storage().data_ptr()) in seen:
+            own = own.clone()
+        seen.add(place)
+        separate[name] = own
+    return separate
