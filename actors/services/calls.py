@@ -29,12 +29,28 @@ class ServiceError(AzrError):
 
 
 class Service:
-    """One shard, as its callers hold it. Travels to other processes."""
+    """One shard, as its callers hold it. Travels to other processes.
 
-    def __init__(self, name: str, actor: Any, deadline: float) -> None:
+    It holds the actor's name and not a handle: arguments that hold handles are kept in the object store, and an actor
+    that Ray restarts can lose them there. Whoever started the actor keeps it alive by its own handle.
+    """
+
+    def __init__(self, name: str, actor_name: str, deadline: float) -> None:
+        """`name` is for people, `actor_name` is the one under which Ray knows the actor."""
         self.name = name
-        self.actor = actor
+        self.actor_name = actor_name
         self.deadline = deadline
+        self._actor: Any = None
+
+    def __reduce__(self) -> tuple[type[Service], tuple[str, str, float]]:
+        return type(self), (self.name, self.actor_name, self.deadline)
+
+    @property
+    def actor(self) -> Any:
+        """The handle, looked up once in each process."""
+        if self._actor is None:
+            self._actor = ray.get_actor(self.actor_name)
+        return self._actor
 
     async def ask(self, method: str, *arguments: Any, wait_seconds: float = 0.0, mark_again: bool = False) -> Any:
         """Call without blocking the event loop; `wait_seconds` is how long the service may take on purpose.

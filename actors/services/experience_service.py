@@ -63,6 +63,7 @@ class ExperienceShard:
             rules.limits,
             now=time.monotonic(),
             lease_seconds=rules.silence_seconds,
+            grace_seconds=rules.grace_seconds,
             max_tries=rules.max_tries,
             swept=SweptByLength(rules.sweep_window, rules.sweep_alarm),
         )
@@ -237,8 +238,7 @@ class ExperienceShard:
 
     async def statistics(self) -> Books:
         """The books, and how the process is doing."""
-        lag = await self.host.loop_lag()
-        return await self.host.act(lambda: self._books(lag))
+        return await self.host.act(self._books)
 
     async def close(self) -> None:
         """Let go of the folder; nothing can be asked any more."""
@@ -275,7 +275,7 @@ class ExperienceShard:
                 makers[self.experience.leases.holder(group.id) or "waiting"] += 1
         return Lack(self.rules.shard, lacking, dict(making), dict(makers))
 
-    def _books(self, lag: float) -> Books:
+    def _books(self) -> Books:
         book = self.experience.book
         cells = [Cell(kind, role) for kind in self.rules.algorithm.game.task_types for role in ("propose", "solve")]
         return Books(
@@ -285,7 +285,7 @@ class ExperienceShard:
             groups=dict(Counter(group.state for group in book.groups.values())),
             swept_shares=self.experience.swept.shares(),
             position=self._position(),
-            process=self.host.report(lag),
+            process=self.host.report(),
         )
 
 

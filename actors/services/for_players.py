@@ -116,6 +116,10 @@ class PlayerExperience:
         """Drop a group whole, and count what was generated for it: (cell, samples, tokens)."""
         await self._of(group).ask("drop", group, reason, list(wasted))
 
+    async def wasted(self, group: str, cell: Cell, samples: int, tokens: int, reason: str) -> None:
+        """Count what was generated for a group beyond its samples."""
+        await self._of(group).ask("wasted", cell, samples, tokens, reason)
+
     def _of(self, group: str) -> Service:
         return self.shards[shard_of_name(group)]
 

@@ -104,7 +104,9 @@ class Host:
 
     async def act(self, act: Callable[[], Result]) -> Result:
         """Run something on the state; returns when what it did is safe."""
-        self._loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._watch = self._loop.create_task(self._watch_loop(), name="azr-loop-lag")
         return await asyncio.wrap_future(self.thread.submit(act))
 
     def news(self) -> None:
@@ -122,13 +124,7 @@ class Host:
                 return result
             await _within(woken.wait(), left)
 
-    async def loop_lag(self) -> float:
-        """How late the event loop was at most, in seconds. Watched from the first time this is asked."""
-        if self._watch is None:
-            self._watch = asyncio.get_running_loop().create_task(self._watch_loop())
-        return self._lag
-
-    def report(self, loop_lag: float) -> ProcessReport:
+    def report(self) -> ProcessReport:
         """How the process is doing."""
         return ProcessReport(
             name=self.place.name,
@@ -137,7 +133,7 @@ class Host:
             calls=self.thread.answered,
             syncs=self.thread.rounds,
             longest_sync=self.thread.longest_flush,
-            loop_lag=loop_lag,
+            loop_lag=self._lag,
         )
 
     async def _watch_loop(self) -> None:
@@ -148,6 +144,8 @@ class Host:
 
     def close(self) -> None:
         """End the thread and let go of the folder."""
+        if self._watch is not None and self._loop is not None and self._loop.is_running():
+            self._loop.call_soon_threadsafe(self._watch.cancel)
         if self._thread is not None:
             self._thread.close()
         self.journal.close()

@@ -28,7 +28,7 @@ CONCURRENCY = 4096
 
 
 class Services(NamedTuple):
-    """The services of a run. Travels to other processes."""
+    """The services of a run. Clients travel to other processes; whoever holds the handles keeps the actors alive."""
 
     experience: ExperienceClient
     tasks: TaskClient
@@ -73,7 +73,7 @@ def start(config: Config, folder: Path, *, options: Mapping[str, Any] | None = N
         tasks.append(_started(config, TaskShard, place, options, handles, shelves, buffers))
     for service in (*experience, *tasks):
         left = max(1.0, began + actors.restart_seconds - time.monotonic())
-        Service(service.name, service.actor, left).call("ready")
+        Service(service.name, service.actor_name, left).call("ready")
     return Services(ExperienceClient(experience), TaskClient(tasks), handles)
 
 
@@ -113,4 +113,4 @@ def _started(
         .remote(place, *arguments)
     )
     handles[name] = actor
-    return Service(place.name, actor, config.actors.call_seconds)
+    return Service(place.name, name, config.actors.call_seconds)

@@ -133,14 +133,13 @@ class TaskShard:
 
     async def statistics(self) -> Stock:
         """What is held, and how the process is doing."""
-        lag = await self.host.loop_lag()
 
         def act() -> Stock:
             buffers = self.tasks.buffers
             return Stock(
                 buffers={kind: buffer.status() for kind, buffer in buffers.items()},
                 step=max(buffer.step for buffer in buffers.values()),
-                process=self.host.report(lag),
+                process=self.host.report(),
             )
 
         return await self.host.act(act)

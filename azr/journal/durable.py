@@ -28,6 +28,7 @@ def open_experience(
     *,
     now: float,
     lease_seconds: float = 600.0,
+    grace_seconds: float = 10.0,
     max_tries: int = 3,
     swept: SweptByLength | None = None,
     salvage: bool = False,
@@ -41,7 +42,7 @@ def open_experience(
         max_tries=max_tries,
         swept=swept,
     )
-    experience.rebuild(itertools.chain.from_iterable(map(events.decode, recovery.records)), now)
+    experience.rebuild(itertools.chain.from_iterable(map(events.decode, recovery.records)), now, grace_seconds)
     if not recovery.records:
         journal.append(events.encode([experience.book.snapshot()]))
     return experience, recovery

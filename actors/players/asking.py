@@ -1,0 +1,68 @@
+"""What a proposer is shown: which known tasks, of which types, and how they become a prompt that fits.
+
+      task service ── a pool of tasks at a time ──► References ── drawn by the group's own seed ──► Ask ──► prompt
+
+A pool is used until each of its tasks was shown about once, then fetched anew; so a call to the service is shared by
+dozens of proposals, and what entered the buffers a moment ago is seen a moment later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import numpy as np
+
+from azr.game.tasks import Ask, TaskType
+from azr.game.tasks.composite import components_of
+from azr.game.types import Task
+
+#: Types whose programs serve proposers that work on a given program: one pair, nothing hidden.
+_PLAIN = ("deduction", "abduction")
+
+#: Composite functions call so many given ones at most.
+_MOST_COMPONENTS = 2
+
+Fetch = Callable[[Sequence[str], int], Awaitable[list[Task]]]
+
+
+def sources_of(kind: TaskType, task_types: Sequence[str]) -> tuple[str, ...]:
+    """Of which types the tasks are that a proposer of this type is shown.
+
+    Its own, except where it works on a given program: induction would otherwise turn its first few programs over for
+    ever, and never see a new one.
+    """
+    if kind.least_references == 0:
+        return (kind.name,)
+    return tuple(name for name in task_types if name in _PLAIN) or (kind.name,)
+
+
+class References:
+    """Known tasks at hand, by the types that they are shown for."""
+
+    def __init__(self, fetch: Fetch, pool: int) -> None:
+        self._fetch = fetch
+        self._size = pool
+        self._pools: dict[tuple[str, ...], list[Task]] = {}
+        self._uses: dict[tuple[str, ...], int] = {}
+
+    async def pool(self, sources: tuple[str, ...], shown: int) -> list[Task]:
+        """Tasks to draw from, of which each proposal shows so many."""
+        if self._uses.get(sources, 0) <= 0:
+            # Counted down first: lanes that come meanwhile use the old pool and do not all fetch.
+            self._uses[sources] = max(1, self._size // max(1, shown))
+            if fetched := await self._fetch(sources, self._size):
+                self._pools[sources] = fetched
+            else:
+                self._uses[sources] = 0
+        self._uses[sources] -= 1
+        return self._pools.get(sources, [])
+
+
+def draw_ask(kind: TaskType, pool: Sequence[Task], count: int, inputs: int, random: np.random.Generator) -> Ask:
+    """An Ask with so many tasks of the pool, or all there are."""
+    chosen = random.choice(len(pool), size=min(count, len(pool)), replace=False).tolist() if pool else []
+    shown = tuple(pool[index] for index in chosen)
+    if kind.name != "composite":
+        return Ask(references=shown, inputs=inputs)
+    given = [pool[index] for index in random.permutation(len(pool)).tolist()]
+    return Ask(references=shown, components=components_of(given, int(random.integers(1, _MOST_COMPONENTS + 1))))

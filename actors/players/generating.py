@@ -1,0 +1,89 @@
+"""Responses from the engines: what players ask of a rollout client, and what they do when it fails.
+
+request ──► Generator (routes, retries on dead replicas) ──► Generation ──► Trajectory
+                └─✕ again, `tries` times in all ──✕──► PoisonedError
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+import numpy as np
+
+from actors.engine.records import GenerateRequest, Generation, Response
+from azr.config.sections.algorithm import SamplingConfig
+from azr.game.types import Cell, Trajectory
+
+Role = Literal["propose", "solve"]
+
+
+class Generator(Protocol):
+    """The engines, as players see them; `actors.rollout` has the real one."""
+
+    async def generate(self, request: GenerateRequest, deadline: float) -> Generation:
+        """The responses, within so many seconds or an error that says who did not answer."""
+        ...
+
+
+class PoisonedError(Exception):
+    """A request failed every time it was sent."""
+
+
+async def generated(
+    engines: Generator, request: GenerateRequest, *, seconds: float, tries: int, failed: Callable[[Exception], None]
+) -> Generation:
+    """The responses to a request; sent again when it fails, or when an answer is none."""
+    for _ in range(tries):
+        try:
+            generation = await engines.generate(request, seconds)
+            _check(request, generation)
+        except Exception as error:
+            failed(error)
+            last = error
+            if hasattr(error, "cause"):  # a rollout client's own word, after tries of its own
+                break
+        else:
+            return generation
+    raise PoisonedError(f"request {request.id} failed {tries} times; last: {last}") from last
+
+
+def _check(request: GenerateRequest, generation: Generation) -> None:
+    """Refuse what could not be booked: too few responses, or some that name no weights."""
+    if len(generation.responses) != request.samples:
+        raise ValueError(f"{len(generation.responses)} responses of {generation.replica} to a request for more")
+    if any(not response.spans or not len(response.token_ids) for response in generation.responses):
+        raise ValueError(f"{generation.replica} answered without tokens, or without saying which weights made them")
+
+
+def request_of(
+    name: str, prompt: tuple[int, ...], samples: int, seed: int, longest: int, sampling: SamplingConfig, heat: float
+) -> GenerateRequest:
+    """What an engine is asked for, at temperature `heat`."""
+    return GenerateRequest(
+        id=name,
+        prompt_ids=prompt,
+        samples=samples,
+        seed=seed,
+        max_tokens=longest,
+        temperature=heat,
+        top_p=sampling.top_p,
+        top_k=max(0, sampling.top_k),
+    )
+
+
+def trajectory_of(
+    name: str, group: str, cell: Cell, prompt: tuple[int, ...], response: Response, reward: float = 0.0
+) -> Trajectory:
+    """A response with all that training needs of it."""
+    return Trajectory(
+        id=name,
+        cell=cell,
+        group=group,
+        prompt_ids=np.array(prompt, dtype=np.int32),
+        response_ids=response.token_ids,
+        behaviour_logprobs=response.logprobs,
+        spans=response.spans,
+        reward=reward,
+        truncated=response.truncated,
+    )

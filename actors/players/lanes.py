@@ -1,0 +1,107 @@
+"""Bounded lanes: so many pieces of work under way at once and no more, the next asked for as soon as a lane is free.
+
+      ask(free lanes) ──► work, work, …          (the service keeps the question while it has nothing: back-pressure)
+           ▲                 │
+           │                 ▼
+           └── free ◄── lane: do(work) ──✕──► failed(work, error)      nothing fails unheard
+
+One `Lanes` a shard and role. Who waits: `run` for the service, for `poll_seconds` a question; and while all lanes are
+busy for the first to be free, which each is within the deadlines of what it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Work = TypeVar("Work")
+
+#: After a question that failed, and after work that failed: what fails at once must not fail a thousand times a second.
+REST_SECONDS = 0.5
+
+
+class Lanes(Generic[Work]):
+    """Asks for work and does it."""
+
+    def __init__(
+        self,
+        count: int,
+        *,
+        ask: Callable[[int], Awaitable[Sequence[Work]]],
+        do: Callable[[Work], Awaitable[None]],
+        name: Callable[[Work], str],
+        failed: Callable[[Work | None, Exception], Awaitable[None]],
+    ) -> None:
+        """`name` tells pieces of work apart; `failed` hears of every error, of a question's with no work."""
+        self.count = count
+        self._ask, self._do, self._name, self._failed = ask, do, name, failed
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._free = asyncio.Event()
+        self._stopping = False
+        self.waited_seconds = 0.0
+        """Spent waiting for work with a lane free, that is for admission."""
+
+    @property
+    def under_way(self) -> list[str]:
+        """The names of what is being done."""
+        return list(self._busy)
+
+    async def run(self) -> None:
+        """Until stopped."""
+        while not self._stopping:
+            free = self.count - len(self._busy)
+            if free <= 0:
+                self._free.clear()
+                await self._free.wait()
+                continue
+            began = time.monotonic()
+            try:
+                found = await self._ask(free)
+            except Exception as error:
+                await self._failed(None, error)
+                await asyncio.sleep(REST_SECONDS)
+                continue
+            if not found:
+                self.waited_seconds += time.monotonic() - began
+            begun = [self._begin(work) for work in found]
+            if found and not any(begun):  # nothing but what is being done already
+                await asyncio.sleep(REST_SECONDS)
+
+    def cancel(self, names: Sequence[str]) -> None:
+        """Give up work that is no longer wanted."""
+        for name in names:
+            if (task := self._busy.get(name)) is not None:
+                task.cancel()
+
+    async def stop(self, deadline_seconds: float) -> list[str]:
+        """Begin nothing more and wait for what is under way; returns what was given up at the deadline."""
+        self._stopping = True
+        self._free.set()
+        if self._busy:
+            await asyncio.wait(self._busy.values(), timeout=deadline_seconds)
+        given_up = self.under_way
+        self.cancel(given_up)
+        return given_up
+
+    def _begin(self, work: Work) -> bool:
+        """Give the work a lane, unless it is being done: given twice, for an answer that was lost."""
+        name = self._name(work)
+        if name in self._busy:
+            return False
+        task = asyncio.create_task(self._lane(work), name=f"azr-lane-{name}")
+        self._busy[name] = task
+        task.add_done_callback(lambda _: self._end(name))
+        return True
+
+    async def _lane(self, work: Work) -> None:
+        try:
+            await self._do(work)
+        except Exception as error:
+            await self._failed(work, error)
+            await asyncio.sleep(REST_SECONDS)
+
+    def _end(self, name: str) -> None:
+        self._busy.pop(name, None)
+        self._free.set()

@@ -1,0 +1,147 @@
+"""A proposer's piece of work: from an admitted proposal to its acknowledgement.
+
+      references ─► prompt ─► engine ─► parse, gate (sandbox) ─► task service: new? ─► experience: judged
+                                 └─✕ poisoned    └─ undecided ──────────────────────► experience: dropped, counted
+
+A task enters the buffers before its proposal is acknowledged. A proposer that dies in between leaves a task that
+nobody rates; it comes back to be drawn like any other (see `azr.buffers`).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import msgspec
+
+from actors.players.asking import References, draw_ask, sources_of
+from actors.players.generating import PoisonedError, generated, request_of, trajectory_of
+from actors.players.seeds import generator_of, seed_of
+from actors.players.table import Table
+from actors.services.choosing import ToPropose
+from azr.game import play
+from azr.game.composing import Composition, compose_proposal
+from azr.game.gate import GateRules
+from azr.game.reasons import STUMBLES, clean
+from azr.game.tasks import TaskType, task_type
+from azr.game.types import Cell, Proposal, Refusal, Task, Trajectory
+from azr.game.wire import encode
+from azr.ledger.ledger import Sample
+
+#: Why a proposal is dropped for which nothing known could be shown.
+NO_REFERENCES = "no_references"
+#: … whose request failed every time.
+POISONED = "poisoned"
+#: What the task service says of a task that is held already; the gate's own word.
+DUPLICATE = "duplicate"
+#: Reason of a proposal that was cut off at the length limit: never finished, whatever it holds.
+TRUNCATED = "truncated"
+ACCEPTED = "accepted"
+
+
+class Proposer:
+    """Makes proposals."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        config = table.config
+        self._rules = GateRules.of(config, length=table.tokens.length, prompt_length=self._solver_prompt_length)
+        self._game = config.algorithm.game
+        self._turn = 0
+        self._references = References(self._fetch, config.actors.reference_pool)
+
+    async def play(self, work: ToPropose) -> None:
+        """Do one piece of work."""
+        table, config = self.table, self.table.config
+        kind, cell = task_type(work.task_type), Cell(work.task_type, "propose")
+        composition = await self._compose(kind, work.group)
+        if composition is None:
+            await table.experience.drop(work.group, NO_REFERENCES)
+            return
+        prompt = table.tokens.encode(composition.prompt)
+        sampling = config.algorithm.sampling
+        request = request_of(
+            work.group,
+            prompt,
+            1,
+            seed_of(config.run.seed, work.group),
+            config.lengths.response,
+            sampling,
+            sampling.temperature,
+        )
+        try:
+            with table.tally.part("generate"):
+                generation = await generated(
+                    table.engines,
+                    request,
+                    seconds=config.actors.generate_seconds,
+                    tries=config.actors.generate_tries,
+                    failed=lambda error: table.tally.failed(type(error).__name__),
+                )
+        except PoisonedError as error:
+            table.logger.warning("%s", clean(str(error)))
+            await table.experience.drop(work.group, POISONED)
+            return
+        (response,) = generation.responses
+        name = f"{work.group}#0"
+        trajectory = trajectory_of(name, work.group, cell, prompt, response)
+        with table.tally.part("judge"):
+            outcome, retried = await self._judge(kind, response.text, composition, response.truncated)
+        if isinstance(outcome, Refusal) and outcome.reason in STUMBLES:
+            table.tally.failed(outcome.reason)
+            await table.experience.drop(work.group, outcome.reason, [(cell, 1, len(response.token_ids))])
+            return
+        with table.tally.part("book"):
+            proposal, address = await self._enter(outcome, trajectory, composition)
+            await table.experience.judged(Sample.of(trajectory, body=encode(proposal)), address)
+        table.tally.proposed(proposal, retried)
+
+    async def _compose(self, kind: TaskType, group: str) -> Composition | None:
+        """A prompt that fits; None when there is nothing to show to a proposer that must be shown something."""
+        config = self.table.config
+        random = generator_of(config.run.seed, group, "references")
+        shown = max(self._game.references, kind.least_references)
+        pool = await self._references.pool(sources_of(kind, self._game.task_types), shown) if shown else []
+        if len(pool) < kind.least_references:
+            return None
+        return compose_proposal(
+            kind,
+            self.table.tokens.frame,
+            lambda count: draw_ask(kind, pool, count, self._rules.induction_inputs, random),
+            references=shown,
+            length=self.table.tokens.length,
+            limit=config.lengths.content,
+        )
+
+    async def _judge(
+        self, kind: TaskType, text: str, composition: Composition, truncated: bool
+    ) -> tuple[Task | Refusal, int]:
+        if truncated:
+            return Refusal(TRUNCATED), 0
+        plan = functools.partial(play.judge_proposal, kind, text, composition.ask, self.table.tokens.frame, self._rules)
+        return await self.table.judge.decide(
+            plan, lambda outcome: isinstance(outcome, Refusal) and outcome.reason in STUMBLES
+        )
+
+    async def _enter(
+        self, outcome: Task | Refusal, trajectory: Trajectory, composition: Composition
+    ) -> tuple[Proposal, str | None]:
+        """The proposal as it is kept, and the address of its task when that is new."""
+        if isinstance(outcome, Refusal):
+            return Proposal(trajectory=trajectory, task=None, reason=outcome.reason, detail=outcome.detail), None
+        task = msgspec.structs.replace(
+            outcome,
+            born=trajectory.oldest_version,
+            references=tuple(known.id for known in composition.ask.references),
+        )
+        if not await self.table.tasks.add(task, out=self.table.config.algorithm.rating.trained):
+            return Proposal(trajectory=trajectory, task=None, reason=DUPLICATE, detail=task.fingerprint), None
+        return Proposal(trajectory=trajectory, task=task, reason=ACCEPTED), self.table.tasks.address(task)
+
+    def _solver_prompt_length(self, task: Task) -> int:
+        tokens = self.table.tokens
+        return tokens.length(play.solve_prompt(task, task_type(task.task_type), tokens.frame))
+
+    async def _fetch(self, sources: Sequence[str], count: int) -> list[Task]:
+        self._turn += 1
+        return await self.table.tasks.references(sources, count, self._turn % len(self.table.tasks.shards))

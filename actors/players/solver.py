@@ -1,0 +1,165 @@
+"""A solver's piece of work: all attempts at one task, from the task to its rating.
+
+      rating, retry:  address ─► task ─┐                                             ┌─► experience: attempted ─► rated?
+      replay:  draw ─► open the group ─┴─► prompt ─► engine (n samples) ─► verify ───┤                             │
+                 └─ none: dry · refused: given back    └─✕ lost, then poisoned       └─ undecided: dropped,        ▼
+                                                                                         tokens counted     task service
+
+The attempts of a group are one request: the prompt is prefilled once, and they are judged and acknowledged together. A
+group of which some attempts are known already is sampled whole again, with the same seeds, and only what is missing
+enters; the rest counts as wasted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+
+from actors.engine.records import Response
+from actors.players.generating import PoisonedError, generated, request_of, trajectory_of
+from actors.players.seeds import seed_of
+from actors.players.table import Table
+from actors.services.choosing import ToAttempt, ToReplay
+from azr.game import play
+from azr.game.reasons import UNDECIDED, clean
+from azr.game.rewards import solver_reward
+from azr.game.tasks import TaskType, task_type
+from azr.game.types import Attempt, Cell, Task, Verdict
+from azr.game.verification import VerifyRules
+from azr.game.wire import encode
+from azr.ledger.ledger import Sample
+
+#: Reason of a group whose task left the buffers before it was attempted.
+TASK_GONE = "task_gone"
+#: Reason of samples made a second time beside those that were missing.
+AGAIN = "made_again"
+
+#: How long a type of which nothing could be drawn is not asked for.
+DRY_SECONDS = 0.5
+
+_Judged = tuple[Response, Verdict]
+
+
+class Solver:
+    """Makes groups of attempts."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self._rules = VerifyRules.of(table.config)
+        self._dry: dict[str, float] = {}
+        self._turn = 0
+
+    def dry(self) -> list[str]:
+        """Types of which there was nothing to draw a moment ago."""
+        now = time.monotonic()
+        self._dry = {kind: until for kind, until in self._dry.items() if until > now}
+        return list(self._dry)
+
+    async def play(self, work: ToAttempt | ToReplay) -> None:
+        """Do one piece of work."""
+        if isinstance(work, ToReplay):
+            await self._replay(work)
+            return
+        group = work.group
+        task = await self.table.tasks.fetch(group.task_type, group.task)
+        if task is None:
+            self.table.tally.failed(TASK_GONE)
+            await self.table.experience.drop(group.id, TASK_GONE)
+            return
+        rating = group.kind == "rating"
+        await self._attempt(group.id, group.size, group.awaited, task, rating=rating)
+
+    async def _replay(self, work: ToReplay) -> None:
+        """Draw a task and open its group, if there is one and it may begin."""
+        table = self.table
+        self._turn += 1
+        task = await table.tasks.draw(work.task_type, self._turn % len(table.tasks.shards))
+        if task is None:
+            self._dry[work.task_type] = time.monotonic() + DRY_SECONDS
+            return
+        address = table.tasks.address(task)
+        if await table.experience.replay(work.group, work.task_type, address) is not None:
+            await table.tasks.give_back(task)
+            return
+        size = table.config.algorithm.batch.attempts_per_task
+        await self._attempt(work.group, size, [f"{work.group}#{index}" for index in range(size)], task, rating=False)
+
+    async def _attempt(self, group: str, size: int, awaited: list[str], task: Task, *, rating: bool) -> None:
+        if not awaited:
+            return
+        table, config = self.table, self.table.config
+        kind, cell = task_type(task.task_type), Cell(task.task_type, "solve")
+        prompt = table.tokens.encode(play.solve_prompt(task, kind, table.tokens.frame))
+        algorithm = config.algorithm
+        heat = algorithm.rating.temperature if rating else algorithm.sampling.temperature
+        seed = seed_of(config.run.seed, group)
+        request = request_of(group, prompt, size, seed, config.lengths.response, algorithm.sampling, heat)
+        try:
+            with table.tally.part("generate"):
+                generation = await generated(
+                    table.engines,
+                    request,
+                    seconds=config.actors.generate_seconds,
+                    tries=config.actors.generate_tries,
+                    failed=lambda error: table.tally.failed(type(error).__name__),
+                )
+        except PoisonedError as error:
+            table.logger.warning("%s", clean(str(error)))
+            await table.experience.lost(group)
+            return
+        with table.tally.part("judge"):
+            judged = await asyncio.gather(*(self._judge(kind, task, each) for each in generation.responses))
+        if (reason := _undecided(judged)) is not None:
+            table.tally.failed(reason)
+            tokens = sum(len(response.token_ids) for response, _ in judged)
+            await table.experience.drop(group, reason, [(cell, len(judged), tokens)])
+            return
+        with table.tally.part("book"):
+            await self._enter(group, cell, task, prompt, dict(zip(_names(group, size), judged, strict=True)), awaited)
+        table.tally.group_done()
+
+    async def _judge(self, kind: TaskType, task: Task, response: Response) -> _Judged:
+        plan = functools.partial(
+            play.judge_attempt,
+            kind,
+            task,
+            response.text,
+            self.table.tokens.frame,
+            self._rules,
+            truncated=response.truncated,
+        )
+        verdict, retried = await self.table.judge.decide(plan, lambda verdict: verdict.reason in UNDECIDED)
+        if verdict.reason not in UNDECIDED:
+            self.table.tally.attempted(Cell(task.task_type, "solve"), verdict, response.truncated, retried)
+        return response, verdict
+
+    async def _enter(
+        self, group: str, cell: Cell, task: Task, prompt: tuple[int, ...], made: dict[str, _Judged], awaited: list[str]
+    ) -> None:
+        """Acknowledge what was awaited, and tell the task buffers what the whole group says."""
+        table, config = self.table, self.table.config
+        samples = []
+        for name in awaited:
+            response, verdict = made.pop(name)
+            reward = solver_reward(verdict, truncated=response.truncated, config=config.algorithm.solver_reward)
+            trajectory = trajectory_of(name, group, cell, prompt, response, reward)
+            body = encode(Attempt(trajectory=trajectory, task_id=task.id, verdict=verdict))
+            samples.append(Sample.of(trajectory, correct=verdict.correct, body=body))
+        rated = await table.experience.attempted(samples)
+        if made:
+            tokens = sum(len(response.token_ids) for response, _ in made.values())
+            await table.experience.wasted(group, cell, len(made), tokens, AGAIN)
+        for _, rating in rated:
+            await table.tasks.rate(
+                task.task_type, table.tasks.address(task), rating.correct, rating.attempts, rating.oldest.step
+            )
+
+
+def _names(group: str, size: int) -> list[str]:
+    return [f"{group}#{index}" for index in range(size)]
+
+
+def _undecided(judged: list[_Judged]) -> str | None:
+    """Why nothing can be said about a group: an attempt was not decided, and a group is judged whole or not at all."""
+    return next((verdict.reason for _, verdict in judged if verdict.reason in UNDECIDED), None)

@@ -1,0 +1,88 @@
+"""Starts and ends the players of a run as Ray actors, and gathers what they say of themselves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from actors.players.actor import PlayerActor, PlayerReport, seats
+from actors.players.engines import Engines
+from actors.services.calls import Service
+from actors.services.start import Services
+from azr.config.root import Config
+from azr.errors import AzrError
+from azr.metrics.accumulator import Accumulator
+
+#: Methods that run at once in a player's process, besides its own loop: a long `stop` must not keep `statistics` out.
+CONCURRENCY = 4
+
+
+def start(
+    config: Config,
+    services: Services,
+    engines: Engines,
+    folder: Path,
+    *,
+    options: Mapping[str, Any] | None = None,
+    wait: bool = True,
+) -> dict[str, Any]:
+    """Start all players; they play at once. Returns their handles by name; they end with the driver.
+
+    `engines` travels to them, and makes each its client: `Replicas` of the rollout deployment. `options` go to Ray for
+    every actor.
+    """
+    handles: dict[str, Any] = {}
+    for seat in seats(config, str(folder / "logs"), services.experience.shards, services.tasks.shards):
+        asked = {"num_cpus": 0, **(options or {})}
+        name = f"azr-{config.run.name}-{seat.name}"
+        handles[name] = (
+            ray.remote(PlayerActor)
+            .options(name=name, max_restarts=-1, max_task_retries=0, max_concurrency=CONCURRENCY, **asked)
+            .remote(seat, config, engines)
+        )
+    if wait:
+        began = time.monotonic()
+        for name in handles:
+            left = max(1.0, began + config.actors.restart_seconds - time.monotonic())
+            Service(name, name, left).call("ready")
+    return handles
+
+
+def stop(handles: Mapping[str, Any], deadline_seconds: float) -> list[str]:
+    """Let players finish what is under way, then end them; returns the groups that were given up."""
+    asked = {handle.stop.remote(deadline_seconds): name for name, handle in handles.items()}
+    ended, _ = ray.wait(list(asked), num_returns=len(asked), timeout=deadline_seconds + 10.0)
+    given_up: list[str] = []
+    for reference in ended:
+        try:
+            given_up += ray.get(reference)
+        except RayError:
+            continue  # it died; what it held is given out again
+    for handle in handles.values():
+        ray.kill(handle)
+    return given_up
+
+
+def reports(handles: Mapping[str, Any], deadline_seconds: float = 5.0) -> dict[str, PlayerReport]:
+    """What players say of themselves, those left out that do not answer in time (they are being restarted)."""
+    asked = {handle.statistics.remote(): name for name, handle in handles.items()}
+    if not asked:
+        return {}
+    answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=deadline_seconds)
+    found: dict[str, PlayerReport] = {}
+    for reference in answered:
+        try:
+            found[asked[reference]] = ray.get(reference)
+        except (RayError, AzrError):
+            continue
+    return found
+
+
+def metrics(found: Mapping[str, PlayerReport]) -> dict[str, Accumulator]:
+    """The accumulators of the players that answered, by name."""
+    return {name: Accumulator.from_bytes(report.metrics) for name, report in found.items()}

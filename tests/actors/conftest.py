@@ -1,0 +1,34 @@
+"""One small Ray for all tests of a module, and the sandbox's signals left alone."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.actors.signals import trap_handlers_kept
+
+
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[None]:
+    """A Ray of this module's own."""
+    import ray
+
+    # Paths of sockets may have 107 characters: the folder that pytest would give is too long.
+    folder = Path(tempfile.mkdtemp(prefix="azr-ray-", dir="/tmp"))
+    with trap_handlers_kept():
+        ray.init(
+            num_cpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            object_store_memory=100 << 20,
+            _temp_dir=str(folder),
+        )
+    try:
+        yield None
+    finally:
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)

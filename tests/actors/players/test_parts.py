@@ -1,0 +1,98 @@
+"""Seeds, tokens, references: the small parts of players."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors.players.asking import References, draw_ask, sources_of
+from actors.players.seeds import generator_of, seed_of
+from actors.players.tokens import load_tokens, model_folder
+from azr.config.sections.model import ModelConfig
+from azr.errors import AzrError
+from azr.game.tasks import task_type
+from azr.game.types import Task
+from tests.actors.scripted import save_tokenizer
+
+
+def task(number: int, kind: str = "deduction") -> Task:
+    return Task(
+        id=f"{kind}-{number}",
+        task_type=kind,
+        program=f"def f(x):\n    return x + {number}",
+        inputs=("1",),
+        outputs=("2",),
+    )
+
+
+def test_a_seed_follows_from_the_run_and_the_name_and_from_nothing_else() -> None:
+    assert seed_of(1, "0.p/1") == seed_of(1, "0.p/1")
+    assert len({seed_of(run, name) for run in range(20) for name in ("a", "b", "ab", "ba")}) == 80
+    assert seed_of(1, "a", "b") != seed_of(1, "ab")
+    assert all(0 <= seed_of(run, "\udc80") < 1 << 31 for run in range(50))
+    assert generator_of(3, "x").random() == generator_of(3, "x").random()
+
+
+def test_tokens_are_counted_as_the_model_counts_them(tmp_path: Path) -> None:
+    save_tokenizer(tmp_path)
+    tokens = load_tokens(ModelConfig(path=str(tmp_path), frame="compact"))
+    assert tokens.length("def f(x):") == 9
+    assert len(tokens.encode("äb")) == 3, "one token a byte"
+    assert tokens.frame.name == "compact"
+
+
+def test_a_run_without_a_model_is_refused() -> None:
+    with pytest.raises(AzrError, match="no model is named"):
+        model_folder("")
+
+
+def test_a_proposer_is_shown_its_own_type_unless_it_works_on_a_given_program() -> None:
+    played = ["deduction", "abduction", "induction"]
+    assert sources_of(task_type("deduction"), played) == ("deduction",)
+    assert sources_of(task_type("induction"), played) == ("deduction", "abduction")
+    assert sources_of(task_type("induction"), ["induction"]) == ("induction",)
+
+
+def test_an_ask_shows_different_tasks_and_no_more_than_there_are() -> None:
+    pool = [task(number) for number in range(5)]
+    ask = draw_ask(task_type("deduction"), pool, 3, 10, np.random.default_rng(0))
+    assert len({shown.id for shown in ask.references}) == 3
+    assert len(draw_ask(task_type("deduction"), pool, 9, 10, np.random.default_rng(0)).references) == 5
+    assert draw_ask(task_type("deduction"), [], 3, 10, np.random.default_rng(0)).references == ()
+    assert draw_ask(task_type("induction"), pool, 1, 4, np.random.default_rng(0)).inputs == 4
+
+
+def test_a_composite_is_given_functions_to_call() -> None:
+    ask = draw_ask(task_type("composite"), [task(1), task(2), task(3)], 1, 10, np.random.default_rng(0))
+    assert 1 <= len(ask.components) <= 2
+    assert ask.components[0].startswith("def g_0(x)")
+
+
+async def test_references_are_fetched_once_for_as_many_proposals_as_they_serve() -> None:
+    calls: list[int] = []
+
+    async def fetch(sources: Sequence[str], count: int) -> list[Task]:
+        calls.append(count)
+        return [task(number) for number in range(count)]
+
+    references = References(fetch, pool=16)
+    for _ in range(8):
+        assert len(await references.pool(("deduction",), 2)) == 16
+    assert calls == [16]
+    await references.pool(("deduction",), 2)
+    assert calls == [16, 16]
+
+
+async def test_an_empty_service_is_asked_again_and_what_was_known_is_kept() -> None:
+    answers = [[], [task(1)], []]
+
+    async def fetch(sources: Sequence[str], count: int) -> list[Task]:
+        return answers.pop(0)
+
+    references = References(fetch, pool=1)
+    assert await references.pool(("deduction",), 1) == []
+    assert await references.pool(("deduction",), 1) == [task(1)]
+    assert await references.pool(("deduction",), 1) == [task(1)]

@@ -1,0 +1,236 @@
+"""A shard of the experience, in this process: waiting, leases, and what may be asked again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from actors.services.choosing import ToAttempt, ToPropose, ToReplay
+from actors.services.experience_service import ExperienceShard
+from azr.game.types import Cell, Version
+from azr.ledger.ledger import LedgerError, Sample
+from tests.actors.games import small_config
+from tests.actors.local import place, rules_of
+
+OLD = Version(0, 0)
+
+
+@pytest.fixture
+async def shard(tmp_path: Path) -> AsyncIterator[ExperienceShard]:
+    opened = open_shard(tmp_path)
+    yield opened
+    await opened.close()
+
+
+def open_shard(folder: Path) -> ExperienceShard:
+    return ExperienceShard(place(folder, "experience-0"), rules_of(small_config(folder)))
+
+
+def proposal(group: str, task_type: str = "deduction", version: Version = OLD) -> Sample:
+    return Sample(
+        id=f"{group}#0", group=group, cell=Cell(task_type, "propose"), tokens=10, versions=(version,), body=b"said"
+    )
+
+
+def attempts(group: str, task_type: str = "deduction", count: int = 4, right: int = 1) -> list[Sample]:
+    return [
+        Sample(
+            id=f"{group}#{index}",
+            group=group,
+            cell=Cell(task_type, "solve"),
+            tokens=5,
+            versions=(OLD,),
+            correct=index < right,
+            body=b"tried",
+        )
+        for index in range(count)
+    ]
+
+
+async def opened(shard: ExperienceShard, name: str, owner: str = "proposer-0@1") -> ToPropose:
+    (work,) = await shard.next_work(owner, [name], ["propose"], [], 0.0)
+    assert isinstance(work, ToPropose)
+    return work
+
+
+async def test_a_proposer_is_given_proposals_up_to_the_slots_and_then_waits(shard: ExperienceShard) -> None:
+    names = [f"0.p/{number}" for number in range(100)]
+    works = await shard.next_work("p@1", names, ["propose"], [], 0.0)
+    assert len(works) == 3 * 6 * 3, "three types, six a step, and two steps ahead"
+    assert {work.task_type for work in works if isinstance(work, ToPropose)} == {"deduction", "abduction", "induction"}
+    began = time.monotonic()
+    assert await shard.next_work("p@1", ["0.p/more"], ["propose"], [], 0.2) == []
+    assert 0.2 <= time.monotonic() - began < 2.0
+
+
+async def test_who_waits_for_work_hears_of_it_as_soon_as_there_is_some(shard: ExperienceShard) -> None:
+    work = await opened(shard, "0.p/1")
+    waiting = asyncio.create_task(
+        shard.next_work("s@1", ["0.s/1"], ["solve"], ["deduction", "abduction", "induction"], 5.0)
+    )
+    await asyncio.sleep(0.05)
+    assert not waiting.done(), "nothing is to be rated, and nothing can be drawn"
+    began = time.monotonic()
+    await shard.judge_many([(proposal(work.group, work.task_type), "0.task")])
+    (rating,) = await waiting
+    assert isinstance(rating, ToAttempt)
+    assert rating.group.task == "0.task"
+    assert time.monotonic() - began < 1.0
+
+
+async def test_a_solver_is_not_sent_to_buffers_that_have_nothing(shard: ExperienceShard) -> None:
+    (work,) = await shard.next_work("s@1", ["0.s/1"], ["solve"], ["deduction"], 0.0)
+    assert isinstance(work, ToReplay)
+    assert work.task_type != "deduction"
+
+
+async def test_a_whole_group_is_rated_and_asking_again_changes_nothing(shard: ExperienceShard) -> None:
+    work = await opened(shard, "0.p/1")
+    await shard.judge_many([(proposal(work.group, work.task_type), "0.task")])
+    await shard.judge_many([(proposal(work.group, work.task_type), "0.task")])
+    (rating,) = await shard.next_work("s@1", ["0.s/1"], ["solve"], [], 0.0)
+    assert isinstance(rating, ToAttempt)
+    made = attempts(rating.group.id, work.task_type, right=3)
+    ((rated,),) = await shard.attempt_many([made])
+    assert (rated.task, rated.rating.correct, rated.rating.attempts) == ("0.task", 3, 4)
+    assert await shard.attempt_many([made]) == [[]]
+    books = await shard.statistics()
+    assert books.accounts[f"{work.task_type}/solve"].generated.samples == 4
+    await shard.assert_closed()
+
+
+async def test_work_of_a_silent_owner_is_given_to_another(tmp_path: Path) -> None:
+    config = small_config(tmp_path)
+    config.actors.silence_seconds = 0.3
+    shard = ExperienceShard(place(tmp_path, "experience-0"), rules_of(config))
+    work = await opened(shard, "0.p/1")
+    await shard.judge_many([(proposal(work.group, work.task_type), "0.task")])
+    (rating,) = await shard.next_work("s@1", ["0.s/1"], ["solve"], [], 0.0)
+    assert isinstance(rating, ToAttempt)
+    (again,) = await shard.next_work("s@2", ["0.s/2"], ["solve"], ["deduction", "abduction", "induction"], 5.0)
+    assert isinstance(again, ToAttempt)
+    assert again.group.id == rating.group.id
+    assert await shard.renew("s@1", [rating.group.id]) == [rating.group.id], "the first owner is told to stop"
+    await shard.close()
+
+
+async def test_a_sign_of_life_keeps_the_work(tmp_path: Path) -> None:
+    config = small_config(tmp_path)
+    config.actors.silence_seconds = 0.6
+    shard = ExperienceShard(place(tmp_path, "experience-0"), rules_of(config))
+    work = await opened(shard, "0.p/1")
+    for _ in range(6):
+        await asyncio.sleep(0.2)
+        assert await shard.renew("proposer-0@1", [work.group]) == []
+    await shard.close()
+
+
+async def test_a_new_life_gives_back_at_once_what_the_earlier_one_held(shard: ExperienceShard) -> None:
+    mine = await opened(shard, "0.a/1", "proposer-0@1")
+    other = await opened(shard, "0.b/1", "proposer-01@1")
+    assert await shard.hello("proposer-0@2") == [mine.group]
+    assert [group.id for group in await shard.open_groups()] == [other.group]
+
+
+async def test_a_group_that_is_dropped_counts_what_was_generated_for_it(shard: ExperienceShard) -> None:
+    work = await opened(shard, "0.p/1")
+    cell = Cell(work.task_type, "propose")
+    await shard.drop(work.group, "retry", [(cell, 1, 33)])
+    await shard.drop(work.group, "retry", [(cell, 1, 33)])
+    books = await shard.statistics()
+    account = books.accounts[str(cell)]
+    assert (account.generated.samples, account.generated.tokens) == (1, 33)
+    assert account.discarded["retry"].tokens == 33
+    await shard.assert_closed()
+
+
+async def test_what_fails_for_everybody_is_poisoned_and_takes_its_proposal_along(shard: ExperienceShard) -> None:
+    work = await opened(shard, "0.p/1")
+    await shard.judge_many([(proposal(work.group, work.task_type), "0.task")])
+    for number in range(3):
+        (rating,) = await shard.next_work(f"s@{number}", [f"0.s/{number}"], ["solve"], [], 0.0)
+        assert isinstance(rating, ToAttempt)
+        await shard.lost([rating.group.id], True)
+    assert await shard.open_groups() == []
+    books = await shard.statistics()
+    assert books.accounts[f"{work.task_type}/propose"].discarded["poisoned"].samples == 1
+    await shard.assert_closed()
+
+
+async def test_open_work_is_claimed_after_a_restart_and_the_rest_given_out(tmp_path: Path) -> None:
+    shard = open_shard(tmp_path)
+    groups = []
+    for number in range(2):
+        work = await opened(shard, f"0.p/{number}")
+        await shard.judge_many([(proposal(work.group, work.task_type), f"0.task-{number}")])
+        (rating,) = await shard.next_work("s@1", [f"0.s/{number}"], ["solve"], [], 0.0)
+        assert isinstance(rating, ToAttempt)
+        groups.append(rating.group)
+    await shard.close()
+    config = small_config(tmp_path)
+    config.actors.grace_seconds = 0.5
+    again = ExperienceShard(place(tmp_path, "experience-0"), rules_of(config))
+    assert await again.renew("s@1", [groups[0].id]) == []
+    (work,) = await again.next_work("s@2", ["0.s/9"], ["solve"], ["deduction", "abduction", "induction"], 5.0)
+    assert isinstance(work, ToAttempt)
+    assert work.group.id == groups[1].id
+    await again.close()
+
+
+async def test_a_checkpoint_one_step_ahead_of_the_books_commits_the_batch_that_is_out(shard: ExperienceShard) -> None:
+    await fill(shard)
+    await shard.host.act(lambda: shard.experience.take(Version(0, 0), shard._quotas))
+    await shard.resume(Version(0, 1), 1)
+    position = await shard.ready()
+    assert (position.lineage, position.next_step) == (1, 1)
+    books = await shard.statistics()
+    assert books.accounts["deduction/solve"].trained.samples == 32
+    await shard.resume(Version(0, 1), 1)
+    with pytest.raises(LedgerError):
+        await shard.resume(Version(0, 3), 2)
+
+
+async def test_what_is_written_to_a_checkpoint_comes_back(tmp_path: Path, shard: ExperienceShard) -> None:
+    await fill(shard)
+    snapshot = await shard.snapshot()
+    other = ExperienceShard(place(tmp_path, "other"), rules_of(small_config(tmp_path)))
+    await other.restore(snapshot)
+    await other.assert_closed()
+    assert (await other.statistics()).accounts == (await shard.statistics()).accounts
+    await other.close()
+
+
+async def test_the_event_loop_is_never_held_up_by_the_disk(shard: ExperienceShard) -> None:
+    await shard.statistics()
+    slow = shard.host.thread._flush
+
+    def flush() -> None:
+        time.sleep(0.3)
+        slow()
+
+    shard.host.thread._flush = flush
+    await asyncio.gather(*(opened(shard, f"0.p/{number}") for number in range(6)))
+    report = (await shard.statistics()).process
+    assert report.longest_sync >= 0.3
+    assert report.loop_lag < 0.15
+
+
+async def fill(shard: ExperienceShard) -> None:
+    """Enough for a whole batch of every cell."""
+    for number in range(18):
+        work = await opened(shard, f"0.p/{number}")
+        await shard.judge_many([(proposal(work.group, work.task_type), f"0.task-{number}")])
+    number = 0
+    while works := await shard.next_work("s@1", [f"0.s/{number}"], ["solve"], [], 0.0):
+        (work,) = works
+        number += 1
+        if isinstance(work, ToReplay):
+            if await shard.replay_many([(work.group, work.task_type, "0.old")], "s@1") != [None]:
+                break
+            await shard.attempt_many([attempts(work.group, work.task_type)])
+        elif isinstance(work, ToAttempt):
+            await shard.attempt_many([attempts(work.group.id, work.group.task_type)])
