@@ -17,6 +17,7 @@ EPILOG = """examples:
   azr config show                                        the defaults
   azr config show --config tiny algorithm=paper run.seed=7
   azr config show --config my.yaml > resolved.yaml       a file that reproduces it exactly
+  azr config memory --config qwen2.5-7b --gpu H200       what each GPU would hold, and whether it fits
   azr config reference                                   every key: type, default, meaning
 """
 
@@ -50,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     add_config_arguments(actions.add_parser("show", help="print the resolved configuration as YAML"))
     actions.add_parser("presets", help="list the presets that ship with azr")
+    memory = actions.add_parser("memory", help="work out what each GPU would hold, and what does not fit")
+    add_config_arguments(memory)
+    memory.add_argument("--gpu", default="", metavar="TYPE", help="e.g. H100-80GB, H200, L40S (default: cluster.gpu)")
     actions.add_parser("reference", help="print every key with type, default and meaning, as Markdown")
 
 
@@ -57,6 +61,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what was asked for."""
     if arguments.action == "show":
         sys.stdout.write(resolved_yaml(config_of(arguments)))
+    elif arguments.action == "memory":
+        from azr.memory_plan.configured import plan_memory
+
+        plan = plan_memory(config_of(arguments), arguments.gpu)
+        print("\n".join(plan.lines()), flush=True)
+        plan.refuse()
     elif arguments.action == "presets":
         print("\n".join(preset_names()))
     else:

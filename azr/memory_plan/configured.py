@@ -1,0 +1,48 @@
+"""The plan of a configuration: which keys say what the arithmetic needs.
+
+Called by `azr train --dry-run` and `azr config memory`. Pure.
+"""
+
+from __future__ import annotations
+
+from azr.config.root import Config
+from azr.config.sections.rollout import RolloutConfig
+from azr.errors import AzrError
+from azr.memory_plan.cards import card_named
+from azr.memory_plan.engine import Engine
+from azr.memory_plan.plan import MemoryPlan, make_plan
+from azr.memory_plan.shapes import shape_of
+
+
+def plan_memory(config: Config, gpu: str = "") -> MemoryPlan:
+    """The plan on cards of `cluster.gpu`, or of the type given; without either there is nothing to plan."""
+    card = gpu or config.cluster.gpu
+    if not card:
+        raise AzrError("no GPU type is named, so there is no memory to plan", "set cluster.gpu, e.g. cluster.gpu=H200")
+    return make_plan(
+        config.model.path,
+        shape_of(config.model.path),
+        card_named(card),
+        config.learner,
+        engine_of(config),
+        rank_share=config.cluster.learner_gpus,
+    )
+
+
+def engine_of(config: Config) -> Engine:
+    """The engines of a configuration, as far as memory cares."""
+    rollout = config.rollout
+    return Engine(
+        replicas=_engines(rollout),
+        tensor_parallel=rollout.tensor_parallel,
+        share=rollout.memory_fraction,
+        running=rollout.max_sequences,
+        sequence_tokens=config.lengths.prompt + config.lengths.response,
+        batched_tokens=rollout.max_batched_tokens or Engine.__struct_defaults__[0],
+        width=4 if rollout.dtype == "float32" else 2,
+        card_share=1.0 if rollout.gpus_per_replica < 0 else rollout.gpus_per_replica / rollout.tensor_parallel,
+    )
+
+
+def _engines(rollout: RolloutConfig) -> int:
+    return rollout.replicas + (rollout.proposer_replicas if rollout.separate_roles else 0)

@@ -1,0 +1,107 @@
+"""The manifest and the images name what exists: keys, presets, files, versions. Nobody builds them here."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import azr
+from azr.config import load, preset_names
+
+ROOT = Path(azr.__file__).parents[1]
+DEPLOY = ROOT / "deploy"
+IMAGES = sorted((DEPLOY / "docker").glob("Dockerfile.*"))
+
+
+@pytest.fixture(scope="module")
+def job() -> dict[str, Any]:
+    found: dict[str, Any] = next(
+        document
+        for document in yaml.safe_load_all((DEPLOY / "kuberay" / "rayjob.yaml").read_text())
+        if document["kind"] == "RayJob"
+    )
+    return found
+
+
+def containers(job: dict[str, Any]) -> list[dict[str, Any]]:
+    cluster = job["spec"]["rayClusterSpec"]
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    return [group["template"]["spec"]["containers"][0] for group in groups]
+
+
+def test_the_manifests_ray_is_the_one_that_azr_pins(job: dict[str, Any]) -> None:
+    pinned = next(
+        line
+        for line in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+        if line.startswith("ray[")
+    )
+    assert pinned.endswith(f"=={job['spec']['rayClusterSpec']['rayVersion']}")
+
+
+def test_the_manifests_run_composes(job: dict[str, Any]) -> None:
+    words = shlex.split(job["spec"]["entrypoint"])
+    assert words[:3] == ["azr", "train", "--config"]
+    assert words[3] in preset_names()
+    config = load([words[3]], words[4:])
+    assert config.cluster.address == "auto"
+    mounts = {mount["mountPath"] for mount in containers(job)[0]["volumeMounts"]}
+    assert config.run.folder in mounts
+
+
+def test_the_manifests_cards_are_those_of_the_presets_plan(job: dict[str, Any]) -> None:
+    from azr.memory_plan.configured import plan_memory
+
+    words = shlex.split(job["spec"]["entrypoint"])
+    plan = plan_memory(load([words[3]], words[4:]))
+    [group] = job["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+    limits = containers(job)[1]["resources"]["limits"]
+    assert int(limits["nvidia.com/gpu"]) * group["replicas"] == plan.cards
+    assert int(limits["memory"].removesuffix("Gi")) << 30 > plan.host
+
+
+def test_every_container_has_shared_memory_and_the_runs_volume(job: dict[str, Any]) -> None:
+    for container in containers(job):
+        assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/runs", "/dev/shm"}
+        names = {variable["name"] for variable in container["env"]}
+        assert "RAY_JOB_STOP_WAIT_TIME_S" in names
+
+
+def test_a_stopped_job_has_less_time_than_its_pod(job: dict[str, Any]) -> None:
+    head = job["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]
+    [wait] = [each["value"] for each in head["containers"][0]["env"] if each["name"] == "RAY_JOB_STOP_WAIT_TIME_S"]
+    assert int(wait) < head["terminationGracePeriodSeconds"]
+
+
+@pytest.mark.parametrize("image", IMAGES, ids=lambda path: path.suffix)
+def test_images_copy_what_exists_and_what_the_build_context_lets_through(image: Path) -> None:
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = [
+        source
+        for line in re.sub(r"\\\n", " ", image.read_text()).splitlines()
+        if line.startswith("COPY ")
+        for source in line.split()[1:-1]
+    ]
+    assert copied
+    for source in copied:
+        assert (ROOT / source).exists(), source
+        assert source.partition("/")[0] in allowed, f"{source} does not reach the build"
+
+
+@pytest.mark.parametrize("image", IMAGES, ids=lambda path: path.suffix)
+def test_images_copy_every_package_of_the_wheel(image: Path) -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    text = image.read_text()
+    for package in [*wheel["packages"], *wheel["force-include"]]:
+        assert f"COPY {package} {package}" in text
+
+
+@pytest.mark.parametrize("image", IMAGES, ids=lambda path: path.suffix)
+def test_images_run_as_a_user_of_their_own(image: Path) -> None:
+    users = re.findall(r"^USER (\S+)", image.read_text(), flags=re.MULTILINE)
+    assert users[-1] == "ray"

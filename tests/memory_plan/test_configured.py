@@ -1,0 +1,92 @@
+"""Every preset of a published model fits on the cards it is written for; other cards are refused with a way out."""
+
+from __future__ import annotations
+
+import pytest
+
+from azr.cli.main import main
+from azr.config import load, preset_names
+from azr.errors import AzrError
+from azr.memory_plan import PUBLISHED
+from azr.memory_plan.configured import engine_of, plan_memory
+
+#: Presets of published models, and the cards of 80 GB that were published for each.
+CARDS = {
+    "qwen2.5-coder-3b": 2,
+    "qwen2.5-coder-7b": 4,
+    "qwen2.5-coder-14b": 8,
+    "qwen2.5-7b": 4,
+    "qwen2.5-14b": 8,
+    "llama3.1-8b": 4,
+    "qwen3-4b": 2,
+    "qwen3-8b": 4,
+}
+
+
+@pytest.mark.parametrize("preset", CARDS)
+def test_the_preset_fits_on_as_many_cards_as_were_published(preset: str) -> None:
+    plan = plan_memory(load([preset]))
+    assert plan.problems == (), "\n".join(plan.lines())
+    assert plan.cards == CARDS[preset]
+    assert plan.cached >= plan.engines.running // 8 * 1000, "an engine must hold what it samples at ordinary lengths"
+
+
+@pytest.mark.parametrize("preset", CARDS)
+def test_the_preset_leaves_a_gib_of_slack_on_each_learner_card(preset: str) -> None:
+    plan = plan_memory(load([preset]))
+    assert plan.card.memory - plan.learner.total >= 1 << 30, "\n".join(plan.lines())
+
+
+def test_every_published_shape_has_a_preset_and_every_preset_its_model() -> None:
+    models = {load([preset]).model.path for preset in CARDS}
+    assert models <= set(PUBLISHED)
+    assert set(PUBLISHED) - models == {"Qwen/Qwen2.5-3B"}, "the plain 3B shares its shape with the coder"
+    assert set(CARDS) <= set(preset_names())
+
+
+@pytest.mark.parametrize("preset", ["qwen3-4b", "qwen3-8b"])
+def test_base_models_with_untrained_think_tokens_spell_them(preset: str) -> None:
+    assert load([preset]).model.plain_tokens == ["<think>", "</think>"]
+
+
+def test_longer_sequences_than_a_micro_batch_takes_are_refused() -> None:
+    with pytest.raises(AzrError, match="tokens_per_micro_batch"):
+        plan_memory(load(["qwen2.5-7b"], ["lengths.response=16384"])).refuse()
+
+
+def test_smaller_cards_are_refused_with_a_way_out() -> None:
+    with pytest.raises(AzrError, match=r"of a L40S.*(\n.*)*learner\.cpu_offload"):
+        plan_memory(load(["qwen2.5-7b"]), "L40S").refuse()
+
+
+def test_the_keys_of_engines_arrive_at_the_arithmetic() -> None:
+    overrides = [
+        "rollout.replicas=3",
+        "rollout.separate_roles=true",
+        "rollout.proposer_replicas=2",
+        "rollout.tensor_parallel=2",
+        "rollout.gpus_per_replica=1",
+        "rollout.max_sequences=7",
+        "rollout.memory_fraction=0.5",
+        "rollout.dtype=float32",
+        "lengths.prompt=100",
+        "lengths.response=20",
+    ]
+    engine = engine_of(load(["qwen2.5-7b"], overrides))
+    assert (engine.replicas, engine.tensor_parallel, engine.card_share) == (5, 2, 0.5)
+    assert (engine.running, engine.share, engine.width, engine.sequence_tokens) == (7, 0.5, 4, 120)
+    assert engine.batched_tokens == 8192
+
+
+def test_without_a_type_of_gpu_there_is_nothing_to_plan() -> None:
+    with pytest.raises(AzrError, match=r"set cluster\.gpu"):
+        plan_memory(load(["qwen2.5-7b"], ["cluster.gpu=''"]))
+
+
+def test_the_command_prints_the_plan_and_fails_where_it_does_not_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "memory", "--config", "qwen2.5-coder-3b"]) == 0
+    assert "2 x H100-80GB" in capsys.readouterr().out
+    assert main(["config", "memory", "--config", "qwen2.5-14b", "--gpu", "L4"]) == 1
+    captured = capsys.readouterr()
+    assert "DOES NOT FIT" in captured.out
+    assert "learner.cpu_offload=true" in captured.err
