@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
+from learner.export import export
 from learner.loop import run
 from tests.learner.plans import curve, noted, plan
 from tests.learner.tiny import save_tiny_model
@@ -17,29 +20,51 @@ STEPS, KILL_AFTER = 20, 7
 CHECKOUT = Path(__file__).parents[2]
 
 
-@pytest.mark.timeout(420)
-def test_two_ranks_of_which_one_is_killed_give_the_curve_of_one_rank(tmp_path: Path) -> None:
-    model = save_tiny_model(tmp_path / "model")
-    alone = plan(model, tmp_path / "alone", steps=STEPS)
-    run(alone, torch.device("cpu"))
+def trained_alone(folder: Path) -> Path:
+    """The model whose curve everything else must have, trained by one rank without Ray into `folder/alone`."""
+    model = save_tiny_model(folder / "model")
+    run(plan(model, folder / "alone", steps=STEPS), torch.device("cpu"))
+    return model
 
-    together = tmp_path / "together"
+
+def hold_two_ranks_to_one(folder: Path, model: Path, kill_after: int) -> None:
+    """Train on two ranks, kill one after so many steps, and compare what came of it with what one rank made."""
+    together = folder / f"killed_after_{kill_after}"
     together.mkdir()
-    command = [
-        sys.executable,
-        "-m",
-        "tests.learner.kill_a_rank",
-        str(model),
-        str(together),
-        str(STEPS),
-        str(KILL_AFTER),
-    ]
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=400, check=False)
+    words = [str(model), str(together), str(STEPS), str(kill_after)]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.learner.kill_a_rank", *words],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "killed" in done.stdout, done.stderr[-3000:]
 
+    one, two = curve(folder / "alone"), curve(together)
     assert len(noted(together, "take")) > STEPS, "the killed run must have asked for some steps again"
-    one, two = curve(alone.folder), curve(together)
     assert sorted(two) == list(range(1, STEPS + 1))
     for step in one:
         assert two[step] == pytest.approx(one[step], abs=1e-5, rel=1e-5), f"step {step}"
+
+    exported = [
+        AutoModelForCausalLM.from_pretrained(export(source, source / "exported", dtype="float32")).state_dict()
+        for source in (folder / "alone", together)
+    ]
+    for name, value in exported[0].items():
+        torch.testing.assert_close(exported[1][name], value, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.timeout(420)
+def test_two_ranks_of_which_one_is_killed_give_the_curve_and_the_export_of_one_rank(tmp_path: Path) -> None:
+    hold_two_ranks_to_one(tmp_path, trained_alone(tmp_path), KILL_AFTER)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1500)
+def test_so_they_do_whenever_the_rank_dies(tmp_path: Path) -> None:
+    model = trained_alone(tmp_path)
+    for kill_after in np.random.default_rng().choice(np.arange(1, STEPS - 1), 3, replace=False):
+        hold_two_ranks_to_one(tmp_path, model, int(kill_after))
