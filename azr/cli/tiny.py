@@ -114,13 +114,21 @@ def _overlap(arguments: argparse.Namespace) -> int:
 
 
 def _ship(arguments: argparse.Namespace) -> int:
-    from azr.tiny.card import card
+    from azr.bench.machine import checkout
+    from azr.files import write_text
+    from azr.tiny.card import card, with_table
     from azr.tiny.evaluation import evaluate_folder, show
+    from azr.tiny.held_out import TASKS
     from azr.tiny.shipped import ship
 
-    table = evaluate_folder(arguments.model, tasks=200, samples=arguments.samples, workers=arguments.workers)
+    table = evaluate_folder(arguments.model, tasks=TASKS, samples=arguments.samples, workers=arguments.workers)
     show(table, None)
     print(ship(arguments.model, card=card(table, folder=arguments.model, command=arguments.made_by)))
+    root = checkout()
+    if root is not None:
+        page = root / "docs" / "tiny.md"
+        write_text(page, with_table(page.read_text(encoding="utf-8"), table))
+        print(page)
     return 0
 
 

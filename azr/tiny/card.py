@@ -1,6 +1,6 @@
 """The shipped model's card: what it is, how it was made, and its table.
 
-Called by `azr tiny ship`, which writes the card into the model's folder and the table into the documentation.
+Called by `azr tiny ship`, which writes the card into the model's folder and the table into the documentation's page.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ branches and larger arguments.
 
 """
 
+#: Between these the documentation's page holds the table.
+_BEGIN, _END = "<!-- table of azr tiny ship -->", "<!-- end of table -->"
+
 _TAIL = "\nPrograms that a model wrote are run in a sandbox only.\n"
 
 
@@ -40,6 +43,15 @@ def card(rows: Sequence[Row], *, folder: Path, command: str) -> str:
     weights = folder / "model.safetensors"
     head = _HEAD.format(parameters=parameters_of(weights), bytes=weights.stat().st_size, command=command)
     return head + table_of(rows) + _TAIL
+
+
+def with_table(page: str, rows: Sequence[Row]) -> str:
+    """The documentation's page with this table between its marks."""
+    before, begins, rest = page.partition(_BEGIN)
+    _, ends, after = rest.partition(_END)
+    if not (begins and ends):
+        raise ValueError(f"the page lacks the marks {_BEGIN} and {_END}")
+    return f"{before}{begins}\n\n{table_of(rows)}\n{ends}{after}"
 
 
 def parameters_of(weights: Path) -> int:

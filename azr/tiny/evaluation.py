@@ -175,12 +175,13 @@ def responder(folder: Path, *, batch: int = 64, seed: int = 0) -> Respond:
         texts: list[str] = []
         for start in range(0, len(prompts), batch):
             inputs = tokenizer(prompts[start : start + batch], return_tensors="pt", padding=True)
-            sampling = {"do_sample": temperature > 0.0} | ({"temperature": temperature} if temperature else {})
+            # top_k 0: sampled from the whole distribution, as the game does; transformers cuts at 50 unless told.
+            sampling: dict[str, Any] = {"do_sample": temperature > 0.0}
+            sampling |= {"temperature": temperature, "top_k": 0} if temperature else {}
             output = model.generate(
                 input_ids=inputs["input_ids"],
                 attention_mask=inputs["attention_mask"],
                 max_new_tokens=LONGEST_RESPONSE,
-                top_k=0,
                 **sampling,
             )
             responses = output[:, inputs["input_ids"].shape[1] :]

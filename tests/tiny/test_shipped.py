@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from azr.errors import AzrError
 from azr.tiny import shipped
-from azr.tiny.card import card, parameters_of
+from azr.tiny.card import card, parameters_of, with_table
 from azr.tiny.evaluation import Row, questions, responder
 from azr.tiny.held_out import DIFFICULTIES, KINDS, held_out_tasks
 
@@ -78,6 +78,24 @@ def test_the_shipped_model_is_small_whole_and_has_its_table() -> None:
         for difficulty in DIFFICULTIES:
             assert f"| {difficulty} | {kind}/solve | sampled |" in text
         assert f"| common | {kind}/propose | sampled |" in text
+
+
+def test_the_documentation_shows_the_table_of_the_card() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tiny.md").read_text()
+    rows = [line for line in (shipped.folder() / "README.md").read_text().splitlines() if line.startswith("| ")]
+    assert len(rows) == 1 + 15
+    assert [line for line in page.splitlines() if line.startswith("| ")] == rows
+
+
+def test_a_page_without_marks_is_refused_and_one_with_them_keeps_the_rest() -> None:
+    row = Row("common", "deduction/solve", "greedy", 200, 0.5, 0.01)
+    page = "above\n<!-- table of azr tiny ship -->\nold\n<!-- end of table -->\nbelow\n"
+    assert with_table(page, [row]).startswith("above\n<!-- table of azr tiny ship -->\n\n| tasks |")
+    assert with_table(with_table(page, []), [row]) == with_table(page, [row])
+    assert with_table(page, [row]).endswith("<!-- end of table -->\nbelow\n")
+    assert "old" not in with_table(page, [row])
+    with pytest.raises(ValueError, match="lacks the marks"):
+        with_table("nothing", [row])
 
 
 def test_the_shipped_model_ends_its_answers_in_the_games_own_words() -> None:
