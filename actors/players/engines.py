@@ -27,10 +27,9 @@ class Replicas(msgspec.Struct, frozen=True):
 
     def of(self, role: Role) -> Generator:
         """A client of the role's pool."""
-        import ray
-
         from actors.rollout.client import RolloutClient
+        from actors.weights.registry import find_registry
 
         pool = self.propose_pool if role == "propose" else self.solve_pool
-        client: Generator = RolloutClient(ray.get_actor(self.registry), pool=pool)
+        client: Generator = RolloutClient(find_registry(self.registry), pool=pool)
         return client

@@ -34,7 +34,7 @@ from actors.engine.records import EngineStatistics, GenerateRequest, Generation,
 from actors.engine.settings import EngineSettings
 from actors.host import host_id
 from actors.rollout.server import Server
-from actors.weights.records import Member, Order, Report, State, Stored
+from actors.weights.records import NOTHING, Member, Order, Report, State, Stored
 from actors.weights.registry import find_registry, own_address
 from azr.game.types import Version
 
@@ -263,7 +263,7 @@ class Replica:
 
     async def _carry_out(self, engine: Engine, order: Order) -> Report | None:
         """What became of an order; None for one that asks nothing of this engine."""
-        if order.version == Version(0, 0) and order.action == "file":
+        if order.version == NOTHING:
             return None
         error, times = "", None
         transport: str = order.action
