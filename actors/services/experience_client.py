@@ -27,6 +27,7 @@ from actors.services.records import Books, Lack, OpenGroup, Part, Position
 from azr.errors import AzrError
 from azr.game.types import Version
 from azr.ledger.experience import Batch, Item
+from azr.staleness.bound import Ancestry
 
 Result = TypeVar("Result")
 
@@ -102,6 +103,11 @@ class ExperienceClient:
         return Version(
             max(position.lineage for position in positions), min(position.next_step for position in positions)
         )
+
+    def ancestry(self) -> Ancestry:
+        """The path of weights that led to the present ones, the same in all shards."""
+        path: Ancestry = self.shards[0].call("ancestry")
+        return path
 
     def positions(self) -> list[Position]:
         """Where each shard stands."""

@@ -34,6 +34,7 @@ from azr.ledger import events
 from azr.ledger.experience import Batch, Rated
 from azr.ledger.ledger import LedgerError, Sample
 from azr.staleness.admission import Limits, Refusal
+from azr.staleness.bound import Ancestry
 from azr.staleness.lengths import SweptByLength
 
 
@@ -207,6 +208,10 @@ class ExperienceShard:
             shorten(self.host.journal, self.experience, self.host.place.shorten_bytes)
 
         await self.host.act(act)
+
+    async def ancestry(self) -> Ancestry:
+        """The path of weights that led to the present ones."""
+        return await self.host.act(lambda: self.experience.book.ancestry)
 
     async def snapshot(self) -> bytes:
         """Everything, for a checkpoint."""
