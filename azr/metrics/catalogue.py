@@ -57,6 +57,9 @@ _ALL = (
     _metric("batch/sequences", "sequences", "sum", "Sequences taken.", "cell"),
     _metric("batch/tokens", "tokens", "sum", "Response tokens taken.", "cell"),
     _metric("batch/response_tokens", "tokens", "histogram", "Length of responses.", "cell"),
+    _metric("batch/valid", "share", "mean", "Proposals of the batch that the gate had let in.", "task"),
+    _metric("batch/accuracy", "share", "mean", "Attempts of the batch that were right.", "task"),
+    _metric("batch/malformed", "share", "mean", "Attempts of the batch without a readable answer.", "task"),
     _metric("batch/missing", "groups", "sum", "Groups that the cell owed and nobody made up for.", "cell"),
     _metric("batch/replay_share", "share", "mean", "Attempts at tasks of earlier steps.", "task"),
     _metric("batch/loss_weight", "1", "mean", "What the cell's loss was multiplied by.", "cell"),
@@ -80,6 +83,7 @@ _ALL = (
     _metric("ledger/discarded", "samples", "sum", "Samples dropped, by reason.", "reason"),
     _metric("ledger/discarded_tokens", "tokens", "sum", "Their response tokens.", "reason"),
     _metric("ledger/in_flight", "samples", "sum", "Generated, neither trained nor dropped yet.", "cell"),
+    _metric("ledger/without_variance_tokens", "tokens", "last", "Taken so far in groups that carry no gradient."),
     _metric("ledger/trained_share", "share", "last", "Of the tokens generated so far, groups without variance apart."),
     _metric(
         "off_policy/staleness", "steps", "histogram", "Steps between a sample's oldest weights and its step.", "cell"

@@ -12,7 +12,6 @@ from azr.errors import ConfigError
     ("override", "told"),
     [
         ("model.frame=r2", "model.frame: 'r2' is not known (choose one of compact, r1, chat)"),
-        ("model.dtype=int8", "model.dtype"),
         ("evaluation.suite=mmlu", "evaluation.suite: 'mmlu' is not known"),
         ("cluster.placement=TIGHT", "cluster.placement"),
         ("safety.action=delete", "safety.action"),

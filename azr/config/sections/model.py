@@ -1,11 +1,11 @@
-"""Configuration of the model: what is trained and served, how it is spoken to, in which precision it is served."""
+"""Configuration of the model: what is trained and served, and how it is spoken to. Precisions are the engines' and the
+learner's own keys."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 FRAMES = ("compact", "r1", "chat")
-DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 #: The name of the model that ships with azr.
 EMBEDDED = "tiny"
@@ -20,8 +20,6 @@ class ModelConfig:
     frame: str = "r1"
     """What stands around prompts and answers: `r1` (think and answer tags, for base models), `chat` (the tokenizer's
     own template), `compact` (the embedded model's)."""
-    dtype: str = "auto"
-    """Precision of the engines: `auto` is bfloat16 on a GPU and float32 on a CPU. The learner has its own key."""
     plain_tokens: list[str] = field(default_factory=list)
     """Added tokens that are written as ordinary text instead. Qwen3 base models have single tokens for `<think>` and
     `</think>` that no training ever touched; prompts that use them start from noise."""

@@ -23,3 +23,6 @@ class RunConfig:
 
     minutes: float = 0.0
     """Minutes of training after which the run ends with its step, a checkpoint and an evaluation; 0: no such bound."""
+
+    batch_seconds: float = 3600.0
+    """How long the learner waits for a batch before the run ends, naming the cells that lack something."""

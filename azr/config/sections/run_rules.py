@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from azr.config.sections.evaluation import SUITES
-from azr.config.sections.model import DTYPES, FRAMES
+from azr.config.sections.model import FRAMES
 
 if TYPE_CHECKING:
     from azr.config.root import Config
@@ -18,7 +18,6 @@ def problems(config: Config) -> Iterator[tuple[str, str, str]]:
     """Everything wrong with these sections, as (key, what is wrong, how to mend it)."""
     for key, value, known in (
         ("model.frame", config.model.frame, FRAMES),
-        ("model.dtype", config.model.dtype, DTYPES),
         ("evaluation.suite", config.evaluation.suite, SUITES),
         ("cluster.placement", config.cluster.placement, PLACEMENTS),
     ):
@@ -27,6 +26,7 @@ def problems(config: Config) -> Iterator[tuple[str, str, str]]:
     for key, number, low in (
         ("run.steps", config.run.steps, 0),
         ("run.minutes", config.run.minutes, 0),
+        ("run.batch_seconds", config.run.batch_seconds, 1),
         ("evaluation.tasks", config.evaluation.tasks, 1),
         ("evaluation.samples", config.evaluation.samples, 0),
         ("tracking.queue", config.tracking.queue, 1),
