@@ -1,0 +1,252 @@
+"""From a batch of the experience to what the learner trains on. Pure but for the running statistics it hands back.
+
+Called by `azr.run.source` once a learner step, on rank 0. Everything that needs the whole batch happens here, before it
+is cut into mini-batches and ranks: the proposals' rewards, advantages, loss weights.
+
+    items ─ decode ─► proposals, attempts ─ rewards ─► trajectories ─ advantages, weights ─► StepBatch
+                                              │                            │
+                                    memories of reward terms       baselines of cells        metrics of it all
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from azr.advantages import Baselines, compute
+from azr.advantages.records import Samples
+from azr.advantages.report import tell
+from azr.config.sections.algorithm import AlgorithmConfig
+from azr.game.batch import loss_weights
+from azr.game.rewards.proposer import ProposalReward, ProposerReward
+from azr.game.rewards.term import Answer, RatedProposal
+from azr.game.types import Attempt, Proposal, Task, Trajectory, Version
+from azr.game.wire import decode
+from azr.ledger.experience import Item
+from azr.metrics import Accumulator
+from azr.staleness.bound import Ancestry, assert_fresh_spans, staleness
+from learner.samples import Sample, StepBatch
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass
+class Memory:
+    """What outlasts a batch, and goes into checkpoints."""
+
+    baselines: Baselines = field(default_factory=Baselines)
+    terms: dict[str, bytes] = field(default_factory=dict)
+    """Memories of reward terms that have one."""
+    trained_tokens: int = 0
+    """Tokens of groups with variance trained on so far; with those without it is what N4 counts."""
+    flat_tokens: int = 0
+    """Tokens taken in groups without variance, which carry no gradient."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A batch ready for the learner."""
+
+    batch: StepBatch
+    memory: Memory
+    """As it is once the batch is trained on."""
+    metrics: Accumulator
+    tasks: list[RatedTask]
+    """What the batch's valid proposals became."""
+
+
+class RatedTask(msgspec.Struct, frozen=True, kw_only=True):
+    """A task of the batch, as `tasks.jsonl` keeps it."""
+
+    step: int
+    task: Task
+    right: int
+    attempts: int
+    reward: float
+    """Of its proposal."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One sample of the batch, decoded."""
+
+    item: Item
+    trajectory: Trajectory
+    proposal: Proposal | None = None
+    attempt: Attempt | None = None
+
+
+def prepare(
+    items: Sequence[Item],
+    consumer: Version,
+    ancestry: Ancestry,
+    algorithm: AlgorithmConfig,
+    max_staleness: int,
+    memory: Memory,
+    *,
+    seed: int = 0,
+) -> Prepared:
+    """The learner's batch of these items; `seed` is for the control that shuffles rewards."""
+    metrics = Accumulator()
+    judge = ProposerReward(algorithm.proposer_reward)
+    judge.restore(memory.terms)
+    entries = _rewarded([_decoded(item) for item in items], judge, metrics)
+    if algorithm.shuffle_rewards:
+        entries = _shuffled(entries, np.random.default_rng([seed, consumer.step]))
+    trajectories = [entry.trajectory for entry in entries]
+    assert_fresh_spans(trajectories, consumer, ancestry, max_staleness)
+    samples = Samples.of(trajectories)
+    advantages, baselines = compute(samples, algorithm.advantages, memory.baselines)
+    weights = loss_weights([trajectory.cell for trajectory in trajectories], algorithm)
+    trained = np.flatnonzero(advantages.trained).tolist()
+    tell(metrics, samples, advantages, weights, baselines, consumer.step)
+    _tell_game(metrics, entries)
+    _tell_age(metrics, entries, consumer)
+    flat = int(samples.lengths[~advantages.trained].sum())
+    after = Memory(
+        baselines=baselines,
+        terms=judge.to_state(),
+        trained_tokens=memory.trained_tokens + int(samples.lengths.sum()) - flat,
+        flat_tokens=memory.flat_tokens + flat,
+    )
+    metrics.add("ledger/without_variance_tokens", after.flat_tokens, at=consumer.step)
+    batch = StepBatch(
+        [_sample(entries[i], float(advantages.values[i]), float(weights[i]), int(samples.group[i])) for i in trained],
+        consumer.step,
+    )
+    return Prepared(batch, after, metrics, _tasks_of(entries, consumer.step))
+
+
+def _tasks_of(entries: Sequence[_Entry], step: int) -> list[RatedTask]:
+    return [
+        RatedTask(
+            step=step,
+            task=entry.proposal.task,
+            right=entry.item.group.rating.correct,
+            attempts=entry.item.group.rating.attempts,
+            reward=entry.trajectory.reward,
+        )
+        for entry in entries
+        if entry.proposal is not None and entry.proposal.task is not None and entry.item.group.rating is not None
+    ]
+
+
+def _decoded(item: Item) -> _Entry:
+    if item.sample.cell.role == "propose":
+        proposal = decode(item.sample.body, Proposal)
+        return _Entry(item, proposal.trajectory, proposal=proposal)
+    attempt = decode(item.sample.body, Attempt)
+    return _Entry(item, attempt.trajectory, attempt=attempt)
+
+
+def _rewarded(entries: list[_Entry], judge: ProposerReward, metrics: Accumulator) -> list[_Entry]:
+    """Proposals get their rewards, which need their ratings and each other; attempts have theirs already."""
+    places = [index for index, entry in enumerate(entries) if entry.proposal is not None]
+    rated = [_rated(entries[index]) for index in places]
+    result = list(entries)
+    for index, one, reward in zip(places, rated, judge.rewards(rated), strict=True):
+        entry = entries[index]
+        rating = entry.item.group.rating
+        result[index] = _Entry(
+            entry.item,
+            msgspec.structs.replace(
+                entry.trajectory,
+                reward=reward.reward,
+                reward_version=rating.oldest if rating else entry.trajectory.oldest_version,
+            ),
+            proposal=entry.proposal,
+        )
+        _tell_proposal(metrics, entry, one, reward)
+    return result
+
+
+def _rated(entry: _Entry) -> RatedProposal:
+    """All that rewards may know of a proposal."""
+    proposal, rating = entry.proposal, entry.item.group.rating
+    assert proposal is not None
+    if proposal.task is None or rating is None:
+        return RatedProposal(valid=False)
+    return RatedProposal(
+        valid=True,
+        right=rating.correct,
+        attempts=rating.attempts,
+        program=proposal.task.program,
+        answers=_answers(proposal.task),
+    )
+
+
+def _answers(task: Task) -> tuple[Answer, ...]:
+    """The values that a solver of the task is asked for, or about: its outputs."""
+    return tuple(Answer("", key) for key in task.output_keys)
+
+
+def _shuffled(entries: list[_Entry], generator: np.random.Generator) -> list[_Entry]:
+    """The control: rewards keep their distribution in each cell and lose all meaning."""
+    result = list(entries)
+    cells: dict[str, list[int]] = {}
+    for index, entry in enumerate(entries):
+        cells.setdefault(str(entry.trajectory.cell), []).append(index)
+    for places in cells.values():
+        for index, source in zip(places, generator.permutation(places), strict=True):
+            own = entries[index]
+            reward = entries[int(source)].trajectory.reward
+            moved = msgspec.structs.replace(own.trajectory, reward=reward)
+            result[index] = _Entry(own.item, moved, own.proposal, own.attempt)
+    return result
+
+
+def token_steps(trajectory: Trajectory) -> npt.NDArray[np.int64]:
+    """Learner step of the weights that sampled each token."""
+    steps = np.zeros(len(trajectory.response_ids), dtype=np.int64)
+    for span in trajectory.spans:
+        steps[span.start : span.end] = span.version.step
+    return steps
+
+
+def _sample(entry: _Entry, advantage: float, weight: float, group: int) -> Sample:
+    trajectory = entry.trajectory
+    return Sample(
+        prompt_ids=trajectory.prompt_ids,
+        response_ids=trajectory.response_ids,
+        behaviour_logprobs=trajectory.behaviour_logprobs,
+        advantage=advantage,
+        weight=weight,
+        prompt=group,
+        token_steps=token_steps(trajectory),
+    )
+
+
+def _tell_proposal(metrics: Accumulator, entry: _Entry, rated: RatedProposal, reward: ProposalReward) -> None:
+    kind = entry.trajectory.cell.task
+    if not rated.valid:
+        return
+    rate = rated.right / rated.attempts
+    metrics.add("proposal/solve_rate", rate, label=kind)
+    metrics.add("proposal/at_extremes", float(rate in (0.0, 1.0)), label=kind)
+    metrics.add("reward/learnability", reward.learnability, label=kind)
+    for term, value in reward.terms.items():
+        metrics.add("reward/term", value, label=term)
+
+
+def _tell_game(metrics: Accumulator, entries: Sequence[_Entry]) -> None:
+    """What was played: right answers, unreadable ones, and how much was replay."""
+    for entry in entries:
+        cell = entry.trajectory.cell
+        if entry.proposal is not None:
+            metrics.add("batch/valid", float(entry.proposal.task is not None), label=cell.task)
+        if entry.attempt is not None:
+            metrics.add("batch/accuracy", float(entry.attempt.verdict.correct), label=cell.task)
+            metrics.add("batch/malformed", float(not entry.attempt.verdict.well_formed), label=cell.task)
+            metrics.add("batch/replay_share", float(entry.item.group.kind == "replay"), label=cell.task)
+
+
+def _tell_age(metrics: Accumulator, entries: Sequence[_Entry], consumer: Version) -> None:
+    for entry in entries:
+        steps = [span.version.step for span in entry.trajectory.spans]
+        metrics.add("off_policy/staleness", staleness(entry.item.oldest, consumer), label=str(entry.trajectory.cell))
+        metrics.add("off_policy/version_span", max(steps) - min(steps))
+        metrics.add("off_policy/mixed_versions", float(len(set(steps)) > 1))

@@ -1,0 +1,110 @@
+"""The run's engines: started, asked for by name, taken down. What they are is `actors.rollout`'s business.
+
+Called by the driver. Clients belong to the event loop that made them, so each user makes its own: the driver inside
+`asyncio.run`, players in their processes (`for_players` travels to them and becomes a client there).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import NamedTuple
+
+from actors.engine.records import EngineStatistics
+from actors.engine.settings import EngineSettings
+from actors.players.engines import Replicas
+from actors.rollout.client import RolloutClient
+from actors.rollout.deployment import Rollouts, pool_for
+from actors.rollout.replica import ReplicaStatus
+from azr.config.root import Config
+from azr.errors import AzrError
+from azr.tiny import shipped
+
+#: Between two looks at who serves.
+LOOK_SECONDS = 0.2
+#: What Serve needs to delete an application that has nothing left to do.
+STOP_SECONDS = 10.0
+
+
+class Publishing(NamedTuple):
+    """What rank 0 needs to hand weights on; picklable."""
+
+    registry: str
+    transport: str
+    dtype: str
+
+
+class Engines:
+    """The replicas of a run."""
+
+    def __init__(self, config: Config, rollouts: Rollouts, model: str) -> None:
+        self.model = model
+        """Folder or name of the model, the embedded one resolved."""
+        self._config, self._rollouts = config, rollouts
+
+    def ready(self, remaining: Callable[[], float], now: Callable[[str], None]) -> None:
+        """Wait until all serve; `now` hears who is missing, `remaining` raises when the time is over."""
+        wanted = sum(self._rollouts._counts.values())
+        while True:
+            states = [member.state for member in self._rollouts.members()]
+            if (serving := states.count("serving")) >= wanted:
+                return
+            now(f"{wanted - serving} of {wanted} engines to serve, {states.count('starting')} make their engine")
+            remaining()
+            time.sleep(LOOK_SECONDS)
+
+    @contextlib.asynccontextmanager
+    async def client(self, role: str = "solve") -> AsyncIterator[RolloutClient]:
+        """A client on the running event loop, closed at the end."""
+        client = RolloutClient(
+            self._rollouts.registry,
+            pool=pool_for(self._rollouts.settings, role),
+            attempts=self._config.rollout.attempts,
+        )
+        try:
+            yield client
+        finally:
+            await client.close()
+
+    def for_players(self) -> Replicas:
+        """What travels to players, and becomes a client there."""
+        settings = self._rollouts.settings
+        return Replicas(
+            self._rollouts.registry_name,
+            propose_pool=pool_for(settings, "propose"),
+            solve_pool=pool_for(settings, "solve"),
+        )
+
+    def publishing(self) -> Publishing:
+        """What travels to the learner."""
+        settings = self._rollouts.settings
+        return Publishing(self._rollouts.registry_name, settings.transport, settings.dtype)
+
+    def statuses(self) -> list[ReplicaStatus]:
+        """How each replica is."""
+        return self._rollouts.statuses()
+
+    def statistics(self) -> dict[str, EngineStatistics]:
+        """The engines' counts, by replica; none that answers is an error, so that it is noticed."""
+        found = {status.name: status.engine for status in self.statuses()}
+        if not found:
+            raise AzrError("no engine answers")
+        return found
+
+    def stop(self, patience: float) -> None:
+        """End all replicas and the registry. Past its patience Serve is left behind: Ray's own end takes it along."""
+        ending = threading.Thread(target=self._rollouts.stop, name="engines-stop", daemon=True)
+        ending.start()
+        ending.join(patience + STOP_SECONDS)
+        shutil.rmtree(self._rollouts.folder, ignore_errors=True)
+
+
+def start_engines(config: Config) -> Engines:
+    """Start registry and replicas, and come back at once."""
+    model = shipped.resolve(config.model.path)
+    settings = EngineSettings.of(model, config.rollout, config.weights, seed=config.run.seed)
+    rollouts = Rollouts.start(f"azr-{config.run.name}", settings, wait=False)
+    return Engines(config, rollouts, model)

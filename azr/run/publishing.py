@@ -1,0 +1,54 @@
+"""New weights: to the registry and all engines, then to the books, in the order that keeps both true. On rank 0.
+
+Called by the learner's publisher thread, with whatever version is newest by then.
+
+    weights of step s ─► WeightPublisher ─► engines confirm ─► commit(s - 1) ─► tasks.advance(s) ─► publish(s): slots
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from actors.weights.publisher import WeightPublisher
+from actors.weights.records import UpdateReport
+from azr.game.types import Version
+from azr.metrics import Accumulator
+from azr.run.engines import Publishing
+from azr.run.source import Setting
+from learner.weights import Weights
+
+
+def make_publish(setting: Setting, publishing: Publishing) -> Callable[[int, Weights], None]:
+    """The learner's way to hand weights on. The lineage is the one that the batch source has begun by now."""
+    publisher = WeightPublisher(
+        publishing.registry, setting.config.weights, transport=publishing.transport, dtype=publishing.dtype
+    )
+    lineage, begun = setting.experience.lineage().lineage, setting.experience.lineage().step
+
+    def publish(step: int, weights: Weights) -> None:
+        version = Version(lineage, step)
+        report = publisher.publish(version, weights)
+        if report.missing:
+            setting.hub.say(f"weights of step {step} are not everywhere: {'; '.join(report.missing)}")
+        if step > begun:
+            setting.experience.commit(Version(lineage, step - 1))
+        setting.tasks.advance(step)
+        setting.experience.publish(version)
+        setting.hub.add(synced(report).to_bytes())
+        setting.hub.publish(step)
+
+    return publish
+
+
+def synced(report: UpdateReport) -> Accumulator:
+    """What the update cost, as metrics."""
+    metrics = Accumulator()
+    metrics.add("sync/transfer", report.seconds)
+    metrics.add("sync/bytes", report.size)
+    for one in report.reports:
+        metrics.add("sync/version", one.version.step, label=one.name, at=report.version.step)
+        if one.times is not None:
+            metrics.add("sync/pause", one.times.pause + one.times.apply + one.times.resume, label=one.name)
+    for name in report.missing:
+        metrics.add("sync/failures", 1.0, label=name.partition(" ")[0].rstrip(":"))
+    return metrics

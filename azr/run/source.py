@@ -1,0 +1,262 @@
+"""The learner's batches out of the experience, and everything that must happen in the learner's order. On rank 0.
+
+Owns the order of consuming: a batch is asked for after the one before is committed; a checkpoint holds what belongs to
+its weights; whatever a restart of the ranks or a resume undoes is undone in the books before anything is asked for.
+
+    begin ──► lineage: go on, or resume the books at the checkpoint's weights under a new one
+    take ───► commit(step - 1) ──► experience.take, in short waits, until there is a batch or the run ends ──► prepare
+    write_state ──► commit(step - 1) ──► snapshots, baselines ──► into the checkpoint
+    commit ──► forget what only older checkpoints could undo
+
+Who waits: `take`, for the experience, `run.batch_seconds` at most; then it names the cells that lack something.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from azr.config.root import Config
+from azr.errors import AzrError
+from azr.game.types import Version
+from azr.ledger.experience import Batch
+from azr.metrics import Accumulator
+from azr.run.batches import Memory, Prepared, prepare
+from azr.run.checkpoint import EXPERIENCE, TASKS, RunState, read_snapshot, read_state, write_state
+from azr.run.learner_metrics import tell_step
+from azr.staleness.bound import Ancestry
+from learner.checkpoint import checkpoint_folder
+from learner.samples import StepBatch
+from learner.trainer import StepReport
+
+#: One wait for a batch; between two of them the wish to stop is heard.
+PIECE_SECONDS = 1.0
+
+
+class Experience(Protocol):
+    """What is asked of the experience; `actors.services.experience_client.ExperienceClient` is it."""
+
+    def must_take(self, consumer: Version, deadline_seconds: float) -> Batch:
+        """The batch, or an error that names who was waited for."""
+        ...
+
+    def take(self, consumer: Version, deadline_seconds: float) -> Batch | None:
+        """The batch, or None when it is not there in time."""
+        ...
+
+    def commit(self, consumer: Version) -> None:
+        """The step is done."""
+        ...
+
+    def publish(self, version: Version) -> None:
+        """These weights generate."""
+        ...
+
+    def resume(self, at: Version, lineage: int) -> None:
+        """Continue from these weights under a new lineage."""
+        ...
+
+    def forget(self, step: int) -> None:
+        """No checkpoint older than this is left."""
+        ...
+
+    def lineage(self) -> Version:
+        """The newest lineage, and the step that comes next."""
+        ...
+
+    def ancestry(self) -> Ancestry:
+        """The path of weights that led here."""
+        ...
+
+    def snapshot(self) -> bytes:
+        """Everything, for a checkpoint."""
+        ...
+
+    def restore(self, snapshot: bytes) -> None:
+        """Take up from a checkpoint."""
+        ...
+
+
+class Tasks(Protocol):
+    """What is asked of the task buffers; `actors.services.task_client.TaskClient` is it."""
+
+    def advance(self, step: int) -> None:
+        """The learner is at this step."""
+        ...
+
+    def snapshot(self) -> bytes:
+        """Everything, for a checkpoint."""
+        ...
+
+    def restore(self, snapshot: bytes) -> None:
+        """Take up from a checkpoint."""
+        ...
+
+
+class Hub(Protocol):
+    """What is asked of the hub; `azr.run.hub.HubClient` is it."""
+
+    def report(self, step: int, parts: dict[str, bytes], *, last: bool) -> None:
+        """Part of a step's report."""
+        ...
+
+    def publish(self, step: int) -> None:
+        """Engines have these weights."""
+        ...
+
+    def say(self, line: str) -> None:
+        """Something a person should read."""
+        ...
+
+    def add(self, content: bytes) -> None:
+        """Metrics that belong to no step."""
+        ...
+
+    def stopping(self) -> str:
+        """Why the run is to end, or nothing."""
+        ...
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the source needs of a run; picklable."""
+
+    config: Config
+    checkpoints: Path
+    experience: Experience
+    tasks: Tasks
+    hub: Hub
+
+
+class RunSource:
+    """Batches for `learner.loop`."""
+
+    def __init__(self, setting: Setting, clock: Callable[[], float] = time.monotonic) -> None:
+        self._setting, self._clock = setting, clock
+        self._experience, self._hub = setting.experience, setting.hub
+        self.lineage = 0
+        self._ancestry = Ancestry()
+        self._memory = Memory()
+        self._next: Prepared | None = None
+        """The batch that is being trained on, whose memory counts once it is."""
+
+    def begin(self, step: int) -> None:
+        """Go on from the weights after `step` steps: undo in the books what came after them, if anything did."""
+        at = self._checkpointed(step)
+        position = self._experience.lineage()
+        if self._is_continued(position, at):
+            self.lineage = position.lineage
+        else:
+            self._restore_if_behind(position, step)
+            self.lineage = position.lineage + 1
+            self._experience.resume(at, self.lineage)
+            self._setting.tasks.advance(step)
+            self._hub.say(f"lineage {self.lineage} goes on from the weights of step {step}")
+        self._ancestry = self._experience.ancestry()
+
+    def take(self, step: int) -> StepBatch | None:
+        """The batch of this step; None when the run ends."""
+        self._done(step)
+        consumer = Version(self.lineage, step)
+        batch = self._wait(consumer)
+        if batch is None:
+            return None
+        config, began = self._setting.config, time.perf_counter()
+        self._next = prepare(
+            batch.items,
+            consumer,
+            self._ancestry,
+            config.algorithm,
+            config.staleness.max_staleness,
+            self._memory,
+            seed=config.run.seed,
+        )
+        metrics = self._next.metrics
+        metrics.add("time/bookkeeping", time.perf_counter() - began)
+        tasks = b"".join(msgspec.json.encode(task) + b"\n" for task in self._next.tasks)
+        self._hub.report(step + 1, {"source": metrics.to_bytes(), "tasks": tasks}, last=False)
+        return self._next.batch
+
+    def write_state(self, step: int, folder: Path) -> None:
+        """Write what belongs to the weights after `step` steps into their checkpoint."""
+        self._done(step)
+        snapshot = self._setting.config.checkpoint.snapshot
+        write_state(
+            folder,
+            RunState.of(Version(self.lineage, step), self._memory),
+            experience=self._experience.snapshot() if snapshot else None,
+            tasks=self._setting.tasks.snapshot() if snapshot else None,
+        )
+
+    def commit(self, step: int) -> None:
+        """A checkpoint stands: nothing before the oldest that is left can be undone any more."""
+        kept = [int(folder.name.removeprefix("step_")) for folder in self._setting.checkpoints.glob("step_????????")]
+        self._experience.forget(min(kept, default=step))
+
+    def _done(self, step: int) -> None:
+        """All steps before this one are trained on."""
+        if self._next is not None and self._next.batch.step < step:
+            self._memory, self._next = self._next.memory, None
+        if step > 0:
+            self._experience.commit(Version(self.lineage, step - 1))
+
+    def _wait(self, consumer: Version) -> Batch | None:
+        bound = self._setting.config.run.batch_seconds
+        deadline = self._clock() + bound
+        while not (reason := self._hub.stopping()):
+            if (batch := self._experience.take(consumer, PIECE_SECONDS)) is not None:
+                return batch
+            if self._clock() >= deadline:
+                return self._experience.must_take(consumer, 0.0)
+        self._hub.say(f"the learner ends at step {consumer.step}: {reason}")
+        return None
+
+    def _checkpointed(self, step: int) -> Version:
+        """The version of the weights that were loaded; their memory is taken up."""
+        if step == 0:
+            return Version(0, 0)
+        state = read_state(checkpoint_folder(self._setting.checkpoints, step))
+        self._memory = state.memory()
+        return state.version
+
+    @staticmethod
+    def _is_continued(position: Version, at: Version) -> bool:
+        """Whether the books stand exactly where these weights do, so that no later ones made anything."""
+        return position == at
+
+    def _restore_if_behind(self, position: Version, step: int) -> None:
+        """Books that never heard of these weights lost their journal: the checkpoint's snapshot takes its place.
+
+        One step behind is no loss: the learner died between writing a checkpoint and saying that its step was done.
+        """
+        if step <= position.step + 1:
+            return
+        folder = checkpoint_folder(self._setting.checkpoints, step)
+        experience, tasks = read_snapshot(folder, EXPERIENCE), read_snapshot(folder, TASKS)
+        if experience is None or tasks is None:
+            raise AzrError(
+                f"the journals of the run end at step {position.step}, before the checkpoint of step {step}, "
+                "which was written without snapshots",
+                "bring the journals back, or resume from a checkpoint they know",
+            )
+        self._hub.say(f"the journals end at step {position.step}: taking up the snapshots of step {step}")
+        self._experience.restore(experience)
+        self._setting.tasks.restore(tasks)
+
+
+class RunObserver:
+    """Sends each step's numbers to the hub."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def on_step(self, step: int, report: StepReport, seconds: dict[str, float]) -> None:
+        """A step is done."""
+        metrics = Accumulator()
+        tell_step(metrics, step, report, seconds)
+        self._hub.report(step, {"learner": metrics.to_bytes()}, last=True)

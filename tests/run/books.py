@@ -1,0 +1,125 @@
+"""The real experience in this process, behind the clients' interface; and players that fill it at once."""
+
+from __future__ import annotations
+
+from azr.config.root import Config
+from azr.game.types import Cell, Version
+from azr.ledger import events
+from azr.ledger.experience import Batch, Experience
+from azr.staleness.admission import Limits
+from azr.staleness.bound import Ancestry
+from tests.run.items import attempts, proposal, spans
+
+PROPOSE, SOLVE = Cell("deduction", "propose"), Cell("deduction", "solve")
+
+
+def config() -> Config:
+    """One task type, one proposal and two groups of two attempts a step, at most one step old."""
+    made = Config()
+    made.algorithm.game.task_types = ["deduction"]
+    made.algorithm.rating.attempts = made.algorithm.batch.attempts_per_task = 2
+    made.algorithm.batch.propose, made.algorithm.batch.solve = 1, 4
+    made.algorithm.batch.replay_share = 0.5
+    made.staleness.max_staleness = 1
+    return made
+
+
+class LocalExperience:
+    """`ExperienceClient` without actors."""
+
+    def __init__(self, of: Config) -> None:
+        self.books = Experience(Limits.of(of.algorithm, of.staleness))
+        self.calls: list[str] = []
+
+    def fill(self, step: int, lineage: int = 0) -> None:
+        """All that a batch needs, made by the weights of this step."""
+        name = f"{lineage}.{step}"
+        made = spans(step, step, lineage=lineage)
+        assert self.books.propose(f"p{name}", "deduction", "proposer", 0.0) is None
+        self.books.judge(proposal(f"p{name}", rating=(1, 2), made=made).sample, f"task of p{name}")
+        group = self.books.next_group("solver", 0.0)
+        assert group is not None
+        self.books.attempt_many([item.sample for item in attempts(group.id, [1.0, -0.5], made=made)])
+        assert self.books.replay(f"r{name}", "deduction", "old task", "solver", 0.0) is None
+        self.books.attempt_many([item.sample for item in attempts(f"r{name}", [1.0, 1.0], made=made)])
+
+    def take(self, consumer: Version, deadline_seconds: float) -> Batch | None:
+        self.calls.append(f"take {consumer.lineage}.{consumer.step}")
+        taken = self.books.take(consumer, {PROPOSE: 1, SOLVE: 4})
+        return taken if isinstance(taken, Batch) else None
+
+    def must_take(self, consumer: Version, deadline_seconds: float) -> Batch:
+        raise TimeoutError(f"no batch for step {consumer.lineage}.{consumer.step}")
+
+    def commit(self, consumer: Version) -> None:
+        self.calls.append(f"commit {consumer.lineage}.{consumer.step}")
+        self.books.commit(consumer)
+
+    def publish(self, version: Version) -> None:
+        self.calls.append(f"publish {version.lineage}.{version.step}")
+        self.books.publish(version)
+
+    def resume(self, at: Version, lineage: int) -> None:
+        self.calls.append(f"resume {at.lineage}.{at.step} as {lineage}")
+        self.books.resume(at, lineage)
+
+    def forget(self, step: int) -> None:
+        self.calls.append(f"forget {step}")
+        self.books.forget(step)
+
+    def lineage(self) -> Version:
+        return Version(self.books.book.ancestry.lineage, self.books.book.next_step)
+
+    def ancestry(self) -> Ancestry:
+        return self.books.book.ancestry
+
+    def snapshot(self) -> bytes:
+        return events.encode([self.books.book.snapshot()])
+
+    def restore(self, snapshot: bytes) -> None:
+        self.calls.append("restore")
+        (event,) = events.decode(snapshot)
+        assert isinstance(event, events.Snapshot)
+        self.books.restore(event, 0.0)
+
+
+class LocalTasks:
+    """`TaskClient` without actors or tasks."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def advance(self, step: int) -> None:
+        self.calls.append(f"advance {step}")
+
+    def snapshot(self) -> bytes:
+        return b"tasks"
+
+    def restore(self, snapshot: bytes) -> None:
+        self.calls.append(f"restore {snapshot.decode()}")
+
+
+class LocalHub:
+    """`HubClient` without an actor."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.reports: list[tuple[int, list[str], bool]] = []
+        self.published: list[int] = []
+        self.added: list[bytes] = []
+        self.stop = ""
+
+    def report(self, step: int, parts: dict[str, bytes], *, last: bool) -> None:
+        self.reports.append((step, sorted(parts), last))
+
+    def publish(self, step: int) -> None:
+        self.published.append(step)
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
+
+    def add(self, content: bytes) -> None:
+        self.added.append(content)
+
+    def stopping(self) -> str:
+        return self.stop

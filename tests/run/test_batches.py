@@ -1,0 +1,172 @@
+"""A batch made ready for the learner: rewards, advantages and loss weights worked out by hand."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from azr.config.sections.algorithm import AlgorithmConfig, TermConfig
+from azr.game.types import Cell, Version
+from azr.ledger.experience import Item
+from azr.run.batches import Memory, Prepared, prepare, token_steps
+from azr.staleness.bound import Ancestry, StalenessError
+from tests.run.items import attempts, proposal, spans, trajectory
+
+
+def algorithm() -> AlgorithmConfig:
+    config = AlgorithmConfig()
+    config.game.task_types = ["deduction"]
+    config.rating.attempts = config.batch.attempts_per_task = 2
+    config.batch.propose, config.batch.solve = 2, 4
+    return config
+
+
+def ready(
+    items: list[Item],
+    memory: Memory | None = None,
+    *,
+    step: int = 0,
+    config: AlgorithmConfig | None = None,
+    ancestry: Ancestry | None = None,
+) -> Prepared:
+    lineage = ancestry.lineage if ancestry else 0
+    return prepare(
+        items,
+        Version(lineage, step),
+        ancestry or Ancestry(),
+        config or algorithm(),
+        4,
+        memory or Memory(),
+        seed=7,
+    )
+
+
+def usual() -> list[Item]:
+    """Two proposals (one learnable, one refused), a rating with one of two right, a replay with both right."""
+    return [
+        proposal("p1", rating=(1, 2)),
+        proposal("p2", rating=None),
+        *attempts("p1/rating", [1.0, -0.5]),
+        *attempts("old", [1.0, 1.0], kind="replay"),
+    ]
+
+
+def test_a_batch_by_hand() -> None:
+    """Proposals: learnability 4·1·1/(2·1) = 2 and -1 for the refused; mean ½, variance 4.5: ±1.5/√4.5.
+
+    Attempts: mean .625, variance .5625 in the cell; against the other attempt ±1.5, over .75: ±2. Both right: no
+    gradient, left out.
+    """
+    samples = ready(usual()).batch.samples
+    expected = [1.5 / math.sqrt(4.5), -1.5 / math.sqrt(4.5), 2.0, -2.0]
+    assert [sample.advantage for sample in samples] == pytest.approx(expected, rel=1e-6)
+    assert [sample.weight for sample in samples] == [1.0] * 4
+    assert [len(sample.response_ids) for sample in samples] == [2] * 4
+    assert [sample.prompt for sample in samples] == [0, 1, 2, 2], "attempts at one task share a prompt"
+
+
+def test_baselines_go_on_and_an_abandoned_batch_leaves_them_as_they_were() -> None:
+    memory = Memory()
+    first = ready(usual(), memory)
+    assert memory.baselines.of(Cell("deduction", "propose")) is None
+    kept = first.memory.baselines.of(Cell("deduction", "propose"))
+    assert kept is not None
+    assert (kept.mean, kept.variance, kept.sequences) == pytest.approx((0.5, 4.5, 2))
+    second = ready(usual(), first.memory, step=1)
+    # (2 · batch + 32 · running) / 34 with equal moments changes nothing
+    assert second.batch.samples[0].advantage == pytest.approx(1.5 / math.sqrt(4.5))
+    again = second.memory.baselines.of(Cell("deduction", "propose"))
+    assert again is not None
+    assert again.sequences == 4
+
+
+def test_memories_of_reward_terms_go_on() -> None:
+    """Rarity of an answer: 1 when nothing was seen, 0 once it was all that was ever seen; half of it counts."""
+    config = algorithm()
+    config.proposer_reward.terms = {"answer_diversity": TermConfig(coefficient=0.5)}
+    first = ready(usual(), config=config)
+    assert first.metrics.report()["reward/mean/deduction/propose"] == pytest.approx((2.5 - 1.0) / 2)
+    second = ready(usual(), first.memory, step=1, config=config)
+    assert second.metrics.report()["reward/mean/deduction/propose"] == pytest.approx((2.0 - 1.0) / 2)
+    assert set(first.memory.terms) == {"answer_diversity"}
+
+
+def test_loss_weights_follow_lambda_and_cells() -> None:
+    config = algorithm()
+    config.batch.solve_lambda = 0.5
+    config.batch.cell_weights = {"deduction/propose": 3.0}
+    assert [sample.weight for sample in ready(usual(), config=config).batch.samples] == [3.0, 3.0, 0.5, 0.5]
+
+
+def test_each_token_knows_the_weights_that_sampled_it() -> None:
+    made = trajectory("t", Cell("deduction", "solve"), "g", 0.0, spans(3, 3, 5))
+    assert token_steps(made).tolist() == [3, 3, 5]
+    items = attempts("g", [1.0, -0.5], made=spans(2, 3))
+    assert ready(items, step=4).batch.samples[0].token_steps.tolist() == [2, 3]
+
+
+def test_what_is_too_old_or_of_dead_weights_is_refused_here_whatever_the_books_say() -> None:
+    with pytest.raises(StalenessError, match="stale"):
+        ready(attempts("g", [1.0, -0.5], made=spans(0, 1)), step=5)
+    after_resume = Ancestry(1, (Version(0, 2),))
+    with pytest.raises(StalenessError, match="lineage"):
+        ready(attempts("g", [1.0, -0.5], made=spans(3)), step=4, ancestry=after_resume)
+    assert ready(attempts("g", [1.0, -0.5], made=spans(2)), step=4, ancestry=after_resume).batch.samples
+
+
+def test_an_old_rating_makes_a_young_proposal_old() -> None:
+    with pytest.raises(StalenessError, match=r"weights 0\.1, 0\.5"):
+        ready([proposal("p", rating=(1, 2), made=spans(5), rated_at=1)], step=6)
+
+
+def test_shuffled_rewards_keep_their_distribution_in_each_cell() -> None:
+    config = algorithm()
+    config.shuffle_rewards = True
+    items = [item for index in range(8) for item in attempts(f"g{index}", [1.0, -0.5])]
+    plain, shuffled = ready(items), ready(items, config=config)
+    assert plain.metrics.report()["reward/mean/deduction/solve"] == pytest.approx(0.25)
+    assert shuffled.metrics.report()["reward/mean/deduction/solve"] == pytest.approx(0.25)
+    assert len(plain.batch.samples) == 16
+    assert len(shuffled.batch.samples) < 16, "some group must have come to two equal rewards"
+    again = ready(items, config=config)
+    assert Counter(sample.advantage for sample in again.batch.samples) == Counter(
+        sample.advantage for sample in shuffled.batch.samples
+    )
+
+
+def test_metrics_tell_what_was_played() -> None:
+    told = ready(usual()).metrics.report()
+    assert told["batch/accuracy/deduction"] == 0.75
+    assert told["batch/malformed/deduction"] == 0.0
+    assert told["batch/replay_share/deduction"] == 0.5
+    assert told["batch/valid/deduction"] == 0.5
+    assert told["proposal/solve_rate/deduction.mean"] == 0.5
+    assert told["proposal/at_extremes/deduction"] == 0.0
+    assert told["reward/learnability/deduction"] == 2.0
+    assert told["advantage/without_variance/deduction/solve"] == 0.5
+
+
+def test_metrics_tell_how_old_the_data_was() -> None:
+    told = ready(attempts("g", [1.0, -0.5], made=spans(2, 3)), step=4).metrics.report()
+    assert told["off_policy/staleness/deduction/solve.max"] == 2.0
+    assert told["off_policy/version_span.mean"] == 1.0
+    assert told["off_policy/mixed_versions"] == 1.0
+
+
+def test_tokens_of_groups_without_variance_are_counted_apart() -> None:
+    after = ready(usual()).memory
+    assert (after.trained_tokens, after.flat_tokens) == (8, 4)
+
+
+def test_tasks_of_the_batch_are_told_with_what_their_attempts_said() -> None:
+    [told] = ready(usual(), step=0).tasks
+    assert (told.step, told.task.id, told.right, told.attempts, told.reward) == (0, "p1/task", 1, 2, 2.0)
+
+
+def test_arrays_are_those_the_engine_recorded() -> None:
+    sample = ready(usual()).batch.samples[0]
+    assert sample.behaviour_logprobs.dtype == np.float32
+    assert sample.behaviour_logprobs.tolist() == [-0.5, -0.5]

@@ -1,0 +1,187 @@
+"""The order in which the learner consumes: commits, resumes, checkpoints and the end, against the real books."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from azr.config.root import Config
+from azr.errors import AzrError
+from azr.game.types import Version
+from azr.run.checkpoint import EXPERIENCE, STATE, TASKS, read_state
+from azr.run.source import RunObserver, RunSource, Setting
+from learner.checkpoint import checkpoint_folder
+from learner.samples import StepBatch
+from learner.trainer import StepReport
+from tests.run.books import LocalExperience, LocalHub, LocalTasks, config
+
+
+class World:
+    """A run's services in this process, and a learner that restarts at will."""
+
+    def __init__(self, tmp_path: Path, settings: Config | None = None) -> None:
+        self.config = settings or config()
+        self.experience, self.tasks, self.hub = LocalExperience(self.config), LocalTasks(), LocalHub()
+        self.root = tmp_path / "checkpoints"
+        self.root.mkdir(exist_ok=True)
+
+    def source(self, step: int = 0) -> RunSource:
+        """A new learner at this step."""
+        setting = Setting(self.config, self.root, self.experience, self.tasks, self.hub)
+        source = RunSource(setting)
+        source.begin(step)
+        return source
+
+    def train(self, source: RunSource, step: int) -> StepBatch:
+        """Make what the step needs, take it, and publish what came of it."""
+        self.experience.fill(step, source.lineage)
+        batch = source.take(step)
+        assert batch is not None
+        self.experience.commit(Version(source.lineage, step))
+        self.experience.publish(Version(source.lineage, step + 1))
+        return batch
+
+    def checkpoint(self, source: RunSource, step: int) -> Path:
+        folder = checkpoint_folder(self.root, step)
+        folder.mkdir()
+        source.write_state(step, folder)
+        source.commit(step)
+        return folder
+
+
+def test_a_new_run_begins_without_a_resume(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    assert world.source().lineage == 0
+    assert world.experience.calls == []
+
+
+def test_a_step_is_committed_before_the_next_is_asked_for(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    source = world.source()
+    world.experience.fill(0)
+    assert source.take(0) is not None
+    world.hub.stop = "enough"
+    assert source.take(1) is None
+    assert world.experience.calls == ["take 0.0", "commit 0.0"]
+    assert world.hub.said == ["the learner ends at step 1: enough"]
+
+
+def test_the_batch_carries_its_step_and_its_metrics_go_to_the_hub(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    batch = world.train(world.source(), 0)
+    assert batch.step == 0
+    assert len(batch.samples) == 3, "one proposal, one group that differs; the other taught nothing"
+    assert world.hub.reports == [(1, ["source", "tasks"], False)]
+    RunObserver(world.hub).on_step(1, StepReport({}, 3, 10, {}), {"wait": 0.0, "step": 1.0})
+    assert world.hub.reports[-1] == (1, ["learner"], True)
+
+
+def test_a_wait_without_end_names_what_is_lacking_at_its_deadline(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    now = iter(range(0, 100_000, 1000))
+    setting = Setting(world.config, world.root, world.experience, world.tasks, world.hub)
+    source = RunSource(setting, clock=lambda: float(next(now)))
+    source.begin(0)
+    with pytest.raises(TimeoutError, match=r"no batch for step 0\.0"):
+        source.take(0)
+
+
+def test_ranks_that_restart_at_the_very_step_go_on_in_the_same_lineage_with_the_same_batch(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.experience.fill(0)
+    first, again = world.source().take(0), world.source().take(0)
+    assert first is not None
+    assert again is not None
+    assert [sample.advantage for sample in again.samples] == [sample.advantage for sample in first.samples]
+    assert world.experience.lineage() == Version(0, 0)
+
+
+def test_a_restart_behind_the_books_undoes_what_came_after_and_discards_what_lost_weights_made(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    source = world.source()
+    world.train(source, 0)
+    world.checkpoint(source, 1)
+    world.train(source, 1)
+    world.train(source, 2)
+    world.experience.fill(3)
+    restarted = world.source(1)
+    assert restarted.lineage == 1
+    assert "resume 0.1 as 1" in world.experience.calls
+    assert world.tasks.calls == ["advance 1"]
+    world.experience.books.assert_closed()
+    batch = restarted.take(1)
+    assert batch is not None, "what was trained at step 1 by weights that still exist is there again"
+    world.experience.books.assert_closed()
+
+
+def test_a_restart_without_any_checkpoint_begins_at_the_base_weights(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.train(world.source(), 0)
+    restarted = world.source(0)
+    assert "resume 0.0 as 1" in world.experience.calls
+    assert restarted.take(0) is not None
+
+
+def test_a_checkpoint_holds_baselines_of_what_was_trained_and_nothing_of_what_is_under_way(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    source = world.source()
+    world.train(source, 0)
+    folder = world.checkpoint(source, 1)
+    assert {path.name for path in folder.iterdir()} == {STATE, EXPERIENCE, TASKS}
+    state = read_state(folder)
+    assert state.version == Version(0, 1)
+    assert (state.trained_tokens, state.flat_tokens) == (6, 4)
+    memory = state.memory()
+    kept = memory.baselines.cells["deduction/solve"]
+    assert (kept.mean, kept.sequences) == (0.625, 4)
+
+    world.experience.fill(1)
+    assert source.take(1) is not None
+    restarted = world.source(1)
+    assert restarted._memory == memory
+
+
+def test_only_what_the_oldest_kept_checkpoint_could_undo_is_remembered(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    source = world.source()
+    for step in range(3):
+        world.train(source, step)
+        world.checkpoint(source, step + 1)
+    assert [call for call in world.experience.calls if call.startswith("forget")] == ["forget 1"] * 3
+
+
+def test_lost_journals_are_replaced_by_the_snapshots_of_the_checkpoint(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    source = world.source()
+    for step in range(3):
+        world.train(source, step)
+    world.checkpoint(source, 3)
+    empty = World(tmp_path)
+    restarted = empty.source(3)
+    assert empty.experience.calls[:2] == ["restore", "resume 0.3 as 1"]
+    assert empty.tasks.calls == ["restore tasks", "advance 3"]
+    assert restarted.lineage == 1
+    empty.experience.books.assert_closed()
+
+
+def test_lost_journals_without_snapshots_are_an_error_that_says_so(tmp_path: Path) -> None:
+    settings = config()
+    settings.checkpoint.snapshot = False
+    world = World(tmp_path, settings)
+    source = world.source()
+    for step in range(3):
+        world.train(source, step)
+    world.checkpoint(source, 3)
+    with pytest.raises(AzrError, match="journals of the run end at step 0"):
+        World(tmp_path, settings).source(3)
+
+
+def test_a_folder_of_another_kind_of_training_is_no_checkpoint_of_a_run(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    checkpoint_folder(world.root, 5).mkdir()
+    with pytest.raises(AzrError, match="is no checkpoint of a run"):
+        world.source(5)
+    (checkpoint_folder(world.root, 5) / STATE).write_bytes(b"\x00")
+    with pytest.raises(AzrError, match="cannot be read"):
+        world.source(5)
