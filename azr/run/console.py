@@ -1,0 +1,254 @@
+"""What a person sees of a run: a live table on a terminal, plain lines anywhere else.
+
+`view` is pure: metrics in, words out; the two ways of showing them share it. Whatever may come of a model passes
+through `printable`, so that no control character ever reaches the terminal.
+
+    metrics of a step ──view──► View(headline, one row a task type, facts) ─┬─ Live table (rich), redrawn in place
+    stages, news ───────────────────────────────────────────────────────────┴─ one line a step, one line a piece of news
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, NamedTuple
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console as RichConsole
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from azr.text import printable
+
+#: Pieces of news that the live table shows.
+NEWS_SHOWN = 6
+#: Refusals by reason that are shown.
+REASONS_SHOWN = 4
+#: Nothing to show.
+NONE = "–"
+
+Values = Mapping[str, float]
+
+
+class Goal(NamedTuple):
+    """Where a run ends."""
+
+    steps: int = 0
+    """Last step; 0: none."""
+    seconds: float = 0.0
+    """Seconds of training; 0: no bound."""
+
+
+class View(NamedTuple):
+    """A step in words."""
+
+    headline: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    facts: list[tuple[str, str]]
+
+
+#: Of a task type: attempts that were right; rewards of proposing and solving; unreadable answers; proposals let in;
+#: their learnability; mean solve rate; tasks that nobody or everybody solves; tasks held.
+COLUMNS = ("type", "solved", "rewards", "garbled", "valid", "learn", "rate", "flat", "tasks")
+
+
+def view(values: Values, task_types: Sequence[str], goal: Goal, seconds: float) -> View:
+    """What to show of a step's metrics, `seconds` into the training."""
+    step = int(values.get("learner/step", 0))
+    return View(
+        headline=f"step {step}{_of(goal)}   {clock(seconds)} gone{_left(step, seconds, goal)}",
+        columns=COLUMNS,
+        rows=[_row(values, kind) for kind in task_types],
+        facts=_facts(values),
+    )
+
+
+def line(values: Values, task_types: Sequence[str], goal: Goal, seconds: float) -> str:
+    """The same on one line, for logs."""
+    step = int(values.get("learner/step", 0))
+    solved = " ".join(f"{kind[:3]} {share(values.get(f'batch/accuracy/{kind}'))}" for kind in task_types)
+    valid = " ".join(share(values.get(f"batch/valid/{kind}")) for kind in task_types)
+    facts = dict(_facts(values))
+    return (
+        f"step {step}{_of(goal)}  solved {solved}  valid {valid}  age {facts['staleness']}  "
+        f"kl {facts['mismatch']}  ess {facts['ess']}  {facts['speed']}  waits {facts['waits']}  {clock(seconds)}"
+    )
+
+
+def share(value: float | None) -> str:
+    """A share as a percentage."""
+    return NONE if value is None or math.isnan(value) else f"{100 * value:.0f}%"
+
+
+def number(value: float | None, form: str = ".2f") -> str:
+    """A number, or a dash for none."""
+    return NONE if value is None else f"{value:{form}}"
+
+
+def clock(seconds: float) -> str:
+    """A time span as 1:05 or 2:01:05."""
+    whole = max(0, round(seconds))
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def _of(goal: Goal) -> str:
+    return f"/{goal.steps}" if goal.steps else ""
+
+
+def _left(step: int, seconds: float, goal: Goal) -> str:
+    """How long it will still take, by whichever bound is met first."""
+    bounds = []
+    if goal.seconds:
+        bounds.append(goal.seconds - seconds)
+    if goal.steps and step:
+        bounds.append((goal.steps - step) * seconds / step)
+    return f", {clock(min(bounds))} to go" if bounds else ""
+
+
+def _row(values: Values, kind: str) -> tuple[str, ...]:
+    def get(name: str) -> float | None:
+        return values.get(name.format(kind))
+
+    return (
+        kind,
+        share(get("batch/accuracy/{}")),
+        f"{number(get('reward/mean/{}/propose'))} / {number(get('reward/mean/{}/solve'))}",
+        share(get("batch/malformed/{}")),
+        share(get("batch/valid/{}")),
+        number(get("reward/learnability/{}")),
+        share(get("proposal/solve_rate/{}.mean")),
+        share(get("proposal/at_extremes/{}")),
+        number(get("buffer/tasks/{}"), ",.0f"),
+    )
+
+
+def _facts(values: Values) -> list[tuple[str, str]]:
+    return [
+        ("staleness", _staleness(values)),
+        ("mismatch", number(values.get("off_policy/mismatch_k3"), ".1e")),
+        ("ess", share(values.get("off_policy/ess"))),
+        ("clipped", _sum_of_shares(values, "loss/clip_low_fraction", "loss/clip_high_fraction")),
+        ("entropy", number(values.get("loss/entropy"))),
+        ("speed", _speed(values)),
+        ("waits", f"learner {share(values.get('perf/learner_idle'))} engines {share(values.get('perf/rollout_idle'))}"),
+        ("sandbox", f"{number(values.get('sandbox/executions_per_second'), ',.0f')} runs/s"),
+        ("trained", f"{share(values.get('ledger/trained_share'))} of all tokens"),
+        ("refused", _largest(values, "proposal/refused/")),
+        ("dropped", _largest(values, "ledger/discarded/")),
+    ]
+
+
+def _staleness(values: Values) -> str:
+    """Mean and maximum over cells."""
+    means = [
+        value for name, value in values.items() if name.startswith("off_policy/staleness/") and name[-5:] == ".mean"
+    ]
+    highest = [
+        value for name, value in values.items() if name.startswith("off_policy/staleness/") and name[-4:] == ".max"
+    ]
+    return f"{sum(means) / len(means):.1f} (≤ {max(highest):.0f})" if means else NONE
+
+
+def _sum_of_shares(values: Values, *names: str) -> str:
+    found = [values[name] for name in names if name in values]
+    return f"{100 * sum(found):.1f}%" if found else NONE
+
+
+def _speed(values: Values) -> str:
+    made = number(values.get("perf/generated_tokens_per_second"), ",.0f")
+    trained = number(values.get("perf/trained_tokens_per_second"), ",.0f")
+    return f"{made} tok/s made, {trained} trained"
+
+
+def _largest(values: Values, prefix: str) -> str:
+    """The most frequent of what is told apart by reason."""
+    counts = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix) and value}
+    top = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:REASONS_SHOWN]
+    return ", ".join(f"{printable(reason)} {value:,.0f}" for reason, value in top) or NONE
+
+
+class Console:
+    """Shows a run. `terminal` decides the form; None: whether the stream is one."""
+
+    def __init__(
+        self,
+        task_types: Sequence[str],
+        goal: Goal,
+        *,
+        stream: IO[str] | None = None,
+        terminal: bool | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._rich = RichConsole(file=stream, force_terminal=terminal, highlight=False, soft_wrap=True)
+        self._terminal = self._rich.is_terminal if terminal is None else terminal
+        self._task_types, self._goal, self._clock = task_types, goal, clock
+        self._began: float | None = None
+        self._news: list[str] = []
+        self._last: View | None = None
+        self._live: Live | None = None
+
+    def say(self, text: str) -> None:
+        """A piece of news: a stage, a warning, a result."""
+        shown = printable(text, newlines=True)
+        if self._live is None:
+            self._rich.print(Text(shown))
+            return
+        self._news = [*self._news, *shown.splitlines()][-NEWS_SHOWN:]
+        self._live.update(self._drawn())
+
+    def begin(self) -> None:
+        """Training begins; the clock runs, and on a terminal the table stands."""
+        self._began = self._clock()
+        if self._terminal:
+            self._live = Live(self._drawn(), console=self._rich, refresh_per_second=4, transient=False)
+            self._live.start()
+
+    @property
+    def seconds(self) -> float:
+        """Since training began."""
+        return 0.0 if self._began is None else self._clock() - self._began
+
+    def step(self, values: Values) -> None:
+        """A step is done."""
+        self._last = view(values, self._task_types, self._goal, self.seconds)
+        if self._live is None:
+            self._rich.print(Text(printable(line(values, self._task_types, self._goal, self.seconds))))
+        else:
+            self._live.update(self._drawn())
+
+    def end(self) -> None:
+        """Training is over: leave the last table standing."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table of results."""
+        shown = Table(*columns)
+        for row in rows:
+            shown.add_row(*(Text(printable(cell)) for cell in row))
+        self._rich.print(shown)
+
+    def _drawn(self) -> RenderableType:
+        parts: list[RenderableType] = []
+        if self._last is None:
+            parts.append(Text("waiting for the first batch …"))
+        else:
+            parts.append(Text(self._last.headline, style="bold"))
+            table = Table(box=SIMPLE_HEAD, padding=(0, 1))
+            for index, column in enumerate(self._last.columns):
+                table.add_column(column, no_wrap=True, justify="right" if index else "left")
+            for row in self._last.rows:
+                table.add_row(*map(Text, row))
+            parts.append(table)
+            facts = Table(show_header=False, box=None, padding=(0, 1))
+            for label, value in self._last.facts:
+                facts.add_row(Text(label, style="dim"), Text(value))
+            parts.append(facts)
+        parts += [Text(line) for line in self._news]
+        return Group(*parts)

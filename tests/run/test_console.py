@@ -1,0 +1,126 @@
+"""What a person sees: the same words on a terminal and in a log, and nothing a model wrote acts on either."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from azr.run.console import COLUMNS, Console, Goal, clock, line, view
+
+TYPES = ("deduction", "induction")
+VALUES = {
+    "learner/step": 12.0,
+    "batch/accuracy/deduction": 0.456,
+    "batch/malformed/deduction": 0.02,
+    "reward/mean/deduction/solve": 0.31,
+    "reward/mean/deduction/propose": 0.5,
+    "reward/learnability/deduction": 0.7,
+    "proposal/solve_rate/deduction.mean": 0.6,
+    "proposal/at_extremes/deduction": 0.25,
+    "batch/valid/deduction": 0.75,
+    "buffer/tasks/deduction": 1234.0,
+    "off_policy/staleness/deduction/solve.mean": 1.0,
+    "off_policy/staleness/deduction/solve.max": 3.0,
+    "off_policy/staleness/deduction/propose.mean": 2.0,
+    "off_policy/staleness/deduction/propose.max": 4.0,
+    "off_policy/mismatch_k3": 2e-7,
+    "off_policy/ess": 0.97,
+    "loss/clip_low_fraction": 0.01,
+    "loss/clip_high_fraction": 0.005,
+    "perf/generated_tokens_per_second": 4321.0,
+    "perf/trained_tokens_per_second": 2100.0,
+    "perf/learner_idle": 0.08,
+    "perf/rollout_idle": 0.31,
+    "sandbox/executions_per_second": 512.0,
+    "proposal/refused/duplicate": 9.0,
+    "proposal/refused/no_entry": 3.0,
+    "proposal/refused/banned": 0.0,
+}
+
+
+def test_a_step_in_words() -> None:
+    shown = view(VALUES, TYPES, Goal(steps=100), seconds=60.0)
+    assert shown.headline == "step 12/100   1:00 gone, 7:20 to go"
+    assert shown.columns == COLUMNS
+    assert shown.rows[0] == ("deduction", "46%", "0.50 / 0.31", "2%", "75%", "0.70", "60%", "25%", "1,234")
+    assert shown.rows[1] == ("induction", *["–"], "– / –", *["–"] * 6)
+    facts = dict(shown.facts)
+    assert facts["staleness"] == "1.5 (≤ 4)"
+    assert facts["mismatch"] == "2.0e-07"
+    assert facts["clipped"] == "1.5%"
+    assert facts["speed"] == "4,321 tok/s made, 2,100 trained"
+    assert facts["waits"] == "learner 8% engines 31%"
+    assert facts["refused"] == "duplicate 9, no_entry 3"
+
+
+def test_what_is_not_known_is_a_dash_and_no_error() -> None:
+    shown = view({}, TYPES, Goal(), 0.0)
+    assert shown.headline == "step 0   0:00 gone"
+    assert dict(shown.facts)["staleness"] == "–"
+    assert line({}, TYPES, Goal(), 0.0).startswith("step 0  solved ded – ind –")
+
+
+@pytest.mark.parametrize(
+    ("goal", "left"),
+    [
+        (Goal(), ""),
+        (Goal(seconds=600.0), ", 9:00 to go"),
+        (Goal(steps=24), ", 1:00 to go"),
+        (Goal(steps=24, seconds=90.0), ", 0:30 to go"),
+    ],
+)
+def test_whichever_bound_comes_first_says_how_long_it_takes(goal: Goal, left: str) -> None:
+    assert view(VALUES, TYPES, goal, 60.0).headline.endswith(f"1:00 gone{left}")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (65, "1:05"), (3725, "1:02:05"), (-3, "0:00")])
+def test_time_spans(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
+
+
+def test_without_a_terminal_each_step_is_a_plain_line() -> None:
+    stream = io.StringIO()
+    console = Console(TYPES, Goal(), stream=stream, terminal=False, clock=lambda: 5.0)
+    console.say("engines … 1 replica")
+    console.begin()
+    console.step(VALUES)
+    console.end()
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "engines … 1 replica"
+    assert lines[1].startswith("step 12  solved ded 46% ind –  valid 75% –  age 1.5 (≤ 4)")
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_on_a_terminal_the_table_is_redrawn_and_news_stand_below() -> None:
+    stream = io.StringIO()
+    console = Console(TYPES, Goal(), stream=stream, terminal=True, clock=lambda: 5.0)
+    console.begin()
+    console.step(VALUES)
+    for number in range(10):
+        console.say(f"news {number}")
+    console.end()
+    final = stream.getvalue()
+    assert "deduction" in final
+    assert "news 9" in final
+    assert console._news[0] == "news 4", "old news make room"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_control_characters_never_reach_the_screen(terminal: bool) -> None:
+    stream = io.StringIO()
+    console = Console(TYPES, Goal(), stream=stream, terminal=terminal, clock=lambda: 5.0)
+    console.begin()
+    console.step(VALUES | {"proposal/refused/\x1b]0;owned\x07\u202e": 99.0})
+    console.say("model said \x1b]0;owned\x07")
+    console.end()
+    console.table(["answer"], [["\x1b]0;owned\x07"]])
+    assert "\x1b]0" not in stream.getvalue()
+    assert "\u202e" not in stream.getvalue()
+    assert "\\x1b]0;owned" in stream.getvalue()
+
+
+def test_markup_of_rich_is_shown_and_not_obeyed() -> None:
+    stream = io.StringIO()
+    Console(TYPES, Goal(), stream=stream, terminal=False).say("[red]hello[/red]")
+    assert stream.getvalue() == "[red]hello[/red]\n"
