@@ -55,7 +55,9 @@ class CommandModule(Protocol):
 
 #: Every sub-command in the order a newcomer meets them.
 COMMANDS = (
+    Command("train", "azr.cli.train", "train a model by self-play, from one command to its end"),
     Command("doctor", "azr.cli.doctor", "what works on this machine, what does not, and how to mend it"),
+    Command("eval", "azr.cli.evaluate", "ask a model or a run the held-out tasks"),
     Command("exec", "azr.cli.exec", "run programs in the sandbox: JSON lines in, JSON lines out"),
     Command("gate", "azr.cli.gate", "judge proposed tasks as strictly as self-play does"),
     Command("verify", "azr.cli.verify", "judge answers to tasks"),

@@ -1,8 +1,9 @@
-"""`azr seed import`: published seed files become tasks of this run's kind, through the gate, with a report."""
+"""`azr seed`: the first tasks of a run, made by a model or imported from published files, all through the gate."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import NamedTuple, get_args
 
 import msgspec
 
+from azr.cli.config import add_config_arguments, config_of
 from azr.cli.sandbox_options import add_pool_arguments, limits_of, open_from
 from azr.config import Config
 from azr.config.sections.gating import GatingConfig
@@ -21,9 +23,10 @@ from azr.game.identity import DuplicateBy
 from azr.game.plan import Plan, drive_many
 from azr.game.published import Imported, PublishedSeed, bring_in
 from azr.game.reasons import MEANINGS, refused
+from azr.game.seeding import SeedingState
 from azr.game.types import Refusal, Task
 
-SUMMARY = "Bring the first tasks of a run in from published seed files, through the gate."
+SUMMARY = "Make the first tasks of a run with its model, or bring them in from published files; all through the gate."
 EPILOG = """a line of a seed file:
   {"snippet": "def f(a): return sqrt(a)", "input": "9", "output": "3.0", "imports": ["from math import sqrt"]}
   {"snippet": ..., "inputs": [...], "outputs": [...], "message": "...", "imports": [...]}
@@ -32,7 +35,11 @@ Every line passes the gate that self-play's own proposals pass: outputs are comp
 has no literal form, repeats another or gives its program away is refused. The tasks are written as JSON lines, all or
 nothing; the report on stderr says how many lines were refused for what, and --refusals lists them one by one.
 
+`make` asks the model itself, beginning with the identity function, until there are `seeding.triplets` triplets and
+`seeding.inductions` induction tasks. A run does the same where no `seeding.file` is given.
+
 examples:
+  azr seed make tiny --config tiny --output seeds.jsonl
   azr seed import 7b_seed.jsonl --output seeds.jsonl
   azr seed import *.jsonl --output seeds.jsonl --refusals refused.jsonl --backend process
 """
@@ -86,9 +93,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"what makes two tasks the same (default: {gating.duplicate_by})",
     )
     add_pool_arguments(importing)
+    importing.set_defaults(act=_import)
+    making = actions.add_parser("make", help="let a model make its own seeds")
+    making.add_argument("model", metavar="MODEL", help="Hugging Face folder or name; tiny: the embedded one")
+    making.add_argument("--output", type=Path, required=True, metavar="FILE", help="the tasks, as JSON lines")
+    add_config_arguments(making)
+    making.set_defaults(act=_make)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Make or import."""
+    status: int = arguments.act(arguments)
+    return status
+
+
+def _make(arguments: argparse.Namespace) -> int:
+    """Let the model make its seeds."""
+    from azr.run import seeds
+    from azr.run.session import session
+
+    config = config_of(arguments)
+    config.model.path, config.run.name = arguments.model, "seed"
+
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    async def make() -> SeedingState:
+        async with at_work.engines.client("propose") as client:
+            return await seeds.make_seeds(config, client, at_work.tokens, at_work.sandbox, tell)
+
+    with session(config, tell) as at_work:
+        tasks = seeds.seed_tasks(asyncio.run(make()), config)
+    seeds.write_seeds(arguments.output, tasks)
+    print(f"{len(tasks)} tasks -> {arguments.output}", file=sys.stderr)
+    return 0
+
+
+def _import(arguments: argparse.Namespace) -> int:
     """Import the files."""
     config = Config(gating=GatingConfig(duplicate_by=arguments.duplicate_by))
     rules = msgspec.structs.replace(GateRules.of(config), limits=limits_of(arguments))

@@ -77,6 +77,11 @@ class RunFolder:
         return self.root / "checkpoints"
 
     @property
+    def tasks(self) -> Path:
+        """Accepted tasks that were trained on, with what their attempts said."""
+        return self.root / "tasks.jsonl"
+
+    @property
     def seeds(self) -> Path:
         """The tasks that the run began with."""
         return self.root / "seeds.jsonl"

@@ -1,0 +1,65 @@
+"""`azr eval`: held-out tasks, answered by a model or a run's checkpoint through the engine, judged in the sandbox."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from azr.cli.config import add_config_arguments, config_of
+
+SUMMARY = "Ask a model, or a run's newest checkpoint, the held-out tasks, and judge its answers in the sandbox."
+EPILOG = """The answers come from the same engine that a run uses; each task is answered greedily once, and sampled
+some times at temperature 1. `--suite tiny` is the embedded model's world: tasks of its own grammar, and harder ones.
+
+examples:
+  azr eval tiny                                       the model that ships with azr
+  azr eval runs/tiny --suite tiny                     a run's newest checkpoint
+  azr eval runs/tiny/checkpoints/step_00000050 --tasks 200 --samples 8 --output table.json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("source", metavar="MODEL|RUN", help="model folder or name, a run's folder, or a checkpoint")
+    parser.add_argument("--suite", choices=["tiny"], default="tiny", help="which tasks (default tiny)")
+    parser.add_argument("--tasks", type=int, default=100, help="of each type and difficulty (default 100)")
+    parser.add_argument("--samples", type=int, default=4, help="sampled answers to each task (default 4)")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the table as JSON as well")
+    add_config_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluate and show the table."""
+    from azr.run import evaluation
+    from azr.run.session import model_of, session
+    from azr.tiny.evaluation import Row, show
+
+    if not arguments.config:
+        arguments.config = ["tiny"]
+    config = config_of(arguments)
+    config.evaluation.suite = arguments.suite
+    config.evaluation.tasks, config.evaluation.samples = arguments.tasks, arguments.samples
+    config.run.name = "eval"
+
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    async def ask() -> list[Row]:
+        async with at_work.engines.client() as client:
+            respond = evaluation.responder(
+                client,
+                at_work.tokens.encode,
+                tag="eval",
+                deadline=config.rollout.request_seconds,
+                seed=config.run.seed,
+            )
+            return await evaluation.evaluate(
+                respond, at_work.sandbox, config.evaluation, at_work.tokens.frame, lambda _: None
+            )
+
+    with model_of(arguments.source) as config.model.path, session(config, tell) as at_work:
+        rows = asyncio.run(ask())
+    show(rows, arguments.output)
+    return 0

@@ -1,0 +1,82 @@
+"""What `azr train` does: composes the configuration, plans or drives, and says how it ended.
+
+arguments ─► new configuration, or the run's own with allowed changes ─► plan (--dry-run) or Driver ─► closing words
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from azr.config import Config, load, resolved_yaml
+from azr.errors import AzrError, UsageError
+from azr.game.checks import check
+from azr.run.plan import plan_lines
+from azr.run.quiet import hush
+from azr.run.resume import check_changes
+from azr.text import printable
+
+
+def train(*, configs: Sequence[str], overrides: Sequence[str], resume: Path | None, dry_run: bool) -> int:
+    """Carry out the command; the answer is its exit status."""
+    if resume is not None and configs:
+        raise UsageError("a resumed run has its configuration", "leave --config out; change single keys with key=value")
+    config, changes = _resumed(resume, overrides) if resume else (check(load(configs, overrides)), [])
+    if not config.model.path:
+        raise AzrError("no model is named", "choose a preset (azr train --config tiny), or set model.path")
+    if dry_run:
+        print("\n".join(map(printable, [*plan_lines(config), *changes])))
+        return 0
+    return _drive(config, resume, changes)
+
+
+def _resumed(folder: Path, overrides: Sequence[str]) -> tuple[Config, list[str]]:
+    """The configuration of a run with what is changed now, and the changes in words."""
+    from azr.run.folder import RunFolder
+
+    run = RunFolder(folder)
+    run.card()
+    if not run.config.exists():
+        raise AzrError(f"{run.config} is missing", "restore it from a checkpoint, which holds a copy")
+    before = load([str(run.config)])
+    # The folder may have been moved or renamed since: it is where it is.
+    place = [f"run.name={run.root.name}", f"run.folder={run.root.parent}"]
+    config = check(load([str(run.config)], [*overrides, *place]))
+    before.run.name = config.run.name
+    changed = check_changes(_plain(before), _plain(config))
+    return config, [f"changed    {key}: {old} -> {new}" for key, (old, new) in changed.items()]
+
+
+def _plain(config: Config) -> dict[str, object]:
+    plain = OmegaConf.to_container(OmegaConf.create(resolved_yaml(config)))
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def _drive(config: Config, resume: Path | None, changes: Sequence[str]) -> int:
+    hush()
+    from azr.run.console import Console
+    from azr.run.driver import Driver, begin, goal_of, take_up
+    from azr.run.evaluation import CHANGE_COLUMNS, read
+    from azr.run.folder import RunFolder
+    from azr.run.summary import closing_lines, learned
+    from azr.run.tracking.mlflow import tracking_uri
+
+    console = Console(config.algorithm.game.task_types, goal_of(config))
+    if resume is None:
+        folder = begin(config)
+    else:
+        folder = RunFolder(resume)
+        take_up(folder)
+    for line in changes:
+        console.say(line)
+    ending = Driver(config, folder, console).run()
+    if rows := learned(read(folder.evaluations)):
+        console.table(CHANGE_COLUMNS, rows)
+    uses_mlflow = config.tracking.mlflow != "off"
+    uri = tracking_uri(config.tracking.mlflow, folder.root.parent) if uses_mlflow else ""
+    for line in closing_lines(ending, folder.root, goal_of(config), uri, folder.card().mlflow, uses_mlflow):
+        console.say(line)
+    return 0 if ending.status in ("finished", "stopped") else 1

@@ -1,0 +1,443 @@
+"""The run: brings up its parts, lets them work, tells what they do, and takes everything down again.
+
+Owns the order of starting and stopping, and nothing else: each part is a module of its own. Called by `azr train`.
+
+    Ray ─► hub, registry ─► services ─► learner (thread) ┐
+                       └──► engines ────────────────────┴─► first weights ─► evaluation ─► seeds ─► players
+                                                                                                      │
+      evaluation ◄─ engines ◄─ players end ◄─ learner ends ◄─ stop? ◄── rounds: reports, silence ◄────┘
+
+Who waits: this process, at each stage for the part named there, `cluster.start_seconds` at most; in the rounds for
+nobody: parts are asked in threads (`Poll`), and whoever stays silent too long ends the run by name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from omegaconf import OmegaConf
+
+from actors.engine.records import EngineStatistics
+from actors.players import start as players
+from actors.players.judge import open_pool
+from actors.players.tokens import Tokens, load_tokens
+from actors.services import start as services
+from actors.services.records import Books
+from actors.services.task_service import Stock
+from azr.config import resolved_yaml, write_resolved
+from azr.config.root import Config
+from azr.errors import AzrError
+from azr.metrics import Accumulator, merged
+from azr.run import evaluation, seeds
+from azr.run.console import Console, Goal
+from azr.run.engines import Engines, start_engines
+from azr.run.evaluation import Evaluation
+from azr.run.folder import Card, RunFolder
+from azr.run.gathering import tell_books, tell_engines, tell_stocks, trained_share
+from azr.run.hub import HubClient, StepParts, start_hub
+from azr.run.learner_thread import LearnerThread
+from azr.run.local_ray import ray_of
+from azr.run.polling import Poll
+from azr.run.publishing import make_publish
+from azr.run.source import RunObserver, RunSource, Setting
+from azr.run.stages import Stage, Stages
+from azr.run.stopping import Stop, StoppedError
+from azr.run.summary import Ending
+from azr.run.supervision import Supervision
+from azr.run.tracking import RunInfo, TrackingBoard
+from azr.run.tracking.base import flattened
+from azr.text import shortened
+from azr.tiny.evaluation import Row
+from learner.loop import LearnerPlan
+from sandbox_wasm.pool import SandboxPool
+from sandbox_wasm.protocol import Sandbox
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between rounds of the driver, and between questions to the parts.
+ROUND_SECONDS, POLL_SECONDS = 0.25, 2.0
+#: Steps of a run that only its time ends.
+ENDLESS = 1 << 40
+
+
+class Driver:
+    """One driver's part in a run, from its start or resume to its end."""
+
+    def __init__(self, config: Config, folder: RunFolder, console: Console) -> None:
+        self.config, self.folder, self.console = config, folder, console
+        self.step = 0
+        self._stop = Stop(console.say)
+        self._stages = Stages(console.say)
+        self._supervision = Supervision(config.actors.restart_seconds)
+        self._gathered: dict[str, Accumulator] = {}
+        self._lock = threading.Lock()
+        self._card = folder.card()
+        self._engines_before: dict[str, EngineStatistics] = {}
+        self._reported_at = 0.0
+        self._flat_tokens = 0.0
+        self._hurried = False
+        """Something went wrong, or somebody insists: take everything down without waiting for it to finish."""
+
+    def run(self) -> Ending:
+        """Carry the run to its end; whatever happens, everything is taken down."""
+        status, reason = "failed", "an error"
+        tracking = TrackingBoard.of(self.config.tracking, self.folder, self.console.say, self._keep_mlflow_id)
+        tracking.start(self._info())
+        tracking.artifact(write_resolved(self.config, self.folder.root))
+        try:
+            with self._stop.listening(), contextlib.ExitStack() as stack:
+                try:
+                    reason = self._play(stack, tracking)
+                except BaseException:
+                    self._hurried = True
+                    raise
+                status = "stopped" if self._stop.by_signal else "finished"
+        except StoppedError as told:
+            status, reason = "stopped", f"{told}, before training began"
+        except KeyboardInterrupt:
+            status, reason = "stopped", "told twice to leave at once"
+        except BaseException as error:
+            reason = shortened(str(error), 500)
+            raise
+        finally:
+            self.console.end()
+            self._end_card(status, reason)
+            for path in (self.folder.evaluations, self.folder.seeds, self.folder.card_path):
+                tracking.artifact(path)
+            tracking.finish(status)
+        return Ending(status, reason, self.step, self.seconds)
+
+    @property
+    def _patience(self) -> float:
+        """Seconds that a part may take to finish what it does."""
+        return 1.0 if self._hurried else self.config.cluster.stop_seconds
+
+    @property
+    def seconds(self) -> float:
+        """Of training, earlier drivers' included."""
+        return self._card.elapsed_seconds + self.console.seconds
+
+    # ── the order of things ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def _play(self, stack: contextlib.ExitStack, tracking: TrackingBoard) -> str:
+        """Everything between Ray's start and its end; returns why the run ended."""
+        config, wait = self.config, self.config.cluster.start_seconds
+        with self._stages.stage("cluster", "Ray", wait):
+            stack.enter_context(ray_of(config, self.folder.logs))
+        hub = start_hub(f"azr-{config.run.name}-hub")
+        engines = start_engines(config)
+        stack.callback(lambda: engines.stop(self._patience))
+        with self._stages.stage("services", "task and experience services to read their journals", wait):
+            hosted = services.start(config, self.folder.root)
+        stack.callback(lambda: services.stop(hosted, self._patience))
+        setting = Setting(config, self.folder.checkpoints, hosted.experience, hosted.tasks, hub)
+        learner = LearnerThread(self._plan(setting, engines))
+        learner.start()
+        stack.callback(learner.abandon)
+        with self._stages.stage("engines", f"{config.rollout.replicas} to load {config.model.path}", wait) as stage:
+            engines.ready(partial(self._remaining, stage), stage.now)
+        with self._stages.stage("learner", "its first weights to reach the engines", wait) as stage:
+            self._until_published(hub, learner, partial(self._remaining, stage))
+        tokens = load_tokens(config.model)
+        if self._card.starts == 1 and config.evaluation.before and not self._stop.check():
+            self._evaluate("before", engines, tokens, 0)
+        if hosted.tasks.count() == 0 and not self._stop.check():
+            self._seed(engines, tokens, hosted.tasks)
+        with self._stages.stage("players", "proposers and solvers to open their sandboxes", wait):
+            playing = players.start(config, hosted, engines.for_players(), self.folder.root)
+        stack.callback(self._end_players, playing)
+        self._train(hub, engines, hosted, playing, learner, tracking)
+        if config.evaluation.after and not self._stop.by_signal:
+            self._end_players(playing)
+            self._evaluate("after", engines, tokens, self.step)
+        return self._stop.reason or "its steps are done"
+
+    def _remaining(self, stage: Stage) -> float:
+        """Seconds that may still be waited for a stage, unless the run is told to end."""
+        self._stop.leave_if_signalled()
+        return stage.remaining()
+
+    def _plan(self, setting: Setting, engines: Engines) -> LearnerPlan:
+        config = self.config
+        shutil.rmtree(self.folder.root / "ray_train", ignore_errors=True)  # of an earlier driver; ours are checkpoints/
+        return LearnerPlan(
+            model=engines.model,
+            loss=config.algorithm.loss,
+            optimiser=config.algorithm.optimiser,
+            learner=config.learner,
+            folder=self.folder.root,
+            steps=config.run.steps or ENDLESS,
+            make_source=partial(RunSource, setting),
+            make_observer=partial(RunObserver, setting.hub),
+            make_publish=partial(make_publish, setting, engines.publishing()),
+            temperature=config.algorithm.sampling.temperature,
+            seed=config.run.seed,
+        )
+
+    def _until_published(self, hub: HubClient, learner: LearnerThread, remaining: Callable[[], float]) -> None:
+        while True:
+            drained = hub.drain(self._stop.check(), timeout=min(10.0, remaining()))
+            if drained is not None:
+                for line in drained.news:
+                    self.console.say(line)
+                if drained.published >= 0:
+                    return
+            learner.check()
+            remaining()
+            time.sleep(ROUND_SECONDS)
+
+    # ── the rounds ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _train(
+        self,
+        hub: HubClient,
+        engines: Engines,
+        hosted: services.Services,
+        playing: dict[str, Any],
+        learner: LearnerThread,
+        tracking: TrackingBoard,
+    ) -> None:
+        """Let everybody work until the learner ends."""
+        self.console.begin()
+        self._reported_at = time.monotonic()
+        if self.config.run.minutes:
+            self._stop.after(max(1.0, 60.0 * self.config.run.minutes - self._card.elapsed_seconds))
+        books: Poll[list[Books]] = Poll("experience", hosted.experience.statistics, seconds=POLL_SECONDS)
+        stocks: Poll[list[Stock]] = Poll("tasks", hosted.tasks.statistics, seconds=POLL_SECONDS)
+        statuses: Poll[dict[str, EngineStatistics]] = Poll("engines", engines.statistics, seconds=POLL_SECONDS)
+        reports = Poll("players", partial(players.reports, playing), seconds=POLL_SECONDS, heard=self._hear)
+        polls: list[Poll[Any]] = [books, stocks, statuses, reports]
+        silent_since: dict[str, float] = {}
+        with _running(polls):
+            while learner.running:
+                round_began = time.monotonic()
+                self._listen(hub, books, stocks, statuses, tracking)
+                self._watch(polls, playing, silent_since)
+                learner.wait(max(0.0, ROUND_SECONDS - (time.monotonic() - round_began)))
+            self._listen(hub, books, stocks, statuses, tracking)
+        learner.check()
+        self.console.end()
+
+    def _listen(
+        self,
+        hub: HubClient,
+        books: Poll[list[Books]],
+        stocks: Poll[list[Stock]],
+        statuses: Poll[dict[str, EngineStatistics]],
+        tracking: TrackingBoard,
+    ) -> None:
+        """What the learner told since the last round; of several steps the last is told with everything else."""
+        drained = hub.drain(self._stop.check())
+        if drained is None:
+            return
+        for line in drained.news:
+            self.console.say(line)
+        with self._lock:
+            for content in drained.loose:
+                self._gathered[f"loose@{len(self._gathered)}"] = Accumulator.from_bytes(content)
+        for place, parts in enumerate(drained.steps):
+            last = place == len(drained.steps) - 1
+            self._tell(parts, books, stocks, statuses, tracking, everything=last)
+
+    def _hear(self, found: dict[str, Any]) -> None:
+        """Players reported: keep what they counted until the next step is told."""
+        with self._lock:
+            for name, accumulator in players.metrics(found).items():
+                self._gathered[f"{name}@{len(self._gathered)}"] = accumulator
+
+    def _watch(self, polls: list[Poll[Any]], playing: dict[str, Any], last_seen: dict[str, float]) -> None:
+        """Who is silent? Newly silent ones are said, ones that came back as well."""
+        now = time.monotonic()
+        for poll in polls:
+            for name in (poll.latest or {}) if poll.name == "players" else [poll.name]:
+                last_seen[name] = poll.at
+        asked = [poll.name for poll in polls if poll.name != "players"] + list(playing)
+        patience = 3 * POLL_SECONDS + 5.0
+        answered = [name for name in asked if now - last_seen.setdefault(name, now) < patience]
+        before = dict(self._supervision.returns)
+        was_silent = set(self._supervision.silent)
+        for one in self._supervision.round(answered, asked, now):
+            if one.name not in was_silent:
+                self.console.say(f"{one.name} does not answer; waiting for it to come back")
+        for name, count in self._supervision.returns.items():
+            if count > before.get(name, 0):
+                self.console.say(f"{name} answers again")
+
+    def _tell(
+        self,
+        parts: StepParts,
+        books: Poll[list[Books]],
+        stocks: Poll[list[Stock]],
+        statuses: Poll[dict[str, EngineStatistics]],
+        tracking: TrackingBoard,
+        *,
+        everything: bool,
+    ) -> None:
+        """A step's numbers: the learner's and the batch's own, and with `everything` what all others said since."""
+        self.step = parts.step
+        shards: dict[str, Accumulator] = {}
+        for name in ("source", "learner"):
+            if name in parts.parts:
+                shards[name] = Accumulator.from_bytes(parts.parts[name])
+        own = Accumulator()
+        own.add("time/elapsed", self.seconds, at=parts.step)
+        if everything:
+            with self._lock:
+                shards |= self._gathered
+                self._gathered = {}
+            self._tell_services(own, books.latest or [], stocks.latest or [], parts.step, shards)
+            engines = statuses.latest or {}
+            tell_engines(own, engines, self._engines_before, parts.step)
+            self._engines_before = dict(engines)
+            own.add("rollout/restarts", 0.0)
+        values = merged({**shards, "driver": own}).report()
+        tracking.metrics(parts.step, values)
+        self.console.step(values)
+        if tasks := parts.parts.get("tasks"):
+            self._keep_tasks(tasks)
+
+    def _tell_services(
+        self, own: Accumulator, books: list[Books], stocks: list[Stock], step: int, shards: dict[str, Accumulator]
+    ) -> None:
+        tell_books(own, books, self.config.staleness, step)
+        tell_stocks(own, stocks)
+        told = merged(shards).report()
+        self._flat_tokens = told.get("ledger/without_variance_tokens", self._flat_tokens)
+        if (share := trained_share(books, self._flat_tokens)) is not None:
+            own.add("ledger/trained_share", share, at=step)
+        now = time.monotonic()
+        if (runs := told.get("sandbox/executions")) is not None:
+            own.add("sandbox/executions_per_second", runs / max(1e-6, now - self._reported_at), at=step)
+        self._reported_at = now
+
+    def _keep_tasks(self, lines: bytes) -> None:
+        with contextlib.suppress(OSError), self.folder.tasks.open("ab") as file:  # a full disk is said elsewhere
+            file.write(lines)
+
+    # ── evaluation, seeds, players' end ─────────────────────────────────────────────────────────────────────────────
+
+    def _evaluate(self, when: str, engines: Engines, tokens: Tokens, step: int) -> None:
+        config = self.config.evaluation
+        if config.suite == "none":
+            return
+        with self._stages.stage(f"evaluation {when}", f"answers to {config.tasks} tasks of each type", 3600.0) as stage:
+            began = time.monotonic()
+
+            async def ask(sandbox: Sandbox) -> list[Row]:
+                async with engines.client() as client:
+                    respond = evaluation.responder(
+                        client, tokens.encode, tag=f"eval-{step}", deadline=stage.remaining(), seed=self.config.run.seed
+                    )
+                    return await evaluation.evaluate(respond, sandbox, config, tokens.frame, stage.now)
+
+            with self._sandbox() as sandbox:
+                rows = asyncio.run(ask(sandbox))
+            done = Evaluation(step=step, seconds=time.monotonic() - began, rows=rows)
+            evaluation.keep(self.folder.evaluations, done)
+
+    def _seed(self, engines: Engines, tokens: Tokens, tasks: Any) -> None:
+        config = self.config
+        if config.seeding.file or self.folder.seeds.exists():
+            path = self.folder.seeds if self.folder.seeds.exists() else Path(config.seeding.file)
+            chosen = seeds.read_seeds(path, config.algorithm.game.task_types)
+        else:
+            with self._stages.stage("seeds", "the model's first tasks", 3600.0) as stage:
+
+                async def make(sandbox: Sandbox) -> list[Any]:
+                    async with engines.client() as client:
+                        state = await seeds.make_seeds(config, client, tokens, sandbox, stage.now)
+                    return seeds.seed_tasks(state, config)
+
+                with self._sandbox() as sandbox:
+                    chosen = asyncio.run(make(sandbox))
+        if not self.folder.seeds.exists():
+            seeds.write_seeds(self.folder.seeds, chosen)
+        new = sum(tasks.add_many(chosen))
+        self.console.say(f"{new} seed tasks in the buffers")
+
+    def _sandbox(self) -> SandboxPool:
+        """A pool for the driver's own judging, while nobody else runs programs."""
+        return open_pool(self.config.sandbox, self.config.sandbox.workers or len(os.sched_getaffinity(0)))
+
+    def _end_players(self, playing: dict[str, Any]) -> None:
+        if playing:
+            with contextlib.suppress(Exception):  # Ray may be gone; then so are they
+                players.stop(playing, self._patience)
+            playing.clear()
+
+    # ── the card ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _info(self) -> RunInfo:
+        plain = OmegaConf.to_container(OmegaConf.create(resolved_yaml(self.config)))
+        assert isinstance(plain, dict)
+        return RunInfo(
+            name=self.config.run.name,
+            folder=str(self.folder.root),
+            parameters=flattened({str(key): value for key, value in plain.items()}),
+            resumed_id=self._card.mlflow,
+            starts=self._card.starts,
+        )
+
+    def _keep_mlflow_id(self, run_id: str) -> None:
+        """Called from the tracker's thread."""
+        with self._lock:
+            self._card = msgspec.structs.replace(self._card, mlflow=run_id)
+            self.folder.write(self._card)
+
+    def _end_card(self, status: str, reason: str) -> None:
+        with self._lock:
+            ended = status if status != "failed" else f"failed: {reason}"
+            self._card = msgspec.structs.replace(self._card, ended=ended, elapsed_seconds=self.seconds)
+            with contextlib.suppress(OSError):  # the disk may be what failed
+                self.folder.write(self._card)
+
+
+@contextlib.contextmanager
+def _running(polls: list[Poll[Any]]) -> Iterator[None]:
+    for poll in polls:
+        poll.start()
+    try:
+        yield
+    finally:
+        for poll in polls:
+            poll.close()
+
+
+def begin(config: Config) -> RunFolder:
+    """The folder of a new run."""
+    folder = RunFolder.of(config.run.folder, config.run.name)
+    _check_disk(config, folder)
+    folder.create(Card(name=config.run.name, started=time.time()))
+    return folder
+
+
+def take_up(folder: RunFolder) -> None:
+    """Note on the card that one more driver begins."""
+    card = folder.card()
+    folder.write(msgspec.structs.replace(card, starts=card.starts + 1, ended=""))
+
+
+def goal_of(config: Config) -> Goal:
+    """Where the run ends."""
+    return Goal(config.run.steps, 60.0 * config.run.minutes)
+
+
+def _check_disk(config: Config, folder: RunFolder) -> None:
+    there = next(path for path in (folder.root, *folder.root.parents) if path.exists())
+    free = shutil.disk_usage(there).free / 2**30
+    if free < config.checkpoint.free_gb:
+        raise AzrError(
+            f"the disk of {there} has {free:.1f} GiB left, and checkpoint.free_gb is {config.checkpoint.free_gb:g}",
+            "make room, put runs elsewhere with run.folder, or lower checkpoint.free_gb",
+        )

@@ -1,0 +1,171 @@
+"""Held-out tasks answered by the run's own engines: before training, after it, and what changed between the two.
+
+Called by the driver and by `azr eval`. The tasks and their judging are `azr.tiny`'s; whoever answers is a function of
+prompts here: the rollout client with the model's tokenizer.
+
+    questions ─ prompts ─► engines (greedy; sampled) ─ responses ─► sandbox ─► rows ─► evaluations.jsonl, table, metrics
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from actors.engine.records import GenerateRequest, Generation
+from azr.config.sections.evaluation import EvaluationConfig
+from azr.game.frames import Frame
+from azr.metrics import Accumulator
+from azr.tiny.evaluation import LONGEST_RESPONSE, RespondAsync, Row, evaluate_async, questions
+from sandbox_wasm.protocol import Sandbox
+
+#: Requests under way at once: more than an engine samples at a time, so that it is never short of them.
+UNDER_WAY = 256
+
+
+class Generator(Protocol):
+    """Whoever samples; `actors.rollout.client.RolloutClient` is one."""
+
+    async def generate(self, request: GenerateRequest, deadline: float) -> Generation:
+        """The responses within so many seconds."""
+        ...
+
+
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """One evaluation, as it is kept in the run's folder."""
+
+    step: int
+    """Learner steps behind the weights."""
+    seconds: float
+    rows: list[Row]
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of what was learned: shares of right answers, or of accepted proposals."""
+
+    difficulty: str
+    cell: str
+    sampling: str
+    before: float
+    after: float
+
+    @property
+    def points(self) -> float:
+        """By how many percentage points it rose."""
+        return 100.0 * (self.after - self.before)
+
+
+def responder(
+    engines: Generator, encode: Callable[[str], Sequence[int]], *, tag: str, deadline: float, seed: int
+) -> RespondAsync:
+    """Answers of the engines to prompts. Requests are named after `tag`, and seeded: the same weights answer alike."""
+    free = asyncio.Semaphore(UNDER_WAY)
+    asked = 0
+
+    async def one(prompt: str, temperature: float, number: int) -> str:
+        request = GenerateRequest(
+            id=f"{tag}-{number}",
+            prompt_ids=tuple(encode(prompt)),
+            seed=seed + number,
+            max_tokens=LONGEST_RESPONSE,
+            temperature=temperature,
+        )
+        async with free:
+            generation = await engines.generate(request, deadline)
+        return generation.responses[0].text
+
+    async def respond(prompts: list[str], temperature: float) -> list[str]:
+        nonlocal asked
+        first, asked = asked, asked + len(prompts)
+        waiting: list[Awaitable[str]] = [
+            one(prompt, temperature, first + place) for place, prompt in enumerate(prompts)
+        ]
+        return list(await asyncio.gather(*waiting))
+
+    return respond
+
+
+async def evaluate(
+    respond: RespondAsync, sandbox: Sandbox, config: EvaluationConfig, around: Frame, tell: Callable[[str], None]
+) -> list[Row]:
+    """All rows of the configured suite."""
+    rows: list[Row] = []
+    asked = list(questions(tasks=config.tasks, samples=config.samples, wrapped_by=around))
+    async for row in evaluate_async(respond, sandbox, iter(asked)):
+        rows.append(row)
+        tell(f"{len(rows)} of {len(asked)} questions, last {row.difficulty} {row.cell}")
+    return rows
+
+
+def keep(path: Path, evaluation: Evaluation) -> None:
+    """Append an evaluation to the run's file."""
+    with path.open("ab") as file:
+        file.write(msgspec.json.encode(evaluation) + b"\n")
+
+
+def read(path: Path) -> list[Evaluation]:
+    """All evaluations of a run, in the order in which they were made; half a line of a crash is passed over."""
+    if not path.exists():
+        return []
+    found = []
+    for line in path.read_bytes().splitlines():
+        try:
+            found.append(msgspec.json.decode(line, type=Evaluation))
+        except msgspec.DecodeError:
+            continue
+    return found
+
+
+def tell(metrics: Accumulator, evaluation: Evaluation) -> None:
+    """The rows as metrics, told apart by difficulty, cell and sampling."""
+    for row in evaluation.rows:
+        label = f"{row.difficulty}/{row.cell}/{row.sampling}"
+        metrics.add("eval/accuracy", row.right, label=label, at=evaluation.step)
+        metrics.add("eval/malformed", row.malformed, label=label, at=evaluation.step)
+        metrics.add("eval/tasks", row.responses, label=label, at=evaluation.step)
+
+
+def changes(before: Sequence[Row], after: Sequence[Row]) -> list[Change]:
+    """What changed, row by row, for rows that both have."""
+    known = {(row.difficulty, row.cell, row.sampling): row for row in before}
+    return [
+        Change(
+            difficulty=row.difficulty,
+            cell=row.cell,
+            sampling=row.sampling,
+            before=known[key].right,
+            after=row.right,
+        )
+        for row in after
+        if (key := (row.difficulty, row.cell, row.sampling)) in known
+    ]
+
+
+def overall(rows: Sequence[Row], sampling: str, difficulty: str = "common") -> float | None:
+    """The share of right answers over the task types together, each counting for its answers."""
+    chosen = [
+        row for row in rows if (row.difficulty, row.sampling) == (difficulty, sampling) and row.cell.endswith("/solve")
+    ]
+    asked = sum(row.responses for row in chosen)
+    return sum(row.right * row.responses for row in chosen) / asked if asked else None
+
+
+CHANGE_COLUMNS = ("tasks", "cell", "sampling", "before", "after", "points")
+
+
+def change_rows(before: Sequence[Row], after: Sequence[Row]) -> list[tuple[str, ...]]:
+    """The table of what was learned: each cell, then all types of solving together."""
+    shown: list[tuple[str, ...]] = [
+        (one.difficulty, one.cell, one.sampling, f"{one.before:.1%}", f"{one.after:.1%}", f"{one.points:+.1f}")
+        for one in changes(before, after)
+    ]
+    for difficulty in ("common", "harder"):
+        for sampling in ("greedy", "sampled"):
+            first, last = overall(before, sampling, difficulty), overall(after, sampling, difficulty)
+            if first is not None and last is not None:
+                points = f"{100 * (last - first):+.1f}"
+                shown.append((difficulty, "all solving", sampling, f"{first:.1%}", f"{last:.1%}", points))
+    return shown

@@ -1,0 +1,99 @@
+"""What services and engines say of themselves, as metrics. Pure functions of their reports; called once a step.
+
+Books and stocks are totals, so they are told once for each report of a step, from the newest answer. Rates of engines
+are differences of two answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from actors.engine.records import EngineStatistics
+from actors.services.records import Books, ProcessReport
+from actors.services.task_service import Stock
+from azr.config.sections.staleness import StalenessConfig
+from azr.metrics import Accumulator
+
+
+def tell_books(metrics: Accumulator, books: Sequence[Books], staleness: StalenessConfig, step: int) -> None:
+    """Where every sample and token went, over all shards."""
+    for shard in books:
+        for cell, account in shard.accounts.items():
+            metrics.add("ledger/generated", account.generated.samples, label=cell)
+            metrics.add("ledger/generated_tokens", account.generated.tokens, label=cell)
+            metrics.add("ledger/trained", account.trained.samples, label=cell)
+            metrics.add("ledger/trained_tokens", account.trained.tokens, label=cell)
+            for reason, count in account.discarded.items():
+                metrics.add("ledger/discarded", count.samples, label=reason)
+                metrics.add("ledger/discarded_tokens", count.tokens, label=reason)
+        for cell, count in shard.in_flight.items():
+            metrics.add("ledger/in_flight", count.samples, label=cell)
+        for quarter, swept in enumerate(shard.swept_shares, start=1):
+            metrics.add(f"off_policy/swept_length_q{quarter}", swept, at=step)
+        alarm = any(swept > staleness.sweep_alarm for swept in shard.swept_shares)
+        metrics.add("off_policy/swept_length_alarm", float(alarm))
+        _tell_process(metrics, shard.process)
+
+
+def trained_share(books: Sequence[Books], flat_tokens: float) -> float | None:
+    """Share of the tokens generated so far that were trained on; None before anything was settled.
+
+    What is in flight is not settled yet, and groups without variance are left out on both sides.
+    """
+    trained = sum(account.trained.tokens for shard in books for account in shard.accounts.values())
+    generated = sum(account.generated.tokens for shard in books for account in shard.accounts.values())
+    in_flight = sum(count.tokens for shard in books for count in shard.in_flight.values())
+    settled = generated - in_flight - flat_tokens
+    return (trained - flat_tokens) / settled if settled > 0 else None
+
+
+def tell_stocks(metrics: Accumulator, stocks: Sequence[Stock]) -> None:
+    """The task buffers, over all shards."""
+    for stock in stocks:
+        for kind, buffer in stock.buffers.items():
+            metrics.add("buffer/tasks", buffer.tasks, label=kind)
+            metrics.add("buffer/new", buffer.new, label=kind)
+            metrics.add("buffer/out", buffer.out, label=kind)
+            metrics.add("buffer/programs", buffer.programs, label=kind)
+            metrics.add("buffer/evicted", buffer.evicted, label=kind)
+            metrics.add("buffer/duplicates", buffer.duplicates, label=kind)
+            if buffer.tasks:
+                metrics.add("buffer/visits_mean", buffer.mean_visits, label=kind, weight=buffer.tasks)
+                metrics.add("buffer/estimate_age_mean", buffer.mean_estimate_age, label=kind, weight=buffer.tasks)
+                metrics.add("buffer/learnability_mean", buffer.mean_learnability, label=kind, weight=buffer.tasks)
+        _tell_process(metrics, stock.process)
+
+
+def tell_engines(
+    metrics: Accumulator, now: Mapping[str, EngineStatistics], before: Mapping[str, EngineStatistics], step: int
+) -> None:
+    """How busy the engines were between two answers; one that began anew in between counts from its start."""
+    made = idle = seconds = 0.0
+    for name, engine in now.items():
+        metrics.add("rollout/running", engine.running, label=name)
+        metrics.add("rollout/waiting", engine.waiting, label=name)
+        metrics.add("rollout/kv_use", engine.kv_use, label=name)
+        last = before.get(name, EngineStatistics())
+        if engine.seconds < last.seconds:
+            last = EngineStatistics()
+        if queries := engine.prefix_queries - last.prefix_queries:
+            metrics.add("rollout/prefix_hits", (engine.prefix_hits - last.prefix_hits) / queries, label=name)
+        if preempted := engine.preempted - last.preempted:
+            metrics.add("rollout/preempted", preempted, label=name)
+        if (passed := engine.seconds - last.seconds) > 0.0:
+            seconds += passed
+            idle += max(0.0, passed - (engine.busy_seconds - last.busy_seconds))
+            made += (engine.generated_tokens - last.generated_tokens) / passed
+    metrics.add("rollout/replicas", len(now), at=step)
+    if seconds > 0.0:
+        metrics.add("perf/generated_tokens_per_second", made, at=step)
+        metrics.add("perf/rollout_idle", idle / seconds, at=step)
+
+
+def _tell_process(metrics: Accumulator, process: ProcessReport) -> None:
+    metrics.add("service/calls", process.calls, label=process.name)
+    metrics.add("service/syncs", process.syncs, label=process.name)
+    metrics.add("service/longest_sync", process.longest_sync, label=process.name)
+    metrics.add("service/loop_lag", process.loop_lag, label=process.name)
+    metrics.add("service/journal", process.journal_bytes, label=process.name)
+    metrics.add("service/seconds_up", process.seconds_up, label=process.name)

@@ -1,0 +1,163 @@
+"""Where the learner and the driver meet: reports of steps one way, the wish to stop the other.
+
+A small Ray actor, because rank 0 of the learner may run on another machine and is replaced when it dies. It decides
+nothing and holds little; if it dies Ray starts it again empty, and the driver's next call tells it anew what it wishes.
+
+    rank 0 ── report(step, part, bytes) ──► Hub ── drain(stop) ──► driver
+    rank 0 ◄── stopping() ──────────────────┘
+
+Nobody waits in it: every call answers at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+logger = logging.getLogger(__name__)
+
+#: Steps kept for a driver that does not drain; older ones are in nobody's way any more.
+KEPT_STEPS = 1000
+#: How long rank 0 waits for an answer before it takes the hub for busy.
+ANSWER_SECONDS = 10.0
+
+
+class StepParts(NamedTuple):
+    """All that was reported of one step."""
+
+    step: int
+    parts: dict[str, bytes]
+
+
+class Drained(NamedTuple):
+    """What happened since the last drain."""
+
+    steps: list[StepParts]
+    published: int
+    """Step of the newest weights that engines were given; -1 before the first."""
+    news: list[str]
+    loose: list[bytes]
+    """Accumulators that belong to no step in particular."""
+
+
+class Board:
+    """The hub's state; pure."""
+
+    def __init__(self) -> None:
+        self.stop = ""
+        self.published = -1
+        self._open: dict[int, dict[str, bytes]] = {}
+        self._done: list[StepParts] = []
+        self._news: list[str] = []
+        self._loose: list[bytes] = []
+
+    def report(self, step: int, part: str, content: bytes, last: bool) -> None:
+        """A part of a step's report; the last one completes it."""
+        parts = self._open.setdefault(step, {})
+        parts[part] = content
+        if last:
+            self._done.append(StepParts(step, self._open.pop(step)))
+            del self._done[:-KEPT_STEPS]
+            # A restart of the ranks leaves parts of steps that were never completed.
+            self._open = {other: kept for other, kept in self._open.items() if other > step}
+
+    def publish(self, step: int) -> None:
+        """Engines were given the weights of this step."""
+        self.published = step
+
+    def say(self, line: str) -> None:
+        """Something a person should read."""
+        self._news.append(line)
+        del self._news[:-KEPT_STEPS]
+
+    def add(self, content: bytes) -> None:
+        """Metrics of whatever happened beside the steps."""
+        self._loose.append(content)
+        del self._loose[:-KEPT_STEPS]
+
+    def drain(self, stop: str) -> Drained:
+        """Everything since the last time; `stop` is the driver's wish, or empty."""
+        self.stop = stop
+        steps, self._done = self._done, []
+        news, self._news = self._news, []
+        loose, self._loose = self._loose, []
+        return Drained(steps, self.published, news, loose)
+
+
+class HubClient:
+    """The hub as rank 0 and the driver hold it. Travels to other processes."""
+
+    def __init__(self, actor: Any) -> None:
+        self.actor = actor
+
+    def report(self, step: int, parts: Mapping[str, bytes], *, last: bool) -> None:
+        """Send parts of a step's report; nobody waits for it to arrive."""
+        for index, (part, content) in enumerate(sorted(parts.items())):
+            self.actor.report.remote(step, part, content, last and index == len(parts) - 1)
+
+    def publish(self, step: int) -> None:
+        """Tell that engines were given these weights."""
+        self.actor.publish.remote(step)
+
+    def say(self, line: str) -> None:
+        """Tell something a person should read."""
+        self.actor.say.remote(line)
+
+    def add(self, content: bytes) -> None:
+        """Send metrics that belong to no step."""
+        self.actor.add.remote(content)
+
+    def stopping(self) -> str:
+        """Why the run is to end with this step; empty when it is not. A hub that is away is taken for silence."""
+        import ray
+        from ray.exceptions import RayError
+
+        try:
+            answer: str = ray.get(self.actor.stopping.remote(), timeout=ANSWER_SECONDS)
+        except RayError as error:
+            logger.warning("the hub does not answer: %s", type(error).__name__)
+            return ""
+        return answer
+
+    def drain(self, stop: str = "", timeout: float = ANSWER_SECONDS) -> Drained | None:
+        """What happened since the last time; None when the hub is being restarted."""
+        import ray
+        from ray.exceptions import RayError
+
+        try:
+            return Drained(*ray.get(self.actor.drain.remote(stop), timeout=timeout))
+        except RayError:
+            return None
+
+
+def start_hub(name: str) -> HubClient:
+    """Start the actor in the present Ray."""
+    import ray
+
+    class Hub:
+        """The actor around the board."""
+
+        def __init__(self) -> None:
+            self._board = Board()
+
+        def report(self, step: int, part: str, content: bytes, last: bool) -> None:
+            self._board.report(step, part, content, last)
+
+        def publish(self, step: int) -> None:
+            self._board.publish(step)
+
+        def say(self, line: str) -> None:
+            self._board.say(line)
+
+        def add(self, content: bytes) -> None:
+            self._board.add(content)
+
+        def stopping(self) -> str:
+            return self._board.stop
+
+        def drain(self, stop: str) -> Drained:
+            return self._board.drain(stop)
+
+    options = {"num_cpus": 0, "name": name, "max_restarts": -1, "max_task_retries": 2}
+    return HubClient(ray.remote(Hub).options(**options).remote())

@@ -1,0 +1,111 @@
+"""The Ray that a run lives in: one of its own on this machine, or a cluster that is there already.
+
+Owns starting, joining and leaving. Ray's own files lie in a short folder under /tmp (its socket paths have little room)
+that bears the driver's process id, so that the next run finds and removes what a killed driver left.
+
+    address "" ──► ray.init in /tmp/azr-ray-PID-… ──► … ──► ray.shutdown, folder removed, logs kept where it failed
+    address    ──► join                            ──► … ──► leave; our actors end with the job
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psutil
+
+from azr.config.root import Config
+from azr.errors import AzrError
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "azr-ray-"
+#: Files of Ray's own logs that are kept when a run fails: more would be noise, and a worker may have said much.
+KEPT_LOG_BYTES = 1 << 20
+
+#: Ray warns on the console of more than four processes a core, and counts our actors, which ask for no core.
+LEAST_CORES = 8
+
+#: Threads of the libraries in each of our processes: they share the cores, and each would take all.
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def remove_leftovers(folder: Path) -> list[Path]:
+    """Remove what runs left whose driver is dead; returns what was removed."""
+    removed = []
+    for path in folder.glob(f"{PREFIX}*"):
+        owner = path.name.removeprefix(PREFIX).partition("-")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)) and path.owner() == Path("/proc/self").owner():
+            shutil.rmtree(path, ignore_errors=True)
+            removed.append(path)
+    return removed
+
+
+def cores_of(config: Config, available: int) -> int:
+    """Cores that Ray may hand out: what is configured or there, and never fewer than the parts ask for."""
+    wanted = config.cluster.learner_cpus * config.learner.ranks + config.rollout.cpus_per_replica * (
+        config.rollout.replicas + config.rollout.standby
+    )
+    # Ray Train's controller and Serve's ask for none; one more lets a restarted part stand beside a dying one.
+    return config.cluster.cpus or max(available, int(-(-wanted // 1)) + 1, LEAST_CORES)
+
+
+@contextlib.contextmanager
+def ray_of(config: Config, logs: Path, environment: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Ray for the run, gone or left when the block ends."""
+    import ray
+
+    if ray.is_initialized():
+        raise AzrError("this process is in a Ray already", "start a run from a process of its own")
+    variables = {**ENVIRONMENT, **(environment or {})}
+    namespace = f"azr-{config.run.name}"
+    if config.cluster.address:
+        ray.init(
+            address=config.cluster.address,
+            namespace=namespace,
+            log_to_driver=False,
+            runtime_env={"env_vars": variables},
+        )
+        try:
+            yield
+        finally:
+            ray.shutdown()
+        return
+    remove_leftovers(Path(tempfile.gettempdir()))
+    temporary = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    failed = True
+    try:
+        ray.init(
+            num_cpus=cores_of(config, len(os.sched_getaffinity(0))),
+            include_dashboard=False,
+            object_store_memory=config.cluster.object_store_mb << 20,
+            namespace=namespace,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": variables},
+            _temp_dir=str(temporary),
+        )
+        yield
+        failed = False
+    finally:
+        ray.shutdown()
+        if failed:
+            _keep_logs(temporary, logs / "ray")
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _keep_logs(session: Path, to: Path) -> None:
+    """Copy the ends of what Ray's processes said to where the user looks."""
+    with contextlib.suppress(OSError):
+        to.mkdir(parents=True, exist_ok=True)
+        for path in (session / "session_latest" / "logs").glob("*"):
+            if not path.is_file() or path.stat().st_size == 0:
+                continue
+            with path.open("rb") as file:
+                file.seek(max(0, path.stat().st_size - KEPT_LOG_BYTES))
+                (to / path.name).write_bytes(file.read())

@@ -1,0 +1,78 @@
+"""What a run will be, in words: the answer of `azr train --dry-run`. Pure; nothing is started or downloaded.
+
+Config ──► actors and processes, batches, queues and the staleness bound, when it ends ──► lines
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from azr.config.root import Config
+from azr.game.batch import quotas
+from azr.staleness.admission import Limits, capacity
+
+
+def plan_lines(config: Config) -> list[str]:
+    """The plan, a line a fact."""
+    return [f"{label:<12} {text}" for label, text in (*_parts(config), *_data(config), *_end(config))]
+
+
+def _parts(config: Config) -> Iterator[tuple[str, str]]:
+    rollout, actors, learner = config.rollout, config.actors, config.learner
+    yield "run", f"{config.run.folder}/{config.run.name}, seed {config.run.seed}"
+    yield "model", f"{config.model.path}, frame {config.model.frame}"
+    where = f"joins {config.cluster.address}" if config.cluster.address else "a Ray of its own on this machine"
+    yield "cluster", where
+    standby = f" and {rollout.standby} standing by" if rollout.standby else ""
+    yield (
+        "engines",
+        (
+            f"{rollout.replicas}{standby}, {rollout.dtype}, up to {rollout.max_sequences} responses at a time each; "
+            f"weights by {config.weights.transport}, caches {config.weights.kv_on_update}"
+        ),
+    )
+    proposers = actors.proposers if config.algorithm.game.train_propose else 0
+    yield (
+        "players",
+        (
+            f"{proposers} proposers of {actors.proposer_lanes} lanes, {actors.solvers} solvers of "
+            f"{actors.solver_lanes}; {actors.sandbox_workers} sandbox workers each ({config.sandbox.backend})"
+        ),
+    )
+    yield "services", f"{actors.experience_shards} of experience, {actors.task_shards} of tasks"
+    yield "learner", f"{learner.ranks} ranks, {learner.tokens_per_micro_batch:,} tokens a micro-batch"
+
+
+def _data(config: Config) -> Iterator[tuple[str, str]]:
+    algorithm, limits = config.algorithm, Limits.of(config.algorithm, config.staleness)
+    wanted = quotas(algorithm)
+    cells = ", ".join(f"{quota.cell} {quota.sequences}" for quota in wanted)
+    yield "batch", f"{sum(quota.sequences for quota in wanted)} sequences a step: {cells}"
+    loss = algorithm.loss
+    yield "loss", f"{loss.name}, weight {loss.weight}, {loss.minibatches} updates a step, lr {algorithm.optimiser.lr:g}"
+    eta = config.staleness.max_staleness
+    room = ", ".join(f"{q.cell} {capacity(eta, q.sequences, 0)}" for q in wanted)
+    yield (
+        "staleness",
+        (
+            "0 steps: synchronous, each batch is made by the weights that train on it"
+            if eta == 0
+            else f"at most {eta} steps between a sample's oldest token and the step that trains on it"
+        ),
+    )
+    yield "queues", f"at most {eta + 1} batches admitted and not yet part of published weights: {room}"
+    rating = "trained on as well" if limits.rating_trained else "thrown away"
+    yield "rating", f"{limits.attempts} attempts at each accepted task, {rating}"
+
+
+def _end(config: Config) -> Iterator[tuple[str, str]]:
+    seeding = config.seeding
+    yield "seeds", seeding.file or f"made by the model: {seeding.triplets} triplets, {seeding.inductions} inductions"
+    evaluation = config.evaluation
+    when = [name for name in ("before", "after") if getattr(evaluation, name)]
+    if evaluation.suite != "none" and when:
+        yield "evaluation", f"suite {evaluation.suite}, {evaluation.tasks} tasks of each type, {' and '.join(when)}"
+    ends = [f"{config.run.steps} steps"] if config.run.steps else []
+    ends += [f"{config.run.minutes:g} minutes"] if config.run.minutes else []
+    yield "ends", f"after {' or '.join(ends)}" if ends else "when it is told to (Ctrl-C)"
+    yield "checkpoint", f"every {config.learner.checkpoint_every} steps, the newest {config.learner.keep_last} are kept"

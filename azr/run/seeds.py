@@ -1,0 +1,155 @@
+"""The first tasks of a run: from a file, or made by the base model itself with the run's engines and sandbox.
+
+Called by the driver before players start, and by `azr seed MODEL`. Carries `azr.game.seeding`'s machine; adds engines.
+
+    Seeding ── kinds ─► compose ─► engines ─► gate in the sandbox ─► Seeding.report        … until it is done or stalls
+    triplets as deduction and abduction, induction tasks ─► seeds.jsonl ─► task buffers
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import numpy as np
+
+from actors.engine.records import GenerateRequest
+from azr.config.root import Config
+from azr.errors import AzrError
+from azr.files import write_bytes
+from azr.game.composing import Composition, compose_proposal
+from azr.game.frames import Frame
+from azr.game.gate import GateRules
+from azr.game.identity import DuplicateBy
+from azr.game.plan import drive_async, drive_many
+from azr.game.play import judge_proposal, solve_prompt
+from azr.game.seeding import Seeding, SeedingStalledError, SeedingState, retyped, zero_tasks
+from azr.game.tasks import task_type
+from azr.game.types import Refusal, Task
+from azr.run.evaluation import Generator
+from sandbox_wasm.protocol import Sandbox
+
+
+class Tokens(Protocol):
+    """The model's tokenizer; `actors.players.tokens.Tokens` is one."""
+
+    frame: Frame
+
+    def encode(self, prompt: str) -> tuple[int, ...]:
+        """A framed prompt as tokens."""
+        ...
+
+    def length(self, text: str) -> int:
+        """How many tokens a text has."""
+        ...
+
+
+async def make_seeds(
+    config: Config, engines: Generator, tokens: Tokens, sandbox: Sandbox, tell: Callable[[str], None]
+) -> SeedingState:
+    """Carry seeding to its end. Where the model brings nothing new for long, what there is by then is all there is."""
+    rules = rules_of(config, tokens)
+    (zero,) = await asyncio.to_thread(lambda: list(drive_many([zero_tasks(rules)], sandbox)))
+    machine = Seeding.of(config, SeedingState.beginning(zero), np.random.default_rng([config.run.seed, 1]))
+    number = 0
+    while not machine.done:
+        try:
+            kinds = machine.next_batch()
+        except SeedingStalledError as stalled:
+            tell(f"{stalled.what}; the run begins with what there is")
+            break
+        made = [_composed(machine, kind, tokens, config) for kind in kinds]
+        outcomes = await asyncio.gather(
+            *(
+                _proposed(kind, composition, number + place, config, engines, tokens, rules, sandbox)
+                for place, (kind, composition) in enumerate(zip(kinds, made, strict=True))
+            )
+        )
+        number += len(kinds)
+        for outcome in outcomes:
+            machine.report(outcome)
+        state, wanted = machine.state, config.seeding
+        tell(f"{len(state.triplets)} of {wanted.triplets} triplets, {len(state.inductions)} of {wanted.inductions}")
+    return machine.state
+
+
+def rules_of(config: Config, tokens: Tokens) -> GateRules:
+    """The gate's rules, lengths as the model counts them."""
+
+    def prompt_length(task: Task) -> int:
+        return tokens.length(solve_prompt(task, task_type(task.task_type), tokens.frame))
+
+    return GateRules.of(config, length=tokens.length, prompt_length=prompt_length)
+
+
+def seed_tasks(state: SeedingState, config: Config) -> list[Task]:
+    """The buffers' first tasks, of the task types in play: each triplet is one of deduction and one of abduction."""
+    by = msgspec.convert(config.gating.duplicate_by, DuplicateBy)
+    types = config.algorithm.game.task_types
+    tasks = [retyped(task, kind, by) for kind in ("deduction", "abduction") if kind in types for task in state.triplets]
+    return tasks + (state.inductions if "induction" in types else [])
+
+
+def write_seeds(path: Path, tasks: Sequence[Task]) -> None:
+    """Write tasks as JSON lines, the form of `azr seed import`."""
+    encoder = msgspec.json.Encoder()
+    write_bytes(path, b"".join(encoder.encode(task) + b"\n" for task in tasks))
+
+
+def read_seeds(path: Path, task_types: Sequence[str]) -> list[Task]:
+    """Tasks from JSON lines, those of other types left out; a file without any is refused."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise AzrError(
+            f"the seeds {path} cannot be read: {error.strerror}", "name a file that azr seed wrote"
+        ) from error
+    decoder = msgspec.json.Decoder(Task)
+    tasks = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            tasks.append(decoder.decode(line))
+        except msgspec.DecodeError as error:
+            raise AzrError(f"line {number} of {path} is no task: {error}", "make the file with azr seed") from error
+    chosen = [task for task in tasks if task.task_type in task_types]
+    if not chosen:
+        raise AzrError(f"{path} holds no task of {', '.join(task_types)}", "make seeds of the types in play")
+    return chosen
+
+
+def _composed(machine: Seeding, kind: str, tokens: Tokens, config: Config) -> Composition:
+    return compose_proposal(
+        task_type(kind),
+        tokens.frame,
+        functools.partial(machine.draw, kind),
+        references=machine.settings.references,
+        length=tokens.length,
+        limit=config.lengths.content,
+    )
+
+
+async def _proposed(
+    kind: str,
+    composition: Composition,
+    number: int,
+    config: Config,
+    engines: Generator,
+    tokens: Tokens,
+    rules: GateRules,
+    sandbox: Sandbox,
+) -> Task | Refusal:
+    """One proposal, from the prompt to the gate's word."""
+    request = GenerateRequest(
+        id=f"seed-{number}",
+        prompt_ids=tokens.encode(composition.prompt),
+        seed=config.run.seed + number,
+        max_tokens=config.lengths.response,
+        temperature=config.algorithm.sampling.temperature,
+    )
+    generation = await engines.generate(request, config.cluster.start_seconds)
+    plan = judge_proposal(task_type(kind), generation.responses[0].text, composition.ask, tokens.frame, rules)
+    return await drive_async(plan, sandbox)

@@ -1,0 +1,63 @@
+"""Engines for a short job outside any run: an evaluation, or seeds for later runs.
+
+Called by `azr eval` and `azr seed make`. A Ray of its own, engines, no books; all gone at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from actors.players.judge import open_pool
+from actors.players.tokens import Tokens, load_tokens
+from azr.config.root import Config
+from azr.run.engines import Engines, start_engines
+from azr.run.local_ray import ray_of
+from azr.run.quiet import hush
+from azr.run.stages import Stages
+from sandbox_wasm.pool import SandboxPool
+
+
+class Session(NamedTuple):
+    """What a short job works with."""
+
+    config: Config
+    engines: Engines
+    tokens: Tokens
+    sandbox: SandboxPool
+
+
+@contextlib.contextmanager
+def session(config: Config, tell: Callable[[str], None]) -> Iterator[Session]:
+    """Bring up engines and a sandbox for the configured model, and take them down again."""
+    hush()
+    stages, wait = Stages(tell), config.cluster.start_seconds
+    with tempfile.TemporaryDirectory(prefix="azr-session-") as logs, contextlib.ExitStack() as stack:
+        with stages.stage("cluster", "Ray", wait):
+            stack.enter_context(ray_of(config, Path(logs)))
+        engines = start_engines(config)
+        stack.callback(engines.stop, config.cluster.stop_seconds)
+        tokens = load_tokens(config.model)
+        workers = config.sandbox.workers or len(os.sched_getaffinity(0))
+        sandbox = stack.enter_context(open_pool(config.sandbox, workers))
+        with stages.stage("engines", f"{config.rollout.replicas} to load {config.model.path}", wait) as stage:
+            engines.ready(stage.remaining, stage.now)
+        yield Session(config, engines, tokens, sandbox)
+
+
+@contextlib.contextmanager
+def model_of(source: str) -> Iterator[str]:
+    """The model folder of what is named: a model as it is; a run or one of its checkpoints, exported for the while."""
+    path = Path(source)
+    is_run = (path / "checkpoints").is_dir() or (path / "learner.json").exists()
+    if not is_run:
+        yield source
+        return
+    from learner.export import export
+
+    with tempfile.TemporaryDirectory(prefix="azr-model-") as folder:
+        yield str(export(path, Path(folder) / "model", dtype="float32"))

@@ -1,0 +1,69 @@
+"""How a run is told to end: by its own bounds, by Ctrl-C or a termination signal; once kindly, twice at once.
+
+Ctrl-C, SIGTERM ──► first: `reason` is set: the step is finished, a checkpoint written, everything taken down
+                └─► second: KeyboardInterrupt in the main thread: everything taken down now
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+
+class StoppedError(Exception):
+    """The run was told to end before it had begun to train."""
+
+
+class Stop:
+    """Why the run is to end, if it is."""
+
+    def __init__(self, tell: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self.reason = ""
+        self.by_signal = False
+        self._tell, self._clock = tell, clock
+        self._deadline: float | None = None
+
+    def after(self, seconds: float) -> None:
+        """End so many seconds from now; 0: never by time."""
+        self._deadline = self._clock() + seconds if seconds else None
+
+    def check(self) -> str:
+        """The reason, now."""
+        if not self.reason and self._deadline is not None and self._clock() >= self._deadline:
+            self.reason = "its time is over"
+        return self.reason
+
+    def leave_if_signalled(self) -> None:
+        """Raise if a signal came: there is no step to finish yet."""
+        if self.by_signal:
+            raise StoppedError(self.reason)
+
+    def signalled(self, name: str) -> None:
+        """A signal came; the second one interrupts."""
+        if self.by_signal:
+            raise KeyboardInterrupt
+        self.by_signal = True
+        self.reason = self.reason or name
+        self._tell(f"{name}: finishing the step, writing a checkpoint; once more leaves at once")
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hear signals within the block; elsewhere than in the main thread there are none to hear."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        names = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "termination"}
+
+        def heard(number: int, _frame: FrameType | None) -> None:
+            self.signalled(names[signal.Signals(number)])
+
+        before = {number: signal.signal(number, heard) for number in names}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,73 @@
+"""`azr train` before anything starts: plans, refusals, resumed configurations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from azr.cli import main as cli
+from azr.config import load, write_resolved
+from azr.run.folder import Card, RunFolder
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    config = load(["tiny"], [f"run.folder={tmp_path}", "run.name=one"])
+    folder = RunFolder.of(str(tmp_path), "one")
+    folder.create(Card(name="one", started=0.0))
+    write_resolved(config, folder.root)
+    return folder
+
+
+def test_a_dry_run_prints_the_plan_and_makes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train", "--config", "tiny", "--dry-run"]) == 0
+    assert "at most 4 steps between a sample's oldest token" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_needs_a_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "--dry-run"]) == cli.EXIT_ERROR
+    assert "no model is named" in capsys.readouterr().err
+
+
+def test_a_run_that_is_there_is_not_begun_again(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "--config", "tiny", f"run.folder={run.root.parent}", "run.name=one"]
+    assert cli.main(words) == cli.EXIT_ERROR
+    assert f"azr train --resume {run.root}" in capsys.readouterr().err
+
+
+def test_a_resume_shows_what_is_changed(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "--resume", str(run.root), "run.minutes=60", "--dry-run"]) == 0
+    assert "changed    run.minutes: 10.0 -> 60.0" in capsys.readouterr().out
+
+
+def test_a_resume_refuses_what_would_be_another_experiment(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "--resume", str(run.root), "algorithm=paper", "--dry-run"]) == cli.EXIT_ERROR
+    assert "staleness.max_staleness: 4 -> 0" in capsys.readouterr().err
+
+
+def test_a_resume_takes_no_preset(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "--resume", str(run.root), "--config", "tiny"]) == cli.EXIT_USAGE
+    assert "leave --config out" in capsys.readouterr().err
+
+
+def test_a_run_may_have_moved(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    moved = run.root.rename(run.root.parent / "two")
+    assert cli.main(["train", "--resume", str(moved), "--dry-run"]) == 0
+    assert str(moved) in capsys.readouterr().out
+
+
+def test_what_is_no_run_cannot_be_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "--resume", str(tmp_path)]) == cli.EXIT_ERROR
+    assert "holds no run" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_met_before_anything_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "--config", "tiny", f"run.folder={tmp_path}", "checkpoint.free_gb=1000000"]
+    assert cli.main(words) == cli.EXIT_ERROR
+    assert "checkpoint.free_gb is 1e+06" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,117 @@
+"""Held-out results: asked in bounds, kept as lines, compared row by row."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors.engine.records import GenerateRequest, Generation, Response
+from azr.config.sections.evaluation import EvaluationConfig
+from azr.game.frames import frame
+from azr.game.types import Version, VersionSpan
+from azr.metrics import Accumulator
+from azr.run import evaluation
+from azr.run.evaluation import Evaluation, Row
+from azr.tiny.held_out import held_out_tasks
+from sandbox_wasm.protocol import Sandbox
+
+
+def row(cell: str, sampling: str, right: float, responses: int = 100, difficulty: str = "common") -> Row:
+    return Row(difficulty, cell, sampling, responses, right, 0.01)
+
+
+BEFORE = [
+    row("deduction/solve", "greedy", 0.5),
+    row("induction/solve", "greedy", 0.1, responses=300),
+    row("deduction/solve", "sampled", 0.4),
+    row("deduction/propose", "sampled", 0.9),
+]
+AFTER = [
+    row("deduction/solve", "greedy", 0.6),
+    row("induction/solve", "greedy", 0.2, responses=300),
+    row("deduction/solve", "sampled", 0.55),
+    row("deduction/propose", "sampled", 0.8),
+    row("abduction/solve", "greedy", 0.3),
+]
+
+
+def test_changes_are_row_by_row_and_only_where_both_know() -> None:
+    points = {(one.cell, one.sampling): round(one.points, 6) for one in evaluation.changes(BEFORE, AFTER)}
+    assert points == {
+        ("deduction/solve", "greedy"): 10.0,
+        ("induction/solve", "greedy"): 10.0,
+        ("deduction/solve", "sampled"): 15.0,
+        ("deduction/propose", "sampled"): -10.0,
+    }
+
+
+def test_all_solving_together_counts_answers_and_no_proposals() -> None:
+    assert evaluation.overall(BEFORE, "greedy") == pytest.approx((0.5 * 100 + 0.1 * 300) / 400)
+    assert evaluation.overall(BEFORE, "greedy", "harder") is None
+    assert ("common", "all solving", "greedy", "20.0%", "30.0%", "+10.0") in evaluation.change_rows(BEFORE, AFTER[:4])
+
+
+def test_evaluations_are_kept_as_lines_and_half_a_line_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "evaluations.jsonl"
+    assert evaluation.read(path) == []
+    first, last = (Evaluation(step=step, seconds=2.0, rows=rows) for step, rows in ((0, BEFORE), (9, AFTER)))
+    evaluation.keep(path, first)
+    with path.open("a") as file:
+        file.write('{"step": 5, "sec\n')
+    evaluation.keep(path, last)
+    assert evaluation.read(path) == [first, last]
+
+
+def test_rows_become_metrics() -> None:
+    metrics = Accumulator()
+    evaluation.tell(metrics, Evaluation(step=9, seconds=1.0, rows=AFTER))
+    assert metrics.report()["eval/accuracy/common/deduction/solve/greedy"] == 0.6
+
+
+class Answering:
+    """Engines that know the answers to deduction and nothing else."""
+
+    def __init__(self) -> None:
+        self.asked: list[GenerateRequest] = []
+        self.answers = {
+            evaluation_prompt(task.program, task.inputs[0]): task.outputs[0]
+            for task in held_out_tasks("common", "deduction")
+        }
+
+    async def generate(self, request: GenerateRequest, deadline: float) -> Generation:
+        self.asked.append(request)
+        await asyncio.sleep(0)
+        prompt = bytes(request.prompt_ids).decode()
+        text = next((answer for known, answer in self.answers.items() if all(part in prompt for part in known)), "?")
+        response = Response(
+            token_ids=np.zeros(1, np.int32),
+            logprobs=np.zeros(1, np.float32),
+            spans=(VersionSpan(0, 1, Version(0, 0)),),
+            text=text,
+        )
+        return Generation(request=request.id, responses=(response,))
+
+
+def evaluation_prompt(program: str, inputs: str) -> tuple[str, str]:
+    return program, inputs
+
+
+def test_a_suite_is_asked_of_engines_and_judged_in_the_sandbox(sandbox: Sandbox) -> None:
+    engines = Answering()
+    told: list[str] = []
+
+    async def ask() -> list[Row]:
+        respond = evaluation.responder(engines, str.encode, tag="eval-0", deadline=60.0, seed=7)
+        config = EvaluationConfig(suite="tiny", tasks=4, samples=1)
+        return await evaluation.evaluate(respond, sandbox, config, frame("compact"), told.append)
+
+    rows = asyncio.run(ask())
+    shares = {(one.difficulty, one.cell, one.sampling): one.right for one in rows}
+    assert shares["common", "deduction/solve", "greedy"] == 1.0
+    assert shares["common", "abduction/solve", "greedy"] < 1.0
+    assert len({request.id for request in engines.asked}) == len(engines.asked), "every request has its own name"
+    assert {request.temperature for request in engines.asked} == {0.0, 1.0}
+    assert told[-1].startswith(f"{len(rows)} of {len(rows)} questions")

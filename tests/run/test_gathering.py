@@ -1,0 +1,108 @@
+"""What services and engines say, as metrics: totals once, rates from differences."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.engine.records import EngineStatistics
+from actors.services.records import Books, Position, ProcessReport
+from actors.services.task_service import Stock
+from azr.buffers.task_buffer import Status
+from azr.config.sections.staleness import StalenessConfig
+from azr.game.types import Version
+from azr.ledger.ledger import Account, Count
+from azr.metrics import Accumulator
+from azr.run.gathering import tell_books, tell_engines, tell_stocks, trained_share
+
+
+def process(name: str = "experience-0") -> ProcessReport:
+    return ProcessReport(
+        name=name, seconds_up=5.0, journal_bytes=100, calls=7, syncs=3, longest_sync=0.01, loop_lag=0.002
+    )
+
+
+def books(**changes: object) -> Books:
+    account = Account(
+        generated=Count(10, 1000), trained=Count(6, 600), discarded={"stale": Count(1, 100), "lost": Count(1, 50)}
+    )
+    told = Books(
+        accounts={"deduction/solve": account},
+        in_flight={"deduction/solve": Count(2, 250)},
+        slots={},
+        groups={},
+        swept_shares=(0.0, 0.0, 0.005, 0.02),
+        position=Position(0, 3, Version(0, 3)),
+        process=process(),
+    )
+    for name, value in changes.items():
+        setattr(told, name, value)
+    return told
+
+
+def test_books_of_all_shards_add_up() -> None:
+    metrics = Accumulator()
+    tell_books(metrics, [books(), books(process=process("experience-1"))], StalenessConfig(), 3)
+    told = metrics.report()
+    assert told["ledger/generated/deduction/solve"] == 20.0
+    assert told["ledger/trained_tokens/deduction/solve"] == 1200.0
+    assert told["ledger/discarded/stale"] == 2.0
+    assert told["ledger/in_flight/deduction/solve"] == 4.0
+    assert told["off_policy/swept_length_q4"] == 0.02
+    assert told["off_policy/swept_length_alarm"] == 1.0
+    assert told["service/calls/experience-1"] == 7.0
+
+
+def test_no_alarm_where_no_quarter_loses_more_than_it_may() -> None:
+    metrics = Accumulator()
+    tell_books(metrics, [books(swept_shares=(0.0, 0.0, 0.0, 0.01))], StalenessConfig(), 3)
+    assert metrics.report()["off_policy/swept_length_alarm"] == 0.0
+
+
+def test_the_trained_share_leaves_out_what_is_not_settled_and_what_has_no_variance() -> None:
+    """600 trained, of which 100 carry no gradient; 1000 made, 250 of them in flight: 500 of 650."""
+    assert trained_share([books()], 100.0) == pytest.approx(500 / 650)
+    assert trained_share([books(), books()], 0.0) == pytest.approx(1200 / 1500)
+    assert trained_share([], 0.0) is None
+
+
+def test_stocks_of_all_shards_add_up_and_means_are_weighted_by_tasks() -> None:
+    def stock(tasks: int, learnability: float) -> Stock:
+        status = Status(tasks, 2, 1, 3, 4, 5, 1.5, 2.5, learnability)
+        return Stock(buffers={"deduction": status}, step=3, process=process("tasks-0"))
+
+    metrics = Accumulator()
+    tell_stocks(metrics, [stock(30, 0.9), stock(10, 0.5), stock(0, 0.0)])
+    told = metrics.report()
+    assert told["buffer/tasks/deduction"] == 40.0
+    assert told["buffer/duplicates/deduction"] == 15.0
+    assert told["buffer/learnability_mean/deduction"] == pytest.approx(0.8)
+
+
+def test_rates_of_engines_are_differences() -> None:
+    before = {"a": EngineStatistics(seconds=10.0, generated_tokens=1000, busy_seconds=9.0)}
+    now = {
+        "a": EngineStatistics(seconds=12.0, generated_tokens=3000, busy_seconds=10.5, running=8, kv_use=0.5),
+        "b": EngineStatistics(seconds=2.0, generated_tokens=200, busy_seconds=2.0),
+    }
+    metrics = Accumulator()
+    tell_engines(metrics, now, before, 3)
+    told = metrics.report()
+    assert told["perf/generated_tokens_per_second"] == pytest.approx(1000.0 + 100.0)
+    assert told["perf/rollout_idle"] == pytest.approx(0.5 / 4.0)
+    assert told["rollout/running/a"] == 8.0
+    assert told["rollout/replicas"] == 2.0
+
+
+def test_an_engine_that_began_anew_counts_from_its_start() -> None:
+    before = {"a": EngineStatistics(seconds=100.0, generated_tokens=9000, busy_seconds=90.0)}
+    metrics = Accumulator()
+    tell_engines(metrics, {"a": EngineStatistics(seconds=4.0, generated_tokens=400, busy_seconds=4.0)}, before, 3)
+    assert metrics.report()["perf/generated_tokens_per_second"] == 100.0
+    assert metrics.report()["perf/rollout_idle"] == 0.0
+
+
+def test_no_time_passed_tells_no_rate() -> None:
+    same = {"a": EngineStatistics(seconds=4.0)}
+    metrics = Accumulator()
+    tell_engines(metrics, same, same, 3)
+    assert "perf/rollout_idle" not in metrics.report()

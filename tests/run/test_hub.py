@@ -1,0 +1,66 @@
+"""The hub: steps are complete or not told, wishes to stop are the driver's latest, nothing grows without bound."""
+
+from __future__ import annotations
+
+from azr.run.hub import KEPT_STEPS, Board, StepParts
+
+
+def test_a_step_is_told_when_its_last_part_is_in() -> None:
+    board = Board()
+    board.report(1, "source", b"a", last=False)
+    assert board.drain("").steps == []
+    board.report(1, "learner", b"b", last=True)
+    assert board.drain("").steps == [StepParts(1, {"source": b"a", "learner": b"b"})]
+    assert board.drain("").steps == []
+
+
+def test_what_a_restart_left_unfinished_is_let_go() -> None:
+    board = Board()
+    board.report(3, "source", b"old", last=False)
+    for step in (4, 5):
+        board.report(step, "source", b"s", last=False)
+        board.report(step, "learner", b"l", last=True)
+    assert [step.step for step in board.drain("").steps] == [4, 5]
+    assert board._open == {}
+
+
+def test_a_step_done_again_after_a_restart_is_told_again() -> None:
+    board = Board()
+    for _ in range(2):
+        board.report(2, "source", b"s", last=False)
+        board.report(2, "learner", b"l", last=True)
+    assert [step.step for step in board.drain("").steps] == [2, 2]
+
+
+def test_the_wish_to_stop_is_that_of_the_last_drain() -> None:
+    board = Board()
+    assert board.stop == ""
+    board.drain("Ctrl-C")
+    assert board.stop == "Ctrl-C"
+
+
+def test_news_and_publications_are_handed_on_once() -> None:
+    board = Board()
+    assert board.drain("").published == -1
+    board.publish(4)
+    board.say("lineage 1")
+    drained = board.drain("")
+    assert (drained.published, drained.news) == (4, ["lineage 1"])
+    assert board.drain("").news == []
+
+
+def test_metrics_of_no_step_are_handed_on_once() -> None:
+    board = Board()
+    board.add(b"sync")
+    assert board.drain("").loose == [b"sync"]
+    assert board.drain("").loose == []
+
+
+def test_a_driver_that_does_not_listen_costs_no_memory() -> None:
+    board = Board()
+    for step in range(2 * KEPT_STEPS):
+        board.report(step, "learner", b"", last=True)
+        board.say("line")
+    drained = board.drain("")
+    assert len(drained.steps) == len(drained.news) == KEPT_STEPS
+    assert drained.steps[-1].step == 2 * KEPT_STEPS - 1

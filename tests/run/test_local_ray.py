@@ -1,0 +1,37 @@
+"""What a killed driver left is removed by the next; what lives is left alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from azr.config import load
+from azr.run.local_ray import LEAST_CORES, PREFIX, cores_of, remove_leftovers
+
+
+def dead_process() -> int:
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    return done.pid
+
+
+def test_only_folders_of_dead_drivers_are_removed(tmp_path: Path) -> None:
+    dead = tmp_path / f"{PREFIX}{dead_process()}-abc"
+    living = tmp_path / f"{PREFIX}{os.getpid()}-abc"
+    foreign = tmp_path / "ray"
+    for folder in (dead, living, foreign):
+        (folder / "session").mkdir(parents=True)
+    assert remove_leftovers(tmp_path) == [dead]
+    assert not dead.exists()
+    assert living.exists()
+    assert foreign.exists()
+
+
+def test_ray_has_the_cores_that_the_parts_ask_for_at_least() -> None:
+    assert cores_of(load(["tiny"]), available=2) == LEAST_CORES
+    assert cores_of(load(["tiny"]), available=64) == 64
+    assert cores_of(load(["tiny"], ["learner.ranks=12"]), available=2) == 13
+    assert cores_of(load(["tiny"], ["rollout.replicas=6", "rollout.cpus_per_replica=2.5"]), available=2) == 17
+    assert cores_of(load(["tiny"], ["cluster.cpus=3"]), available=2) == 3, "who names a number gets it"

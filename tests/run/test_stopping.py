@@ -1,0 +1,74 @@
+"""One signal asks, two insist; a run also ends by its own clock."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from azr.run.stopping import Stop, StoppedError
+
+
+def test_nothing_ends_a_run_without_bounds() -> None:
+    stop = Stop(print)
+    stop.after(0)
+    assert stop.check() == ""
+
+
+def test_time_ends_a_run() -> None:
+    now = [0.0]
+    stop = Stop(print, clock=lambda: now[0])
+    stop.after(60)
+    now[0] = 59.0
+    assert stop.check() == ""
+    now[0] = 60.0
+    assert stop.check() == "its time is over"
+    assert not stop.by_signal
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "termination")])
+def test_the_first_signal_asks_and_the_second_interrupts(number: signal.Signals, name: str) -> None:
+    told: list[str] = []
+    stop = Stop(told.append)
+    before = signal.getsignal(number)
+    with stop.listening():
+        os.kill(os.getpid(), number)
+        assert stop.check() == name
+        assert told == [f"{name}: finishing the step, writing a checkpoint; once more leaves at once"]
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+
+
+def test_before_training_a_signal_leaves_at_the_next_look() -> None:
+    stop = Stop(print)
+    stop.leave_if_signalled()
+    stop.signalled("Ctrl-C")
+    with pytest.raises(StoppedError, match="Ctrl-C"):
+        stop.leave_if_signalled()
+
+
+def test_an_earlier_reason_stays_when_a_signal_comes() -> None:
+    stop = Stop(print, clock=iter([0.0, 100.0]).__next__)
+    stop.after(60)
+    stop.check()
+    stop.signalled("Ctrl-C")
+    assert stop.reason == "its time is over"
+
+
+def test_elsewhere_than_in_the_main_thread_there_is_nothing_to_hear() -> None:
+    failures: list[BaseException] = []
+
+    def elsewhere() -> None:
+        try:
+            with Stop(print).listening():
+                pass
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert failures == []

@@ -1,0 +1,42 @@
+"""The last words of a run: what was learned, where things lie, what to try next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from azr.run.console import Goal
+from azr.run.evaluation import Evaluation
+from azr.run.summary import Ending, closing_lines, learned
+from tests.run.test_evaluation import AFTER, BEFORE
+
+RUN = Path("/runs/tiny")
+ENDING = Ending("finished", "its time is over", 120, 605.0)
+
+
+def test_where_everything_lies_and_what_to_try_next() -> None:
+    lines = closing_lines(ENDING, RUN, Goal(seconds=600.0), "sqlite:////runs/mlflow.db", "abc", True)
+    assert lines[0] == "finished after 120 steps in 10:05: its time is over"
+    text = "\n".join(lines)
+    assert "mlflow ui --backend-store-uri sqlite:////runs/mlflow.db" in text
+    assert "azr train --resume /runs/tiny run.minutes=20" in text
+    assert "azr export /runs/tiny" in text
+
+
+def test_a_run_by_steps_goes_on_by_steps() -> None:
+    lines = closing_lines(ENDING, RUN, Goal(steps=120), "", "", False)
+    assert any("run.steps=240" in line for line in lines)
+    assert not any("mlflow" in line for line in lines)
+
+
+def test_a_server_that_never_answered_is_said() -> None:
+    lines = closing_lines(ENDING, RUN, Goal(), "http://nowhere:5000", "", True)
+    assert "mlflow     http://nowhere:5000 did not take the run" in lines
+
+
+def test_learned_is_told_between_the_first_and_the_last_evaluation() -> None:
+    first, middle, last = (
+        Evaluation(step=step, seconds=1.0, rows=rows) for step, rows in ((0, BEFORE), (5, BEFORE), (9, AFTER))
+    )
+    assert ("common", "deduction/solve", "greedy", "50.0%", "60.0%", "+10.0") in learned([first, middle, last])
+    assert learned([first]) == []
+    assert learned([first, first]) == [], "nothing was trained between them"
