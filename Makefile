@@ -6,13 +6,16 @@ BIN   := $(VENV)/bin
 PYTHON ?=
 # Which engine: cpu, or gpu (then torch and vLLM in their CUDA builds, some 10 GB).
 EXTRA  ?= cpu
+# Name of the run that `make run` makes: runs/NAME. A new one each time, so that it can be repeated.
+RUN    ?= tiny-$(shell date +%m%d-%H%M%S)
+OPTIONS ?=
 LOCK   := requirements/$(EXTRA).lock
 STAMP  := $(VENV)/.azr-set-up-$(EXTRA)
 # PyTorch's own index holds the +cpu wheel; asked only when the configured indexes and find-links do not have it.
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check soak guest clean
+.PHONY: help setup run tour test check soak guest clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -27,7 +30,10 @@ $(STAMP): $(LOCK) pyproject.toml tools/install_locked.py
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-run: setup  ## the main job on the embedded defaults
+run: setup  ## train the embedded model by self-play for ten minutes (RUN=name, OPTIONS='key=value …')
+	@$(BIN)/azr train --config tiny run.name=$(RUN) $(OPTIONS)
+
+tour: setup  ## look at the machine, then run programs, good and hostile, in the sandbox
 	@$(BIN)/azr doctor
 	@echo
 	@$(BIN)/azr exec benchmarks/programs/sample.jsonl | $(BIN)/python tools/tour.py benchmarks/programs/sample.jsonl

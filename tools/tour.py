@@ -1,4 +1,4 @@
-"""Shows what `azr exec` answered, beside what it was asked, for people; `make run` ends with it.
+"""Shows what `azr exec` answered, beside what it was asked, for people; `make tour` ends with it.
 
 azr exec programs.jsonl | python tools/tour.py programs.jsonl
 """
