@@ -1,0 +1,84 @@
+"""What asynchrony is worth: waits, the share of tokens trained on, time to so many steps, beside the same code at η=0.
+
+Real `azr train --config tiny` runs of equal steps, in turns. N4: share of generated tokens trained on, groups without
+variance apart. N5: who waits for whom. N6: wall-clock of η=0 over η=4, beside the bound of the phases' own times.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from azr.bench import Report
+from benchmarks.run_folder import Arm, Outcome, carry_out
+
+SUMMARY = "waits, tokens trained on, and steps a minute of the asynchronous run beside the synchronous one"
+
+ARMS = (Arm("eta4", ("staleness.max_staleness=4",)), Arm("eta0", ("staleness.max_staleness=0",)))
+
+#: Steps left out at the start: pipelines fill, caches warm.
+WARM_UP = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how many steps and rounds."""
+    parser.add_argument("--steps", type=int, default=60, help="of each run (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each kind (default: %(default)s)")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("runs/asynchrony"), help="of the runs (default: %(default)s)"
+    )
+
+
+def seconds_of(outcome: Outcome, skip: int = WARM_UP) -> float:
+    """Wall-clock from the end of the warm-up to the last step."""
+    times = [line["at"] for line in outcome.lines if line.get("at") is not None]
+    return float(times[-1] or 0.0) - float(times[skip - 1] or 0.0)
+
+
+def phases(outcome: Outcome, skip: int = WARM_UP) -> tuple[float, float]:
+    """Seconds a step that generating and learning take by themselves, in the synchronous run where they take turns."""
+    wait, update = outcome.mean("time/wait_for_batch", skip=skip), outcome.mean("time/update", skip=skip)
+    return wait, update
+
+
+def run(arguments: argparse.Namespace, report: Report) -> None:
+    """Carry out the runs in turns, and hold them beside each other."""
+    report.settings |= {"steps": arguments.steps, "rounds": arguments.rounds, "warm-up steps": WARM_UP}
+    found: dict[str, list[Outcome]] = {arm.name: [] for arm in ARMS}
+    common = [f"run.steps={arguments.steps}", "run.minutes=0", "evaluation.suite=none"]
+    for number in range(arguments.rounds):
+        for arm in ARMS:
+            report.progress(f"round {number}, {arm.name}")
+            folder = arguments.folder / f"{arm.name}-{arguments.steps}-{number}"
+            found[arm.name].append(carry_out(folder, [*common, f"run.seed={number}", *arm.overrides]))
+    for name, outcomes in found.items():
+        report.measure(f"{name}: seconds", "s", [seconds_of(one) for one in outcomes], better="lower")
+        report.measure(
+            f"{name}: learner waits",
+            "share",
+            [one.mean("perf/learner_idle", skip=WARM_UP) for one in outcomes],
+            better="lower",
+        )
+        report.measure(
+            f"{name}: engines idle",
+            "share",
+            [one.mean("perf/rollout_idle", skip=WARM_UP) for one in outcomes],
+            better="lower",
+        )
+        report.measure(f"{name}: tokens trained on", "share", [one.last("ledger/trained_share") for one in outcomes])
+    ratio = report.ratio("N6: η=0 over η=4", "eta0: seconds", "eta4: seconds")
+    bounds = []
+    for outcome in found["eta0"]:
+        generate, learn = phases(outcome)
+        bounds.append((generate + learn) / max(generate, learn))
+    report.measure("N6: bound of the phases", "factor", bounds)
+    bound = sum(bounds) / len(bounds)
+    report.goal(
+        "N4: share of tokens trained on", min(one.last("ledger/trained_share") for one in found["eta4"]), at_least=0.95
+    )
+    waits = [
+        min(one.mean("perf/learner_idle", skip=WARM_UP), one.mean("perf/rollout_idle", skip=WARM_UP))
+        for one in found["eta4"]
+    ]
+    report.goal("N5: the bottleneck side waits", max(waits), at_most=0.10)
+    report.goal("N6: share of the bound reached", ratio.median / bound, at_least=0.85)

@@ -1,0 +1,88 @@
+"""What benchmarks read of a finished run, worked out by hand on a folder written by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from azr.bench import Report
+from azr.errors import AzrError, UsageError
+from azr.run.evaluation import Evaluation, keep
+from azr.run.folder import Card, RunFolder
+from azr.run.tracking.json_lines import JsonLines
+from benchmarks.asynchrony import phases, seconds_of
+from benchmarks.learning import ARMS, chosen, tell
+from benchmarks.run_folder import Outcome, outcome
+from tests.run.test_evaluation import AFTER, BEFORE, row
+
+
+def finished(tmp_path: Path, name: str = "default-0", ended: str = "finished") -> Path:
+    folder = RunFolder(tmp_path / name)
+    folder.create(Card(name=name, started=0.0, ended=ended))
+    sampled_after = [*AFTER, row("deduction/solve", "sampled", 0.5, difficulty="harder")]
+    sampled_before = [*BEFORE, row("deduction/solve", "sampled", 0.25, difficulty="harder")]
+    keep(folder.evaluations, Evaluation(step=0, seconds=1.0, rows=sampled_before))
+    keep(folder.evaluations, Evaluation(step=9, seconds=1.0, rows=sampled_after))
+    lines = JsonLines(folder.metrics, print)
+    for step in range(1, 11):
+        values = {"learner/step": float(step), "time/wait_for_batch": 2.0, "time/update": 1.0, "perf/learner_idle": 0.1}
+        lines.metrics(step, values, 100.0 + 3.0 * step)
+    return folder.root
+
+
+def read(folder: Path) -> Outcome:
+    found = outcome(folder)
+    assert found is not None
+    return found
+
+
+def test_gains_are_points_between_the_first_and_the_last_evaluation(tmp_path: Path) -> None:
+    found = read(finished(tmp_path))
+    assert found.gain("greedy") == pytest.approx(
+        100 * ((0.6 * 100 + 0.2 * 300 + 0.3 * 100) / 500 - (0.5 * 100 + 0.1 * 300) / 400)
+    )
+    assert found.gain("sampled") == pytest.approx(15.0)
+    assert found.gain("sampled", "harder") == pytest.approx(25.0)
+    assert found.gains_by_type("sampled") == {"deduction": pytest.approx(15.0)}
+
+
+def test_metrics_are_read_by_name_with_the_warm_up_left_out(tmp_path: Path) -> None:
+    found = read(finished(tmp_path))
+    assert found.mean("learner/step", skip=8) == 9.5
+    assert found.last("learner/step") == 10.0
+    with pytest.raises(AzrError, match="no values of perf/mfu"):
+        found.mean("perf/mfu")
+
+
+def test_time_counts_from_the_end_of_the_warm_up(tmp_path: Path) -> None:
+    found = read(finished(tmp_path))
+    assert seconds_of(found, skip=5) == pytest.approx(15.0)
+    assert phases(found) == (2.0, 1.0)
+
+
+def test_a_run_that_did_not_finish_is_none(tmp_path: Path) -> None:
+    assert outcome(tmp_path / "nothing") is None
+    assert outcome(finished(tmp_path, "stopped", ended="stopped")) is None
+
+
+def test_an_arm_is_told_with_its_goals(tmp_path: Path) -> None:
+    report = Report("learning", "azr bench learning")
+    tell(report, "default", [read(finished(tmp_path))])
+    result = report.result()
+    goals = {goal.name: goal.met for goal in result.goals}
+    assert goals == {"gain sampled": True, "gain greedy": True, "gain of the task type that gains least": True}
+
+
+def test_arms_have_names_of_their_own_and_unknown_ones_are_refused() -> None:
+    assert len({arm.name for arm in ARMS}) == len(ARMS)
+    assert [arm.name for arm in chosen("paper,default")] == ["paper", "default"]
+    with pytest.raises(UsageError, match="did you mean 'shuffled'"):
+        chosen("shufled")
+
+
+def test_every_arm_is_a_configuration_that_loads() -> None:
+    from azr.config import load
+
+    for arm in ARMS:
+        load(["tiny"], arm.overrides)
