@@ -38,13 +38,13 @@ PROMPTS = 6
 #: Responses to each prompt that a step is trained on.
 _RESPONSES = 32
 #: High enough that eight steps change the policy much: with steps so small that old data is nearly on policy, nobody
-#: needs a correction.
-_LEARNING_RATE = 2e-3
+#: needs a correction. It falls along a cosine, so that a curve ends where its weights are and not where they tremble.
+_LEARNING_RATE = 3e-3
 
 #: A corrected loss has reached the optimum when the end of its curve is above this; the uncorrected one has to fail.
 _REACHED = 0.95
 
-_COLOURS = ("#c44e52", "#4c72b0", "#55a868", "#8172b2", "#ccb974", "#64b5cd")
+_COLOURS = ("#c44e52", "#4c72b0", "#55a868", "#8172b2", "#ccb974", "#da8bc3", "#64b5cd")
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class Contender:
 CONTENDERS = (
     Contender("reinforce, uncorrected", LossConfig(name="reinforce", weight="none"), corrected=False),
     Contender("reinforce + sequence_tis", LossConfig(name="reinforce", weight="sequence_tis")),
+    Contender("reinforce + vtrace", LossConfig(name="reinforce", weight="vtrace")),
     Contender("ppo", LossConfig(name="ppo", weight="none")),
     Contender("decoupled_ppo + token_tis", LossConfig(name="decoupled_ppo", weight="token_tis")),
     Contender("cispo", LossConfig(name="cispo", weight="none")),
@@ -120,7 +121,7 @@ def learn(loss: LossConfig, staleness: int, steps: int, seed: int) -> Iterator[f
     trainer = Trainer(
         _policy(seed),
         replace(loss, minibatches=1, entropy_coefficient=0.0),
-        OptimiserConfig(lr=_LEARNING_RATE, warmup_steps=0, weight_decay=0.0),
+        OptimiserConfig(lr=_LEARNING_RATE, decay_updates=steps, weight_decay=0.0),
         LearnerConfig(tokens_per_micro_batch=4 * PROMPTS * VOCABULARY**2, report_entropy=False),
         device=torch.device("cpu"),
         seed=seed,

@@ -13,12 +13,14 @@ from learner.corrections.m2po import M2po
 from learner.corrections.negative_sequence_mask import NegativeSequenceMask
 from learner.corrections.sequence_tis import SequenceTis
 from learner.corrections.token_tis import TokenTis
+from learner.corrections.vtrace import Vtrace
 
 #: At most one of these: each undoes the data's age.
 WEIGHTS: dict[str, Callable[[LossConfig], Correction]] = {
     "token_tis": TokenTis.of,
     "sequence_tis": SequenceTis.of,
     "icepop": IcePop.of,
+    "vtrace": Vtrace.of,
 }
 
 #: Any number of these: each leaves something out.

@@ -176,7 +176,8 @@ class LossConfig:
     """Where `decoupled_ppo` and `gspo` take the proximal policy from: `recompute` (one more forward pass) or
     `interpolate` (between behaviour and current policy, by version)."""
     weight: str = "token_tis"
-    """What undoes staleness (proximal over behaviour): `token_tis`, `sequence_tis`, `icepop`, `none`."""
+    """What undoes staleness (proximal over behaviour): `token_tis`, `sequence_tis`, `icepop`, `vtrace`,
+    `none`."""
     tis_cap: float = 2.0
     """Bound of `token_tis` and `sequence_tis` weights (1.5 to 5 in use; AReaL's table is good to staleness 4 at 2)."""
     icepop_low: float = 0.5
