@@ -11,22 +11,35 @@ from typing import Any
 
 import torch
 
+from azr.config.sections.cluster import ClusterConfig
 from learner.loop import LearnerPlan, run
 from learner.trainer import StepReport
 
 
-def train(plan: LearnerPlan) -> Any:
-    """Run the plan on `plan.learner.ranks` ranks and return Ray Train's result; raises when restarts are used up."""
+def train(plan: LearnerPlan, cluster: ClusterConfig | None = None) -> Any:
+    """Run the plan on `plan.learner.ranks` ranks and return Ray Train's result; raises when restarts are used up.
+
+    `cluster` says what each rank asks of Ray, and how ranks are laid over machines.
+    """
+    cluster = cluster or ClusterConfig()
     # Read by Ray Train's controller when it is made: with its own 2 s, every report would wait that long.
     os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = str(plan.learner.health_check_seconds)
+    import ray
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
     plan.folder.mkdir(parents=True, exist_ok=True)
+    # The driver of a cluster may sit on a node without a GPU; the cluster knows what it has.
+    gpu = torch.cuda.is_available() or (ray.is_initialized() and ray.cluster_resources().get("GPU", 0) > 0)
     trainer = TorchTrainer(
         _rank,
         train_loop_config={"plan": plan},
-        scaling_config=ScalingConfig(num_workers=plan.learner.ranks, use_gpu=torch.cuda.is_available()),
+        scaling_config=ScalingConfig(
+            num_workers=plan.learner.ranks,
+            use_gpu=gpu,
+            resources_per_worker=rank_resources(cluster, gpu=gpu),
+            placement_strategy=cluster.placement,
+        ),
         run_config=RunConfig(
             name="learner",
             storage_path=str((plan.folder / "ray_train").absolute()),
@@ -35,6 +48,12 @@ def train(plan: LearnerPlan) -> Any:
         ),
     )
     return trainer.fit()
+
+
+def rank_resources(cluster: ClusterConfig, *, gpu: bool) -> dict[str, float]:
+    """What Ray sets aside for a rank."""
+    cores = {"CPU": cluster.learner_cpus}
+    return {**cores, "GPU": cluster.learner_gpus} if gpu else cores
 
 
 def _rank(config: dict[str, LearnerPlan]) -> None:

@@ -155,6 +155,7 @@ class Rollouts:
                 "num_gpus": gpus,
                 "runtime_env": {"env_vars": self.settings.environment()},
             },
+            max_replicas_per_node=rollout.replicas_per_node or None,
         )(ServedReplica)
         # Without a version of its own each call would count as new code, and replace all replicas.
         deployment = deployment.options(

@@ -11,13 +11,21 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from azr.config.sections.cluster import ClusterConfig
 from learner.export import export
 from learner.loop import run
+from learner.ray_train import rank_resources
 from tests.learner.plans import curve, noted, plan
 from tests.learner.tiny import save_tiny_model
 
 STEPS, KILL_AFTER = 20, 7
 CHECKOUT = Path(__file__).parents[2]
+
+
+def test_a_rank_asks_for_what_the_cluster_section_says() -> None:
+    cluster = ClusterConfig(learner_cpus=2.0, learner_gpus=0.5)
+    assert rank_resources(cluster, gpu=False) == {"CPU": 2.0}
+    assert rank_resources(cluster, gpu=True) == {"CPU": 2.0, "GPU": 0.5}
 
 
 def trained_alone(folder: Path) -> Path:

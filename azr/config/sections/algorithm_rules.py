@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from azr.config.sections.algorithm import AlgorithmConfig, EstimatorConfig, LossConfig
+from azr.plugins import LOSSES as LOSS_PLUGINS
+from azr.plugins import plugin_names
 
 LEARNABILITIES = ("variance", "one_minus_mean", "min_p", "target_rate")
 COMBINATIONS = ("sum", "multiply", "sum_multiply", "multiply_sum")
@@ -65,7 +67,7 @@ def _choices(algorithm: AlgorithmConfig) -> Iterator[Problem]:
         ("advantages.solve.name", advantages.solve.name, ESTIMATORS),
         ("advantages.propose.weighting", advantages.propose.weighting, WEIGHTINGS),
         ("advantages.solve.weighting", advantages.solve.weighting, WEIGHTINGS),
-        ("loss.name", loss.name, LOSSES),
+        ("loss.name", loss.name, (*LOSSES, *plugin_names(LOSS_PLUGINS))),
         ("loss.weight", loss.weight, WEIGHTS),
         ("loss.proximal", loss.proximal, PROXIMALS),
         ("loss.aggregation", loss.aggregation, AGGREGATIONS),

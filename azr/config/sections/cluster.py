@@ -20,9 +20,6 @@ class ClusterConfig:
     """Cores that Ray sets aside for each learner rank on a machine without GPUs."""
     learner_gpus: float = 1.0
     """GPUs of each learner rank, where there are any; a fraction shares the card, e.g. with an engine."""
-    replicas_per_node: int = 0
-    """Engines on one machine at most, so that the loss of a machine costs few; 0: as many as there is room for. The
-    cards of one engine are always on one machine, as tensor parallelism wants."""
     placement: str = "PACK"
     """How learner ranks are laid over machines: `PACK`, `SPREAD`, `STRICT_PACK`, `STRICT_SPREAD`."""
     gpu: str = ""

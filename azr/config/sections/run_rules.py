@@ -35,7 +35,7 @@ def problems(config: Config) -> Iterator[tuple[str, str, str]]:
         ("cluster.cpus", config.cluster.cpus, 0),
         ("cluster.learner_cpus", config.cluster.learner_cpus, 0),
         ("cluster.learner_gpus", config.cluster.learner_gpus, 0),
-        ("cluster.replicas_per_node", config.cluster.replicas_per_node, 0),
+        ("rollout.replicas_per_node", config.rollout.replicas_per_node, 0),
         ("cluster.object_store_mb", config.cluster.object_store_mb, 80),
         ("cluster.start_seconds", config.cluster.start_seconds, 1),
         ("cluster.stop_seconds", config.cluster.stop_seconds, 1),

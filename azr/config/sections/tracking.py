@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass
@@ -17,6 +17,8 @@ class TrackingConfig:
     """Let MLflow sample processor, memory and network of the driver's machine."""
     tensorboard: bool = False
     """Write event files into the run's folder as well."""
+    plugins: list[str] = field(default_factory=list)
+    """Trackers of other packages, by their names under the entry-point group `azr.trackers`."""
     queue: int = 1024
     """Reports that wait for a slow tracker; beyond it the oldest are dropped and counted, the run never waits."""
     timeout_seconds: float = 15.0
