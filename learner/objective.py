@@ -16,14 +16,14 @@ from azr.config.sections.algorithm import LossConfig
 from learner.corrections.base import Ratios
 from learner.corrections.registry import configured_corrections
 from learner.losses.base import Share, TokenBatch
-from learner.losses.registry import LOSSES
+from learner.losses.registry import make_loss
 
 
 class Objective:
     """A loss with its corrections, as configured."""
 
     def __init__(self, config: LossConfig) -> None:
-        self._loss = LOSSES[config.name](config)
+        self._loss = make_loss(config)
         self._corrections = configured_corrections(config)
 
     def factors(self, ratios: Ratios) -> tuple[Tensor, dict[str, Share]]:

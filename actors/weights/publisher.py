@@ -22,9 +22,10 @@ from actors.weights.records import Member, Order, Report, Stored, UpdateReport
 from actors.weights.registry import find_registry
 from actors.weights.transports.base import Transport
 from actors.weights.transports.files import file_name, write_file
+from azr.config.sections.weights import TRANSPORTS as KNOWN_TRANSPORTS
 from azr.config.sections.weights import WeightsConfig
-from azr.errors import AzrError
 from azr.game.types import Version
+from azr.plugins import TRANSPORTS, load_plugin
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -197,7 +198,9 @@ def make_transport(name: str, folder: Path, config: WeightsConfig) -> Transport:
         from actors.weights.transports.ipc import CudaIpc
 
         return CudaIpc()
-    raise AzrError(f"there is no weight transport {name!r}", "weights.transport: auto, shm, gloo, nccl, ipc or disk")
+    make = load_plugin(TRANSPORTS, name, "weights.transport", KNOWN_TRANSPORTS)
+    transport: Transport = make(folder, config)
+    return transport
 
 
 def _cast(weights: Mapping[str, Tensor], dtype: str) -> dict[str, Tensor]:

@@ -10,15 +10,11 @@ one that raises is counted (`safety/broken`) and finds nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from importlib.metadata import entry_points
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from azr.config.sections.safety import SafetyConfig
 from azr.errors import ConfigError
-from azr.names import did_you_mean
-
-GROUP = "azr.safety"
+from azr.plugins import SAFETY, load_plugin
 
 
 class Hit(NamedTuple):
@@ -59,27 +55,14 @@ def detectors(config: SafetyConfig) -> dict[str, Detector]:
     return found
 
 
-def detector_names() -> Sequence[str]:
-    """Plug-ins that are installed."""
-    return sorted(entry_points(group=GROUP).names)
-
-
 def _plug_in(name: str) -> Detector:
-    entries = tuple(entry_points(group=GROUP, name=name))
-    if not entries:
-        known = detector_names()
-        nearest = did_you_mean(name, known) if known else "none is installed"
-        raise ConfigError(
-            f"safety.detectors: no detector is called {name!r}; {nearest}",
-            f"declare it as an entry point in the group {GROUP!r}",
-        )
+    made = load_plugin(SAFETY, name, "safety.detectors")
     try:
-        made = entries[0].load()()
+        detector = made()
     except Exception as error:
         raise ConfigError(
-            f"safety.detectors: {name!r} cannot be made: {type(error).__name__}: {error}",
-            f"mend {entries[0].value}",
+            f"safety.detectors: {name!r} cannot be made: {type(error).__name__}: {error}", "it takes no arguments"
         ) from error
-    if not isinstance(made, Detector):
+    if not isinstance(detector, Detector):
         raise ConfigError(f"safety.detectors: {name!r} has no method `find`", "see azr.safety.detector.Detector")
-    return made
+    return detector

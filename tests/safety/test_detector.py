@@ -13,8 +13,9 @@ from azr.config.sections.safety import SafetyConfig
 from azr.errors import ConfigError
 from azr.game.types import Cell
 from azr.metrics import Accumulator
+from azr.plugins import SAFETY as GROUP
 from azr.safety import Hit, Watch
-from azr.safety.detector import GROUP, detectors
+from azr.safety.detector import detectors
 from azr.safety.watch import Response
 
 EXAMPLE = Path(azr.__file__).parents[1] / "docs" / "examples" / "own_detector"
@@ -64,9 +65,11 @@ def test_an_unknown_detector_is_refused_with_the_nearest(example: None) -> None:
 
 
 @pytest.mark.parametrize("target", ["nowhere_at_all:Nothing", "json:Nothing", "json:dumps"])
-def test_one_that_cannot_be_made_is_named(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_cannot_be_loaded_or_made_is_named(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     install(tmp_path, {"lost": target}, monkeypatch)
-    with pytest.raises(ConfigError, match="'lost' cannot be made"):
+    with pytest.raises(ConfigError, match=r"'lost' cannot be (loaded|made)"):
         detectors(SafetyConfig(detectors=["lost"]))
 
 

@@ -1,4 +1,4 @@
-"""The task types, and the registry in which each has one line."""
+"""The task types, and the registry in which each has one line; those of other packages come as plug-ins."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from azr.game.tasks.deduction import Deduction
 from azr.game.tasks.error import ErrorPrediction
 from azr.game.tasks.induction import Induction
 from azr.names import did_you_mean
+from azr.plugins import TASKS, load_plugin, plugin_names
 
 __all__ = ["DEFAULT_TASKS", "Ask", "Style", "TaskType", "names", "register", "task_type"]
 
@@ -24,15 +25,20 @@ def register(kind: TaskType) -> TaskType:
 
 
 def task_type(name: str) -> TaskType:
-    """The task type of that name."""
-    if name not in _TASK_TYPES:
-        raise ValueError(f"no task type is called {name!r}; {did_you_mean(name, _TASK_TYPES)}")
-    return _TASK_TYPES[name]
+    """The task type of that name; a plug-in's is made when it is first asked for."""
+    if name in _TASK_TYPES:
+        return _TASK_TYPES[name]
+    if name not in plugin_names(TASKS):
+        raise ValueError(f"no task type is called {name!r}; {did_you_mean(name, names())}")
+    made: TaskType = load_plugin(TASKS, name, "algorithm.game.task_types")()
+    if made.name != name:
+        raise ValueError(f"the task type that is installed as {name!r} calls itself {made.name!r}")
+    return register(made)
 
 
 def names() -> tuple[str, ...]:
-    """All registered types, in the order of registration."""
-    return tuple(_TASK_TYPES)
+    """All registered types, in the order of registration, then plug-ins that nobody has asked for yet."""
+    return (*_TASK_TYPES, *(name for name in plugin_names(TASKS) if name not in _TASK_TYPES))
 
 
 register(Deduction())

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from azr.config.sections.tracking import TrackingConfig
+from azr.plugins import TRACKERS, load_plugin
 from azr.run.folder import RunFolder
 from azr.run.tracking.background import Background
 from azr.run.tracking.base import RunInfo, Tracker
@@ -48,6 +49,7 @@ class TrackingBoard:
             )
         if config.tensorboard:
             slow.append(TensorboardTracker(folder.root / "tensorboard"))
+        slow += [load_plugin(TRACKERS, name, "tracking.plugins")(folder) for name in config.plugins]
         behind = [Background(each, tell, capacity=config.queue, timeout=config.timeout_seconds) for each in slow]
         return cls([JsonLines(folder.metrics, tell), *behind])
 

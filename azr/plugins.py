@@ -1,0 +1,47 @@
+"""Plug-ins: classes and functions of other installed packages, found by name through entry points.
+
+A package names what it brings in its metadata; nothing of it is imported until a configuration asks for it by name.
+
+    [project.entry-points."azr.losses"]
+    mine = "my_package:MyLoss.of"            # then: algorithm.loss.name=mine
+
+Sandboxes (`azr.sandboxes`) and reward terms (`azr.rewards`) have registries of their own, for they have options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+from typing import Any
+
+from azr.errors import ConfigError
+from azr.names import did_you_mean
+
+TASKS = "azr.tasks"
+LOSSES = "azr.losses"
+TRANSPORTS = "azr.transports"
+TRACKERS = "azr.trackers"
+SAFETY = "azr.safety"
+
+
+def plugin_names(group: str) -> tuple[str, ...]:
+    """What is installed under a group; imports nothing of it."""
+    return tuple(sorted(entry_points(group=group).names))
+
+
+def load_plugin(group: str, name: str, key: str, built_in: Iterable[str] = ()) -> Any:
+    """What the entry point of that name says; `key` is where the configuration asked for it."""
+    found = tuple(entry_points(group=group, name=name))
+    if not found:
+        known = (*built_in, *plugin_names(group))
+        nearest = did_you_mean(name, known) if known else "none is installed"
+        raise ConfigError(
+            f"{key}: nothing is called {name!r}; {nearest}", f"declare it as an entry point in the group {group!r}"
+        )
+    try:
+        return found[0].load()
+    except Exception as error:
+        raise ConfigError(
+            f"{key}: {name!r} cannot be loaded: {type(error).__name__}: {error}",
+            f"mend its entry point in the group {group!r}, {found[0].value}",
+        ) from error
