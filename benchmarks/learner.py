@@ -42,6 +42,9 @@ SUMMARY = "tokens/s and share of the machine's arithmetic of learner steps, by m
 #: Tokens of each sequence that are prompt, as a share: they go through the body and not through the head.
 _PROMPT_SHARE = 0.125
 
+#: Two roundings to bfloat16.
+_ATTENTION_GAP = 2.0**-6
+
 #: What this must reach on one H200 for 7B at 4k with all activations recomputed (gpu floors of the design).
 _GOAL_SHAPE, _GOAL_LENGTH, _GOAL_SHARE = "qwen2.5-7b", 4096, 0.51
 
@@ -90,7 +93,12 @@ def run(arguments: argparse.Namespace, report: Report) -> None:
     with group_of_one(device):
         for name in shapes:
             for length in lengths:
-                _measure_steps(name, length, arguments, device, peak, report)
+                try:
+                    _measure_steps(name, length, arguments, device, peak, report)
+                except torch.cuda.OutOfMemoryError:
+                    report.note(
+                        f"{name} at {length} does not fit this device; try --checkpointing full, --budget {length}"
+                    )
                 gc.collect()  # the next model needs the room of this one
                 if device.type == "cuda":
                     torch.cuda.empty_cache()
@@ -136,7 +144,7 @@ def _measure_steps(
             report.goal(f"{label}: share of the peak", float(np.median(shares)), at_least=_GOAL_SHARE)
     whole = float(np.median(seconds))
     parts = _parts(shape, config, lengths, scored, trainer, device)
-    waiting = profiled(step_once, device)
+    waiting = profiled(step_once, device, whole)
     parts |= {"collective": waiting.collective * whole, "idle": waiting.idle * whole}
     parts["products and the rest"] = max(0.0, whole - sum(parts.values()))
     for part, spent in parts.items():
@@ -231,5 +239,6 @@ def _measure_attention(shape: Shape, name: str, length: int, device: torch.devic
     reference = laps["sdpa"]().float()
     for backend, lap in laps.items():
         if backend != "sdpa":
-            gap = float((lap().float() - reference).abs().max())
-            report.check(f"{backend} agrees with sdpa at {length}", gap < 3e-2, f"largest difference {gap:.1e}")
+            gap = float(((lap().float() - reference).abs() / (1.0 + reference.abs())).max())
+            detail = f"largest difference {gap:.1e} of 1 + value"
+            report.check(f"{backend} agrees with sdpa at {length}", gap < _ATTENTION_GAP, detail)
