@@ -10,7 +10,7 @@ is cut into mini-batches and ranks: the proposals' rewards, advantages, loss wei
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -31,7 +31,8 @@ from azr.metrics import Accumulator
 from azr.staleness.bound import Ancestry, assert_fresh_spans, staleness
 from learner.samples import Sample, StepBatch
 
-Floats = npt.NDArray[np.float64]
+#: Looks at a step's trajectories and names, by id, those to leave out of the gradient, with the reason.
+Look = Callable[[Sequence[Trajectory], int, Accumulator], Mapping[str, str]]
 
 
 @dataclass
@@ -88,9 +89,14 @@ def prepare(
     max_staleness: int,
     memory: Memory,
     *,
+    look: Look | None = None,
     seed: int = 0,
 ) -> Prepared:
-    """The learner's batch of these items; `seed` is for the control that shuffles rewards."""
+    """The learner's batch of these items.
+
+    `look` is shown all trajectories and says which must carry no gradient; `seed` is for the control that shuffles
+    rewards.
+    """
     metrics = Accumulator()
     judge = ProposerReward(algorithm.proposer_reward)
     judge.restore(memory.terms)
@@ -102,7 +108,8 @@ def prepare(
     samples = Samples.of(trajectories)
     advantages, baselines = compute(samples, algorithm.advantages, memory.baselines)
     weights = loss_weights([trajectory.cell for trajectory in trajectories], algorithm)
-    trained = np.flatnonzero(advantages.trained).tolist()
+    held = look(trajectories, consumer.step, metrics) if look else {}
+    trained = [place for place in np.flatnonzero(advantages.trained).tolist() if trajectories[place].id not in held]
     tell(metrics, samples, advantages, weights, baselines, consumer.step)
     _tell_game(metrics, entries)
     _tell_age(metrics, entries, consumer)

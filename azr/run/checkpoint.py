@@ -37,10 +37,12 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     terms: dict[str, bytes]
     trained_tokens: int
     flat_tokens: int
+    safety: bytes = b""
+    """What the safety watch remembers; empty when it is off."""
     schema: int = SCHEMA
 
     @classmethod
-    def of(cls, version: Version, memory: Memory) -> RunState:
+    def of(cls, version: Version, memory: Memory, safety: bytes = b"") -> RunState:
         """The state beside the weights of this version."""
         return cls(
             step=version.step,
@@ -49,6 +51,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
             terms=memory.terms,
             trained_tokens=memory.trained_tokens,
             flat_tokens=memory.flat_tokens,
+            safety=safety,
         )
 
     @property

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from azr.config import Config, load, resolved_yaml
 from azr.errors import AzrError, UsageError
 from azr.game.checks import check
+from azr.memory_plan.configured import plan_memory
 from azr.run.plan import plan_lines
 from azr.run.quiet import hush
 from azr.run.resume import check_changes
@@ -28,6 +29,10 @@ def train(*, configs: Sequence[str], overrides: Sequence[str], resume: Path | No
         raise AzrError("no model is named", "choose a preset (azr train --config tiny), or set model.path")
     if dry_run:
         print("\n".join(map(printable, [*plan_lines(config), *changes])))
+        if config.cluster.gpu:
+            plan = plan_memory(config)
+            print("\n".join(map(printable, ["", *plan.lines()])))
+            plan.refuse()
         return 0
     return _drive(config, resume, changes)
 

@@ -38,7 +38,9 @@ from actors.services.task_service import Stock
 from azr.config import resolved_yaml, write_resolved
 from azr.config.root import Config
 from azr.errors import AzrError
+from azr.files import write_bytes, write_text
 from azr.metrics import Accumulator, merged
+from azr.report import page, read_history
 from azr.run import evaluation, seeds
 from azr.run.console import Console, Goal
 from azr.run.engines import Engines, start_engines
@@ -113,7 +115,15 @@ class Driver:
         finally:
             self.console.end()
             self._end_card(status, reason)
-            for path in (self.folder.evaluations, self.folder.seeds, self.folder.card_path):
+            self._write_report()
+            kept = (
+                self.folder.report,
+                self.folder.evaluations,
+                self.folder.seeds,
+                self.folder.tasks,
+                self.folder.card_path,
+            )
+            for path in kept:
                 tracking.artifact(path)
             tracking.finish(status)
         return Ending(status, reason, self.step, self.seconds)
@@ -306,6 +316,9 @@ class Driver:
         self.console.step(values)
         if tasks := parts.parts.get("tasks"):
             self._keep_tasks(tasks)
+        if flagged := parts.parts.get("flagged"):
+            with contextlib.suppress(OSError):
+                write_bytes(self.folder.flagged, flagged)
 
     def _tell_services(
         self, own: Accumulator, books: list[Books], stocks: list[Stock], step: int, shards: dict[str, Accumulator]
@@ -394,6 +407,13 @@ class Driver:
         with self._lock:
             self._card = msgspec.structs.replace(self._card, mlflow=run_id)
             self.folder.write(self._card)
+
+    def _write_report(self) -> None:
+        """The run as one page; what cannot be drawn is said and ends nothing."""
+        try:
+            write_text(self.folder.report, page(read_history(self.folder.root)))
+        except Exception as error:
+            self.console.say(f"no report was written: {shortened(str(error), 200)}; azr report tries again")
 
     def _end_card(self, status: str, reason: str) -> None:
         with self._lock:

@@ -97,6 +97,11 @@ class RunFolder:
         return self.root / "flagged.jsonl"
 
     @property
+    def report(self) -> Path:
+        """The run as one page."""
+        return self.root / "report.html"
+
+    @property
     def exists(self) -> bool:
         """Whether a run lives here."""
         return self.card_path.exists()

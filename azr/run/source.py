@@ -29,6 +29,7 @@ from azr.metrics import Accumulator
 from azr.run.batches import Memory, Prepared, prepare
 from azr.run.checkpoint import EXPERIENCE, TASKS, RunState, read_snapshot, read_state, write_state
 from azr.run.learner_metrics import tell_step
+from azr.run.watching import Watching
 from azr.staleness.bound import Ancestry
 from learner.checkpoint import checkpoint_folder
 from learner.samples import StepBatch
@@ -142,6 +143,7 @@ class RunSource:
         self.lineage = 0
         self._ancestry = Ancestry()
         self._memory = Memory()
+        self._watching = Watching(setting.config)
         self._next: Prepared | None = None
         """The batch that is being trained on, whose memory counts once it is."""
 
@@ -174,12 +176,16 @@ class RunSource:
             config.algorithm,
             config.staleness.max_staleness,
             self._memory,
+            look=self._watching.look if self._watching.on else None,
             seed=config.run.seed,
         )
         metrics = self._next.metrics
         metrics.add("time/bookkeeping", time.perf_counter() - began)
         tasks = b"".join(msgspec.json.encode(task) + b"\n" for task in self._next.tasks)
-        self._hub.report(step + 1, {"source": metrics.to_bytes(), "tasks": tasks}, last=False)
+        parts = {"source": metrics.to_bytes(), "tasks": tasks}
+        if self._watching.on:
+            parts["flagged"] = self._watching.lines()
+        self._hub.report(step + 1, parts, last=False)
         return self._next.batch
 
     def write_state(self, step: int, folder: Path) -> None:
@@ -188,7 +194,7 @@ class RunSource:
         snapshot = self._setting.config.checkpoint.snapshot
         write_state(
             folder,
-            RunState.of(Version(self.lineage, step), self._memory),
+            RunState.of(Version(self.lineage, step), self._memory, self._watching.to_state()),
             experience=self._experience.snapshot() if snapshot else None,
             tasks=self._setting.tasks.snapshot() if snapshot else None,
         )
@@ -222,6 +228,7 @@ class RunSource:
             return Version(0, 0)
         state = read_state(checkpoint_folder(self._setting.checkpoints, step))
         self._memory = state.memory()
+        self._watching.restore(state.safety)
         return state.version
 
     @staticmethod

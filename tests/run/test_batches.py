@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from azr.config.sections.algorithm import AlgorithmConfig, TermConfig
-from azr.game.types import Cell, Version
+from azr.game.types import Cell, Trajectory, Version
 from azr.ledger.experience import Item
+from azr.metrics import Accumulator
 from azr.run.batches import Memory, Prepared, prepare, token_steps
 from azr.staleness.bound import Ancestry, StalenessError
 from tests.run.items import attempts, proposal, spans, trajectory
@@ -120,6 +122,19 @@ def test_what_is_too_old_or_of_dead_weights_is_refused_here_whatever_the_books_s
 def test_an_old_rating_makes_a_young_proposal_old() -> None:
     with pytest.raises(StalenessError, match=r"weights 0\.1, 0\.5"):
         ready([proposal("p", rating=(1, 2), made=spans(5), rated_at=1)], step=6)
+
+
+def test_what_a_watch_holds_back_carries_no_gradient_but_is_counted() -> None:
+    seen: list[str] = []
+
+    def look(trajectories: Sequence[Trajectory], step: int, metrics: Accumulator) -> dict[str, str]:
+        seen.extend(trajectory.id for trajectory in trajectories)
+        return {"p1/rating#0": "uh_oh"}
+
+    prepared = prepare(usual(), Version(0, 0), Ancestry(), algorithm(), 4, Memory(), look=look)
+    assert len(seen) == 6
+    assert len(prepared.batch.samples) == 3
+    assert prepared.metrics.report()["batch/sequences/deduction/solve"] == 4.0
 
 
 def test_shuffled_rewards_keep_their_distribution_in_each_cell() -> None:

@@ -29,6 +29,17 @@ def test_a_dry_run_prints_the_plan_and_makes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_dry_run_plans_the_memory_of_a_named_card(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "--config", "qwen2.5-coder-3b", "--dry-run"]) == 0
+    assert "memory plan  Qwen/Qwen2.5-Coder-3B" in capsys.readouterr().out
+
+
+def test_a_plan_that_does_not_fit_is_refused_with_its_mends(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "--config", "qwen2.5-coder-14b", "--dry-run", "learner.ranks=1", "cluster.gpu=L40S"]
+    assert cli.main(words) == cli.EXIT_ERROR
+    assert "mend: " in capsys.readouterr().err
+
+
 def test_a_run_needs_a_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "--dry-run"]) == cli.EXIT_ERROR
     assert "no model is named" in capsys.readouterr().err

@@ -1,0 +1,46 @@
+"""The safety watch on real tokens: text is made only where something is looked for."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from azr.config import load
+from azr.game.types import Cell, Trajectory, Version, VersionSpan
+from azr.metrics import Accumulator
+from azr.run.watching import Watching
+from azr.tiny import shipped
+from azr.tokens import load_tokenizer
+
+
+def said(name: str, text: str) -> Trajectory:
+    ids = np.array(load_tokenizer(shipped.folder())(text)["input_ids"], dtype=np.int32)
+    return Trajectory(
+        id=name,
+        cell=Cell("deduction", "solve"),
+        group="g",
+        prompt_ids=np.zeros(1, np.int32),
+        response_ids=ids,
+        behaviour_logprobs=np.zeros(len(ids), np.float32),
+        spans=(VersionSpan(0, len(ids), Version(0, 0)),),
+    )
+
+
+def test_with_nothing_to_look_for_nothing_is_decoded() -> None:
+    watching = Watching(load(["tiny"]))
+    assert not watching.on
+    assert watching.to_state() == b""
+    watching.restore(b"")
+
+
+def test_what_is_found_is_held_back_kept_and_remembered() -> None:
+    config = load(["tiny"], ["safety.patterns={plot: 'outsmart .{0,20}humans'}", "safety.action=quarantine"])
+    watching, metrics = Watching(config), Accumulator()
+    held = watching.look([said("a", "return a"), said("b", "to outsmart the humans")], 3, metrics)
+    assert held == {"b": "plot"}
+    assert metrics.report()["safety/flagged/plot"] == 1.0
+    line = msgspec.json.decode(watching.lines())
+    assert (line["sample"], line["found"], line["step"]) == ("b", "outsmart the humans", 3)
+    again = Watching(config)
+    again.restore(watching.to_state())
+    assert again.lines() == watching.lines()
