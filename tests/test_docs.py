@@ -11,6 +11,7 @@ import azr
 from azr.cli.main import COMMANDS
 from azr.config import Config, preset_names
 from azr.config.load import known_keys
+from azr.metrics.catalogue import METRICS, OWNERS
 
 ROOT = Path(azr.__file__).parents[1]
 
@@ -50,6 +51,14 @@ def test_keys_exist(page: Path) -> None:
         parts = key.split(".")
         known = any(".".join(parts[:length]) in KEYS for length in range(len(parts), 1, -1))
         assert known, f"{key} is no key of the configuration"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=identity)
+def test_metrics_exist(page: Path) -> None:
+    code = " ".join(re.findall(r"`([^`\n]+)`", page.read_text()))
+    for name in re.findall(r"(?<![\w./-])((?:%s)/[a-z_0-9]+)(?![\w/.])" % "|".join(OWNERS), code):  # noqa: UP031
+        if not (page.parent / name).exists() and not (ROOT / name).exists():
+            assert name in METRICS, f"{name} is no metric"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=identity)
