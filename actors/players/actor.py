@@ -73,11 +73,12 @@ class PlayerActor:
         self._pool = open_pool(config.sandbox, config.actors.sandbox_workers)
         owner = f"{seat.name}@{time.time_ns() // 1_000_000:x}"
         self._tally = PlayerTally(seat.name, seat.role)
+        self._engines = engines.of(seat.role)
         table = Table(
             config=config,
             experience=PlayerExperience(seat.experience, owner),
             tasks=PlayerTasks(seat.tasks),
-            engines=engines.of(seat.role),
+            engines=self._engines,
             judge=Judge(self._pool, config.actors.judge_tries),
             tokens=load_tokens(config.model),
             tally=self._tally,
@@ -112,7 +113,7 @@ class PlayerActor:
             under_way=len(self._player.under_way()),
             done=self._tally.done,
             failures=dict(self._tally.reasons),
-            metrics=self._tally.drain(self._pool.statistics()).to_bytes(),
+            metrics=self._tally.drain(self._pool.statistics(), self._engines.retries).to_bytes(),
             sandbox_workers=self._pool.worker_ids(),
         )
 

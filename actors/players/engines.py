@@ -6,7 +6,11 @@ from typing import Protocol
 
 import msgspec
 
+from actors.engine.settings import EngineSettings
 from actors.players.generating import Generator, Role
+from actors.rollout.client import RolloutClient
+from actors.rollout.deployment import pool_for
+from actors.weights.registry import find_registry
 
 
 class Engines(Protocol):
@@ -24,12 +28,21 @@ class Replicas(msgspec.Struct, frozen=True):
     """Name of the registry's actor: a handle would be lost when Ray restarts a player."""
     propose_pool: str = "shared"
     solve_pool: str = "shared"
+    attempts: int = 4
+    """Replicas that may die of a request before it is called poisoned."""
+
+    @classmethod
+    def of_run(cls, settings: EngineSettings, registry: str) -> Replicas:
+        """Those that a run's settings ask for."""
+        return cls(
+            registry=registry,
+            propose_pool=pool_for(settings, "propose"),
+            solve_pool=pool_for(settings, "solve"),
+            attempts=settings.rollout_config.attempts,
+        )
 
     def of(self, role: Role) -> Generator:
         """A client of the role's pool."""
-        from actors.rollout.client import RolloutClient
-        from actors.weights.registry import find_registry
-
         pool = self.propose_pool if role == "propose" else self.solve_pool
-        client: Generator = RolloutClient(find_registry(self.registry), pool=pool)
+        client: Generator = RolloutClient(find_registry(self.registry), pool=pool, attempts=self.attempts)
         return client

@@ -21,6 +21,9 @@ Role = Literal["propose", "solve"]
 class Generator(Protocol):
     """The engines, as players see them; `actors.rollout` has the real one."""
 
+    retries: int
+    """Requests sent again after a replica died, so far."""
+
     async def generate(self, request: GenerateRequest, deadline: float) -> Generation:
         """The responses, within so many seconds or an error that says who did not answer."""
         ...

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
+from collections.abc import Sequence
 
 from actors.engine.records import Response
 from actors.players.generating import PoisonedError, generated, request_of, trajectory_of
@@ -109,7 +110,7 @@ class Solver:
             await table.experience.lost(group)
             return
         with table.tally.part("judge"):
-            judged = await asyncio.gather(*(self._judge(kind, task, each) for each in generation.responses))
+            judged = await self._judge_all(kind, task, generation.responses)
         if (reason := _undecided(judged)) is not None:
             table.tally.failed(reason)
             tokens = sum(len(response.token_ids) for response, _ in judged)
@@ -119,7 +120,23 @@ class Solver:
             await self._enter(group, cell, task, prompt, dict(zip(_names(group, size), judged, strict=True)), awaited)
         table.tally.group_done()
 
-    async def _judge(self, kind: TaskType, task: Task, response: Response) -> _Judged:
+    async def _judge_all(self, kind: TaskType, task: Task, responses: Sequence[Response]) -> list[_Judged]:
+        """Each response with its verdict. Equal responses to one task are judged once: a verdict depends on nothing
+        else, and a solver that knows the answer says it eight times."""
+        firsts: dict[tuple[str, bool], Response] = {}
+        for response in responses:
+            firsts.setdefault((response.text, response.truncated), response)
+        found = await asyncio.gather(*(self._judge(kind, task, response) for response in firsts.values()))
+        verdicts = dict(zip(firsts, found, strict=True))
+        judged = []
+        for response in responses:
+            verdict, retried = verdicts[response.text, response.truncated]
+            judged.append((response, verdict))
+            if verdict.reason not in UNDECIDED:
+                self.table.tally.attempted(Cell(task.task_type, "solve"), verdict, response.truncated, retried)
+        return judged
+
+    async def _judge(self, kind: TaskType, task: Task, response: Response) -> tuple[Verdict, int]:
         plan = functools.partial(
             play.judge_attempt,
             kind,
@@ -129,10 +146,7 @@ class Solver:
             self._rules,
             truncated=response.truncated,
         )
-        verdict, retried = await self.table.judge.decide(plan, lambda verdict: verdict.reason in UNDECIDED)
-        if verdict.reason not in UNDECIDED:
-            self.table.tally.attempted(Cell(task.task_type, "solve"), verdict, response.truncated, retried)
-        return response, verdict
+        return await self.table.judge.decide(plan, lambda verdict: verdict.reason in UNDECIDED)
 
     async def _enter(
         self, group: str, cell: Cell, task: Task, prompt: tuple[int, ...], made: dict[str, _Judged], awaited: list[str]

@@ -29,6 +29,7 @@ class PlayerTally:
         self._executions = 0
         self._by_status: Counter[str] = Counter()
         self._replaced = 0
+        self._retries = 0
 
     @contextlib.contextmanager
     def part(self, part: str) -> Iterator[None]:
@@ -78,8 +79,10 @@ class PlayerTally:
         self.metrics.add("player/lanes_busy", busy / count if count else 0.0, label=self.role)
         self.metrics.add("player/work_wait", waited_seconds, label=self.role)
 
-    def drain(self, sandbox: Statistics) -> Accumulator:
-        """Everything since the last time, the sandbox's part included."""
+    def drain(self, sandbox: Statistics, retries: int) -> Accumulator:
+        """Everything since the last time; the sandbox and the engines' client tell their part, so far."""
+        self.metrics.add("rollout/retries", float(retries - self._retries))
+        self._retries = retries
         self.metrics.add("sandbox/executions", float(sandbox.executions - self._executions))
         for status, count in sandbox.by_status.items():
             if more := count - self._by_status[status]:

@@ -38,6 +38,7 @@ class ScriptedEngines:
         """Each response takes `seconds`; a prompt that holds the text `poison` fails every time."""
         self.model, self.version_file, self.seconds, self.poison = model, version_file, seconds, poison
         self._tokenizer: Tokenizer | None = None
+        self.retries = 0
         self.asked: list[GenerateRequest] = []
 
     def __reduce__(self) -> tuple[type, tuple[Path, Path, float, str]]:

@@ -15,7 +15,7 @@ class ActorsConfig:
     """Solver actors."""
     proposer_lanes: int = 32
     """Proposals under way in each proposer at once, from the prompt to the acknowledgement."""
-    solver_lanes: int = 16
+    solver_lanes: int = 32
     """Groups of attempts under way in each solver at once; each is one request of `algorithm.batch.attempts_per_task`
     samples to an engine."""
     sandbox_workers: int = 1

@@ -211,6 +211,15 @@ async def test_all_attempts_at_a_task_come_in_together_and_rate_it(room: Room) -
     assert (status.new, status.out) == (0, 0), "the buffer knows the rating"
 
 
+async def test_equal_answers_to_one_task_are_judged_once(room: Room) -> None:
+    rating = await rated_group(room)
+    room.engines.say = lambda _: ["21", "22", "21", "21"]
+    before = room.sandbox.statistics().executions  # type: ignore[attr-defined]
+    await Solver(room.table).play(rating)
+    assert room.sandbox.statistics().executions == before + 2  # type: ignore[attr-defined]
+    assert room.shard.experience.book.groups[rating.group.rates].rating.correct == 3
+
+
 async def test_a_truncated_attempt_is_wrong_even_when_it_holds_the_answer(room: Room) -> None:
     rating = await rated_group(room)
     room.engines.say = lambda request: ["21" + " " * request.max_tokens] * 4
