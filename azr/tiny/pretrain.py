@@ -120,7 +120,10 @@ def train(folder: Path, recipe: Recipe, shape: Path, pairs: Path) -> None:
         model=str(shape.absolute()),
         loss=supervised(LossConfig()),
         optimiser=OptimiserConfig(lr=recipe.lr, warmup_steps=100, decay_updates=steps, weight_decay=0.01),
-        learner=LearnerConfig(tokens_per_micro_batch=_BUDGET, checkpoint_every=100, report_entropy=False),
+        # On the CPU whatever the machine has, so that the recipe means one model; `auto` would choose for its GPU.
+        learner=LearnerConfig(
+            tokens_per_micro_batch=_BUDGET, attention="sdpa", checkpoint_every=100, report_entropy=False
+        ),
         folder=folder,
         steps=steps,
         make_source=make_source,
