@@ -43,7 +43,7 @@ from azr.metrics import Accumulator, merged
 from azr.report import page, read_history
 from azr.run import evaluation, seeds
 from azr.run.console import Console, Goal
-from azr.run.engines import Engines, start_engines
+from azr.run.engines import Engines, at_its_place, start_engines
 from azr.run.evaluation import Evaluation
 from azr.run.folder import Card, RunFolder
 from azr.run.gathering import tell_books, tell_engines, tell_stocks, trained_share
@@ -77,7 +77,10 @@ class Driver:
     """One driver's part in a run, from its start or resume to its end."""
 
     def __init__(self, config: Config, folder: RunFolder, console: Console) -> None:
-        self.config, self.folder, self.console = config, folder, console
+        self.asked = config
+        """As it was composed, and as it is kept."""
+        self.config = at_its_place(config)
+        self.folder, self.console = folder, console
         self.step = 0
         self._stop = Stop(console.say)
         self._stages = Stages(console.say)
@@ -96,7 +99,7 @@ class Driver:
         status, reason = "failed", "an error"
         tracking = TrackingBoard.of(self.config.tracking, self.folder, self.console.say, self._keep_mlflow_id)
         tracking.start(self._info())
-        tracking.artifact(write_resolved(self.config, self.folder.root))
+        tracking.artifact(write_resolved(self.asked, self.folder.root))
         try:
             with self._stop.listening(), contextlib.ExitStack() as stack:
                 try:
@@ -155,7 +158,7 @@ class Driver:
         learner = LearnerThread(self._plan(setting, engines))
         learner.start()
         stack.callback(learner.abandon)
-        with self._stages.stage("engines", f"{config.rollout.replicas} to load {config.model.path}", wait) as stage:
+        with self._stages.stage("engines", f"{config.rollout.replicas} to load {self.asked.model.path}", wait) as stage:
             engines.ready(partial(self._remaining, stage), stage.now)
         with self._stages.stage("learner", "its first weights to reach the engines", wait) as stage:
             self._until_published(hub, learner, partial(self._remaining, stage))
@@ -182,7 +185,7 @@ class Driver:
         config = self.config
         shutil.rmtree(self.folder.root / "ray_train", ignore_errors=True)  # of an earlier driver; ours are checkpoints/
         return LearnerPlan(
-            model=engines.model,
+            model=config.model.path,
             loss=config.algorithm.loss,
             optimiser=config.algorithm.optimiser,
             learner=config.learner,
@@ -392,7 +395,7 @@ class Driver:
     # ── the card ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _info(self) -> RunInfo:
-        plain = OmegaConf.to_container(OmegaConf.create(resolved_yaml(self.config)))
+        plain = OmegaConf.to_container(OmegaConf.create(resolved_yaml(self.asked)))
         assert isinstance(plain, dict)
         return RunInfo(
             name=self.config.run.name,

@@ -11,6 +11,7 @@ import shutil
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from actors.engine.records import EngineStatistics
@@ -40,9 +41,7 @@ class Publishing(NamedTuple):
 class Engines:
     """The replicas of a run."""
 
-    def __init__(self, config: Config, rollouts: Rollouts, model: str) -> None:
-        self.model = model
-        """Folder or name of the model, the embedded one resolved."""
+    def __init__(self, config: Config, rollouts: Rollouts) -> None:
         self._config, self._rollouts = config, rollouts
 
     def ready(self, remaining: Callable[[], float], now: Callable[[str], None]) -> None:
@@ -102,9 +101,13 @@ class Engines:
         shutil.rmtree(self._rollouts.folder, ignore_errors=True)
 
 
+def at_its_place(config: Config) -> Config:
+    """The configuration as parts get it: the embedded model by its folder on this machine."""
+    return replace(config, model=replace(config.model, path=shipped.resolve(config.model.path)))
+
+
 def start_engines(config: Config) -> Engines:
-    """Start registry and replicas, and come back at once."""
-    model = shipped.resolve(config.model.path)
-    settings = EngineSettings.of(model, config.rollout, config.weights, seed=config.run.seed)
+    """Start registry and replicas, and come back at once; the configuration is one `at_its_place`."""
+    settings = EngineSettings.of(config.model.path, config.rollout, config.weights, seed=config.run.seed)
     rollouts = Rollouts.start(f"azr-{config.run.name}", settings, wait=False)
-    return Engines(config, rollouts, model)
+    return Engines(config, rollouts)

@@ -7,7 +7,7 @@ Called by the learner's publisher thread, with whatever version is newest by the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 from actors.weights.publisher import WeightPublisher
 from actors.weights.records import UpdateReport
@@ -18,26 +18,42 @@ from azr.run.source import Setting
 from learner.weights import Weights
 
 
-def make_publish(setting: Setting, publishing: Publishing) -> Callable[[int, Weights], None]:
-    """The learner's way to hand weights on. The lineage is the one that the batch source has begun by now."""
-    publisher = WeightPublisher(
-        publishing.registry, setting.config.weights, transport=publishing.transport, dtype=publishing.dtype
-    )
-    lineage, begun = setting.experience.lineage().lineage, setting.experience.lineage().step
+class HandsWeightsOn(Protocol):
+    """Whoever brings weights to registry and engines; `WeightPublisher` does."""
 
-    def publish(step: int, weights: Weights) -> None:
-        version = Version(lineage, step)
-        report = publisher.publish(version, weights)
+    def publish(self, version: Version, weights: Weights) -> UpdateReport:
+        """Hand a version on; what became of it at each engine."""
+        ...
+
+
+class Publish:
+    """The learner's way to hand weights on. The lineage is the one that the batch source has begun by then."""
+
+    def __init__(self, setting: Setting, publisher: HandsWeightsOn) -> None:
+        self._setting, self._publisher = setting, publisher
+        begun = setting.experience.lineage()
+        self._lineage, self._begun = begun.lineage, begun.step
+
+    def __call__(self, step: int, weights: Weights) -> None:
+        """Bring the weights after `step` steps to the engines, then let the books know."""
+        setting, version = self._setting, Version(self._lineage, step)
+        report = self._publisher.publish(version, weights)
         if report.missing:
             setting.hub.say(f"weights of step {step} are not everywhere: {'; '.join(report.missing)}")
-        if step > begun:
-            setting.experience.commit(Version(lineage, step - 1))
+        if step > self._begun:
+            setting.experience.commit(Version(self._lineage, step - 1))
         setting.tasks.advance(step)
         setting.experience.publish(version)
         setting.hub.add(synced(report).to_bytes())
         setting.hub.publish(step)
 
-    return publish
+
+def make_publish(setting: Setting, publishing: Publishing) -> Publish:
+    """Made on rank 0, after the batch source has begun."""
+    publisher = WeightPublisher(
+        publishing.registry, setting.config.weights, transport=publishing.transport, dtype=publishing.dtype
+    )
+    return Publish(setting, publisher)
 
 
 def synced(report: UpdateReport) -> Accumulator:

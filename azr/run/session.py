@@ -15,7 +15,7 @@ from typing import NamedTuple
 from actors.players.judge import open_pool
 from actors.players.tokens import Tokens, load_tokens
 from azr.config.root import Config
-from azr.run.engines import Engines, start_engines
+from azr.run.engines import Engines, at_its_place, start_engines
 from azr.run.local_ray import ray_of
 from azr.run.quiet import hush
 from azr.run.stages import Stages
@@ -35,6 +35,7 @@ class Session(NamedTuple):
 def session(config: Config, tell: Callable[[str], None]) -> Iterator[Session]:
     """Bring up engines and a sandbox for the configured model, and take them down again."""
     hush()
+    config = at_its_place(config)
     stages, wait = Stages(tell), config.cluster.start_seconds
     with tempfile.TemporaryDirectory(prefix="azr-session-") as logs, contextlib.ExitStack() as stack:
         with stages.stage("cluster", "Ray", wait):

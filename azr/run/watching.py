@@ -14,7 +14,6 @@ from azr.config.root import Config
 from azr.game.types import Trajectory
 from azr.metrics import Accumulator
 from azr.safety.watch import Response, Watch
-from azr.tiny import shipped
 
 
 class Watching:
@@ -35,7 +34,7 @@ class Watching:
         if self._tokenizer is None:
             from azr.tokens import load_tokenizer
 
-            self._tokenizer = load_tokenizer(shipped.resolve(self._model.path), self._model.plain_tokens)
+            self._tokenizer = load_tokenizer(self._model.path, self._model.plain_tokens)
         texts: list[str] = self._tokenizer.batch_decode(
             [trajectory.response_ids.tolist() for trajectory in trajectories], skip_special_tokens=True
         )

@@ -34,7 +34,14 @@ def test_with_nothing_to_look_for_nothing_is_decoded() -> None:
 
 
 def test_what_is_found_is_held_back_kept_and_remembered() -> None:
-    config = load(["tiny"], ["safety.patterns={plot: 'outsmart .{0,20}humans'}", "safety.action=quarantine"])
+    config = load(
+        ["tiny"],
+        [
+            f"model.path={shipped.folder()}",
+            "safety.patterns={plot: 'outsmart .{0,20}humans'}",
+            "safety.action=quarantine",
+        ],
+    )
     watching, metrics = Watching(config), Accumulator()
     held = watching.look([said("a", "return a"), said("b", "to outsmart the humans")], 3, metrics)
     assert held == {"b": "plot"}

@@ -1,0 +1,77 @@
+"""New weights: engines first, then commit, buffers, books, in this order; what is missing is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from actors.engine.records import UpdateTimes
+from actors.weights.records import Report, UpdateReport
+from azr.game.types import Version
+from azr.metrics import Accumulator
+from azr.run.publishing import Publish, synced
+from azr.run.source import Setting
+from learner.weights import Weights
+from tests.run.books import LocalExperience, LocalHub, LocalTasks, config
+
+
+class Publisher:
+    """Notes when it is asked, and reports what the test says."""
+
+    def __init__(self, order: list[str], *missing: str) -> None:
+        self.order, self.missing = order, missing
+
+    def publish(self, version: Version, weights: Weights) -> UpdateReport:
+        self.order.append(f"engines {version.lineage}.{version.step}")
+        times = UpdateTimes(version=version, stage=0.1, pause=0.02, apply=0.03, resume=0.01, size=10)
+        reports = (Report(name="r0", number=1, version=version, times=times),)
+        return UpdateReport(version=version, reports=reports, missing=self.missing, seconds=0.2, size=10)
+
+
+def world(tmp_path: Path, *missing: str) -> tuple[Setting, Publisher, list[str]]:
+    order: list[str] = []
+    experience, tasks = LocalExperience(config()), LocalTasks()
+    experience.calls = tasks.calls = order
+    return Setting(config(), tmp_path, experience, tasks, LocalHub()), Publisher(order, *missing), order
+
+
+def test_the_weights_a_run_begins_with_commit_nothing(tmp_path: Path) -> None:
+    setting, publisher, order = world(tmp_path)
+    Publish(setting, publisher)(0, {"w": torch.zeros(1)})
+    assert order == ["engines 0.0", "advance 0", "publish 0.0"]
+    assert setting.hub.published == [0]  # type: ignore[attr-defined]
+
+
+def test_a_step_is_committed_between_the_engines_and_the_books(tmp_path: Path) -> None:
+    setting, publisher, order = world(tmp_path)
+    publish = Publish(setting, publisher)
+    setting.experience.fill(0)  # type: ignore[attr-defined]
+    assert setting.experience.take(Version(0, 0), 0.0) is not None
+    publish(1, {})
+    assert order == ["take 0.0", "engines 0.1", "commit 0.0", "advance 1", "publish 0.1"]
+
+
+def test_after_a_resume_the_lineage_is_the_new_one(tmp_path: Path) -> None:
+    setting, publisher, order = world(tmp_path)
+    setting.experience.resume(Version(0, 0), 1)
+    Publish(setting, publisher)(0, {})
+    assert order[1:] == ["engines 1.0", "advance 0", "publish 1.0"]
+
+
+def test_engines_that_did_not_confirm_are_named(tmp_path: Path) -> None:
+    setting, publisher, _ = world(tmp_path, "r1 did not confirm weights within 420 s")
+    Publish(setting, publisher)(0, {})
+    assert setting.hub.said == [  # type: ignore[attr-defined]
+        "weights of step 0 are not everywhere: r1 did not confirm weights within 420 s"
+    ]
+    told = Accumulator.from_bytes(setting.hub.added[0]).report()  # type: ignore[attr-defined]
+    assert told["sync/failures/r1"] == 1.0
+
+
+def test_what_an_update_cost_is_told(tmp_path: Path) -> None:
+    _, publisher, _ = world(tmp_path)
+    told = synced(publisher.publish(Version(0, 7), {})).report()
+    assert told["sync/version/r0"] == 7.0
+    assert abs(told["sync/pause/r0.max"] - 0.06) < 1e-9
+    assert told["sync/bytes"] == 10.0
