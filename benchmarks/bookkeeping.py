@@ -27,7 +27,7 @@ from azr.buffers.task_buffer import Estimate, TaskBuffer
 from azr.config.sections.algorithm import AlgorithmConfig, TermConfig
 from azr.config.sections.buffers import BuffersConfig
 from azr.config.sections.staleness import StalenessConfig
-from azr.game.batch import loss_weights, quotas
+from azr.game.batch import BatchPlan, loss_weights
 from azr.game.rewards import Answer, ProposerReward, RatedProposal, solver_reward
 from azr.game.rewards.registry import BUILT_IN
 from azr.game.types import Cell, Task, Trajectory, Verdict, Version, VersionSpan
@@ -127,7 +127,7 @@ class Step:
             payloads |= self._rate(kind, tasks, solved[:VALID])
             payloads |= self._replay(kind, solved[VALID:])
         with self._part("ledger and journal"):
-            batch = self.experience.take(Version(0, self.step), {q.cell: q.sequences for q in quotas(self.algorithm)})
+            batch = self.experience.take(Version(0, self.step), BatchPlan.of(self.algorithm))
         if not isinstance(batch, Batch):
             raise RuntimeError(f"the step is short of samples: {batch}")
         self._train([payloads[item.sample.id] for item in batch.items])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from azr.config.sections.algorithm import AlgorithmConfig, BatchConfig, GameConfig
-from azr.game.batch import Composition, Quota, Supply, apportion, compose, loss_weights, quotas
+from azr.game.batch import BatchPlan, Composition, Quota, apportion, compose, divided, loss_weights, quotas
 from azr.game.types import Cell
 
 A, B, C = Cell("a", "solve"), Cell("b", "solve"), Cell("c", "solve")
@@ -21,8 +20,10 @@ def algorithm(**batch: object) -> AlgorithmConfig:
     )
 
 
-def taken(composition: Composition) -> dict[Cell, tuple[int, int]]:
-    return {cell: (supply.new, supply.replay) for cell, supply in composition.take.items()}
+def compose_with(
+    supply: dict[Cell, int], *quotas: Quota, carried: dict[Cell, int] | None = None, **rule: object
+) -> Composition:
+    return compose(BatchPlan(quotas, **rule), supply, carried or {})  # type: ignore[arg-type]
 
 
 class TestQuotas:
@@ -30,120 +31,110 @@ class TestQuotas:
         found = quotas(AlgorithmConfig())
         assert len(found) == 6
         assert sum(quota.sequences for quota in found) == 1920
-        # 576 attempts are 72 tasks, a quarter of them replayed.
-        assert found[1] == Quota(Cell("deduction", "solve"), groups=72, group_size=8, replay=18)
+        # 576 attempts are 72 tasks.
+        assert found[1] == Quota(Cell("deduction", "solve"), groups=72, group_size=8)
 
     def test_each_task_type_has_two_cells_proposing_first(self) -> None:
-        assert quotas(algorithm(replay_share=0.5)) == (Quota(P, 4), Quota(A, 4, 4, 2), Quota(Q, 4), Quota(B, 4, 4, 2))
+        assert quotas(algorithm()) == (Quota(P, 4), Quota(A, 4, 4), Quota(Q, 4), Quota(B, 4, 4))
 
-    def test_without_proposers_all_solving_is_replay(self) -> None:
+    def test_without_proposers_there_are_only_attempts(self) -> None:
         config = algorithm()
         config.game.train_propose = False
-        assert quotas(config) == (Quota(A, 4, 4, 4), Quota(B, 4, 4, 4))
+        assert quotas(config) == (Quota(A, 4, 4), Quota(B, 4, 4))
+
+    def test_the_plan_is_the_quotas_and_what_to_do_when_a_cell_is_dry(self) -> None:
+        config = algorithm(when_dry="carry", carry_limit=0.5)
+        assert BatchPlan.of(config) == BatchPlan(quotas(config), "carry", 0.5)
 
 
-class TestWithinACell:
-    @pytest.mark.parametrize(
-        ("new", "replay", "expected"),
-        [(9, 9, (3, 1)), (2, 9, (2, 2)), (9, 0, (4, 0)), (0, 9, (0, 4)), (1, 1, (1, 1)), (0, 0, (0, 0))],
-    )
-    def test_new_tasks_and_replay_fill_in_for_each_other(
-        self, new: int, replay: int, expected: tuple[int, int]
+class TestDivided:
+    def test_shards_share_the_quotas_in_whole_groups(self) -> None:
+        # 64 proposals and 72 groups of 8 over three shards.
+        parts = divided(AlgorithmConfig(), 3)
+        assert [(part.batch.propose, part.batch.solve) for part in parts] == [(22, 192), (21, 192), (21, 192)]
+
+    def test_one_shard_has_everything(self) -> None:
+        assert divided(AlgorithmConfig(), 1) == (AlgorithmConfig(),)
+
+    @given(st.integers(0, 9), st.integers(0, 9), st.integers(1, 5))
+    def test_nothing_is_lost_and_every_shard_can_hold_the_ratings_of_its_proposals(
+        self, propose: int, more: int, shards: int
     ) -> None:
-        got = compose([Quota(A, 4, 4, 1)], {A: Supply(new, replay)}, {}, BatchConfig())
-        assert taken(got) == {A: expected}
-        assert got.missing == {A: 4 - sum(expected)}
-        assert got.complete == (sum(expected) == 4)
+        parts = divided(algorithm(propose=propose, solve=4 * (propose + more)), shards)
+        assert sum(part.batch.propose for part in parts) == propose
+        assert sum(part.batch.solve for part in parts) == 4 * (propose + more)
+        assert all(4 * part.batch.propose <= part.batch.solve for part in parts)
+        assert max(part.batch.propose for part in parts) - min(part.batch.propose for part in parts) <= 1
 
-    def test_a_cell_without_supply_is_all_missing(self) -> None:
-        got = compose([Quota(A, 4)], {}, {}, BatchConfig())
-        assert (taken(got), got.missing, got.complete) == ({A: (0, 0)}, {A: 4}, False)
+
+def test_a_batch_takes_the_quotas_and_leaves_the_rest() -> None:
+    got = compose_with({A: 9, P: 4}, Quota(P, 4), Quota(A, 4))
+    assert got == Composition({P: 4, A: 4}, {}, {}, {})
+    assert got.groups == 8
+
+
+def test_a_cell_without_supply_lacks_everything() -> None:
+    assert compose_with({}, Quota(A, 4)) == Composition({A: 0}, {A: 4}, {A: 4}, {})
 
 
 class TestRedistribute:
-    BATCH = BatchConfig(when_dry="redistribute")
-
     def test_places_go_to_cells_of_the_same_role_that_have_more(self) -> None:
-        supply = {A: Supply(new=1), B: Supply(new=9), P: Supply(new=4), Q: Supply(new=9)}
-        got = compose([Quota(P, 4), Quota(A, 4), Quota(Q, 4), Quota(B, 4)], supply, {}, self.BATCH)
-        assert taken(got) == {P: (4, 0), A: (1, 0), Q: (4, 0), B: (7, 0)}
-        assert got.complete
+        supply = {A: 1, B: 9, P: 4, Q: 9}
+        got = compose_with(supply, Quota(P, 4), Quota(A, 4), Quota(Q, 4), Quota(B, 4), when_dry="redistribute")
+        assert got.take == {P: 4, A: 1, Q: 4, B: 7}
+        assert (got.lacking, got.missing) == ({A: 3}, {})
 
     def test_never_to_the_other_role(self) -> None:
-        got = compose([Quota(P, 4), Quota(A, 4)], {A: Supply(new=99)}, {}, self.BATCH)
-        assert taken(got) == {P: (0, 0), A: (4, 0)}
-        assert got.missing == {P: 4, A: 0}
+        got = compose_with({A: 99}, Quota(P, 4), Quota(A, 4), when_dry="redistribute")
+        assert (got.take, got.missing) == ({P: 0, A: 4}, {P: 4})
 
     def test_in_proportion_to_quotas(self) -> None:
-        supply = {A: Supply(), B: Supply(new=99), C: Supply(new=99)}
-        got = compose([Quota(A, 6), Quota(B, 4), Quota(C, 2)], supply, {}, self.BATCH)
-        assert taken(got) == {A: (0, 0), B: (8, 0), C: (4, 0)}
+        got = compose_with({B: 99, C: 99}, Quota(A, 6), Quota(B, 4), Quota(C, 2), when_dry="redistribute")
+        assert got.take == {A: 0, B: 8, C: 4}
 
     def test_no_cell_gives_more_than_it_has_and_the_rest_is_missing_where_it_was_lacking(self) -> None:
-        supply = {A: Supply(new=1), B: Supply(new=2), C: Supply(new=5)}
-        got = compose([Quota(A, 4), Quota(B, 4), Quota(C, 4)], supply, {}, self.BATCH)
-        assert taken(got) == {A: (1, 0), B: (2, 0), C: (5, 0)}
+        got = compose_with({A: 1, B: 2, C: 5}, Quota(A, 4), Quota(B, 4), Quota(C, 4), when_dry="redistribute")
+        assert got.take == {A: 1, B: 2, C: 5}
         # Lacking 3 and 2, one made up for: 4 missing, in proportion 3 : 2 with the tie to the first.
-        assert got.missing == {A: 3, B: 1, C: 0}
-
-    def test_the_places_a_cell_is_given_keep_its_proportion_of_replay(self) -> None:
-        got = compose([Quota(A, 4), Quota(B, 4, 1, 2)], {B: Supply(new=9, replay=9)}, {}, self.BATCH)
-        assert taken(got)[B] == (4, 4)
+        assert (got.lacking, got.missing) == ({A: 3, B: 2}, {A: 3, B: 1})
 
 
 class TestCarry:
-    BATCH = BatchConfig(when_dry="carry", carry_limit=1.0)
-
     def test_a_deficit_is_asked_for_next_time(self) -> None:
-        first = compose([Quota(A, 4), Quota(B, 4)], {A: Supply(new=1), B: Supply(new=9)}, {}, self.BATCH)
-        assert taken(first) == {A: (1, 0), B: (4, 0)}
-        assert (first.missing, first.carried) == ({A: 3, B: 0}, {A: 3, B: 0})
-        second = compose([Quota(A, 4), Quota(B, 4)], {A: Supply(new=9), B: Supply(new=9)}, first.carried, self.BATCH)
-        assert taken(second) == {A: (7, 0), B: (4, 0)}
-        assert (second.complete, second.carried) == (True, {A: 0, B: 0})
+        both = (Quota(A, 4), Quota(B, 4))
+        first = compose_with({A: 1, B: 9}, *both, when_dry="carry")
+        assert first == Composition({A: 1, B: 4}, {A: 3}, {A: 3}, {A: 3})
+        second = compose_with({A: 9, B: 9}, *both, carried=first.carried, when_dry="carry")
+        assert second == Composition({A: 7, B: 4}, {}, {}, {})
+
+    def test_what_is_carried_is_asked_for_but_lacked_by_nobody(self) -> None:
+        # Quota 4 and 3 carried, 5 there: the quota is whole, 2 are still owed.
+        got = compose_with({A: 5}, Quota(A, 4), carried={A: 3}, when_dry="carry")
+        assert got == Composition({A: 5}, {}, {A: 2}, {A: 2})
 
     def test_a_deficit_never_grows_beyond_the_limit(self) -> None:
         carried: dict[Cell, int] = {}
         for _ in range(5):
-            carried = compose([Quota(A, 4)], {}, carried, BatchConfig(when_dry="carry", carry_limit=1.5)).carried
+            carried = compose_with({}, Quota(A, 4), carried=carried, when_dry="carry", carry_limit=1.5).carried
         assert carried == {A: 6}
 
 
-class TestWait:
-    BATCH = BatchConfig(when_dry="wait")
-
-    def test_takes_nothing_until_every_cell_is_whole(self) -> None:
-        got = compose([Quota(A, 4), Quota(B, 4)], {A: Supply(new=3), B: Supply(new=9)}, {}, self.BATCH)
-        assert (taken(got), got.missing, got.complete) == ({A: (0, 0), B: (0, 0)}, {A: 1, B: 0}, False)
-
-    def test_takes_exactly_the_quotas_then(self) -> None:
-        got = compose([Quota(A, 4), Quota(B, 4)], {A: Supply(new=4), B: Supply(new=9)}, {}, self.BATCH)
-        assert (taken(got), got.complete) == ({A: (4, 0), B: (4, 0)}, True)
-
-
-SUPPLIES = st.tuples(st.integers(0, 12), st.integers(0, 12)).map(lambda pair: Supply(*pair))
-
-
 @given(
-    st.lists(st.tuples(st.integers(1, 8), st.integers(0, 8)), min_size=3, max_size=3),
-    st.lists(SUPPLIES, min_size=3, max_size=3),
+    st.lists(st.integers(1, 8), min_size=3, max_size=3),
+    st.lists(st.integers(0, 12), min_size=3, max_size=3),
+    st.lists(st.integers(0, 8), min_size=3, max_size=3),
     st.sampled_from(["redistribute", "carry", "wait"]),
 )
-def test_every_group_is_accounted_for(sizes: list[tuple[int, int]], have: list[Supply], when_dry: str) -> None:
-    wanted = [
-        Quota(cell, groups, 1, min(replay, groups)) for cell, (groups, replay) in zip((A, B, C), sizes, strict=True)
-    ]
+def test_every_group_is_accounted_for(sizes: list[int], have: list[int], owed: list[int], when_dry: str) -> None:
+    plan = BatchPlan(tuple(Quota(cell, groups) for cell, groups in zip((A, B, C), sizes, strict=True)), when_dry)
     supply = dict(zip((A, B, C), have, strict=True))
-    got = compose(wanted, supply, {}, BatchConfig(when_dry=when_dry))
-    for cell, part in got.take.items():
-        assert 0 <= part.new <= supply[cell].new
-        assert 0 <= part.replay <= supply[cell].replay
-    total = sum(part.new + part.replay for part in got.take.values())
-    if when_dry != "wait" or got.complete:
-        assert total + sum(got.missing.values()) == sum(quota.groups for quota in wanted)
-    if when_dry == "redistribute" and not got.complete:
-        assert total == sum(part.new + part.replay for part in have)
-    assert got == compose(wanted, supply, {}, BatchConfig(when_dry=when_dry))
+    carried = dict(zip((A, B, C), owed, strict=True)) if when_dry == "carry" else {}
+    got = compose(plan, supply, carried)
+    assert all(0 <= part <= supply[cell] for cell, part in got.take.items())
+    assert got.groups + sum(got.missing.values()) == sum(sizes) + sum(carried.values())
+    if when_dry == "redistribute" and got.missing:
+        assert got.groups == sum(have)
+    assert got == compose(plan, supply, carried)
 
 
 class TestApportion:

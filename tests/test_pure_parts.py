@@ -11,7 +11,6 @@ PURE = (
     "azr.game.play",
     "azr.game.rewards",
     "azr.game.batch",
-    "azr.game.planner",
     "azr.advantages.report",
     "azr.metrics",
     "azr.buffers.task_buffer",

@@ -1,26 +1,28 @@
 """Which sequences a learner step takes, and what they weigh.
 
-Pure functions over counts of groups (a proposal is a group of one, the attempts at one task are another):
+Pure functions over counts of groups (a proposal is a group of one, the attempts at one task are another). Called by
+`azr.ledger.taking`, which knows the groups themselves, and by the run for what they weigh:
 
-    quotas(config) ─► Quota a cell ─┬─► next_work(demands)  ─► what an idle actor does (azr.game.planner)
-                                    └─► compose(supply)     ─► Composition: how many groups of each cell to take
-                                                 └─► loss_weights(cells) ─► learner
+    BatchPlan.of(config) ─┬─► compose(supply, carried) ─► Composition: how many groups of each cell to take
+                          └─► loss_weights(cells) ─► learner
 
-Within a solve cell new tasks and replay fill in for each other before anything else happens. What a cell still lacks
-then is `when_dry`'s business: `redistribute` hands its places to cells of the same role that have more than they
-need, `carry` adds them to the cell's next quota, `wait` takes nothing until it has come. Who waits is the caller,
-with its own deadline; a batch that is shipped incomplete says what it lacks.
+What a cell lacks of its quota is `when_dry`'s business: `redistribute` hands its places to cells of the same role that
+have more than they need, `carry` adds them to the cell's next quota, `wait` makes the learner wait until they have
+come. How long anybody waits before that is the caller's. How much of a solve cell is replay is no question here: it is
+decided once, where work is admitted (`azr.staleness.admission`), and what was generated is trained on, oldest first.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from azr.config.sections.algorithm import AlgorithmConfig, BatchConfig
+from azr.config.sections.algorithm import AlgorithmConfig
 from azr.game.types import Cell
 
 
@@ -31,8 +33,6 @@ class Quota:
     cell: Cell
     groups: int
     group_size: int = 1
-    replay: int = 0
-    """How many of the groups come from tasks of earlier steps."""
 
     @property
     def sequences(self) -> int:
@@ -40,84 +40,107 @@ class Quota:
         return self.groups * self.group_size
 
 
-@dataclass(frozen=True, slots=True)
-class Supply:
-    """Groups of one cell that are ready to be taken."""
+class BatchPlan(NamedTuple):
+    """What every batch is to hold, and what to do when a cell cannot bring its part."""
 
-    new: int = 0
-    replay: int = 0
+    quotas: tuple[Quota, ...]
+    when_dry: str = "wait"
+    carry_limit: float = 1.0
+
+    @classmethod
+    def of(cls, algorithm: AlgorithmConfig) -> BatchPlan:
+        """The plan that a configuration asks for."""
+        return cls(quotas(algorithm), algorithm.batch.when_dry, algorithm.batch.carry_limit)
 
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """How many groups of each cell the batch takes."""
+    """How many groups of each cell a batch would take now."""
 
-    take: dict[Cell, Supply]
+    take: dict[Cell, int]
+    lacking: dict[Cell, int]
+    """Groups that cells lack of their own quotas; only cells that lack some."""
     missing: dict[Cell, int]
-    """Groups that a cell owed and nobody made up for."""
-    carried: dict[Cell, int] = field(default_factory=dict)
-    """`carry`: groups asked of the cell besides its quota next time."""
+    """What is still missing of the batch after `when_dry` has acted; only cells that miss some."""
+    carried: dict[Cell, int]
+    """`carry`: groups asked of a cell besides its quota next time; only cells that owe some."""
 
     @property
-    def complete(self) -> bool:
-        """Nothing is missing."""
-        return not any(self.missing.values())
+    def groups(self) -> int:
+        """Groups in the batch."""
+        return sum(self.take.values())
 
 
 def quotas(algorithm: AlgorithmConfig) -> tuple[Quota, ...]:
-    """Each cell's quota, in order of task types, proposing first. Without proposers all solving is replay."""
+    """Each cell's quota, in order of task types, proposing first."""
     game, batch = algorithm.game, algorithm.batch
     groups = batch.solve // batch.attempts_per_task
-    replay = round(groups * batch.replay_share) if game.train_propose else groups
     found: list[Quota] = []
     for task in game.task_types:
         if game.train_propose:
             found.append(Quota(Cell(task, "propose"), batch.propose))
-        found.append(Quota(Cell(task, "solve"), groups, batch.attempts_per_task, replay))
+        found.append(Quota(Cell(task, "solve"), groups, batch.attempts_per_task))
     return tuple(found)
 
 
-def compose(
-    wanted: Sequence[Quota], supply: Mapping[Cell, Supply], carried: Mapping[Cell, int], batch: BatchConfig
-) -> Composition:
-    """What to take from the supply; the same counts always give the same answer."""
-    have = {quota.cell: supply.get(quota.cell, Supply()) for quota in wanted}
-    owed = {quota.cell: quota.groups + carried.get(quota.cell, 0) for quota in wanted}
-    take = {quota.cell: _fill(quota, owed[quota.cell], have[quota.cell]) for quota in wanted}
-    if batch.when_dry == "redistribute":
-        take, missing = _redistributed(wanted, owed, take, have)
-        return Composition(take, missing)
-    missing = {cell: owed[cell] - taken.new - taken.replay for cell, taken in take.items()}
-    if batch.when_dry == "wait":
-        whole = not any(missing.values())
-        return Composition(take if whole else dict.fromkeys(take, Supply()), missing)
-    limits = {quota.cell: int(quota.groups * batch.carry_limit) for quota in wanted}
-    return Composition(take, missing, {cell: min(lack, limits[cell]) for cell, lack in missing.items()})
+def divided(algorithm: AlgorithmConfig, shards: int) -> tuple[AlgorithmConfig, ...]:
+    """The algorithm for each of several shards of the experience: quotas shared out in whole groups, as evenly as can
+    be, the first shards having one more. Proposals and the attempts that rate them stay in proportion."""
+    batch = algorithm.batch
+    groups = batch.solve // batch.attempts_per_task
+    return tuple(
+        dataclasses.replace(
+            algorithm,
+            batch=dataclasses.replace(
+                batch,
+                propose=_part(batch.propose, shards, shard),
+                solve=_part(groups, shards, shard) * batch.attempts_per_task,
+            ),
+        )
+        for shard in range(shards)
+    )
 
 
-def _fill(quota: Quota, owed: int, have: Supply) -> Supply:
-    """Up to `owed` groups in the quota's proportion of new to replay; each source fills in for the other."""
-    share = quota.replay / quota.groups if quota.groups else 0.0
-    replay = min(round(owed * share), have.replay)
-    new = min(owed - replay, have.new)
-    return Supply(new=new, replay=min(owed - new, have.replay))
+def _part(whole: int, shards: int, shard: int) -> int:
+    return whole // shards + (shard < whole % shards)
+
+
+def compose(plan: BatchPlan, supply: Mapping[Cell, int], carried: Mapping[Cell, int]) -> Composition:
+    """What to take from a supply of groups; the same counts always give the same answer.
+
+    Deficits that were `carried` are made up for as far as the supply goes, but nobody lacks them.
+    """
+    have = {quota.cell: supply.get(quota.cell, 0) for quota in plan.quotas}
+    owed = {quota.cell: quota.groups + carried.get(quota.cell, 0) for quota in plan.quotas}
+    take = {cell: min(places, have[cell]) for cell, places in owed.items()}
+    lacking = _positive({quota.cell: quota.groups - take[quota.cell] for quota in plan.quotas})
+    if plan.when_dry == "redistribute":
+        take, missing = _redistributed(plan.quotas, owed, take, have)
+        return Composition(take, lacking, _positive(missing), {})
+    missing = _positive({cell: owed[cell] - taken for cell, taken in take.items()})
+    if plan.when_dry == "wait":
+        return Composition(take, lacking, missing, {})
+    limits = {quota.cell: int(quota.groups * plan.carry_limit) for quota in plan.quotas}
+    owing = _positive({cell: min(lack, limits[cell]) for cell, lack in missing.items()})
+    return Composition(take, lacking, missing, owing)
+
+
+def _positive(counts: Mapping[Cell, int]) -> dict[Cell, int]:
+    return {cell: count for cell, count in counts.items() if count > 0}
 
 
 def _redistributed(
-    wanted: Sequence[Quota], owed: Mapping[Cell, int], take: dict[Cell, Supply], have: Mapping[Cell, Supply]
-) -> tuple[dict[Cell, Supply], dict[Cell, int]]:
+    wanted: Sequence[Quota], owed: Mapping[Cell, int], take: Mapping[Cell, int], have: Mapping[Cell, int]
+) -> tuple[dict[Cell, int], dict[Cell, int]]:
     """Places that a cell cannot fill, given to cells of its role that have more, in proportion to their quotas."""
     result, missing = dict(take), dict.fromkeys(take, 0)
     for role in ("propose", "solve"):
-        cells = [quota for quota in wanted if quota.cell.role == role]
-        lacking = {quota.cell: owed[quota.cell] - _count(take[quota.cell]) for quota in cells}
-        spare = {quota.cell: _count(have[quota.cell]) - _count(take[quota.cell]) for quota in cells}
-        gifts = apportion(sum(lacking.values()), {quota.cell: quota.groups for quota in cells}, spare)
-        for quota in cells:
-            more = _count(take[quota.cell]) + gifts[quota.cell]
-            result[quota.cell] = _fill(quota, more, have[quota.cell])
-        unfilled = sum(lacking.values()) - sum(gifts.values())
-        missing |= apportion(unfilled, lacking, lacking)
+        weights = {quota.cell: quota.groups for quota in wanted if quota.cell.role == role}
+        lacking = {cell: owed[cell] - take[cell] for cell in weights}
+        gifts = apportion(sum(lacking.values()), weights, {cell: have[cell] - take[cell] for cell in weights})
+        for cell, more in gifts.items():
+            result[cell] += more
+        missing |= apportion(sum(lacking.values()) - sum(gifts.values()), lacking, lacking)
     return result, missing
 
 
@@ -134,10 +157,6 @@ def apportion(places: int, weights: Mapping[Cell, int], room: Mapping[Cell, int]
             break
         given[max(open_to, key=lambda cell: weights[cell] / (given[cell] + 1))] += 1
     return given
-
-
-def _count(supply: Supply) -> int:
-    return supply.new + supply.replay
 
 
 def loss_weights(cells: Sequence[Cell], algorithm: AlgorithmConfig) -> npt.NDArray[np.float64]:

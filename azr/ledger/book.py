@@ -45,6 +45,8 @@ class Book:
         """Batches out for training, by step."""
         self.committed: dict[int, list[Group]] = {}
         """Batches trained on that a resume may still undo, by step."""
+        self.owing: dict[int, dict[str, int]] = {}
+        """Groups that cells owed after a step's batch, by step and cell; a step that is not named changed nothing."""
         self.published = Version(0, 0)
         self.next_step = 0
         """The step that is committed next."""
@@ -68,8 +70,8 @@ class Book:
                 self._dropped(self.group(group), reason)
             case events.Wasted(cell, samples, tokens, reason):
                 self.ledger.wasted(cell, samples, tokens, reason)
-            case events.Taken(consumer, groups):
-                self._taken(consumer, groups)
+            case events.Taken():
+                self._taken(event)
             case events.Committed(consumer):
                 self._committed(consumer)
             case events.Published(version):
@@ -97,6 +99,11 @@ class Book:
             return [group, *(other for other in self.groups.values() if other.rates == group.id)]
         return [group]
 
+    def carried(self, consumer: Version) -> dict[Cell, int]:
+        """Groups that cells owe to the batch of this step besides their quotas."""
+        before = max((step for step in self.owing if step < consumer.step), default=None)
+        return {} if before is None else {Cell.of(cell): count for cell, count in self.owing[before].items()}
+
     def snapshot(self) -> events.Snapshot:
         """Everything, in one event, to be written at once: the book goes on in the same objects."""
         return events.Snapshot(
@@ -105,6 +112,7 @@ class Book:
             groups=list(self.groups.values()),
             taken=self.taken,
             committed=self.committed,
+            owing=self.owing,
             unpublished=self._unpublished,
             published=self.published,
             next_step=self.next_step,
@@ -202,9 +210,12 @@ class Book:
             self.admission.release(cell, slots, replay=replay)
         del self.groups[group.id]
 
-    def _taken(self, consumer: Version, groups: list[str]) -> None:
-        self.taken[consumer.step] = groups
-        for group in map(self.group, groups):
+    def _taken(self, event: events.Taken) -> None:
+        step = event.consumer.step
+        self.taken[step] = event.groups
+        if event.owing or self.owing:
+            self.owing[step] = event.owing
+        for group in map(self.group, event.groups):
             group.state = "taken"
             for cell, slots, replay in self._slots(group):
                 self.admission.train(cell, slots, replay=replay)
@@ -239,6 +250,7 @@ class Book:
                 for cell, slots, replay in self._slots(group):
                     (self.admission.untrain if held else self.admission.hold)(cell, slots, replay=replay)
         self._unpublished.clear()
+        self.owing = {step: owing for step, owing in self.owing.items() if step < event.at.step}
         self.ledger.untrain(event.at.step)
         self.ancestry = self.ancestry.forked(event.at, event.lineage)
         self.published = Version(event.lineage, event.at.step)
@@ -247,6 +259,8 @@ class Book:
     def _forgotten(self, step: int) -> None:
         for trained in [trained for trained in self.committed if trained < step and trained not in self._unpublished]:
             del self.committed[trained]
+        last = max((taken for taken in self.owing if taken < step), default=step)
+        self.owing = {taken: owing for taken, owing in self.owing.items() if taken >= last}
         self.ledger.forget(trained_before=step, made_before=step - self.limits.max_staleness)
 
     def _restore(self, snapshot: events.Snapshot) -> None:
@@ -255,7 +269,7 @@ class Book:
         self.ledger = Ledger.from_state(snapshot.ledger)
         self.groups = {group.id: group for group in snapshot.groups}
         self.taken, self.committed = snapshot.taken, snapshot.committed
-        self._unpublished = snapshot.unpublished
+        self.owing, self._unpublished = snapshot.owing, snapshot.unpublished
         self.published, self.next_step = snapshot.published, snapshot.next_step
         self.ancestry, self._sequence = snapshot.ancestry, snapshot.sequence
         self.admission = self._count_slots()

@@ -118,6 +118,8 @@ class Taken(msgspec.Struct, frozen=True, tag="taken", array_like=True):
 
     consumer: Version
     groups: list[str]
+    owing: dict[str, int] = {}
+    """Groups that cells owe to the next batch."""
 
 
 class Committed(msgspec.Struct, frozen=True, tag="committed", array_like=True):
@@ -153,6 +155,7 @@ class Snapshot(msgspec.Struct, frozen=True, tag="snapshot", array_like=True):
     groups: list[Group]
     taken: dict[int, list[str]]
     committed: dict[int, list[Group]]
+    owing: dict[int, dict[str, int]]
     unpublished: list[int]
     published: Version
     next_step: int
@@ -176,7 +179,7 @@ Event = (
 )
 
 #: Raised with every change of the events above; a reader refuses what it does not know.
-SCHEMA = 1
+SCHEMA = 2
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[list[Event]] = msgspec.msgpack.Decoder(list[Event])

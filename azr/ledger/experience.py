@@ -4,27 +4,32 @@ Hosted by the experience service (one a shard), which passes in times and owners
 events through `record` (the journal, when there is one) and only then lets them happen and returns: what a caller sees
 acknowledged is safe. If `record` raises, nothing has happened.
 
-      proposer ── propose ──► judge ─┐ valid                       ┌──► take ── commit ── publish ── learner
-      solver ──── next_group ◄───────┴─ rating ─ attempt_many ─────┤
-             └─── replay ──────────────────────► attempt_many ─────┘      too old, dead lineage: swept, whole
+      proposer ── next_work ──► judge_many ─┐ valid                       ┌──► take ── commit ── publish ── learner
+      solver ──── next_work ◄───────────────┴─ rating ─ attempt_many ─────┤
+             └─── replay_many ────────────────────────► attempt_many ─────┘   too old, dead lineage: swept, whole
 
-Who waits: a proposer or solver that is refused waits for `publish` or a drop; the learner that meets a `Shortage` waits
-for `attempt_many` and `judge`. docs/staleness.md proves that they never wait for each other, and the bound.
+Who waits: a proposer or solver that is given nothing waits for `publish`, a drop, or a proposal to rate; the learner
+that meets a `Shortage` waits for `attempt_many` and `judge_many`. docs/staleness.md proves that they never wait for
+each other, and the bound. Each call is one record in the journal, however many groups or samples it is about.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
+from azr.game.batch import BatchPlan
 from azr.game.types import Cell, Role, Version
 from azr.ledger import events
 from azr.ledger.book import LINEAGE, Book, check_schema
 from azr.ledger.events import Event, Group, Rating
 from azr.ledger.leases import Leases
 from azr.ledger.ledger import LedgerError, Sample
+from azr.ledger.taking import Shortage, choose, surplus, swept
+from azr.ledger.work import ROLES, ToAttempt, ToPropose, Work, new_work
 from azr.staleness.admission import Limits, Refusal
-from azr.staleness.bound import assert_fresh, sweep_reason
+from azr.staleness.bound import assert_fresh
 from azr.staleness.lengths import SweptByLength
 
 #: Holder of work that was open when its service died, until its owner claims it.
@@ -54,12 +59,6 @@ class Batch(NamedTuple):
     items: list[Item]
 
 
-class Shortage(NamedTuple):
-    """There is no batch yet: samples that each cell lacks."""
-
-    lacking: dict[Cell, int]
-
-
 class Experience:
     """One shard of the experience."""
 
@@ -79,6 +78,8 @@ class Experience:
         self._max_tries = max_tries
         self._pending: dict[str, None] = {}
         """Groups whose attempts nobody works on, in the order in which they are given out."""
+        self._given_up: set[Cell] = set()
+        """Cells that the learner waited for in vain: it does so once, until they bring their quotas again."""
 
     def rebuild(self, history: Iterable[Event], now: float, grace_seconds: float = 10.0) -> None:
         """Take up where a journal ends. Open groups are given out again unless claimed by `renew` within the grace."""
@@ -96,25 +97,67 @@ class Experience:
         self.leases = Leases(self.leases.seconds)
         self.rebuild((), now, grace_seconds)
 
-    def propose(self, group: str, task_type: str, owner: str, now: float) -> Refusal | None:
-        """Admit a proposal together with the attempts that will rate it; None when it may begin."""
-        if self._asked_again(group, owner, now):
-            return None
-        if refusal := self.book.admission.refuses_proposal(task_type):
-            return refusal
-        self._record([events.Opened(group, "proposal", task_type, 1)])
-        self.leases.grant(group, owner, now)
+    def next_work(
+        self,
+        owner: str,
+        names: Sequence[str],
+        now: float,
+        *,
+        roles: Collection[Role] = ROLES,
+        dry: Collection[str] = (),
+    ) -> list[Work]:
+        """What to do next, one piece of work for each of these names of groups, or fewer where no more is admitted.
+
+        Attempts that wait come first (under the names of their own groups), then new work under the names given.
+        Attempts and proposals are granted; a replay needs a task first, then `replay_many`. `dry` names task types
+        whose buffers have none. Asking again with the same names, because the answer was lost, grants nothing twice.
+        """
+        again = [group for name in names if (group := self._open_again(name)) is not None]
+        fresh = list(dict.fromkeys(name for name in names if name not in self.book.groups))
+        waiting = list(islice(self._pending, len(fresh))) if "solve" in roles else []
+        new = new_work(self.book.admission, fresh[: len(fresh) - len(waiting)], roles, dry)
+        proposals = [work for work in new if isinstance(work, ToPropose)]
+        self._record([events.Opened(work.group, "proposal", work.task_type, 1) for work in proposals])
+        for group_id in (*(group.id for group in again), *waiting, *(work.group for work in proposals)):
+            self._pending.pop(group_id, None)
+            self.leases.grant(group_id, owner, now)
+        asked = [
+            ToPropose(group.id, group.task_type) if group.kind == "proposal" else ToAttempt(group) for group in again
+        ]
+        return [*asked, *(ToAttempt(self.book.group(group_id)) for group_id in waiting), *new]
+
+    def next_group(self, owner: str, now: float) -> Group | None:
+        """The attempts to make next, before any new work: ratings, and what was lost. None when there are none."""
+        for group_id in self._pending:
+            del self._pending[group_id]
+            self.leases.grant(group_id, owner, now)
+            return self.book.group(group_id)
         return None
 
+    def propose_many(self, proposals: Iterable[tuple[str, str]], owner: str, now: float) -> list[Refusal | None]:
+        """Admit proposals, each a group and its task type, with the attempts that will rate them; None: it may begin.
+
+        One that was admitted before is admitted again: whoever asks did not hear the answer.
+        """
+        return self._open_many([events.Opened(group, "proposal", kind, 1) for group, kind in proposals], owner, now)
+
+    def propose(self, group: str, task_type: str, owner: str, now: float) -> Refusal | None:
+        """Admit one proposal; None when it may begin."""
+        return self.propose_many([(group, task_type)], owner, now)[0]
+
+    def replay_many(self, replays: Iterable[tuple[str, str, str]], owner: str, now: float) -> list[Refusal | None]:
+        """Admit attempts at tasks from the buffer, each a group, a task type and a task; None: they may begin.
+
+        Those that were admitted before are admitted again: whoever asks did not hear the answer.
+        """
+        size = self.book.limits.replay_attempts
+        return self._open_many(
+            [events.Opened(group, "replay", kind, size, task) for group, kind, task in replays], owner, now
+        )
+
     def replay(self, group: str, task_type: str, task: str, owner: str, now: float) -> Refusal | None:
-        """Admit attempts at a task from the buffer; None when they may begin."""
-        if self._asked_again(group, owner, now):
-            return None
-        if refusal := self.book.admission.refuses_replay(task_type):
-            return refusal
-        self._record([events.Opened(group, "replay", task_type, self.book.limits.replay_attempts, task)])
-        self.leases.grant(group, owner, now)
-        return None
+        """Admit attempts at one task from the buffer; None when they may begin."""
+        return self.replay_many([(group, task_type, task)], owner, now)[0]
 
     def judge_many(self, proposals: Iterable[tuple[Sample, str | None]]) -> None:
         """Proposals came in, each with the task it became or None. Valid ones wait for their rating.
@@ -142,15 +185,6 @@ class Experience:
     def judge(self, sample: Sample, task: str | None) -> None:
         """One proposal came in."""
         self.judge_many([(sample, task)])
-
-    def next_group(self, owner: str, now: float) -> Group | None:
-        """The attempts to make next, before any new work: ratings, and what was lost. None when there are none."""
-        if not self._pending:
-            return None
-        group = self.book.group(next(iter(self._pending)))
-        del self._pending[group.id]
-        self.leases.grant(group.id, owner, now)
-        return group
 
     def attempt_many(self, samples: Iterable[Sample]) -> list[Rated]:
         """Attempts came in. Returns what is now known about tasks: one entry for every group that became whole."""
@@ -214,9 +248,11 @@ class Experience:
         """Count what was generated but never became samples."""
         self._record([events.Wasted(cell, samples, tokens, reason)])
 
-    def take(self, consumer: Version, quotas: Mapping[Cell, int]) -> Batch | Shortage:
+    def take(self, consumer: Version, plan: BatchPlan, *, patient: bool = True) -> Batch | Shortage:
         """The batch for a learner step: whole groups, those with the oldest weights first, swept of all too old.
 
+        A `patient` learner waits until every cell has its quota. One that waited long enough is not, and lets
+        `plan.when_dry` act; the cells it waited for in vain are not waited for again until they were whole again.
         Asking again for the same step gives the same batch, also after a restart, until `resume` takes it back.
         """
         if consumer.lineage != self.book.ancestry.lineage or consumer.step < self.book.next_step:
@@ -227,13 +263,15 @@ class Experience:
         if consumer.step in self.book.taken:
             return self._batch(consumer)
         self._sweep(consumer)
-        self._drop_surplus(quotas)
-        chosen, lacking = self._choose(quotas)
-        if lacking:
-            return Shortage(lacking)
-        versions = [group.versions for group in chosen]
+        self._record([events.Dropped(group.id, "surplus") for group in surplus(self.book, plan, consumer)])
+        waited_for = [quota.cell for quota in plan.quotas if quota.cell not in self._given_up] if patient else ()
+        chosen = choose(self.book, plan, consumer, waited_for)
+        if isinstance(chosen, Shortage):
+            return chosen
+        versions = [group.versions for group in chosen.groups]
         assert_fresh(versions, consumer, self.book.ancestry, self.book.limits.max_staleness)
-        self._record([events.Taken(consumer, [group.id for group in chosen])])
+        self._record([events.Taken(consumer, [group.id for group in chosen.groups], chosen.owing)])
+        self._given_up = set(chosen.lacking)
         batch = self._batch(consumer)
         self.swept.observe((item.sample.tokens for item in batch.items), swept=False)
         return batch
@@ -295,15 +333,32 @@ class Experience:
         """Raise unless ledger, groups and slots agree."""
         self.book.assert_closed()
 
-    def _asked_again(self, group_id: str, owner: str, now: float) -> bool:
-        """Whether this group was admitted before: whoever asks did not hear the answer."""
+    def _open_again(self, group_id: str) -> Group | None:
+        """The group, when it was admitted before: whoever asks did not hear the answer."""
         group = self.book.groups.get(group_id)
-        if group is None:
-            return False
-        if group.state != "open":
+        if group is not None and group.state != "open":
             raise LedgerError(f"group {group_id} is opened again but is {group.state} already")
-        self.leases.grant(group_id, owner, now)
-        return True
+        return group
+
+    def _open_many(self, wanted: Sequence[events.Opened], owner: str, now: float) -> list[Refusal | None]:
+        """Admit what there is room for, in this order."""
+        trial = self.book.admission.copy()
+        opened: dict[str, events.Opened] = {}
+        answers: list[Refusal | None] = []
+        for event in wanted:
+            proposes = event.kind == "proposal"
+            refusal = None
+            if self._open_again(event.group) is None and event.group not in opened:
+                refusal = (trial.refuses_proposal if proposes else trial.refuses_replay)(event.task_type)
+                if refusal is None:
+                    (trial.hold_proposal if proposes else trial.hold_replay)(event.task_type)
+                    opened[event.group] = event
+            answers.append(refusal)
+        self._record(list(opened.values()))
+        for event, refusal in zip(wanted, answers, strict=True):
+            if refusal is None:
+                self.leases.grant(event.group, owner, now)
+        return answers
 
     def _is_new(self, sample: Sample, role: Role) -> bool:
         if not sample.versions or sample.cell.role != role:
@@ -312,53 +367,10 @@ class Experience:
 
     def _sweep(self, consumer: Version) -> None:
         """Drop, whole, every finished group that may not be trained on at this step."""
-        doomed: list[Event] = []
-        lengths: list[int] = []
-        for group in self.book.groups.values():
-            if group.state != "ready":
-                continue
-            reason = sweep_reason(group.versions, consumer, self.book.ancestry, self.book.limits.max_staleness)
-            if reason is not None:
-                doomed.append(events.Dropped(group.id, reason))
-                lengths += (self.book.ledger.sample(sample).tokens for sample in group.samples)
-        self._record(doomed)
+        doomed = swept(self.book, consumer)
+        lengths = [self.book.ledger.sample(sample).tokens for group, _ in doomed for sample in group.samples]
+        self._record([events.Dropped(group.id, reason) for group, reason in doomed])
         self.swept.observe(lengths, swept=True)
-
-    def _drop_surplus(self, quotas: Mapping[Cell, int]) -> None:
-        """Where proposals overdrew a solve cell, drop what neither this batch nor the formula has room for.
-
-        This bounds the overdraft when replicas keep old weights for long: proposals are then swept one after the other,
-        and each leaves behind the attempts that rated it.
-        """
-        doomed: list[Event] = []
-        for cell, quota in quotas.items():
-            excess = self.book.admission.overdraft(cell)
-            ready = self._ready(cell) if excess > 0 else []
-            spare = sum(group.size for group in ready) - quota
-            for group in ready:
-                if excess > 0 and spare >= group.size:
-                    doomed.append(events.Dropped(group.id, "surplus"))
-                    excess, spare = excess - group.size, spare - group.size
-        self._record(doomed)
-
-    def _ready(self, cell: Cell) -> list[Group]:
-        """What may be trained on, oldest weights first."""
-        ready = [group for group in self.book.groups.values() if group.state == "ready" and group.cell == cell]
-        return sorted(ready, key=lambda group: (min(group.versions).step, group.sequence))
-
-    def _choose(self, quotas: Mapping[Cell, int]) -> tuple[list[Group], dict[Cell, int]]:
-        """Whole groups that fill the quotas, and what is lacking of them."""
-        chosen: list[Group] = []
-        lacking: dict[Cell, int] = {}
-        for cell, quota in quotas.items():
-            places = quota
-            for group in self._ready(cell):
-                if group.size <= places:
-                    chosen.append(group)
-                    places -= group.size
-            if places:
-                lacking[cell] = places
-        return chosen, lacking
 
     def _batch(self, consumer: Version) -> Batch:
         items = []

@@ -15,7 +15,7 @@ docs/decisions/admission.md derives the formula from AReaL's and tells why the c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from azr.config.sections.algorithm import AlgorithmConfig
@@ -55,6 +55,8 @@ class Limits(NamedTuple):
     """Share of the solve quota that replay may hold while proposals can fill the rest."""
     rating_trained: bool = True
     """Off: ratings are estimates to be thrown away, and take no slots."""
+    task_types: tuple[str, ...] = ("deduction",)
+    """In play, in the order in which ties between them are broken."""
 
     @classmethod
     def of(cls, algorithm: AlgorithmConfig, staleness: StalenessConfig) -> Limits:
@@ -68,6 +70,7 @@ class Limits(NamedTuple):
             replay_attempts=batch.attempts_per_task,
             replay_share=batch.replay_share,
             rating_trained=rating.trained,
+            task_types=tuple(algorithm.game.task_types),
         )
         limits.check()
         return limits
@@ -161,18 +164,24 @@ class Admission:
             return Refusal(cell, size, share)
         return None
 
-    def wanted(self, task_types: Iterable[str]) -> list[Cell]:
+    def wanted(self) -> list[Cell]:
         """Cells in which work may begin now, the one with the least of its quota under way first.
 
         Ties go by the order of task types, proposing before solving, which follows from it.
         """
         cells: list[Cell] = []
-        for task_type in task_types:
+        for task_type in self.limits.task_types:
             if self.limits.propose and self.refuses_proposal(task_type) is None:
                 cells.append(Cell(task_type, "propose"))
             if self.refuses_replay(task_type) is None:
                 cells.append(Cell(task_type, "solve"))
         return sorted(cells, key=lambda cell: self._open[cell] / self.quota(cell))
+
+    def copy(self) -> Admission:
+        """The same slots, held apart: to decide about several pieces of work before any of them is recorded."""
+        other = Admission(self.limits)
+        other._open, other._replay, other._training = self._open.copy(), self._replay.copy(), self._training.copy()
+        return other
 
     def hold(self, cell: Cell, slots: int, *, replay: bool = False) -> None:
         """Take slots for work that was admitted, or that is back after a resume."""
@@ -183,6 +192,10 @@ class Admission:
         """Take the slots of an admitted proposal: its own and those of its rating."""
         self.hold(Cell(task_type, "propose"), 1)
         self.hold(Cell(task_type, "solve"), self.limits.rating_slots)
+
+    def hold_replay(self, task_type: str) -> None:
+        """Take the slots of admitted attempts at an old task."""
+        self.hold(Cell(task_type, "solve"), self.limits.replay_attempts, replay=True)
 
     def release(self, cell: Cell, slots: int, *, replay: bool = False) -> None:
         """Give slots back without training on them: dropped, swept, or not needed because the gate refused the task."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from azr.game.batch import BatchPlan, Quota
 from azr.game.types import Version
 from azr.journal import Journal
 from azr.journal.durable import open_experience, shorten
@@ -22,7 +23,7 @@ from tests.journal.disks import CrashingDisk
 from tests.ledger.play import PROPOSE, SOLVE
 
 LIMITS = Limits(max_staleness=1, propose=1, solve=2, attempts=2, replay_attempts=2, replay_share=1.0)
-QUOTAS = {PROPOSE: 1, SOLVE: 2}
+PLAN = BatchPlan((Quota(PROPOSE, 1), Quota(SOLVE, 1, 2)))
 CHECKPOINT, RESUMED = Version(0, 1), Version(1, 1)
 
 
@@ -130,7 +131,7 @@ class Run:
     def learn(self, experience: Experience) -> None:
         consumer = self.now
         if experience.book.next_step == self.step:
-            batch = experience.take(consumer, QUOTAS)
+            batch = experience.take(consumer, PLAN)
             assert isinstance(batch, Batch), batch
             ids = [item.sample.id for item in batch.items]
             assert [item.sample.body.decode() for item in batch.items] == ids

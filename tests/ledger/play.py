@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from azr.game.batch import BatchPlan, Quota
 from azr.game.types import Cell, Version
 from azr.ledger.events import Event, Group
 from azr.ledger.experience import Batch, Experience, Rated
@@ -10,7 +11,7 @@ from azr.staleness.admission import Limits
 
 PROPOSE, SOLVE = Cell("deduction", "propose"), Cell("deduction", "solve")
 LIMITS = Limits(max_staleness=1, propose=1, solve=4, attempts=2, replay_attempts=2, replay_share=1.0)
-QUOTAS = {PROPOSE: 1, SOLVE: 4}
+PLAN = BatchPlan((Quota(PROPOSE, 1), Quota(SOLVE, 2, 2)))
 
 
 class Play:
@@ -59,7 +60,7 @@ class Play:
 
     def take(self, step: int | None = None) -> Batch:
         consumer = Version(self.version.lineage, self.version.step if step is None else step)
-        batch = self.experience.take(consumer, QUOTAS)
+        batch = self.experience.take(consumer, PLAN)
         assert isinstance(batch, Batch), batch
         return batch
 

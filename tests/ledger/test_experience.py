@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from azr.game.batch import BatchPlan, Quota
 from azr.game.types import Cell, Version
 from azr.ledger.events import Rating
 from azr.ledger.experience import Rated, Shortage
 from azr.ledger.ledger import LedgerError
 from azr.staleness.admission import Refusal
 from azr.staleness.bound import StalenessError
-from tests.ledger.play import LIMITS, PROPOSE, QUOTAS, SOLVE, Play
+from tests.ledger.play import LIMITS, PLAN, PROPOSE, SOLVE, Play
 
 
 def test_a_valid_proposal_waits_for_all_of_its_attempts() -> None:
@@ -72,12 +73,12 @@ def test_a_batch_holds_whole_groups_and_exactly_the_quotas() -> None:
 
 def test_while_anything_is_lacking_there_is_no_batch_and_the_answer_says_what() -> None:
     play = Play()
-    assert play.experience.take(Version(0, 0), QUOTAS) == Shortage({PROPOSE: 1, SOLVE: 4})
+    assert play.experience.take(Version(0, 0), PLAN) == Shortage({PROPOSE: 1, SOLVE: 4})
     play.replay("r")
     play.attempt("r", True)
-    assert play.experience.take(Version(0, 0), QUOTAS) == Shortage({PROPOSE: 1, SOLVE: 4}), "half a group is nothing"
+    assert play.experience.take(Version(0, 0), PLAN) == Shortage({PROPOSE: 1, SOLVE: 4}), "half a group is nothing"
     play.attempt("r", True)
-    assert play.experience.take(Version(0, 0), QUOTAS) == Shortage({PROPOSE: 1, SOLVE: 2})
+    assert play.experience.take(Version(0, 0), PLAN) == Shortage({PROPOSE: 1, SOLVE: 2})
 
 
 def test_the_oldest_weights_leave_first() -> None:
@@ -139,7 +140,7 @@ def test_a_group_too_old_is_swept_whole_though_one_of_its_samples_is_young() -> 
         play.take()
         play.train()
     play.attempt("mixed", True)  # The first attempt is of weights 0, the second of weights 2.
-    assert isinstance(play.experience.take(play.version, QUOTAS), Shortage)
+    assert isinstance(play.experience.take(play.version, PLAN), Shortage)
     assert play.discarded() == {"stale": 2}
     assert play.experience.swept.shares()[3] > 0.0
 
@@ -292,8 +293,8 @@ def test_ratings_that_swept_proposals_leave_behind_are_dropped_when_they_overdra
         play.rate(name, True, True)
         play.experience.drop([name], "for this test")
     assert play.experience.book.admission.outstanding(SOLVE) == 8
-    assert isinstance(play.experience.take(Version(0, 0), {PROPOSE: 1, SOLVE: 8}), Shortage)
+    assert isinstance(play.experience.take(Version(0, 0), BatchPlan((Quota(PROPOSE, 1), Quota(SOLVE, 4, 2)))), Shortage)
     assert play.discarded() == {}, "this batch would have all of them"
-    assert isinstance(play.experience.take(Version(0, 0), {PROPOSE: 1, SOLVE: 6}), Shortage)
+    assert isinstance(play.experience.take(Version(0, 0), BatchPlan((Quota(PROPOSE, 1), Quota(SOLVE, 3, 2)))), Shortage)
     assert play.discarded() == {"surplus": 2}
     assert play.experience.book.admission.overdraft(SOLVE) == 0

@@ -13,10 +13,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import chain
 
+from azr.game.batch import BatchPlan, Quota
 from azr.game.types import Cell, Version
 from azr.ledger.events import Event, decode, encode
 from azr.ledger.experience import Batch, Experience, Shortage
 from azr.ledger.ledger import Sample
+from azr.ledger.work import ToAttempt, ToPropose, ToReplay, Work
 from azr.staleness.admission import Limits
 
 #: Ticks in which anything may happen.
@@ -72,11 +74,10 @@ class Schedule:
             replay_attempts=attempts,
             replay_share=draw.choice((0.0, 0.25, 0.5, 1.0)),
             rating_trained=rating_trained,
+            task_types=("deduction", "abduction")[: draw.choice((1, 1, 2))],
         )
-        self.types = ["deduction", "abduction"][: draw.choice((1, 1, 2))]
-        self.quotas = {Cell(name, "solve"): self.limits.solve for name in self.types}
-        if propose:
-            self.quotas |= {Cell(name, "propose"): propose for name in self.types}
+        self.plan = self.draw_plan()
+        self.quotas = {quota.cell: quota.sequences for quota in self.plan.quotas}
         self.validity = draw.choice((0.0, 0.5, 1.0))
         self.loss = draw.choice((0.0, 0.02, 0.1))
         self.replicas = [Version(0, 0)] * draw.choice((1, 2, 3))
@@ -84,6 +85,13 @@ class Schedule:
         self.now = 0.0
         self.batch: Batch | None = None
         self.experience = self.begin()
+
+    def draw_plan(self) -> BatchPlan:
+        limits, groups = self.limits, self.limits.solve // self.limits.replay_attempts
+        quotas = [Quota(Cell(name, "solve"), groups, limits.replay_attempts) for name in limits.task_types]
+        if limits.propose:
+            quotas += [Quota(Cell(name, "propose"), limits.propose) for name in limits.task_types]
+        return BatchPlan(tuple(quotas), self.random.choice(("wait", "redistribute", "carry")))
 
     def begin(self) -> Experience:
         return Experience(self.limits, record=self.record, lease_seconds=LEASE, max_tries=3)
@@ -134,19 +142,38 @@ class Schedule:
         """Somebody has a lane free: lost and rating attempts first, else something new."""
         self.experience.expire(self.now)
         owner = f"actor-{self.random.randrange(3)}"
-        group = self.experience.next_group(owner, self.now)
-        if group is not None:
+        names = [f"g{self.names + index}" for index in range(self.random.choice((1, 1, 3)))]
+        self.names += len(names)
+        if self.random.random() < 0.5:
+            work = self.experience.next_work(owner, names, self.now)
+            if self.random.random() < 0.1:
+                again = [one.group for one in work if isinstance(one, ToPropose)]
+                assert [one.group for one in self.experience.next_work(owner, again, self.now)] == again
+            for one in work:
+                self.follow(one, owner)
+        elif (group := self.experience.next_group(owner, self.now)) is not None:
             self.start(group.id, group.cell, group.awaited)
-            return
-        self.names += 1
-        name, task_type = f"g{self.names}", self.random.choice(self.types)
-        if self.limits.propose and self.random.random() < 0.6:
-            if self.experience.propose(name, task_type, owner, self.now) is None:
-                self.start(name, Cell(task_type, "propose"), [f"{name}#0"])
-        elif self.experience.replay(name, task_type, "old task", owner, self.now) is None:
-            size = self.limits.replay_attempts
-            self.start(name, Cell(task_type, "solve"), [f"{name}#{index}" for index in range(size)])
+        else:  # An owner with a will of its own, whatever its cell has under way.
+            task_type = self.random.choice(self.limits.task_types)
+            if self.limits.propose and self.random.random() < 0.6:
+                answers = self.experience.propose_many([(name, task_type) for name in names], owner, self.now)
+                for name, answer in zip(names, answers, strict=True):
+                    if answer is None:
+                        self.follow(ToPropose(name, task_type), owner)
+            else:
+                self.follow(ToReplay(names[0], task_type), owner)
         self.check_slots()
+
+    def follow(self, work: Work, owner: str) -> None:
+        match work:
+            case ToAttempt(group):
+                self.start(group.id, group.cell, group.awaited)
+            case ToPropose(name, task_type):
+                self.start(name, Cell(task_type, "propose"), [f"{name}#0"])
+            case ToReplay(name, task_type):
+                if self.experience.replay(name, task_type, "old task", owner, self.now) is None:
+                    size = self.limits.replay_attempts
+                    self.start(name, Cell(task_type, "solve"), [f"{name}#{index}" for index in range(size)])
 
     def start(self, group: str, cell: Cell, samples: list[str]) -> None:
         for sample in samples:
@@ -194,13 +221,14 @@ class Schedule:
     def learn(self) -> None:
         """The learner takes a batch, or commits its step; some time after that replicas have the new weights."""
         if self.batch is None:
-            answer = self.experience.take(Version(self.lineage, self.step), self.quotas)
+            patient = self.random.random() < 0.8
+            answer = self.experience.take(Version(self.lineage, self.step), self.plan, patient=patient)
             if isinstance(answer, Shortage):
                 return
             self.batch = answer
             self.check(answer)
             return
-        assert self.experience.take(self.batch.consumer, self.quotas) == self.batch, "asked again, another batch came"
+        assert self.experience.take(self.batch.consumer, self.plan) == self.batch, "asked again, another batch came"
         self.experience.commit(self.batch.consumer)
         for item in self.batch.items:
             assert item.sample.id not in self.trained, f"seed {self.seed}: {item.sample.id} is trained on twice"
@@ -218,7 +246,7 @@ class Schedule:
         self.experience.publish(new)
 
     def check(self, batch: Batch) -> None:
-        """The bound, against this schedule's own books; whole groups; quotas met exactly."""
+        """The bound, against this schedule's own books; whole groups; quotas met exactly where nothing else may be."""
         where = f"seed {self.seed}, step {self.step}"
         for item in batch.items:
             self.check_age(item.sample.id, where)
@@ -227,7 +255,16 @@ class Schedule:
                     self.check_age(f"{item.group.id}/rating#{index}", where)
         by_group = Counter(item.group.id for item in batch.items)
         assert all(by_group[item.group.id] == item.group.size for item in batch.items), f"{where}: a group came in part"
-        assert Counter(item.sample.cell for item in batch.items) == Counter(self.quotas), where
+        got = Counter(item.sample.cell for item in batch.items)
+        if self.plan.when_dry == "wait":
+            assert got == Counter(self.quotas), where
+        elif self.plan.when_dry == "redistribute":
+            for role in ("propose", "solve"):
+                of_role = [cell for cell in self.quotas if cell.role == role]
+                assert sum(got[cell] for cell in of_role) <= sum(self.quotas[cell] for cell in of_role), where
+        else:
+            assert all(got[cell] <= 2 * self.quotas[cell] for cell in self.quotas), where
+        self.counts[f"{self.plan.when_dry} {'whole' if got == Counter(self.quotas) else 'other'}"] += 1
 
     def check_age(self, sample: str, where: str) -> None:
         assert sample in self.made_by, f"{where}: {sample} was made by dead weights only"

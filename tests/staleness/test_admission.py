@@ -203,29 +203,31 @@ def test_the_quota_of_a_cell_is_that_of_its_role() -> None:
 
 class TestWanted:
     def test_the_cell_with_the_least_of_its_quota_under_way_comes_first(self) -> None:
-        admission = Admission(limits(solve=16, replay_share=1.0))
-        types = ["deduction", "abduction"]
+        types = ("deduction", "abduction")
+        admission = Admission(limits(solve=16, replay_share=1.0, task_types=types))
         # Nothing is under way: the order of types, and proposing first.
         order = [Cell(name, role) for name in types for role in ("propose", "solve")]
-        assert admission.wanted(types) == order
+        assert admission.wanted() == order
         admission.hold_proposal("deduction")  # 1 of 2 proposals, 4 of 16 attempts
-        assert admission.wanted(types) == [*order[2:], SOLVE, PROPOSE]
+        assert admission.wanted() == [*order[2:], SOLVE, PROPOSE]
 
     def test_cells_that_refuse_are_not_wanted(self) -> None:
         admission = Admission(limits(max_staleness=0))
         for _ in range(2):
             admission.hold_proposal("deduction")
-        assert admission.wanted(["deduction"]) == []
+        assert admission.wanted() == []
 
     def test_nobody_is_asked_to_propose_where_only_solving_is_trained(self) -> None:
-        assert Admission(limits(propose=0)).wanted(["deduction"]) == [SOLVE]
+        assert Admission(limits(propose=0)).wanted() == [SOLVE]
 
 
 def test_limits_come_from_the_configuration() -> None:
     algorithm, staleness = AlgorithmConfig(), StalenessConfig(max_staleness=3)
-    assert Limits.of(algorithm, staleness) == Limits(3, 64, 576, attempts=8, replay_attempts=8, replay_share=0.25)
+    types = ("deduction", "abduction", "induction")
+    expected = Limits(3, 64, 576, attempts=8, replay_attempts=8, replay_share=0.25, task_types=types)
+    assert Limits.of(algorithm, staleness) == expected
     algorithm.rating.trained, algorithm.rating.attempts = False, 5
-    assert Limits.of(algorithm, staleness)[3:] == (5, 8, 0.25, False)
+    assert Limits.of(algorithm, staleness)[3:7] == (5, 8, 0.25, False)
 
 
 def test_without_proposers_nothing_is_admitted_to_propose() -> None:

@@ -14,6 +14,7 @@ import heapq
 import numpy as np
 import pytest
 
+from azr.game.batch import BatchPlan, Quota
 from azr.game.types import Cell, Version
 from azr.ledger.experience import Batch, Experience
 from azr.ledger.ledger import Sample
@@ -24,6 +25,7 @@ SOLVE = Cell("deduction", "solve")
 ATTEMPTS = 8
 TASKS = 1500
 LIMITS = Limits(max_staleness=4, propose=0, solve=32, attempts=8, replay_attempts=8, replay_share=1.0)
+PLAN = BatchPlan((Quota(SOLVE, 4, 8),))
 
 
 class Simulation:
@@ -76,7 +78,7 @@ class Simulation:
             self.whole[int(rated.task)] = rated.rating.correct / rated.rating.attempts
 
     def learn(self) -> None:
-        batch = self.experience.take(Version(0, self.step), {SOLVE: LIMITS.solve})
+        batch = self.experience.take(Version(0, self.step), PLAN)
         if isinstance(batch, Batch):
             self.trained += [item.sample.correct for item in batch.items]
             self.experience.commit(batch.consumer)

@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from azr.game.batch import BatchPlan, Quota
 from azr.game.types import Cell, Version
 from azr.ledger.experience import Batch, Experience
 from azr.ledger.ledger import Sample
@@ -14,7 +15,7 @@ from azr.staleness.admission import Limits
 
 PROPOSE, SOLVE = Cell("deduction", "propose"), Cell("deduction", "solve")
 #: The default quotas, an eighth of them.
-QUOTAS = {PROPOSE: 8, SOLVE: 72}
+PLAN = BatchPlan((Quota(PROPOSE, 8), Quota(SOLVE, 9, 8)))
 STEPS = 40
 
 
@@ -40,7 +41,7 @@ class Engine:
             self.finish()
             self.fill_lanes()
             if done_at < 0:
-                if isinstance(self.experience.take(Version(0, step), QUOTAS), Batch):
+                if isinstance(self.experience.take(Version(0, step), PLAN), Batch):
                     done_at = self.now + self.train_ticks
                 else:
                     self.waited += 1

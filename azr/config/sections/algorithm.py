@@ -118,6 +118,9 @@ class BatchConfig:
     when_dry: str = "redistribute"
     """A cell that cannot fill its quota: `redistribute` gives its places to cells of the same role, `carry` ships short
     and asks for more next time, `wait` ships nothing."""
+    patience_seconds: float = 60.0
+    """How long a learner that asks for a batch waits for whole quotas before `when_dry` acts. A cell that made it wait
+    in vain is not waited for again until it has brought its quota, so that a dry one costs this once."""
     carry_limit: float = 1.0
     """`carry`: a deficit never exceeds this many quotas, so that a cell that comes back does not flood a batch."""
 

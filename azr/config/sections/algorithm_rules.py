@@ -90,6 +90,7 @@ def _ranges(algorithm: AlgorithmConfig) -> Iterator[Problem]:
         ("batch.attempts_per_task", batch.attempts_per_task, 1, None),
         ("batch.replay_share", batch.replay_share, 0.0, 1.0),
         ("batch.solve_lambda", batch.solve_lambda, 0.0, None),
+        ("batch.patience_seconds", batch.patience_seconds, 0.0, None),
         ("batch.carry_limit", batch.carry_limit, 0.0, None),
         *((f"batch.cell_weights.{cell}", weight, 0.0, None) for cell, weight in batch.cell_weights.items()),
         *((f"proposer_reward.terms.{name}.cap", term.cap, 0.0, None) for name, term in reward.terms.items()),

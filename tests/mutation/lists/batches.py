@@ -1,4 +1,4 @@
-"""Mutations of batch composition, planning, and what may be configured."""
+"""Mutations of batch composition, and of what may be configured."""
 
 from __future__ import annotations
 
@@ -9,42 +9,23 @@ MUTATIONS = [
         "azr/game/batch.py",
         "tests/test_batch.py",
         [
-            ("min(round(owed * share), have.replay)", "round(owed * share)"),
-            ("min(owed - replay, have.new)", "min(owed, have.new)"),
-            ("min(owed - new, have.replay)", "replay"),
             ("quota.groups + carried.get(quota.cell, 0)", "quota.groups - carried.get(quota.cell, 0)"),
+            ("min(places, have[cell])", "places"),
+            ("quota.groups - take[quota.cell] for", "owed[quota.cell] - take[quota.cell] for"),
             ("min(lack, limits[cell])", "max(lack, limits[cell])"),
             ("weights[cell] / (given[cell] + 1)", "weights[cell]"),
             ("given[cell] < room[cell]", "given[cell] <= room[cell]"),
             ("sum(lacking.values()) - sum(gifts.values())", "sum(lacking.values()) + sum(gifts.values())"),
-            ("batch.solve // batch.attempts_per_task", "batch.solve"),
-            ("if game.train_propose else groups\n", "if game.train_propose else 0\n"),
+            ("have[cell] - take[cell] for", "have[cell] for"),
+            ("groups = batch.solve // batch.attempts_per_task\n    found", "groups = batch.solve\n    found"),
             ('batch.solve_lambda if cell.role == "solve"', 'batch.solve_lambda if cell.role == "propose"'),
             ("value * share[cell] / present[cell]", "value * share[cell] * present[cell]"),
             ("self.groups * self.group_size", "self.groups"),
             ("for quota in wanted if quota.cell.role == role", "for quota in wanted"),
-            ("int(quota.groups * batch.carry_limit)", "quota.groups"),
-            ("take if whole else dict.fromkeys(take, Supply())", "take"),
-        ],
-    ),
-    *mutations(
-        "azr/game/planner.py",
-        "tests/test_planner.py",
-        [
-            ("self.proposing + self.to_rate + self.rating", "self.proposing + self.rating"),
-            ("self.propose_quota - self.propose_ready - self", "self.propose_quota + self.propose_ready - self"),
-            ("self.solve_quota - under_way - coming)", "self.solve_quota - under_way)"),
-            ("self.solve_quota - under_way - coming)", "self.solve_quota - coming)"),
-            ("max(0, self.replay_quota - under_way, self", "max(0, self"),
-            ("self.replay_ready + self.solving", "self.replay_ready"),
-            ("+ self.unfinished_proposals + self.propose_lack", "+ self.propose_lack"),
-            ("self.solve_quota - self.new_ready - under_way", "self.solve_quota + self.new_ready - under_way"),
-            ("share > best[0]", "share >= best[0]"),
-            ("demand.propose_lack / demand.propose_quota", "demand.propose_lack"),
-            ("lack / demand.solve_quota", "lack"),
-            ("demand.may_propose and demand", "demand"),
-            ("demand.may_solve and demand", "demand"),
-            ("max(demands, key=lambda demand: demand.to_rate", "min(demands, key=lambda demand: demand.to_rate"),
+            ("int(quota.groups * plan.carry_limit)", "quota.groups"),
+            ("if count > 0}", "if count >= 0}"),
+            ("(shard < whole % shards)", "(shard <= whole % shards)"),
+            ("_part(groups, shards, shard) * batch.attempts_per_task", "_part(batch.solve, shards, shard)"),
         ],
     ),
     *mutations(

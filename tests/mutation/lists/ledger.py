@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from tests.mutation.mutation import mutations
 
-EXPERIENCE = ("tests/ledger/test_experience.py", "tests/ledger/test_experience_resumed.py")
+EXPERIENCE = (
+    "tests/ledger/test_experience.py",
+    "tests/ledger/test_experience_resumed.py",
+    "tests/ledger/test_taking.py",
+    "tests/ledger/test_work.py",
+)
 
 MUTATIONS = [
     *mutations(
@@ -34,16 +39,50 @@ MUTATIONS = [
         "azr/ledger/experience.py",
         EXPERIENCE,
         [
-            ("if group.size <= places:", "if True:"),
-            ("(min(group.versions).step, group.sequence)", "(-min(group.versions).step, group.sequence)"),
             ("group.tries + 1 >= self._max_tries", "group.tries >= self._max_tries"),
             ("consumer.step < self.book.next_step:\n            return", "False:\n            return"),
-            ("spare >= group.size", "spare > group.size"),
-            ('if group.state != "ready":', 'if group.state == "taken":'),
             ("if version > self.book.published:", "if version != self.book.published:"),
             ('doomed.setdefault(group.id, "lost")', "pass"),
             ("self._record([events.Retried(group_id)] if blame else [])", "self._record([events.Retried(group_id)])"),
             ("if consumer.step in self.book.taken:", "if False:"),
+            ("self._given_up = set(chosen.lacking)", "self._given_up |= set(chosen.lacking)"),
+            ("quota.cell not in self._given_up] if patient", "True] if patient"),
+            ("] if patient else ()", "]"),
+            ("and event.group not in opened:", ":"),
+            ("(trial.hold_proposal if proposes else trial.hold_replay)(event.task_type)", "pass"),
+            ("dict.fromkeys(name for name in names", "(name for name in names"),
+            ('if "solve" in roles else []', "if True else []"),
+            ("fresh[: len(fresh) - len(waiting)]", "fresh"),
+        ],
+    ),
+    *mutations(
+        "azr/ledger/taking.py",
+        EXPERIENCE,
+        [
+            ("(min(group.versions).step, group.sequence)", "(-min(group.versions).step, group.sequence)"),
+            ("spare >= group.size", "spare > group.size"),
+            ('        if group.state == "ready":', '        if group.state != "taken":'),
+            ("carried.get(quota.cell, 0) * quota.group_size", "0"),
+            ('plan.when_dry == "wait" or any', "any"),
+            ("if composed.lacking and waits:", "if waits:"),
+            ("if not composed.groups:", "if False:"),
+            ('if plan.when_dry == "carry":', "if False:"),
+            ("cell.role in roles and _under_way", "_under_way"),
+            ("for cell in composed.take)", "for cell in composed.missing)"),
+            (' or Cell(group.task_type, "solve") == cell', ""),
+            ("count * size[cell]", "count"),
+            ("ready[cell][:count]", "ready[cell]"),
+        ],
+    ),
+    *mutations(
+        "azr/ledger/work.py",
+        EXPERIENCE,
+        [
+            ("trial = admission.copy()", "trial = admission"),
+            ("trial.hold_proposal(cell.task)", "pass"),
+            ("trial.hold_replay(cell.task)", "pass"),
+            ('not (cell.role == "solve" and cell.task in dry)', "cell.task not in dry"),
+            ("cell.role in roles and", ""),
         ],
     ),
     *mutations(
@@ -58,6 +97,10 @@ MUTATIONS = [
             ("trained < step and trained not in self._unpublished", "trained < step"),
             ("if not self.limits.rating_trained:", "if False:"),
             ("held = step in self._unpublished", "held = False"),
+            ("for step in self.owing if step < consumer.step", "for step in self.owing if step <= consumer.step"),
+            ("if step < event.at.step}", "if step <= event.at.step}"),
+            ("for taken in self.owing if taken < step", "for taken in self.owing if taken <= step"),
+            ("if event.owing or self.owing:", "if event.owing:"),
         ],
     ),
     *mutations(
