@@ -22,9 +22,9 @@ from actors.players.proposer import Proposer
 from actors.players.solver import Solver
 from actors.players.table import Table
 from actors.services.calls import ServiceError
-from actors.services.choosing import ToAttempt, Work
 from actors.services.split import named
 from azr.game.reasons import clean
+from azr.ledger.work import ToAttempt, Work
 from sandbox_wasm.dispatcher import SandboxError
 
 

@@ -18,7 +18,6 @@ from actors.players.asking import References, draw_ask, sources_of
 from actors.players.generating import PoisonedError, generated, request_of, trajectory_of
 from actors.players.seeds import generator_of, seed_of
 from actors.players.table import Table
-from actors.services.choosing import ToPropose
 from azr.game import play
 from azr.game.composing import Composition, compose_proposal
 from azr.game.gate import GateRules
@@ -27,6 +26,7 @@ from azr.game.tasks import TaskType, task_type
 from azr.game.types import Cell, Proposal, Refusal, Task, Trajectory
 from azr.game.wire import encode
 from azr.ledger.ledger import Sample
+from azr.ledger.work import ToPropose
 
 #: Why a proposal is dropped for which nothing known could be shown.
 NO_REFERENCES = "no_references"

@@ -21,7 +21,6 @@ from actors.engine.records import Response
 from actors.players.generating import PoisonedError, generated, request_of, trajectory_of
 from actors.players.seeds import seed_of
 from actors.players.table import Table
-from actors.services.choosing import ToAttempt, ToReplay
 from azr.game import play
 from azr.game.reasons import UNDECIDED, clean
 from azr.game.rewards import solver_reward
@@ -30,6 +29,7 @@ from azr.game.types import Attempt, Cell, Task, Verdict
 from azr.game.verification import VerifyRules
 from azr.game.wire import encode
 from azr.ledger.ledger import Sample
+from azr.ledger.work import ToAttempt, ToReplay
 
 #: Reason of a group whose task left the buffers before it was attempted.
 TASK_GONE = "task_gone"

@@ -23,16 +23,16 @@ from typing import Any
 
 import msgspec
 
-from actors.services.choosing import Work, next_work
 from actors.services.host import Host, Place
 from actors.services.records import Books, Lack, OpenGroup, Part, Position
 from azr.config.sections.algorithm import AlgorithmConfig
-from azr.game.batch import quotas
+from azr.game.batch import BatchPlan
 from azr.game.types import Cell, Role, Version
 from azr.journal.durable import open_experience, shorten
 from azr.ledger import events
 from azr.ledger.experience import Batch, Rated
 from azr.ledger.ledger import LedgerError, Sample
+from azr.ledger.work import Work
 from azr.staleness.admission import Limits, Refusal
 from azr.staleness.bound import Ancestry
 from azr.staleness.lengths import SweptByLength
@@ -58,7 +58,9 @@ class ExperienceShard:
     def __init__(self, place: Place, rules: Rules) -> None:
         self.rules = rules
         self.host = Host(place)
-        self._quotas = {quota.cell: quota.sequences for quota in quotas(rules.algorithm)}
+        self.plan = BatchPlan.of(rules.algorithm)
+        self._asked = (Version(-1, -1), 0.0)
+        """The step whose batch was asked for last, and since when."""
         self.experience, recovery = open_experience(
             self.host.journal,
             rules.limits,
@@ -106,21 +108,13 @@ class ExperienceShard:
         """
 
         def act() -> list[Work]:
-            now = time.monotonic()
-            return next_work(
-                self.experience, self.rules.algorithm.game.task_types, owner, names, now, roles=roles, dry=dry
-            )
+            return self.experience.next_work(owner, names, time.monotonic(), roles=roles, dry=dry)
 
         return await self.host.until(act, bool, wait_seconds)
 
     async def replay_many(self, asked: Sequence[tuple[str, str, str]], owner: str) -> list[Refusal | None]:
         """Open groups of attempts at old tasks: (group, task type, address of the task) each."""
-
-        def act() -> list[Refusal | None]:
-            now = time.monotonic()
-            return [self.experience.replay(group, kind, task, owner, now) for group, kind, task in asked]
-
-        return await self.host.act(act)
+        return await self.host.act(lambda: self.experience.replay_many(asked, owner, time.monotonic()))
 
     async def judge_many(self, proposals: Sequence[tuple[Sample, str | None]]) -> None:
         """Proposals came in, each with the address of the task it became."""
@@ -164,13 +158,26 @@ class ExperienceShard:
     # ── the learner and the run ─────────────────────────────────────────────────────────────────────────────────────
 
     async def take(self, consumer: Version, wait_seconds: float) -> Part | Lack:
-        """This shard's part of the batch for a learner step, or what is lacking after so long."""
+        """This shard's part of the batch for a learner step, or what is lacking after so long.
+
+        Whole quotas are waited for as long as `algorithm.batch.patience_seconds` since the step was first asked for;
+        a caller that asks anew in between does not begin anew.
+        """
+        if self._asked[0] != consumer:
+            self._asked = (consumer, time.monotonic())
+        patient_until = self._asked[1] + self.rules.algorithm.batch.patience_seconds
 
         def act() -> Batch | Lack:
-            taken = self.experience.take(consumer, self._quotas)
+            taken = self.experience.take(consumer, self.plan, patient=time.monotonic() < patient_until)
             return taken if isinstance(taken, Batch) else self._lack(taken.lacking)
 
-        taken = await self.host.until(act, lambda found: isinstance(found, Batch), wait_seconds)
+        def enough(found: Batch | Lack) -> bool:
+            return isinstance(found, Batch)
+
+        deadline = time.monotonic() + wait_seconds
+        taken = await self.host.until(act, enough, min(wait_seconds, max(0.0, patient_until - time.monotonic())))
+        if not enough(taken):
+            taken = await self.host.until(act, enough, max(0.0, deadline - time.monotonic()))
         if isinstance(taken, Lack):
             return taken
         bodies = [item.sample.body for item in taken.items]

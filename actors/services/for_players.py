@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Generic, TypeVar
 
 from actors.services.calls import Service
-from actors.services.choosing import Work
 from actors.services.split import named, plain_name, shard_of_name
 from azr.buffers import Estimate, shard_of
 from azr.game.types import Cell, Role, Task
 from azr.ledger.experience import Rated
 from azr.ledger.ledger import Sample
+from azr.ledger.work import Work
 from azr.staleness.admission import Refusal
 
 Piece = TypeVar("Piece")

@@ -12,7 +12,6 @@ import msgspec
 import ray
 
 from actors.services.calls import Service
-from actors.services.choosing import divided
 from actors.services.experience_client import ExperienceClient
 from actors.services.experience_service import ExperienceShard, Rules
 from actors.services.host import Place
@@ -20,6 +19,7 @@ from actors.services.split import check_shards
 from actors.services.task_client import TaskClient
 from actors.services.task_service import Shelves, TaskShard
 from azr.config.root import Config
+from azr.game.batch import divided
 from azr.journal.journal import SyncPolicy
 from azr.staleness.admission import Limits
 

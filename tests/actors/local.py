@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from actors.services import choosing
 from actors.services.experience_service import ExperienceShard, Rules
 from actors.services.for_players import PlayerExperience, PlayerTasks
 from actors.services.host import Place
 from actors.services.task_service import Shelves, TaskShard
 from azr.config.root import Config
+from azr.game.batch import divided
 from azr.staleness.admission import Limits
 
 
@@ -71,7 +71,7 @@ def place(folder: Path, name: str) -> Place:
 
 
 def rules_of(config: Config, shard: int = 0) -> Rules:
-    algorithm = choosing.divided(config.algorithm, config.actors.experience_shards)[shard]
+    algorithm = divided(config.algorithm, config.actors.experience_shards)[shard]
     return Rules(
         shard=shard,
         algorithm=algorithm,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -18,11 +19,11 @@ from actors.players.solver import Solver
 from actors.players.table import Table
 from actors.players.tally import PlayerTally
 from actors.players.tokens import load_tokens
-from actors.services.choosing import ToAttempt, ToPropose, ToReplay
 from azr.config.root import Config
 from azr.game.types import Attempt, Cell, Proposal, Verdict, Version
 from azr.game.wire import decode
 from azr.ledger.ledger import Sample
+from azr.ledger.work import ToAttempt, ToPropose, ToReplay
 from sandbox_wasm.protocol import Sandbox
 from tests.actors.games import seed_tasks, small_config
 from tests.actors.local import Desk
@@ -50,6 +51,7 @@ class Room:
             tally=PlayerTally("player-0", "propose"),
             logger=logging.getLogger("test"),
         )
+        self.numbers = itertools.count()
 
     @property
     def shard(self) -> Any:
@@ -64,8 +66,8 @@ class Room:
 
     async def proposed(self, task_type: str = "deduction") -> ToPropose:
         """An admitted proposal of this type."""
-        for number in range(50):
-            work = await self.work("propose", f"0.player-0@1/p{number}")
+        for _ in range(50):
+            work = await self.work("propose", f"0.player-0@1/p{next(self.numbers)}")
             if work.task_type == task_type:
                 return work
         raise AssertionError(f"no {task_type} proposal was admitted")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from actors.services.choosing import ToAttempt, ToPropose, ToReplay
 from actors.services.experience_service import ExperienceShard
 from azr.game.types import Cell, Version
 from azr.ledger.ledger import LedgerError, Sample
+from azr.ledger.work import ToAttempt, ToPropose, ToReplay
 from tests.actors.games import small_config
 from tests.actors.local import place, rules_of
 
@@ -183,7 +183,7 @@ async def test_open_work_is_claimed_after_a_restart_and_the_rest_given_out(tmp_p
 
 async def test_a_checkpoint_one_step_ahead_of_the_books_commits_the_batch_that_is_out(shard: ExperienceShard) -> None:
     await fill(shard)
-    await shard.host.act(lambda: shard.experience.take(Version(0, 0), shard._quotas))
+    await shard.host.act(lambda: shard.experience.take(Version(0, 0), shard.plan))
     await shard.resume(Version(0, 1), 1)
     position = await shard.ready()
     assert (position.lineage, position.next_step) == (1, 1)

@@ -16,7 +16,6 @@ import pytest
 
 from actors.services import start as services_module
 from actors.services.calls import Service, ServiceError
-from actors.services.choosing import ToAttempt, ToPropose, ToReplay
 from actors.services.experience_client import ShardMismatchError, ShortageError
 from actors.services.for_players import PlayerExperience, PlayerTasks
 from actors.services.metrics import buffer_metrics, ledger_metrics
@@ -24,6 +23,7 @@ from actors.services.split import named, shard_of_name
 from actors.services.start import Services
 from azr.game.types import Cell, Task, Version
 from azr.ledger.ledger import LedgerError, Sample
+from azr.ledger.work import ToAttempt, ToPropose, ToReplay
 from tests.actors.games import small_config
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("ray_cluster")]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from actors.services.choosing import divided
 from actors.services.split import check_shards, named, plain_name, shard_of_name
 from azr.config.root import Config
 from azr.errors import ConfigError
+from azr.game.batch import divided
 from azr.staleness.admission import Limits
 
 
