@@ -75,8 +75,9 @@ class _LogProbHead(torch.autograd.Function):
             logprobs[chunk] = logits.gather(1, tokens[chunk, None]).squeeze(1) - normaliser
             if with_entropy:
                 probabilities = (logits - normaliser[:, None]).exp_()
-                # H = log Z - E[logit]; a logit of -inf has probability 0 and contributes nothing.
-                entropies[chunk] = normaliser - (probabilities * logits).nan_to_num_(nan=0.0).sum(dim=-1)
+                # H = log Z - E[logit]; a logit of -inf has probability 0 and contributes nothing. In place: a third
+                # buffer of a chunk's size would be the peak of the whole.
+                entropies[chunk] = normaliser - probabilities.mul_(logits).nan_to_num_(nan=0.0).sum(dim=-1)
         context.save_for_backward(hidden, weight, tokens, normalisers, entropies)
         context.inverse, context.with_entropy, context.rows = inverse, with_entropy, rows
         return logprobs, entropies
