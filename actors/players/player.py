@@ -41,6 +41,7 @@ class Player:
         self._count = 0
         self._lanes = [self._lanes_of(shard, part) for shard, part in enumerate(_shared(lanes, self._shards))]
         self._began = time.monotonic()
+        self._stopped = asyncio.Event()
 
     @property
     def _shards(self) -> int:
@@ -52,6 +53,7 @@ class Player:
         beating = asyncio.create_task(self._beat(), name="azr-heartbeat")
         try:
             await asyncio.gather(*(lanes.run() for lanes in self._lanes))
+            await self._stopped.wait()  # what is under way needs this loop until it is done
         finally:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
@@ -63,6 +65,7 @@ class Player:
         with contextlib.suppress(ServiceError):
             for group in lost:
                 await self.table.experience.lost(group, blame=False)
+        self._stopped.set()
         return lost
 
     def under_way(self) -> list[str]:

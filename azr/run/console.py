@@ -188,6 +188,7 @@ class Console:
         self._terminal = self._rich.is_terminal if terminal is None else terminal
         self._task_types, self._goal, self._clock = task_types, goal, clock
         self._began: float | None = None
+        self._ended: float | None = None
         self._news: list[str] = []
         self._last: View | None = None
         self._live: Live | None = None
@@ -211,7 +212,9 @@ class Console:
     @property
     def seconds(self) -> float:
         """Since training began."""
-        return 0.0 if self._began is None else self._clock() - self._began
+        if self._began is None:
+            return 0.0
+        return (self._clock() if self._ended is None else self._ended) - self._began
 
     def step(self, values: Values) -> None:
         """A step is done."""
@@ -222,7 +225,9 @@ class Console:
             self._live.update(self._drawn())
 
     def end(self) -> None:
-        """Training is over: leave the last table standing."""
+        """Training is over: the clock stops, the last table stays standing."""
+        if self._ended is None:
+            self._ended = self._clock()
         if self._live is not None:
             self._live.stop()
             self._live = None

@@ -129,7 +129,7 @@ class Driver:
             for path in kept:
                 tracking.artifact(path)
             tracking.finish(status)
-        return Ending(status, reason, self.step, self.seconds)
+        return Ending(status, reason, self.step, self._card.elapsed_seconds)
 
     @property
     def _patience(self) -> float:

@@ -28,9 +28,6 @@ PREFIX = "azr-ray-"
 #: Files of Ray's own logs that are kept when a run fails: more would be noise, and a worker may have said much.
 KEPT_LOG_BYTES = 1 << 20
 
-#: Ray warns on the console of more than four processes a core, and counts our actors, which ask for no core.
-LEAST_CORES = 8
-
 #: Threads of the libraries in each of our processes: they share the cores, and each would take all.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
@@ -52,7 +49,7 @@ def cores_of(config: Config, available: int) -> int:
         config.rollout.replicas + config.rollout.standby
     )
     # Ray Train's controller and Serve's ask for none; one more lets a restarted part stand beside a dying one.
-    return config.cluster.cpus or max(available, int(-(-wanted // 1)) + 1, LEAST_CORES)
+    return config.cluster.cpus or max(available, int(-(-wanted // 1)) + 1)
 
 
 @contextlib.contextmanager
@@ -76,6 +73,7 @@ def ray_of(config: Config, logs: Path, environment: Mapping[str, str] | None = N
         finally:
             ray.shutdown()
         return
+    _hush_raylet()
     remove_leftovers(Path(tempfile.gettempdir()))
     temporary = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     failed = True
@@ -97,6 +95,17 @@ def ray_of(config: Config, logs: Path, environment: Mapping[str, str] | None = N
         if failed:
             _keep_logs(temporary, logs / "ray")
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _hush_raylet() -> None:
+    """Keep the raylet's advice off the console: it warns of more than four processes a core, and counts our actors.
+
+    There is no switch for it; what it says stands in Ray's own logs, which are kept when a run fails.
+    """
+    from ray._private import worker
+
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = lambda *_words, **_options: None
 
 
 def _keep_logs(session: Path, to: Path) -> None:

@@ -79,6 +79,19 @@ def test_time_spans(seconds: float, text: str) -> None:
     assert clock(seconds) == text
 
 
+def test_the_clock_runs_from_the_beginning_of_training_to_its_end() -> None:
+    now = [100.0]
+    console = Console(TYPES, Goal(), stream=io.StringIO(), terminal=False, clock=lambda: now[0])
+    assert console.seconds == 0.0
+    console.begin()
+    now[0] = 130.0
+    assert console.seconds == 30.0
+    console.end()
+    now[0] = 500.0
+    console.end()
+    assert console.seconds == 30.0
+
+
 def test_without_a_terminal_each_step_is_a_plain_line() -> None:
     stream = io.StringIO()
     console = Console(TYPES, Goal(), stream=stream, terminal=False, clock=lambda: 5.0)

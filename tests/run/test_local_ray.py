@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from azr.config import load
-from azr.run.local_ray import LEAST_CORES, PREFIX, cores_of, remove_leftovers
+from azr.run.local_ray import PREFIX, cores_of, remove_leftovers
 
 
 def dead_process() -> int:
@@ -30,8 +30,8 @@ def test_only_folders_of_dead_drivers_are_removed(tmp_path: Path) -> None:
 
 
 def test_ray_has_the_cores_that_the_parts_ask_for_at_least() -> None:
-    assert cores_of(load(["tiny"]), available=2) == LEAST_CORES
+    assert cores_of(load(["tiny"]), available=2) == 2
     assert cores_of(load(["tiny"]), available=64) == 64
-    assert cores_of(load(["tiny"], ["learner.ranks=12"]), available=2) == 13
-    assert cores_of(load(["tiny"], ["rollout.replicas=6", "rollout.cpus_per_replica=2.5"]), available=2) == 17
-    assert cores_of(load(["tiny"], ["cluster.cpus=3"]), available=2) == 3, "who names a number gets it"
+    assert cores_of(load(["tiny"], ["learner.ranks=4"]), available=2) == 5
+    assert cores_of(load(["tiny"], ["rollout.replicas=2", "rollout.cpus_per_replica=1.5"]), available=2) == 5
+    assert cores_of(load(["tiny"], ["cluster.cpus=1"]), available=2) == 1, "who names a number gets it"
