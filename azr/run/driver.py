@@ -43,7 +43,7 @@ from azr.metrics import Accumulator, merged
 from azr.report import page, read_history
 from azr.run import evaluation, seeds
 from azr.run.console import Console, Goal
-from azr.run.engines import Engines, at_its_place, start_engines
+from azr.run.engines import Engines, at_its_place, start_engines, weights_folder
 from azr.run.evaluation import Evaluation
 from azr.run.folder import Card, RunFolder
 from azr.run.gathering import tell_books, tell_engines, tell_stocks, trained_share
@@ -147,7 +147,7 @@ class Driver:
         """Everything between Ray's start and its end; returns why the run ended."""
         config, wait = self.config, self.config.cluster.start_seconds
         with self._stages.stage("cluster", "Ray", wait):
-            stack.enter_context(ray_of(config, self.folder.logs))
+            stack.enter_context(ray_of(config, self.folder.logs, [weights_folder(config)]))
         hub = start_hub(f"azr-{config.run.name}-hub")
         engines = start_engines(config)
         stack.callback(lambda: engines.stop(self._patience))

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from actors.engine.records import EngineStatistics
@@ -106,8 +107,18 @@ def at_its_place(config: Config) -> Config:
     return replace(config, model=replace(config.model, path=shipped.resolve(config.model.path)))
 
 
+def deployment_name(config: Config) -> str:
+    """The engines' name in the cluster."""
+    return f"azr-{config.run.name}"
+
+
+def weights_folder(config: Config) -> Path:
+    """Where the registry keeps versions."""
+    return Path(config.weights.folder or f"/dev/shm/azr-{deployment_name(config)}")
+
+
 def start_engines(config: Config) -> Engines:
     """Start registry and replicas, and come back at once; the configuration is one `at_its_place`."""
     settings = EngineSettings.of(config.model.path, config.rollout, config.weights, seed=config.run.seed)
-    rollouts = Rollouts.start(f"azr-{config.run.name}", settings, wait=False)
+    rollouts = Rollouts.start(deployment_name(config), settings, wait=False)
     return Engines(config, rollouts)

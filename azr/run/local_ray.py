@@ -14,13 +14,14 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
 
 from azr.config.root import Config
 from azr.errors import AzrError
+from azr.run.reaper import reaping
 
 logger = logging.getLogger(__name__)
 
@@ -53,13 +54,13 @@ def cores_of(config: Config, available: int) -> int:
 
 
 @contextlib.contextmanager
-def ray_of(config: Config, logs: Path, environment: Mapping[str, str] | None = None) -> Iterator[None]:
-    """Ray for the run, gone or left when the block ends."""
+def ray_of(config: Config, logs: Path, folders: Sequence[Path] = ()) -> Iterator[None]:
+    """Ray for the run, gone or left when the block ends. `folders` are removed should this process be killed."""
     import ray
 
     if ray.is_initialized():
         raise AzrError("this process is in a Ray already", "start a run from a process of its own")
-    variables = {**ENVIRONMENT, **(environment or {})}
+    variables = dict(ENVIRONMENT)
     namespace = f"azr-{config.run.name}"
     if config.cluster.address:
         ray.init(
@@ -77,24 +78,25 @@ def ray_of(config: Config, logs: Path, environment: Mapping[str, str] | None = N
     remove_leftovers(Path(tempfile.gettempdir()))
     temporary = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     failed = True
-    try:
-        ray.init(
-            num_cpus=cores_of(config, len(os.sched_getaffinity(0))),
-            include_dashboard=False,
-            object_store_memory=config.cluster.object_store_mb << 20,
-            namespace=namespace,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"env_vars": variables},
-            _temp_dir=str(temporary),
-        )
-        yield
-        failed = False
-    finally:
-        ray.shutdown()
-        if failed:
-            _keep_logs(temporary, logs / "ray")
-        shutil.rmtree(temporary, ignore_errors=True)
+    with reaping(os.getpid(), [temporary, *folders]):
+        try:
+            ray.init(
+                num_cpus=cores_of(config, len(os.sched_getaffinity(0))),
+                include_dashboard=False,
+                object_store_memory=config.cluster.object_store_mb << 20,
+                namespace=namespace,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": variables},
+                _temp_dir=str(temporary),
+            )
+            yield
+            failed = False
+        finally:
+            ray.shutdown()
+            if failed:
+                _keep_logs(temporary, logs / "ray")
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _hush_raylet() -> None:

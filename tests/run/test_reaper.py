@@ -1,0 +1,73 @@
+"""After a driver's SIGKILL nothing of it lives on and its folders are gone; after a good end the reaper just leaves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from azr.run import reaper
+
+DRIVER = """
+import os, subprocess, sys, time
+from pathlib import Path
+from azr.run.reaper import reaping
+stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
+with reaping(os.getpid(), [Path(sys.argv[1])]):
+    child = subprocess.Popen([sys.executable, "-c", stubborn], stdout=subprocess.PIPE, start_new_session=True)
+    child.stdout.readline()
+    print(child.pid, flush=True)
+    {rest}
+"""
+
+
+def drive(folder: Path, rest: str) -> tuple[subprocess.Popen[str], psutil.Process]:
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER.replace("{rest}", rest), str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    assert driver.stdout is not None
+    return driver, psutil.Process(int(driver.stdout.readline()))
+
+
+def test_a_killed_driver_takes_its_processes_and_folders_along(tmp_path: Path) -> None:
+    folder = tmp_path / "session"
+    folder.mkdir()
+    driver, child = drive(folder, "time.sleep(600)")
+    time.sleep(reaper.LOOK_SECONDS + 1.0)  # it looks for descendants every so often
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    gone, alive = psutil.wait_procs([child], timeout=30)
+    assert (len(gone), alive) == (1, [])
+    deadline = time.monotonic() + 10
+    while folder.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_after_a_good_end_the_reaper_touches_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "session"
+    folder.mkdir()
+    driver, child = drive(folder, "")
+    try:
+        assert driver.wait(30) == 0
+        assert child.is_running(), "whoever ends well has ended its processes by itself, or wants them to live"
+        assert folder.exists()
+    finally:
+        child.kill()
+
+
+def test_who_leaves_by_itself_is_not_killed() -> None:
+    brief = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.3)"])
+    assert reaper.end({psutil.Process(brief.pid)}, grace=10.0) == []
+    brief.wait()
+
+
+def test_a_driver_that_is_gone_has_no_descendants() -> None:
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    assert reaper.descendants(done.pid) == set()
