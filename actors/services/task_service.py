@@ -14,8 +14,7 @@ caller who added it is recognised as his own and not as a duplicate.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -76,9 +75,7 @@ class TaskShard:
 
         def act() -> list[bool]:
             own = [again and self._holds(task) for task in tasks]
-            added = self.tasks.add_many(tasks)
-            if out:
-                self._send_out(task for task, new in zip(tasks, added, strict=True) if new)
+            added = self.tasks.add_many(tasks, out=out)
             return [new or mine for new, mine in zip(added, own, strict=True)]
 
         return await self.host.act(act)
@@ -155,10 +152,6 @@ class TaskShard:
             raise ValueError(
                 f"no tasks of type {task_type} are kept; there are {', '.join(self.shelves.task_types)}"
             ) from None
-
-    def _send_out(self, tasks: Iterable[Task]) -> None:
-        for kind, count in Counter(task.task_type for task in tasks).items():
-            self._buffer(kind).draw_new(count)
 
     def _holds(self, task: Task) -> bool:
         buffer = self._buffer(task.task_type)

@@ -10,7 +10,8 @@ time is the learner's step, told through `advance`.
 
 New tasks are drawn first in, first out, before any replay; rated ones from a sum-tree. A task that is out is not drawn
 again until its attempts came back. Evidence adds up: an estimate's counts are discounted by their age, then the new
-ones are added.
+ones are added. A task's own age counts from the step that proposed it (`Task.born`), so that one rule makes solvers
+begin with the tasks of the step before (`rest_steps`), at step 0 with the seeds.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from azr.buffers import priority
 from azr.buffers.sum_tree import SumTree
@@ -120,13 +122,16 @@ class TaskBuffer:
         """The sum of all priorities: this shard's weight among shards."""
         return self._training.total
 
-    def add_many(self, tasks: Sequence[Task]) -> list[bool]:
-        """Take in new tasks; False for each that is held already, or came twice."""
+    def add_many(self, tasks: Sequence[Task], *, out: bool = False) -> list[bool]:
+        """Take in new tasks; False for each that is held already, or came twice. `out`: they are attempted already, by
+        those who rate them, and nobody else draws them until then."""
         flags = self.are_new(tasks)
         entering = [task for task, new in zip(tasks, flags, strict=True) if new]
         self.duplicates += len(flags) - len(entering)
         for start in range(0, len(entering), self.config.capacity):
-            self._enter(entering[start : start + self.config.capacity])
+            entered = self._enter(entering[start : start + self.config.capacity])
+            if out:
+                self._send_out(entered)
         return flags
 
     def are_new(self, tasks: Iterable[Task]) -> list[bool]:
@@ -157,7 +162,7 @@ class TaskBuffer:
             return []
         rows = self._table.rows
         fresh = (rows["visits"] == 0) & (self.step - rows["added_step"] <= self.config.new_steps)
-        order = np.select([~rows["held"], rows["out"], ~rows["rated"], fresh], [4, 3, 2, 1], 0)
+        order = np.select([~rows["held"], rows["out"], ~self._replayable(rows), fresh], [4, 3, 2, 1], 0)
         by_use = np.lexsort((rows["sequence"], self._training.weights, order))
         block = max(missing, int(self.config.capacity * EVICTION_SHARE))
         return [task.id for task in self._table.tasks_at(by_use[: min(block, len(self))])]
@@ -171,9 +176,9 @@ class TaskBuffer:
             tree.update(leaving, np.zeros(len(leaving)))
         self.evicted += len(leaving)
 
-    def add(self, task: Task) -> bool:
+    def add(self, task: Task, *, out: bool = False) -> bool:
         """Take in a new task; False when the same is held already."""
-        return self.add_many([task])[0]
+        return self.add_many([task], out=out)[0]
 
     def rate_many(self, estimates: Iterable[Estimate]) -> int:
         """Attempts came back; returns how many of the tasks were still held."""
@@ -214,10 +219,14 @@ class TaskBuffer:
         """Tasks never attempted for training, in order of arrival."""
         slots: list[int] = []
         while self._new and len(slots) < count:
-            slot, sequence = self._new.popleft()
+            slot, sequence = self._new[0]
             row = self._table.rows[slot]
-            aged = row["rated"] and self.step - row["added_step"] > self.config.new_steps
-            if row["held"] and row["sequence"] == sequence and not (row["visits"] or row["out"] or aged):
+            age = self.step - row["added_step"]
+            waits = row["held"] and row["sequence"] == sequence and not (row["visits"] or row["out"])
+            if waits and age < self.config.rest_steps:
+                break  # Whatever came later rests, too.
+            self._new.popleft()
+            if waits and not (self._replayable(row) and age > self.config.new_steps):
                 slots.append(slot)
         return self._send_out(np.array(slots, np.int64))
 
@@ -331,7 +340,7 @@ class TaskBuffer:
                 distance = np.minimum(distance, np.bitwise_count(likeness ^ likeness[best]).astype(np.int64))
         return shown
 
-    def _enter(self, tasks: Sequence[Task]) -> None:
+    def _enter(self, tasks: Sequence[Task]) -> Slots:
         """Put new tasks, no more than the buffer holds at all, into their slots."""
         self.evict(self.leaving_for(len(tasks)))
         slots = []
@@ -341,6 +350,7 @@ class TaskBuffer:
         entered = np.array(slots, np.int64)
         self._weigh(entered)
         self._reference.update(entered, self._recencies(self._table.rows[entered]))
+        return entered
 
     def _weigh(self, slots: Slots) -> None:
         """Bring the priorities of these slots up to date with their rows."""
@@ -359,7 +369,14 @@ class TaskBuffer:
                 * priority.novelty(np.maximum(self._table.copies[rows["program"]], 1), self.config.novelty_exponent)
                 * priority.freshness(rows["visits"], self.config.visit_exponent)
             )
-        return np.where(rows["held"] & rows["rated"] & ~rows["out"], weights, 0.0)
+        rested = self.step - rows["added_step"] >= self.config.rest_steps
+        return np.where(rows["held"] & self._replayable(rows) & rested & ~rows["out"], weights, 0.0)
+
+    def _replayable(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """What the sum-tree may hold: what was rated; with uniform draws also what is new no more, rated or not."""
+        if self.config.selection == "uniform":
+            return rows["rated"] | (self.step - rows["added_step"] > self.config.new_steps)
+        return rows["rated"]
 
     def _recencies(self, rows: Rows) -> priority.Column:
         age = self.step - rows["added_step"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from azr.config.root import Config
-from azr.config.sections import algorithm_rules, gating_rules, run_rules, safety_rules
+from azr.config.sections import algorithm_rules, buffers_rules, gating_rules, run_rules, safety_rules
 
 
 class Problem(NamedTuple):
@@ -30,6 +30,7 @@ def problems(config: Config) -> list[Problem]:
     return [
         *(Problem(f"algorithm.{key}", what, mend) for key, what, mend in algorithm),
         *(Problem(key, what, mend) for key, what, mend in gating),
+        *(Problem(key, what, mend) for key, what, mend in buffers_rules.problems(config.buffers)),
         *(Problem(key, what, mend) for key, what, mend in run_rules.problems(config)),
         *(Problem(key, what, mend) for key, what, mend in safety_rules.problems(config.safety)),
     ]

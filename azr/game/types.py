@@ -47,6 +47,10 @@ class Version(msgspec.Struct, frozen=True, order=True):
     step: int
 
 
+#: What seeds are made by: they are there before the first step, so they are tasks of the step before it.
+BEFORE_THE_FIRST = Version(0, -1)
+
+
 class VersionSpan(msgspec.Struct, frozen=True):
     """Tokens `start` to `end` (exclusive) of a response were sampled from weights `version`."""
 
@@ -99,8 +103,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """Digest of the normalised syntax tree: equal for programs that differ in names and layout only."""
     fingerprint: str = ""
     """Equal for tasks that are the same task; see `azr.game.identity`. Empty until the gate gives one."""
-    born: Version = Version(0, 0)
-    """The weights that proposed it."""
+    born: Version = BEFORE_THE_FIRST
+    """The weights that proposed it, the oldest of them; of a seed, the step before the first."""
     references: tuple[str, ...] = ()
     """Ids of the tasks shown to the proposer."""
     components: tuple[str, ...] = ()

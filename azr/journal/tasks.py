@@ -26,6 +26,8 @@ class Added(msgspec.Struct, frozen=True, tag="added", array_like=True):
 
     tasks: list[Task]
     left: dict[str, list[str]] = {}
+    out: bool = False
+    """They are being attempted already."""
 
 
 class Rated(msgspec.Struct, frozen=True, tag="rated", array_like=True):
@@ -68,8 +70,11 @@ class DurableTasks:
             self._apply(_decoder.decode(record))
         return recovery
 
-    def add_many(self, tasks: Sequence[Task]) -> list[bool]:
-        """Take in new tasks, each into the buffer of its type; False for each that is held already, or came twice."""
+    def add_many(self, tasks: Sequence[Task], *, out: bool = False) -> list[bool]:
+        """Take in new tasks, each into the buffer of its type; False for each that is held already, or came twice.
+
+        `out`: they are being attempted already, by those who rate them; nobody else draws them until they are rated.
+        """
         places: dict[str, list[int]] = {}
         for place, task in enumerate(tasks):
             self._buffer(task.task_type)
@@ -84,7 +89,7 @@ class DurableTasks:
                 left[task_type] = leaving
             self.buffers[task_type].duplicates += len(flags) - sum(flags)
         if entering := [task for task, flag in zip(tasks, new, strict=True) if flag]:
-            self._record(event := Added(entering, left))
+            self._record(event := Added(entering, left, out))
             self._apply(event)
         return new
 
@@ -119,11 +124,11 @@ class DurableTasks:
 
     def _apply(self, event: Event) -> None:
         match event:
-            case Added(tasks, left):
+            case Added(tasks, left, out):
                 for task_type, task_ids in left.items():
                     self._buffer(task_type).evict(task_ids)
                 for task in tasks:
-                    self._buffer(task.task_type).add(task)
+                    self._buffer(task.task_type).add(task, out=out)
             case Rated(task_type, estimates):
                 self._buffer(task_type).rate_many(estimates)
             case Stepped(step):

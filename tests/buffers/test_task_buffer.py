@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from scipy import stats
 
 from azr.buffers import BufferState, Estimate, Status, TaskBuffer
 from azr.config.sections.buffers import BuffersConfig
+from azr.game.types import Task, Version
 from tests.buffers.tasks import buffer_of, names, rate, task
 
 
@@ -52,6 +55,83 @@ class TestNewTasks:
         buffer = buffer_of(2)
         buffer.give_back(["task-0"])
         assert names(buffer.draw(3, 0.0)) == [0, 1]
+
+
+class TestTasksThatAreAttemptedAlready:
+    def test_are_drawn_by_nobody_until_they_are_rated_and_then_by_priority(self) -> None:
+        buffer = buffer_of(1)
+        buffer.add_many([task(1)], out=True)
+        assert names(buffer.draw(2, 0.0)) == [0]
+        buffer.rate_many([Estimate("task-1", 4, 8, 0)])
+        assert buffer.draw_new(1) == []
+        assert names(buffer.draw_replay(1)) == [1]
+
+    def test_come_back_as_new_when_nobody_rated_them(self) -> None:
+        buffer = buffer_of(out_steps=2)
+        assert buffer.add(task(0), out=True)
+        buffer.advance(2)
+        assert buffer.draw_new(1) == []
+        buffer.advance(3)
+        assert names(buffer.draw_new(1)) == [0]
+
+
+class TestTasksThatRest:
+    """The published rule: a step's solvers get tasks of the step before, filled up with uniform draws from the rest."""
+
+    def paper(self, seeds: int) -> TaskBuffer:
+        buffer = buffer_of(selection="uniform", rest_steps=1)
+        assert all(buffer.add_many([task(number, step=-1) for number in range(seeds)]))
+        return buffer
+
+    def test_seeds_are_tasks_of_the_step_before_the_first(self) -> None:
+        assert names(self.paper(4).draw(3, 0.0)) == [0, 1, 2]
+        assert Task(id="seed", task_type="t", program="", inputs=(), outputs=()).born == Version(0, -1)
+
+    def test_what_a_step_proposes_is_solved_from_the_next_on_and_first(self) -> None:
+        buffer = self.paper(4)
+        assert names(buffer.draw(2, 0.0)) == [0, 1]
+        buffer.add_many([task(number, step=0) for number in (10, 11)])
+        buffer.rate_many([Estimate("task-10", 4, 8, 0)])  # Rated or not: it rests.
+        assert names(buffer.draw(4, 0.0)) == [2, 3], "only what was there before the step"
+        buffer.advance(1)
+        buffer.add_many([task(20, step=1)])
+        assert names(buffer.draw(2, 0.0)) == [10, 11]
+
+    def test_the_rest_is_drawn_uniformly_from_all_older_tasks_rated_or_not(self) -> None:
+        drawn: Counter[int] = Counter()
+        for seed in range(400):
+            buffer = buffer_of(seed=seed, selection="uniform", rest_steps=1)
+            buffer.add_many([task(number, step=-1) for number in range(4)])
+            rate(buffer, 8)  # One of four is rated, and always solved.
+            buffer.add_many([task(10, step=0)])
+            buffer.advance(1)
+            buffer.add_many([task(20, step=1)])
+            first, *rest = names(buffer.draw(3, 0.0))
+            assert first == 10
+            drawn.update(rest)
+        # Two of four each time: 200 expected, a deviation is 10.
+        assert set(drawn) == {0, 1, 2, 3}
+        assert all(abs(count - 200) < 45 for count in drawn.values()), drawn
+
+    def test_what_has_rested_too_long_to_be_new_leaves_like_any_other(self) -> None:
+        buffer = buffer_of(capacity=4, selection="uniform", rest_steps=1)
+        buffer.add_many([task(number, step=-1) for number in range(2)])
+        buffer.add_many([task(number, step=1) for number in (10, 11)])
+        buffer.advance(2)
+        rate(buffer, *([4] * 2))
+        assert buffer.leaving_for(1) == ["task-0"]
+
+    def test_that_are_attempted_already_stand_in_nobodys_way(self) -> None:
+        buffer = self.paper(0)
+        buffer.add(task(10, step=0), out=True)
+        buffer.add(task(0, step=-1))
+        assert names(buffer.draw(2, 0.0)) == [0]
+
+    def test_are_shown_to_proposers_all_the_same(self) -> None:
+        assert names(self.paper(1).references(1)) == [0]
+        buffer = buffer_of(1, rest_steps=1)
+        assert names(buffer.references(1)) == [0]
+        assert buffer.draw(1, 0.0) == []
 
 
 class TestShareOfReplay:

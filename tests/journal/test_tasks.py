@@ -57,6 +57,17 @@ def test_what_was_out_is_drawn_again_after_a_crash() -> None:
     assert names(again.buffers["deduction"].draw(2, 0.0)) == [1, 2]
 
 
+def test_what_is_being_rated_is_still_out_after_a_crash() -> None:
+    disk = CrashingDisk()
+    tasks = tasks_on(disk)
+    tasks.add_many([task(1)])
+    tasks.add_many([task(2)], out=True)
+    again = tasks_on(disk.reboot(0.0, False))
+    assert names(again.buffers["deduction"].draw(2, 0.0)) == [1]
+    again.rate_many("deduction", [Estimate("task-2", 4, 8, 0)])
+    assert names(again.buffers["deduction"].draw(2, 0.0)) == [2]
+
+
 def test_at_capacity_the_very_tasks_that_were_held_come_back_whatever_was_drawn() -> None:
     disk = CrashingDisk()
     tasks = tasks_on(disk)

@@ -21,6 +21,9 @@ class BuffersConfig:
     """A task weighs (1 + visits)^-this; 0: drawn as often as it is learnable."""
     new_steps: int = 1
     """Learner steps for which a task counts as new although it is rated already (where ratings are not trained on)."""
+    rest_steps: int = 0
+    """Learner steps after the one that proposed it until a task is drawn for solving. 1, as published: solvers get
+    tasks of the step before, whoever is quicker within a step. Seeds count as proposed before step 0."""
     out_steps: int = 16
     """A task drawn comes back by itself when no rating arrived within this many learner steps."""
     reference_half_life: float = 64.0

@@ -1,0 +1,42 @@
+"""What the task buffers may not be set to."""
+
+from __future__ import annotations
+
+import pytest
+
+from azr.config.root import Config
+from azr.config.rules import problems
+
+
+def keys(**values: object) -> list[str]:
+    config = Config()
+    for name, value in values.items():
+        assert hasattr(config.buffers, name)
+        setattr(config.buffers, name, value)
+    return [problem.key for problem in problems(config)]
+
+
+def test_the_defaults_may_run() -> None:
+    assert keys() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("selection", "oldest"),
+        ("capacity", 0),
+        ("new_steps", -1),
+        ("rest_steps", -1),
+        ("out_steps", -1),
+        ("reference_pool", 0),
+        ("age_half_life", 0.0),
+        ("reference_half_life", -1.0),
+    ],
+)
+def test_each_key_has_its_range(name: str, value: object) -> None:
+    assert f"buffers.{name}" in keys(**{name: value})
+
+
+def test_a_task_that_rests_until_it_is_new_no_more_would_never_come_first() -> None:
+    assert keys(rest_steps=2, new_steps=1) == ["buffers.rest_steps"]
+    assert keys(rest_steps=2, new_steps=2) == []
