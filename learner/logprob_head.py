@@ -54,6 +54,44 @@ def _scaled_logits(hidden: Tensor, weight: Tensor, inverse_temperature: float) -
     return logits if inverse_temperature == 1.0 else logits * inverse_temperature
 
 
+def _score(
+    hidden: Tensor, weight: Tensor, tokens: Tensor, inverse_temperature: float, with_entropy: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Normaliser, log-prob and entropy of each token of a chunk. A function, so that its buffers end with it."""
+    logits = _scaled_logits(hidden, weight, inverse_temperature)
+    normaliser = logits.logsumexp(dim=-1)
+    logprob = logits.gather(1, tokens[:, None]).squeeze(1) - normaliser
+    if not with_entropy:
+        return normaliser, logprob, None
+    # H = log Z - E[logit]; a logit of -inf has probability 0 and contributes nothing. In place: a third buffer of a
+    # chunk's size would be the peak of the whole.
+    probabilities = (logits - normaliser[:, None]).exp_()
+    return normaliser, logprob, normaliser - probabilities.mul_(logits).nan_to_num_(nan=0.0).sum(dim=-1)
+
+
+def _logits_gradient(
+    logits: Tensor,
+    normaliser: Tensor,
+    tokens: Tensor,
+    grad_logprob: Tensor,
+    entropy: Tensor | None,
+    grad_entropy: Tensor | None,
+    inverse_temperature: float,
+) -> Tensor:
+    """The gradient at a chunk's unscaled logits, which are overwritten; all else is [chunk, 1]."""
+    log_p = logits.sub_(normaliser)
+    probabilities = log_p.exp()
+    if entropy is not None and grad_entropy is not None:
+        # dH/dlogit = -p (log p + H)
+        gradient = log_p.add_(entropy).mul_(probabilities).nan_to_num_(nan=0.0).mul_(-grad_entropy)
+        gradient.addcmul_(probabilities, grad_logprob, value=-1.0)
+    else:
+        gradient = probabilities.mul_(-grad_logprob)
+    # d log p(token)/dlogit = onehot(token) - p
+    gradient.scatter_add_(1, tokens, grad_logprob)
+    return gradient if inverse_temperature == 1.0 else gradient.mul_(inverse_temperature)
+
+
 class _LogProbHead(torch.autograd.Function):
     """Forward and backward over chunks of tokens; saves inputs and one normaliser a token."""
 
@@ -69,15 +107,11 @@ class _LogProbHead(torch.autograd.Function):
         entropies = hidden.new_zeros(count if with_entropy else 0, dtype=precision)
         for start in range(0, count, rows):
             chunk = slice(start, start + rows)
-            logits = _scaled_logits(hidden[chunk], weight, inverse)
-            normaliser = logits.logsumexp(dim=-1)
-            normalisers[chunk] = normaliser
-            logprobs[chunk] = logits.gather(1, tokens[chunk, None]).squeeze(1) - normaliser
-            if with_entropy:
-                probabilities = (logits - normaliser[:, None]).exp_()
-                # H = log Z - E[logit]; a logit of -inf has probability 0 and contributes nothing. In place: a third
-                # buffer of a chunk's size would be the peak of the whole.
-                entropies[chunk] = normaliser - probabilities.mul_(logits).nan_to_num_(nan=0.0).sum(dim=-1)
+            normalisers[chunk], logprobs[chunk], entropy = _score(
+                hidden[chunk], weight, tokens[chunk], inverse, with_entropy
+            )
+            if entropy is not None:
+                entropies[chunk] = entropy
         context.save_for_backward(hidden, weight, tokens, normalisers, entropies)
         context.inverse, context.with_entropy, context.rows = inverse, with_entropy, rows
         return logprobs, entropies
@@ -94,22 +128,19 @@ class _LogProbHead(torch.autograd.Function):
         for start in range(0, hidden.shape[0], context.rows):
             chunk = slice(start, start + context.rows)
             logits = _scaled_logits(hidden[chunk], weight, context.inverse)
-            log_p = logits.sub_(normalisers[chunk, None])
-            probabilities = log_p.exp()
-            if context.with_entropy:
-                # dH/dlogit = -p (log p + H)
-                surprise = log_p.add_(entropies[chunk, None]).mul_(probabilities).nan_to_num_(nan=0.0)
-                gradient = surprise.mul_(-grad_entropies[chunk, None])
-                gradient.addcmul_(probabilities, grad_logprobs[chunk, None], value=-1.0)
-            else:
-                gradient = probabilities.mul_(-grad_logprobs[chunk, None])
-            # d log p(token)/dlogit = onehot(token) - p
-            gradient.scatter_add_(1, tokens[chunk, None], grad_logprobs[chunk, None])
-            if context.inverse != 1.0:
-                gradient.mul_(context.inverse)
-            gradient = gradient.to(hidden.dtype)
+            gradient = _logits_gradient(
+                logits,
+                normalisers[chunk, None],
+                tokens[chunk, None],
+                grad_logprobs[chunk, None],
+                entropies[chunk, None] if context.with_entropy else None,
+                grad_entropies[chunk, None] if context.with_entropy else None,
+                context.inverse,
+            ).to(hidden.dtype)
+            del logits
             if grad_hidden is not None:
                 grad_hidden[chunk] = gradient @ weight
             if grad_weight is not None:
                 grad_weight += (gradient.t() @ hidden[chunk]).to(grad_weight.dtype)
+            del gradient  # or it would live on beside the next chunk's
         return grad_hidden, None if grad_weight is None else grad_weight.to(weight.dtype), None, None, None, None
