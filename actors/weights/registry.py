@@ -271,7 +271,12 @@ def find_registry(name: str) -> Any:
 
 
 def own_address() -> str:
-    """An address of this machine that others reach; loopback where there is no network."""
+    """An address of this machine that others reach: the one that its Ray node has, else the one that routes choose;
+    loopback where there is no network."""
+    import ray
+
+    if ray.is_initialized():
+        return str(ray.util.get_node_ip_address())
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("10.255.255.255", 1))  # nothing is sent: the kernel only picks the route
         return str(probe.getsockname()[0])

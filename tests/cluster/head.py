@@ -47,7 +47,7 @@ def install_wheel(folder: Path) -> Path:
 class Head:
     """The node. Everything of it lies in one short folder; it ends with the process that holds it."""
 
-    def __init__(self, site: Path) -> None:
+    def __init__(self, site: Path, *, node_address: str = "") -> None:
         # Short, because the paths of Ray's sockets must fit into 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="azr-head-", dir="/tmp"))
         self.address = f"http://127.0.0.1:{_free_port()}"
@@ -64,12 +64,15 @@ class Head:
             # How long a job that is told to stop may take to leave in order.
             "RAY_JOB_STOP_WAIT_TIME_S": "60",
         }
+        port = _free_port()
+        self.gcs = f"{node_address or '127.0.0.1'}:{port}"
         self._log = (self.folder / "head.log").open("wb")
         command = [
             *(str(_BIN / "ray"), "start", "--head", "--block", "--disable-usage-stats", "--include-dashboard=true"),
             *("--num-cpus=2", f"--object-store-memory={100 << 20}", f"--temp-dir={self.folder / 'ray'}"),
             *("--dashboard-host=127.0.0.1", f"--dashboard-port={self.address.rpartition(':')[2]}"),
-            *(f"--port={_free_port()}", f"--ray-client-server-port={_free_port()}"),
+            *([f"--node-ip-address={node_address}"] if node_address else []),
+            *(f"--port={port}", f"--ray-client-server-port={_free_port()}"),
         ]
         self.process = subprocess.Popen(
             command, env=self.environment, cwd=self.folder, stdout=self._log, stderr=subprocess.STDOUT
@@ -90,7 +93,9 @@ class Head:
                 time.sleep(0.3)
         raise TimeoutError(f"the head of the cluster was not ready within {READY_SECONDS:g} s")
 
-    def ray(self, *words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    def ray(
+        self, *words: str, cwd: Path, seconds: float = JOB_SECONDS, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """`ray job …` of a client that stands in `cwd`."""
         command = [str(_BIN / "ray"), "job", words[0], "--address", self.address, *words[1:]]
         return subprocess.run(
@@ -99,7 +104,7 @@ class Head:
             env={**self.environment, **environment},
             capture_output=True,
             text=True,
-            timeout=JOB_SECONDS,
+            timeout=seconds,
             check=False,
         )
 
