@@ -8,8 +8,6 @@ batches and publishes weights. Shared by `benchmarks.rollouts` and the tests tha
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ray import serve
 
 from actors.engine.settings import EngineSettings
 from actors.players import start as players
@@ -32,6 +31,7 @@ from azr.game.seeding import retyped
 from azr.game.tasks import task_type
 from azr.game.types import Candidate, Refusal, Task, Version
 from azr.ledger.experience import Batch
+from azr.run.local_ray import ray_of
 from azr.tiny.shipped import resolve
 from azr.tiny.world import specimens
 
@@ -46,6 +46,7 @@ def small_config(model: str, name: str) -> Config:
     config.lengths.response = 128
     config.algorithm.game.references = 2
     config.algorithm.batch.propose, config.algorithm.batch.solve = 12, 128
+    config.algorithm.batch.patience_seconds = 5.0
     config.sandbox.timeout_seconds = 0.5
     config.sandbox.options = {"instances": "restored"}
     config.rollout.kv_cache_mb = 64
@@ -177,18 +178,7 @@ def self_play(
     config: Config, folder: Path, *, seed_programs: int = 64, tell: Callable[[str], None] = lambda _: None
 ) -> Iterator[SelfPlay]:
     """Start everything but the players, with a Ray of its own, and leave nothing behind."""
-    import ray
-
-    # Paths of sockets may have 107 characters.
-    temporary = Path(tempfile.mkdtemp(prefix="azr-ray-", dir="/tmp"))
-    ray.init(
-        num_cpus=4,
-        include_dashboard=False,
-        log_to_driver=False,
-        object_store_memory=200 << 20,
-        _temp_dir=str(temporary),
-    )
-    try:
+    with ray_of(config, folder / "logs"):
         settings = EngineSettings.of(config.model.path, config.rollout, config.weights, seed=config.run.seed)
         rollouts = Rollouts.start(f"azr-{config.run.name}", settings, tell=tell, wait=False)
         try:
@@ -204,15 +194,5 @@ def self_play(
                 service_actors.stop(services)
         finally:
             rollouts.stop()
-    finally:
-        _leave()
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _leave() -> None:
-    import ray
-    from ray import serve
-
-    with contextlib.suppress(Exception):
-        serve.shutdown()
-    ray.shutdown()
+            with contextlib.suppress(Exception):
+                serve.shutdown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ def ray_cluster() -> Iterator[None]:
     import ray
 
     # Paths of sockets may have 107 characters: the folder that pytest would give is too long.
-    folder = Path(tempfile.mkdtemp(prefix="azr-ray-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix=f"azr-ray-{os.getpid()}-", dir="/tmp"))
     with trap_handlers_kept():
         ray.init(
             num_cpus=2,
