@@ -58,7 +58,9 @@ def hold_two_ranks_to_one(folder: Path, model: Path, kill_after: int) -> None:
         assert two[step] == pytest.approx(one[step], abs=1e-5, rel=1e-5), f"step {step}"
 
     exported = [
-        AutoModelForCausalLM.from_pretrained(export(source, source / "exported", dtype="float32")).state_dict()
+        AutoModelForCausalLM.from_pretrained(
+            export(source, together / f"exported_{source.name}", dtype="float32")
+        ).state_dict()
         for source in (folder / "alone", together)
     ]
     for name, value in exported[0].items():
