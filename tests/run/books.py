@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from azr.config.root import Config
-from azr.game.types import Cell, Version
+from azr.game.batch import BatchPlan
+from azr.game.types import Version
 from azr.ledger import events
 from azr.ledger.experience import Batch, Experience
 from azr.staleness.admission import Limits
 from azr.staleness.bound import Ancestry
 from tests.run.items import attempts, proposal, spans
-
-PROPOSE, SOLVE = Cell("deduction", "propose"), Cell("deduction", "solve")
 
 
 def config() -> Config:
@@ -29,6 +28,7 @@ class LocalExperience:
 
     def __init__(self, of: Config) -> None:
         self.books = Experience(Limits.of(of.algorithm, of.staleness))
+        self._plan = BatchPlan.of(of.algorithm)
         self.calls: list[str] = []
 
     def fill(self, step: int, lineage: int = 0) -> None:
@@ -45,7 +45,7 @@ class LocalExperience:
 
     def take(self, consumer: Version, deadline_seconds: float) -> Batch | None:
         self.calls.append(f"take {consumer.lineage}.{consumer.step}")
-        taken = self.books.take(consumer, {PROPOSE: 1, SOLVE: 4})
+        taken = self.books.take(consumer, self._plan)
         return taken if isinstance(taken, Batch) else None
 
     def must_take(self, consumer: Version, deadline_seconds: float) -> Batch:
