@@ -145,9 +145,7 @@ class ExperienceShard:
             held = self.experience.book.groups.get(group)
             if held is None or held.state == "taken":  # asked again, or the group was swept meanwhile
                 return
-            for cell, samples, tokens in wasted:
-                self.experience.wasted(cell, samples, tokens, reason)
-            self.experience.drop([group], reason)
+            self.experience.drop([group], reason, wasted)
 
         await self._change(act)
 

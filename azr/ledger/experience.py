@@ -235,12 +235,21 @@ class Experience:
             self._record([events.Retried(group_id)] if blame else [])
             self._pending[group_id] = None
 
-    def drop(self, groups: Iterable[str], reason: str) -> None:
-        """Drop groups whole, and with them what makes no sense without them."""
+    def drop(self, groups: Iterable[str], reason: str, wasted: Iterable[tuple[Cell, int, int]] = ()) -> None:
+        """Drop groups whole, and with them what makes no sense without them.
+
+        `wasted` is what was generated for them and never became samples: cell, samples, tokens. Counted in the same
+        record, so that after a crash both have happened or neither.
+        """
         doomed = {other.id: other for group in groups for other in self.book.family(self.book.group(group))}
         if out := [group.id for group in doomed.values() if group.state == "taken"]:
             raise LedgerError(f"groups {', '.join(out)} are out for training and cannot be dropped ({reason})")
-        self._record([events.Dropped(group, reason) for group in doomed])
+        self._record(
+            [
+                *(events.Wasted(*counts, reason) for counts in wasted),
+                *(events.Dropped(group, reason) for group in doomed),
+            ]
+        )
         for group in doomed:
             self._forget_work(group)
 

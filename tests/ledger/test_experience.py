@@ -212,6 +212,18 @@ def test_losing_what_is_done_or_unknown_changes_nothing() -> None:
     assert play.state("p") == "ready"
 
 
+def test_what_was_generated_for_a_dropped_group_is_counted_in_the_record_that_drops_it() -> None:
+    records: list[int] = []
+    play = Play()
+    play.replay("r")
+    play.experience._record_events = lambda happened: records.append(len(happened))  # type: ignore[assignment]
+    play.experience.drop(["r"], "retry", [(SOLVE, 2, 30)])
+    assert records == [2]
+    account = play.experience.book.ledger.accounts[SOLVE]
+    assert (account.generated.samples, account.discarded["retry"].tokens) == (2, 30)
+    play.experience.assert_closed()
+
+
 def test_dropping_a_proposal_that_waits_drops_its_rating() -> None:
     play = Play()
     play.propose("p")

@@ -1,0 +1,160 @@
+"""Self-play whose parts are killed at random: does it go on, does it lose or repeat anything, how long does it take?
+
+kill -9 one of: proposer, solver, sandbox worker, experience, tasks, registry, replica, engine
+    └── until the learner's stand-in has done two more steps ── what the books said before must still be true
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from actors.players import start as players
+from azr.bench import Report
+from azr.config.root import Config
+from benchmarks.self_play import SelfPlay, self_play, small_config
+
+SUMMARY = "kill -9 of anything in a self-play: recovery, and that nothing acknowledged is lost or trained on twice"
+
+#: What the processes of our actors, of replicas and of engines call themselves.
+_TITLES = {
+    "experience": "ray::ExperienceShard",
+    "tasks": "ray::TaskShard",
+    "registry": "ray::Registry",
+    "replica": "ray::ServeReplica",
+    "engine": "EngineCore",
+}
+
+KINDS = ("proposer", "solver", "sandbox worker", *_TITLES)
+
+#: Two steps after a kill must be done within this time, on a machine that is busy with other things as well.
+PATIENCE_SECONDS = 150.0
+
+
+class Recovery(NamedTuple):
+    """What came of one kill."""
+
+    kind: str
+    seconds: float
+    """Until the stand-in had done two more steps."""
+    lost: int
+    """Samples that the books had acknowledged before, and did not know after."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how often to kill, and with how many engines."""
+    parser.add_argument("--model", default="tiny", help="model folder (default: the embedded one)")
+    parser.add_argument("--kills", type=int, default=60, help="at random (default: %(default)s)")
+    parser.add_argument("--replicas", type=int, default=2, help="engines (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=7, help="of whom to kill and when (default: %(default)s)")
+
+
+def run(arguments: argparse.Namespace, report: Report) -> None:
+    """Kill, and hold the books to what they said."""
+    report.settings |= {"kills": arguments.kills, "replicas": arguments.replicas, "seed": arguments.seed}
+    lot = random.Random(arguments.seed)
+    kinds = [lot.choice(KINDS) for _ in range(arguments.kills)]
+    with (
+        tempfile.TemporaryDirectory(prefix="azr-kills-") as folder,
+        self_play(config_for_kills(arguments.model, arguments.replicas), Path(folder), seed_programs=24) as play,
+    ):
+        begin(play)
+        recoveries = strike(play, kinds, lot, report.progress)
+        play.learner.stop()
+        play.services.experience.assert_closed()
+        report.check("the ledger closes", True)
+        report.check("no sample was trained on twice", not play.learner.twice)
+        report.check("books and learner agree on what was trained on", trained(play) == len(play.learner.trained))
+    report.check("nothing acknowledged was lost", not any(each.lost for each in recoveries))
+    for kind in KINDS:
+        if seconds := [each.seconds for each in recoveries if each.kind == kind]:
+            report.measure(f"{kind} killed: two steps later", "s", seconds, better="lower")
+
+
+def config_for_kills(model: str, replicas: int) -> Config:
+    """A small game with quick heartbeats."""
+    config = small_config(model, "kills")
+    config.algorithm.batch.propose, config.algorithm.batch.solve = 4, 40
+    config.rollout.replicas = replicas
+    actors = config.actors
+    actors.heartbeat_seconds, actors.silence_seconds, actors.grace_seconds = 0.5, 8.0, 3.0
+    actors.proposer_lanes, actors.solver_lanes = 8, 12
+    return config
+
+
+def begin(play: SelfPlay) -> None:
+    """Let players and stand-in in, and wait until they are under way."""
+    play.play()
+    play.learner.start()
+    play.learner.until(2, PATIENCE_SECONDS)
+
+
+def strike(
+    play: SelfPlay, kinds: Sequence[str], lot: random.Random, tell: Callable[[str], None] = lambda _: None
+) -> list[Recovery]:
+    """Kill one after the other, at random moments."""
+    recoveries: list[Recovery] = []
+    for number, kind in enumerate(kinds, start=1):
+        time.sleep(lot.uniform(0.0, 0.5))
+        before, step = counted(play), play.learner.step
+        kill(play, kind, lot.randrange(1000))
+        began = time.monotonic()
+        play.learner.until(step + 2, PATIENCE_SECONDS)
+        seconds, after = time.monotonic() - began, counted(play)
+        lost = sum(max(0, count - after.get(cell, 0)) for cell, count in before.items())
+        recoveries.append(Recovery(kind, seconds, lost))
+        tell(f"{number} of {len(kinds)}: {kind}, {seconds:.1f} s")
+    return recoveries
+
+
+def kill(play: SelfPlay, kind: str, number: int, wait_seconds: float = 60.0) -> int:
+    """SIGKILL one process of this kind, waiting for one to be there; returns its id."""
+    deadline = time.monotonic() + wait_seconds
+    while not (found := pids(play, kind)):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"there is no {kind} to kill, waited {wait_seconds:g} s for one")
+        time.sleep(0.1)
+    victim = found[number % len(found)]
+    os.kill(victim, signal.SIGKILL)
+    return victim
+
+
+def pids(play: SelfPlay, kind: str) -> list[int]:
+    """Process ids of this kind."""
+    if kind in ("proposer", "solver", "sandbox worker"):
+        reports = players.reports(play.players, deadline_seconds=5.0).values()
+        if kind == "sandbox worker":
+            return [pid for report in reports for pid in report.sandbox_workers]
+        return [report.pid for report in reports if report.name.startswith(kind)]
+    return [process.pid for process in psutil.Process().children(recursive=True) if _TITLES[kind] in _title(process)]
+
+
+def counted(play: SelfPlay) -> dict[str, int]:
+    """Samples that the books know, by cell."""
+    counts: dict[str, int] = {}
+    for part in play.services.experience.statistics():
+        for cell, account in part.accounts.items():
+            counts[cell] = counts.get(cell, 0) + account.generated.samples
+    return counts
+
+
+def trained(play: SelfPlay) -> int:
+    """Samples that the books say were trained on."""
+    books = play.services.experience.statistics()
+    return sum(account.trained.samples for part in books for account in part.accounts.values())
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return "" if process.status() == psutil.STATUS_ZOMBIE else " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
