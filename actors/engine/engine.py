@@ -69,7 +69,7 @@ class Engine:
         self._open = asyncio.Event()
         self._open.set()
         self._updating = asyncio.Lock()
-        self._tasks: set[asyncio.Task[Generation]] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
         self._loop = asyncio.get_running_loop()
         self._watch_steps()
         self.pids = _pids_of(llm)
@@ -92,7 +92,8 @@ class Engine:
         arguments = settings.arguments()
         if settings.transport in ("nccl", "ipc"):
             arguments["weight_transfer_config"] = WeightTransferConfig(backend=settings.transport)
-        llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments), stat_loggers=[counter])
+        # In a thread, because it blocks for seconds, during which others would wait for this event loop.
+        llm = await asyncio.to_thread(AsyncLLM.from_engine_args, AsyncEngineArgs(**arguments), stat_loggers=[counter])
         engine = cls(settings, llm, counter, name)
         engine.pids += [pid for pid in await engine._rpc("azr_guard") if pid not in engine.pids]
         if version is not None:
@@ -251,6 +252,8 @@ class Engine:
         limits = self.settings.weights_config
         recompute = limits.kv_on_update == "recompute"
         self._open.clear()
+        if not self._llm.output_processor.get_num_unfinished_requests():
+            self._seams.nothing_runs()
         try:
             # Not `pause_generation`: after the pause it sleeps for 20 ms, for the looks of the order of events.
             pause = self._llm.engine_core.pause_scheduler_async(mode="keep", clear_cache=recompute)
@@ -277,8 +280,8 @@ class Engine:
     async def _stage(self, kind: str, info: dict[str, Any], checksum: str, limit: float) -> dict[str, Any]:
         try:
             async with asyncio.timeout(limit):
-                await self._rpc("azr_stage", kind, info, checksum)
-                states = await self._all_staged()
+                await self._leg("stage", limit, self._rpc("azr_stage", kind, info, checksum))
+                states = await self._leg("stage", limit, self._all_staged())
         except TimeoutError:
             raise StagingError(f"{self.name}: weights were not at hand within {limit:g} s") from None
         if errors := [state["error"] for state in states if state["error"]]:
@@ -310,15 +313,23 @@ class Engine:
 
     async def _leg(self, leg: str, limit: float, work: Any) -> Any:
         """One leg of an update, with its deadline; what goes wrong names replica and leg."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
         try:
             async with asyncio.timeout(limit):
-                return await work
+                return await task
         except TimeoutError:
             raise EngineError(f"{self.name}: {leg} took longer than {limit:g} s") from None
+        except asyncio.CancelledError:
+            if self.died:  # vLLM leaves calls to a dead engine unanswered
+                raise EngineDiedError(self.died) from None
+            raise
         except Exception as error:
             if self.died:
                 raise EngineDiedError(self.died) from error
             raise EngineError(f"{self.name}: {leg} failed: {error}") from error
+        finally:
+            self._tasks.discard(task)
 
     # --- how it is doing --------------------------------------------------------------------------------------------
 

@@ -37,6 +37,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Hugging Face folder or name."""
     rollout: dict[str, Any]
     weights: dict[str, Any]
+    dtype: str
+    """Of the weights in the engine."""
     seed: int = 0
     gpu: bool = False
 
@@ -47,16 +49,19 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         rollout: RolloutConfig,
         weights: WeightsConfig,
         *,
+        dtype: str = "auto",
         seed: int = 0,
         gpu: bool | None = None,
     ) -> EngineSettings:
-        """From the configuration; `gpu` is found out where it is not given."""
+        """From the configuration (`dtype` is `model.dtype`); `gpu` is found out where it is not given."""
+        gpu = has_gpu() if gpu is None else gpu
         return cls(
             model=str(model),
             rollout=vars(rollout),
             weights=vars(weights),
+            dtype=("bfloat16" if gpu else "float32") if dtype == "auto" else dtype,
             seed=seed,
-            gpu=has_gpu() if gpu is None else gpu,
+            gpu=gpu,
         )
 
     @property
@@ -74,12 +79,6 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         """The transport's name, `auto` decided."""
         named = self.weights_config.transport
         return ("nccl" if self.gpu else "shm") if named == "auto" else named
-
-    @property
-    def dtype(self) -> str:
-        """Of the engine's weights, `auto` decided."""
-        named = self.rollout_config.dtype
-        return ("bfloat16" if self.gpu else "float32") if named == "auto" else named
 
     @property
     def has_tokenizer(self) -> bool:

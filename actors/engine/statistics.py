@@ -106,6 +106,10 @@ class Seams:
             self._gaps.append(timestamp - self._last)
         self._version, self._last = version, timestamp
 
+    def nothing_runs(self) -> None:
+        """What the engine does next begins no seam: it was idle."""
+        self._version = ""
+
     def drain(self) -> list[float]:
         """The gaps since the last call, in seconds."""
         gaps, self._gaps = self._gaps, []

@@ -93,6 +93,7 @@ class Replica:
             pid=os.getpid(),
             workers=settings.rollout_config.tensor_parallel,
         )
+        self._loop = asyncio.get_running_loop()
         self._loaded = ""
         self._engines = 0
         self._failures = 0
@@ -189,19 +190,23 @@ class Replica:
 
     async def _make_engine(self) -> None:
         """Start an engine, give it the newest weights, serve. Leaves the process if that fails."""
-        limit = self.settings.rollout_config.start_seconds
-        stored: Stored | None = await self._ask("newest")
         try:
-            async with asyncio.timeout(limit):
-                engine = await Engine.start(self.settings, name=self.name)
-                self._engines += 1
-                engine.on_death = self._on_engine_death
-                times = await self._pull(engine, stored) if stored else None
+            engine, times = await self._start_engine()
+        except EngineDiedError as error:
+            logger.error("%s while it was being made; another is tried", error)
+            try:
+                engine, times = await self._start_engine()
+            except Exception as again:
+                await self._give_up(f"{self.name}: no engine: {again}")
+                return
         except Exception as error:
-            why = f"no engine within {limit:g} s" if isinstance(error, TimeoutError) else str(error)
-            await self._give_up(f"{self.name}: {why}")
+            await self._give_up(f"{self.name}: no engine: {error}")
             return
         self._engine = engine
+        engine.on_death = self._on_engine_death
+        if engine.died:  # between its last answer and here
+            self._spawn(self._replace_engine(engine.died))
+            return
         self._stood_at = time.monotonic()
         self._loaded = times.loaded if times else ""
         if self._server is not None:
@@ -215,14 +220,26 @@ class Replica:
             )
         self._spawn(self._follow(engine))
 
+    async def _start_engine(self) -> tuple[Engine, UpdateTimes | None]:
+        """An engine with the newest weights."""
+        limit = self.settings.rollout_config.start_seconds
+        stored: Stored | None = await self._ask("newest")
+        try:
+            async with asyncio.timeout(limit):
+                engine = await Engine.start(self.settings, name=self.name)
+                self._engines += 1
+                return engine, await self._pull(engine, stored) if stored else None
+        except TimeoutError:
+            raise EngineError(f"it did not stand within {limit:g} s") from None
+
     def _on_engine_death(self, why: str) -> None:
         """Called from the engine's watching thread."""
-        loop = self._engine._loop if self._engine else None
-        if loop is not None:
-            loop.call_soon_threadsafe(lambda: self._spawn(self._replace_engine(why)))
+        self._loop.call_soon_threadsafe(lambda: self._spawn(self._replace_engine(why)))
 
     async def _replace_engine(self, why: str) -> None:
         """The engine died: send callers elsewhere and make another."""
+        if self._member.state == "leaving":
+            return
         logger.error("%s", why)
         dead, self._engine = self._engine, None
         if self._server is not None:
@@ -265,6 +282,9 @@ class Replica:
         """What became of an order; None for one that asks nothing of this engine."""
         if order.version == NOTHING:
             return None
+        if order.action != "native_init" and engine.version >= order.version and not engine.torn:
+            # An engine that was made after the version was stored has it already.
+            return Report(name=self.name, number=order.number, version=engine.version, transport="none")
         error, times = "", None
         transport: str = order.action
         try:

@@ -58,3 +58,21 @@ def logprobs_under(folder: Path, weights: dict[str, Tensor], prompt: list[int], 
     with torch.no_grad():
         logits = model(input_ids=ids).logits[0, len(prompt) - 1 : -1]
     return torch.log_softmax(logits.float(), -1).gather(-1, ids[0, len(prompt) :, None])[:, 0]
+
+
+def logprobs_across(
+    folder: Path, old: dict[str, Tensor], new: dict[str, Tensor], prompt: list[int], response: list[int], seam: int
+) -> Tensor:
+    """Of the tokens from `seam` on, under new weights that attend to what old ones computed for all tokens before.
+
+    The last old token was sampled but not yet computed when the weights changed, so the new ones compute it.
+    """
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model.load_state_dict(old)
+    ids = torch.tensor([prompt + response])
+    before = len(prompt) + seam - 1
+    with torch.no_grad():
+        cache = model(input_ids=ids[:, :before], use_cache=True).past_key_values
+        model.load_state_dict(new)
+        logits = model(input_ids=ids[:, before:-1], past_key_values=cache, use_cache=True).logits[0]
+    return torch.log_softmax(logits.float(), -1).gather(-1, ids[0, before + 1 :, None])[:, 0]
