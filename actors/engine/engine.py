@@ -190,6 +190,11 @@ class Engine:
         return str(self._llm.get_tokenizer().decode(list(token_ids), skip_special_tokens=True))
 
     @property
+    def llm(self) -> Any:
+        """vLLM's own front end, for its HTTP server."""
+        return self._llm
+
+    @property
     def tokenizer(self) -> Any:
         """The model's tokenizer, or None."""
         return self._llm.get_tokenizer() if self.settings.has_tokenizer else None
@@ -281,7 +286,7 @@ class Engine:
         try:
             async with asyncio.timeout(limit):
                 await self._leg("stage", limit, self._rpc("azr_stage", kind, info, checksum))
-                states = await self._leg("stage", limit, self._all_staged())
+                states: list[dict[str, Any]] = await self._leg("stage", limit, self._all_staged())
         except TimeoutError:
             raise StagingError(f"{self.name}: weights were not at hand within {limit:g} s") from None
         if errors := [state["error"] for state in states if state["error"]]:

@@ -64,6 +64,7 @@ COMMANDS = (
     Command("prompts", "azr.cli.prompts", "show the prompts a model is given"),
     Command("seed", "azr.cli.seed", "make or import the first tasks"),
     Command("sft", "azr.cli.sft", "train a model on pairs of prompt and response"),
+    Command("serve", "azr.cli.serve", "talk to a model or a run's checkpoint over HTTP"),
     Command("export", "azr.cli.export", "write a checkpoint as a model folder for transformers and vLLM"),
     Command("report", "azr.cli.report", "a run as one page: plots, results, samples"),
     Command("import", "azr.cli.import_checkpoint", "bring in a checkpoint of another system"),

@@ -1,0 +1,178 @@
+"""How long sampling stands still when weights change: from the last token of the old to the first of the new.
+
+One replica process with the engine alone on the machine (no learner beside it), 64 requests always in flight, weights
+handed over exactly as a learner does: registry, transport, replica, checksums. The gap is taken from the engine's own
+time stamps of its steps, so it holds the pause, the change, and the first step afterwards with its prefill.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from azr.bench import Report
+
+SUMMARY = "gap between the last token of old weights and the first of new ones, by transport and treatment of caches"
+
+#: DESIGN's bound for the tiny model with the engine alone, in milliseconds.
+_GOAL_MS = 60.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare model, transports and how often."""
+    parser.add_argument("--model", default="", help="model folder (default: the embedded tiny model)")
+    parser.add_argument("--transport", action="append", help="may be repeated (default: shm, gloo)")
+    parser.add_argument("--updates", type=int, default=50, help="changes of weights (default: %(default)s)")
+    parser.add_argument("--in-flight", type=int, default=64, help="requests always in flight (default: %(default)s)")
+    parser.add_argument("--tokens", type=int, default=100, help="tokens of each response (default: %(default)s)")
+    parser.add_argument("--batched-tokens", type=int, default=512, help="of one engine step (default: %(default)s)")
+
+
+def run(arguments: argparse.Namespace, report: Report) -> None:
+    """Measure each transport with caches recomputed, and kept."""
+    import ray
+    from ray import serve
+
+    transports = arguments.transport or ["shm", "gloo"]
+    model = _model(arguments.model)
+    report.settings |= {
+        "model": model.name,
+        "updates": arguments.updates,
+        "in_flight": arguments.in_flight,
+        "tokens": arguments.tokens,
+        "batched_tokens": arguments.batched_tokens,
+    }
+    folder = Path(tempfile.mkdtemp(prefix="azr-", dir="/tmp"))
+    search = os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")]))
+    ray.init(
+        num_cpus=4,
+        include_dashboard=False,
+        object_store_memory=128 << 20,
+        _temp_dir=str(folder / "ray"),
+        log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": search}},
+    )
+    try:
+        for treatment in ("recompute", "keep"):
+            _treatment(arguments, report, model, treatment, transports)
+    finally:
+        serve.shutdown()
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _treatment(
+    arguments: argparse.Namespace, report: Report, model: Path, treatment: str, transports: list[str]
+) -> None:
+    from actors.engine.settings import EngineSettings
+    from actors.rollout.deployment import Rollouts
+    from azr.config.sections.rollout import RolloutConfig
+    from azr.config.sections.weights import WeightsConfig
+
+    rollout = RolloutConfig(max_sequences=arguments.in_flight, max_batched_tokens=arguments.batched_tokens)
+    settings = EngineSettings.of(model, rollout, WeightsConfig(transport="shm", kv_on_update=treatment))
+    report.progress(f"{treatment}: starting a replica")
+    rollouts = Rollouts.start(f"sync-{os.getpid()}-{treatment}", settings)
+    try:
+        for transport in transports:
+            report.progress(f"{treatment}: {arguments.updates} updates by {transport}")
+            gaps, reports, lost = asyncio.run(_updates(arguments, rollouts, model, transport))
+            name = f"{transport}, {treatment}"
+            _measure(report, name, gaps, reports)
+            report.check(f"{name}: every request completed", lost == 0, f"{lost} did not")
+            report.check(f"{name}: every update confirmed", all(each.complete for each in reports))
+    finally:
+        rollouts.stop()
+
+
+def _measure(report: Report, name: str, gaps: list[float], reports: list[Any]) -> None:
+    p50, p99 = (float(np.percentile(gaps, q)) * 1e3 for q in (50, 99))
+    report.measure(f"{name}: gap between tokens", "ms", [gap * 1e3 for gap in gaps], better="lower")
+    report.measure(f"{name}: gap, p99", "ms", [p99], better="lower")
+    report.measure(f"{name}: published to confirmed", "ms", [each.seconds * 1e3 for each in reports], better="lower")
+    times = [each.times for update in reports for each in update.reports if each.times]
+    for leg in ("stage", "pause", "apply"):
+        report.measure(f"{name}: {leg}", "ms", [getattr(each, leg) * 1e3 for each in times], better="lower")
+    report.goal(f"{name}: gap, p50", p50, at_most=_GOAL_MS, unit="ms")
+    report.goal(f"{name}: gap, p99", p99, at_most=_GOAL_MS, unit="ms")
+
+
+async def _updates(
+    arguments: argparse.Namespace, rollouts: Any, model: Path, transport: str
+) -> tuple[list[float], list[Any], int]:
+    """Gaps, reports of updates, and how many requests did not complete."""
+    from actors.engine.records import GenerateRequest
+    from actors.rollout.client import RolloutClient
+    from actors.weights.publisher import WeightPublisher
+    from azr.config.sections.weights import WeightsConfig
+    from azr.game.types import Version
+
+    client = RolloutClient(rollouts.registry)
+    publisher = WeightPublisher(
+        rollouts.registry_name, WeightsConfig(transport=transport), transport=transport, dtype="float32"
+    )
+    ending = False
+    asked = answered = 0
+
+    async def lane(number: int) -> None:
+        nonlocal asked, answered
+        count = 0
+        while not ending:
+            count += 1
+            asked += 1
+            prompt = tuple(range(number % 40, number % 40 + 40))
+            request = GenerateRequest(
+                id=f"{transport}-{number}-{count}",
+                prompt_ids=prompt,
+                seed=count * 1000 + number,
+                max_tokens=arguments.tokens,
+                ignore_end=True,
+            )
+            generation = await client.generate(request, 300)
+            answered += generation.responses[0].token_ids.size == arguments.tokens
+
+    lanes = [asyncio.create_task(lane(number)) for number in range(arguments.in_flight)]
+    weights = _weights(model)
+    first = max((each.version.lineage for each in rollouts.members()), default=0) + 1
+    gaps: list[float] = []
+    reports = []
+    await asyncio.sleep(2.0)
+    known = len(_gaps(rollouts))
+    for step in range(arguments.updates):
+        scaled = {name: tensor * (1.0 + 1e-3 * (step % 5)) for name, tensor in weights.items()}
+        reports.append(await asyncio.to_thread(publisher.publish, Version(first, step), scaled))
+        await asyncio.sleep(0.2)
+    ending = True
+    await asyncio.gather(*lanes)
+    await asyncio.sleep(2.5)  # the replica tells its gaps once a second
+    gaps = _gaps(rollouts)[-arguments.updates :] if known else _gaps(rollouts)
+    publisher.close()
+    await client.close()
+    return gaps, reports, asked - answered
+
+
+def _gaps(rollouts: Any) -> list[float]:
+    return [gap for status in rollouts.statuses() for gap in status.gaps]
+
+
+def _weights(model: Path) -> dict[str, Any]:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    loaded: Any = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    return dict(loaded.state_dict())
+
+
+def _model(named: str) -> Path:
+    if named:
+        return Path(named).absolute()
+    from azr.tiny.shipped import folder
+
+    return Path(folder())

@@ -1,0 +1,104 @@
+"""`azr serve` with a real engine: the endpoints people know answer, and nothing is left when it is stopped."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from azr.cli.serve import model_folder
+from azr.errors import AzrError
+from azr.tiny import shipped
+from tests.actors.tiny import save_engine_model
+
+START_SECONDS = 280
+
+
+class Served:
+    """A running `azr serve`."""
+
+    def __init__(self, model: Path) -> None:
+        command = [sys.executable, "-m", "azr.cli.main", "serve", str(model), "--port", "0", "--name", "small"]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        assert self.process.stdout is not None
+        self.said: list[str] = []
+        for line in self.process.stdout:
+            self.said.append(line)
+            if "answers at" in line:
+                self.url = line.split(" answers at ")[1].split("/v1")[0]
+                return
+        raise AssertionError(f"it ended: {self.said}")
+
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """The JSON answer."""
+        request = urllib.request.Request(
+            self.url + path, None if body is None else json.dumps(body).encode(), {"content-type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            content = answer.read()
+        return json.loads(content) if content else None
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    served = Served(save_engine_model(tmp_path_factory.mktemp("serve") / "model"))
+    yield served
+    children = psutil.Process(served.process.pid).children(recursive=True)
+    served.process.send_signal(signal.SIGINT)
+    assert served.process.wait(60) in (0, 130)
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive, "the engine ends with the server"
+
+
+@pytest.mark.timeout(START_SECONDS)
+class TestEndpoints:
+    def test_health_is_good(self, served: Served) -> None:
+        assert served.ask("/health") is None
+
+    def test_the_model_is_named(self, served: Served) -> None:
+        assert [model["id"] for model in served.ask("/v1/models")["data"]] == ["small"]
+
+    def test_completions(self, served: Served) -> None:
+        body = {"model": "small", "prompt": "def f(x):", "max_tokens": 5, "n": 2, "seed": 1, "ignore_eos": True}
+        answer = served.ask("/v1/completions", body)
+        assert len(answer["choices"]) == 2
+        assert answer["usage"]["completion_tokens"] == 10
+        assert served.ask("/v1/completions", body)["choices"][0]["text"] == answer["choices"][0]["text"]
+
+    def test_chat_completions_use_the_models_own_template(self, served: Served) -> None:
+        body = {"model": "small", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 4}
+        answer = served.ask("/v1/chat/completions", body)
+        assert answer["choices"][0]["message"]["role"] == "assistant"
+        assert answer["usage"]["prompt_tokens"] == len("user: hello\n>")
+
+    def test_a_model_of_another_name_is_not_found(self, served: Served) -> None:
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            served.ask("/v1/completions", {"model": "other", "prompt": "x"})
+        assert caught.value.code == 404
+
+
+class TestWhatIsServed:
+    def test_the_name_tiny_is_the_model_that_ships(self, tmp_path: Path) -> None:
+        assert model_folder("tiny", tmp_path) == str(shipped.folder())
+
+    def test_a_model_folder_is_served_as_it_is(self, tmp_path: Path) -> None:
+        (tmp_path / "model").mkdir()
+        (tmp_path / "model" / "config.json").write_text("{}")
+        assert model_folder(str(tmp_path / "model"), tmp_path) == str(tmp_path / "model")
+
+    def test_a_name_that_is_no_folder_is_left_to_the_engine(self, tmp_path: Path) -> None:
+        assert model_folder("Qwen/Qwen2.5-0.5B", tmp_path) == "Qwen/Qwen2.5-0.5B"
+
+    def test_a_folder_that_holds_neither_model_nor_checkpoint_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(AzrError, match="no complete checkpoint"):
+            model_folder(str(tmp_path / "empty"), tmp_path)
