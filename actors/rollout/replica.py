@@ -34,7 +34,7 @@ from actors.engine.records import EngineStatistics, GenerateRequest, Generation,
 from actors.engine.settings import EngineSettings
 from actors.host import host_id
 from actors.rollout.server import Server
-from actors.weights.records import NOTHING, Member, Order, Report, State, Stored
+from actors.weights.records import Member, Order, Report, State, Stored
 from actors.weights.registry import find_registry, own_address
 from azr.game.types import Version
 
@@ -280,8 +280,6 @@ class Replica:
 
     async def _carry_out(self, engine: Engine, order: Order) -> Report | None:
         """What became of an order; None for one that asks nothing of this engine."""
-        if order.version == NOTHING:
-            return None
         if order.action != "native_init" and engine.version >= order.version and not engine.torn:
             # An engine that was made after the version was stored has it already.
             return Report(name=self.name, number=order.number, version=engine.version, transport="none")

@@ -35,6 +35,8 @@ class Book:
         self.versions: dict[Version, Stored] = {}
         self.members: dict[str, Member] = {}
         self.lost: OrderedDict[str, Member] = OrderedDict()
+        self.numbered = 0
+        """Of the last order."""
         self.order: Order | None = None
         self.reports: dict[str, Report] = {}
         """Of the order that stands, by replica."""
@@ -105,8 +107,8 @@ class Book:
 
     def give(self, order: Order) -> Order:
         """An order to all replicas; it takes the place of the one before. The answer: it, numbered."""
-        number = self.order.number + 1 if self.order else 1
-        self.order = msgspec.structs.replace(order, number=max(number, order.number))
+        self.numbered += 1
+        self.order = msgspec.structs.replace(order, number=self.numbered)
         self.reports = {}
         self._moved()
         return self.order

@@ -13,10 +13,6 @@ from azr.game.types import Version
 State = Literal["starting", "serving", "standby", "leaving", "lost"]
 
 
-#: Version of the order that stands where none was given: the base weights are 0.0, and may well be ordered.
-NOTHING = Version(-1, -1)
-
-
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """A version that the registry keeps."""
 

@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from actors.host import host_id
 from actors.weights.book import Book
-from actors.weights.records import NOTHING, Member, Order, Report, Stored
+from actors.weights.records import Member, Order, Report, Stored
 from actors.weights.transports.files import file_name, version_of
 from azr.files import write_bytes
 from azr.game.types import Version
@@ -235,7 +235,7 @@ class Registry:
         if wanted.exists():
             self._book.wanted |= msgspec.json.decode(wanted.read_bytes(), type=dict[str, int])
         # Numbers of orders must not begin again below those that replicas have seen.
-        self._book.order = Order(number=int(time.time() * 1000), action="file", version=NOTHING)
+        self._book.numbered = int(time.time() * 1000)
 
 
 def _remove(gone: list[Stored]) -> None:

@@ -178,7 +178,7 @@ class TestOrders:
 
     def test_numbers_go_on_from_where_a_registry_before_this_one_may_have_been(self) -> None:
         book = self._book()
-        book.order = self._order(number=1_000_000)
+        book.numbered = 1_000_000
         assert book.give(self._order()).number == 1_000_001
 
 
