@@ -179,9 +179,7 @@ def self_play(
 ) -> Iterator[SelfPlay]:
     """Start everything but the players, with a Ray of its own, and leave nothing behind."""
     with ray_of(config, folder / "logs"):
-        settings = EngineSettings.of(
-            config.model.path, config.rollout, config.weights, dtype=config.model.dtype, seed=config.run.seed
-        )
+        settings = EngineSettings.of(config.model.path, config.rollout, config.weights, seed=config.run.seed)
         rollouts = Rollouts.start(f"azr-{config.run.name}", settings, tell=tell, wait=False)
         try:
             tell("services and seeds")

@@ -49,17 +49,16 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         rollout: RolloutConfig,
         weights: WeightsConfig,
         *,
-        dtype: str = "auto",
         seed: int = 0,
         gpu: bool | None = None,
     ) -> EngineSettings:
-        """From the configuration (`dtype` is `model.dtype`); `gpu` is found out where it is not given."""
+        """From the configuration; `gpu` is found out where it is not given."""
         gpu = has_gpu() if gpu is None else gpu
         return cls(
             model=str(model),
             rollout=vars(rollout),
             weights=vars(weights),
-            dtype=("bfloat16" if gpu else "float32") if dtype == "auto" else dtype,
+            dtype=("bfloat16" if gpu else "float32") if rollout.dtype == "auto" else rollout.dtype,
             seed=seed,
             gpu=gpu,
         )

@@ -43,8 +43,10 @@ def run(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="azr-serve-") as folder:
         model = model_folder(arguments.model, Path(folder))
         name = arguments.name or Path(arguments.model).name
-        rollout = RolloutConfig(tensor_parallel=arguments.tensor_parallel, max_model_len=arguments.max_model_len)
-        settings = EngineSettings.of(model, rollout, WeightsConfig(transport="shm"), dtype=arguments.dtype)
+        rollout = RolloutConfig(
+            tensor_parallel=arguments.tensor_parallel, max_model_len=arguments.max_model_len, dtype=arguments.dtype
+        )
+        settings = EngineSettings.of(model, rollout, WeightsConfig(transport="shm"))
         print(f"starting an engine with {arguments.model}", flush=True)
         asyncio.run(
             serve(

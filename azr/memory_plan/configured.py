@@ -39,7 +39,7 @@ def engine_of(config: Config) -> Engine:
         running=rollout.max_sequences,
         sequence_tokens=config.lengths.prompt + config.lengths.response,
         batched_tokens=rollout.max_batched_tokens or Engine.__struct_defaults__[0],
-        width=4 if config.model.dtype == "float32" else 2,
+        width=4 if rollout.dtype == "float32" else 2,
         card_share=1.0 if rollout.gpus_per_replica < 0 else rollout.gpus_per_replica / rollout.tensor_parallel,
     )
 

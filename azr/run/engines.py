@@ -119,8 +119,6 @@ def weights_folder(config: Config) -> Path:
 
 def start_engines(config: Config) -> Engines:
     """Start registry and replicas, and come back at once; the configuration is one `at_its_place`."""
-    settings = EngineSettings.of(
-        config.model.path, config.rollout, config.weights, dtype=config.model.dtype, seed=config.run.seed
-    )
+    settings = EngineSettings.of(config.model.path, config.rollout, config.weights, seed=config.run.seed)
     rollouts = Rollouts.start(deployment_name(config), settings, wait=False)
     return Engines(config, rollouts)

@@ -27,7 +27,7 @@ def _parts(config: Config) -> Iterator[tuple[str, str]]:
     yield (
         "engines",
         (
-            f"{rollout.replicas}{standby}, {config.model.dtype}, up to {rollout.max_sequences} responses at a time each; "
+            f"{rollout.replicas}{standby}, {rollout.dtype}, up to {rollout.max_sequences} responses at a time each; "
             f"weights by {config.weights.transport}, caches {config.weights.kv_on_update}"
         ),
     )

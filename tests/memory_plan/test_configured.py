@@ -68,7 +68,7 @@ def test_the_keys_of_engines_arrive_at_the_arithmetic() -> None:
         "rollout.gpus_per_replica=1",
         "rollout.max_sequences=7",
         "rollout.memory_fraction=0.5",
-        "model.dtype=float32",
+        "rollout.dtype=float32",
         "lengths.prompt=100",
         "lengths.response=20",
     ]

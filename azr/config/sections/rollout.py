@@ -31,6 +31,8 @@ class RolloutConfig:
     cards of one engine are always on one machine, as tensor parallelism wants."""
     threads: int = 1
     """OpenMP threads of an engine on CPUs."""
+    dtype: str = "auto"
+    """Of the weights in the engine: `auto` (float32 on a CPU, bfloat16 on a GPU), `float32`, `bfloat16`, `float16`."""
     max_sequences: int = 64
     """Responses that one engine samples at a time."""
     max_model_len: int = 0
