@@ -81,7 +81,8 @@ def outcome(folder: Path) -> Outcome | None:
     run = RunFolder(folder)
     if not run.exists or run.card().ended != "finished":
         return None
-    return Outcome(folder, read(run.evaluations), read_lines(run.metrics))
+    steps = [line for line in read_lines(run.metrics) if "learner/step" in line]
+    return Outcome(folder, read(run.evaluations), steps)
 
 
 def carry_out(folder: Path, overrides: Sequence[str]) -> Outcome:

@@ -91,6 +91,8 @@ class Driver:
         self._engines_before: dict[str, EngineStatistics] = {}
         self._reported_at = 0.0
         self._flat_tokens = 0.0
+        self._parity = False
+        """Whether engine and learner have been compared."""
         self._hurried = False
         """Something went wrong, or somebody insists: take everything down without waiting for it to finish."""
 
@@ -164,7 +166,7 @@ class Driver:
             self._until_published(hub, learner, partial(self._remaining, stage))
         tokens = load_tokens(config.model)
         if self._card.starts == 1 and config.evaluation.before and not self._stop.check():
-            self._evaluate("before", engines, tokens, 0)
+            self._evaluate("before", engines, tokens, 0, tracking)
         if hosted.tasks.count() == 0 and not self._stop.check():
             self._seed(engines, tokens, hosted.tasks)
         with self._stages.stage("players", "proposers and solvers to open their sandboxes", wait):
@@ -173,7 +175,7 @@ class Driver:
         self._train(hub, engines, hosted, playing, learner, tracking)
         if config.evaluation.after and not self._stop.by_signal:
             self._end_players(playing)
-            self._evaluate("after", engines, tokens, self.step)
+            self._evaluate("after", engines, tokens, self.step, tracking)
         return self._stop.reason or "its steps are done"
 
     def _remaining(self, stage: Stage) -> float:
@@ -315,6 +317,7 @@ class Driver:
             self._engines_before = dict(engines)
             own.add("rollout/restarts", 0.0)
         values = merged({**shards, "driver": own}).report()
+        self._check_parity(values)
         tracking.metrics(parts.step, values)
         self.console.step(values)
         if tasks := parts.parts.get("tasks"):
@@ -322,6 +325,21 @@ class Driver:
         if flagged := parts.parts.get("flagged"):
             with contextlib.suppress(OSError):
                 write_bytes(self.folder.flagged, flagged)
+
+    def _check_parity(self, values: dict[str, float]) -> None:
+        """Engine and learner must say the same of the same tokens under the same weights, at the first step that has
+        such tokens: a run whose engine samples from another model than is trained learns nothing it should."""
+        gap, limit = values.get("off_policy/mismatch_k3"), self.config.run.parity_limit
+        if gap is None or self._parity:
+            return
+        self._parity = True
+        if not gap <= limit:
+            raise AzrError(
+                f"engine and learner differ by {gap:.2g} nats on the same tokens under the same weights "
+                f"(run.parity_limit is {limit:g})",
+                "make rollout.dtype and learner.compute_dtype alike, look at the attention back end (azr doctor), or "
+                "raise run.parity_limit",
+            )
 
     def _tell_services(
         self, own: Accumulator, books: list[Books], stocks: list[Stock], step: int, shards: dict[str, Accumulator]
@@ -343,7 +361,7 @@ class Driver:
 
     # ── evaluation, seeds, players' end ─────────────────────────────────────────────────────────────────────────────
 
-    def _evaluate(self, when: str, engines: Engines, tokens: Tokens, step: int) -> None:
+    def _evaluate(self, when: str, engines: Engines, tokens: Tokens, step: int, tracking: TrackingBoard) -> None:
         config = self.config.evaluation
         if config.suite == "none":
             return
@@ -361,6 +379,10 @@ class Driver:
                 rows = asyncio.run(ask(sandbox))
             done = Evaluation(step=step, seconds=time.monotonic() - began, rows=rows)
             evaluation.keep(self.folder.evaluations, done)
+            metrics = Accumulator()
+            evaluation.tell(metrics, done)
+            metrics.add("time/evaluation", done.seconds)
+            tracking.metrics(step, metrics.report())
 
     def _seed(self, engines: Engines, tokens: Tokens, tasks: Any) -> None:
         config = self.config

@@ -17,6 +17,8 @@ ALLOWED = (
     "run.steps",
     "run.minutes",
     "run.folder",
+    "run.batch_seconds",
+    "run.parity_limit",
     "rollout.*",
     "weights.*",
     "actors.proposers",

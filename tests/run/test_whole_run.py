@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import psutil
 import pytest
 
+from azr.config import load
 from azr.journal.durable import open_experience
 from azr.journal.journal import Journal
 from azr.journal.storage import Folder
@@ -75,12 +77,7 @@ def _gone(processes: list[psutil.Process]) -> None:
 
 def _books(folder: Path, copy: Path) -> Experience:
     """The experience as its journal tells it, read from a copy."""
-    from omegaconf import OmegaConf
-
-    from azr.config import load
-
     config = load([str(folder / "config.yaml")])
-    assert OmegaConf.create is not None
     journal_folder = copy / "journal"
     journal_folder.mkdir()
     for path in (folder / "journal" / "experience-0").iterdir():
@@ -120,7 +117,6 @@ def test_nothing_is_left_behind(story: Story) -> None:
 def test_the_second_driver_goes_on_where_the_checkpoint_stands(story: Story) -> None:
     steps = story.second.steps()
     assert steps == list(range(1, max(steps) + 1)), "no step is missing in the metrics"
-    assert "goes on from the weights of step" in story.second.said or "lineage" not in story.second.said
 
 
 def test_the_ledger_closes_and_no_sample_is_trained_twice(story: Story, tmp_path: Path) -> None:
@@ -166,8 +162,6 @@ def test_checkpoints_hold_everything(story: Story) -> None:
 
 
 def _parts(content: bytes) -> list[bytes]:
-    import msgspec
-
     return msgspec.msgpack.decode(content, type=list[bytes])
 
 

@@ -69,7 +69,8 @@ class WholeRun:
 
     def steps(self) -> list[int]:
         """Steps that were told, each once."""
-        return [int(line["step"] or 0) for line in read_lines(self.folder / "metrics.jsonl")]
+        lines = read_lines(self.folder / "metrics.jsonl")
+        return [int(line["step"] or 0) for line in lines if "learner/step" in line]
 
     def until(self, true: Callable[[], bool], what: str) -> None:
         """Wait; a driver that ends meanwhile, or takes too long, fails the test with what it said."""
@@ -109,12 +110,6 @@ class WholeRun:
                 child.kill()
             self.process.wait()
         self._file.close()
-
-
-def trained_tokens(folder: Path) -> dict[str, float]:
-    """The ledger's totals as the newest line of the metrics tells them."""
-    line = read_lines(folder / "metrics.jsonl")[-1]
-    return {name: value or 0.0 for name, value in line.items() if name.startswith("ledger/")}
 
 
 def card(folder: Path) -> dict[str, object]:

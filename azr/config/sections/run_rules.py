@@ -26,6 +26,7 @@ def problems(config: Config) -> Iterator[tuple[str, str, str]]:
     for key, number, low in (
         ("run.steps", config.run.steps, 0),
         ("run.minutes", config.run.minutes, 0),
+        ("run.parity_limit", config.run.parity_limit, 0),
         ("run.batch_seconds", config.run.batch_seconds, 1),
         ("evaluation.tasks", config.evaluation.tasks, 1),
         ("evaluation.samples", config.evaluation.samples, 0),

@@ -64,7 +64,7 @@ class JsonLines:
 
 
 def read_lines(path: Path) -> list[dict[str, float | None]]:
-    """All whole lines, oldest first; of a step that was done twice, the last one alone."""
+    """All steps in order, the lines of each put together: of what is told twice, the last counts."""
     by_step: dict[int, dict[str, float | None]] = {}
     if not path.exists():
         return []
@@ -73,5 +73,5 @@ def read_lines(path: Path) -> list[dict[str, float | None]]:
             values = msgspec.json.decode(line, type=dict[str, float | None])
         except msgspec.DecodeError:
             continue
-        by_step[int(values.get("step") or 0)] = values
+        by_step.setdefault(int(values.get("step") or 0), {}).update(values)
     return [by_step[step] for step in sorted(by_step)]

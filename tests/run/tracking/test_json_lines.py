@@ -41,6 +41,14 @@ def test_of_a_step_done_twice_the_last_counts(tmp_path: Path) -> None:
     assert [line["loss/policy"] for line in read_lines(tmp_path / "metrics.jsonl")] == [0.3, 0.2]
 
 
+def test_what_is_told_of_a_step_later_is_put_to_its_line(tmp_path: Path) -> None:
+    lines = JsonLines(tmp_path / "metrics.jsonl", print)
+    lines.metrics(5, {"loss/policy": 0.1}, 1.0)
+    lines.metrics(5, {"eval/accuracy/common/deduction/solve/greedy": 0.5}, 2.0)
+    [line] = read_lines(tmp_path / "metrics.jsonl")
+    assert (line["loss/policy"], line["eval/accuracy/common/deduction/solve/greedy"]) == (0.1, 0.5)
+
+
 def test_no_file_has_no_lines(tmp_path: Path) -> None:
     assert read_lines(tmp_path / "metrics.jsonl") == []
 
