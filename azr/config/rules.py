@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from azr.config.root import Config
-from azr.config.sections import algorithm_rules, buffers_rules, gating_rules, run_rules, safety_rules
+from azr.config.sections import actors_rules, algorithm_rules, buffers_rules, gating_rules, run_rules, safety_rules
 
 
 class Problem(NamedTuple):
@@ -32,5 +32,6 @@ def problems(config: Config) -> list[Problem]:
         *(Problem(key, what, mend) for key, what, mend in gating),
         *(Problem(key, what, mend) for key, what, mend in buffers_rules.problems(config.buffers)),
         *(Problem(key, what, mend) for key, what, mend in run_rules.problems(config)),
+        *(Problem(key, what, mend) for key, what, mend in actors_rules.problems(config.actors, config.algorithm)),
         *(Problem(key, what, mend) for key, what, mend in safety_rules.problems(config.safety)),
     ]
