@@ -103,8 +103,8 @@ class Rollouts:
         """Have so many replicas serve a pool. Comes back at once; a new one serves when it has the newest weights, one
         that is taken away finishes what it is sampling."""
         self._counts[pool] = count
-        self._call("want", pool, count)
         self._deploy(pool)
+        self._call("want", pool, count)
 
     def count(self, pool: str = "shared") -> int:
         """Replicas that a pool should have."""

@@ -6,6 +6,7 @@ to the engine stays in here as long as it can be mended in here:
     start:     join registry ─► (standby: wait) ─► engine from the fork server ─► newest weights ─► serving
     order:     transport ─► fails: the old weights serve on, the version's file is tried ─► torn twice: a new engine
     engine dies: requests fail over at once ─► a new engine (imports are done: seconds) ─► newest weights ─► serving
+    one too many serves: finish, end the engine, stand by
     twice in a row, or no engine within `start_seconds`: the process leaves, and Serve starts another
 
 Waits: for the registry (retried for ever, with the state kept), for the engine (`start_seconds`), for an update's
@@ -254,6 +255,17 @@ class Replica:
             self._spawn(asyncio.to_thread(dead.bury))
         await self._make_engine()
 
+    async def _retire(self, engine: Engine) -> None:
+        """More serve than are wanted: finish what is being sampled, end the engine, stand by."""
+        logger.warning("%s is one too many and stands by", self.name)
+        if self._server is not None:
+            self._server.refusing = "it stands by"
+            await self._server.drain(self.settings.rollout_config.drain_seconds)
+        self._engine = None
+        await engine.close()
+        await self._tell(state="standby", engine_pids=())
+        self._spawn(self._stand_by())
+
     async def _give_up(self, why: str) -> None:
         logger.critical("%s; the process leaves", why)
         with contextlib.suppress(Exception):
@@ -266,11 +278,14 @@ class Replica:
         """Carry out the registry's orders for as long as this engine lives."""
         done = 0
         while engine is self._engine:
-            known, order = await self._ask("next_order", self.name, done, _POLL_SECONDS)
-            if engine is not self._engine:
+            state, order = await self._ask("next_order", self.name, done, _POLL_SECONDS)
+            if engine is not self._engine or self._member.state == "leaving":
                 return
-            if not known:
+            if state == "lost":
                 self._member = await self._ask("join", self._member)
+            if state == "standby":
+                await self._retire(engine)
+                return
             if order is not None:
                 done = order.number
                 report = await self._carry_out(engine, order)

@@ -4,7 +4,8 @@ A state machine: every method is one event, clocks and files are the caller's. `
 around it. Who waits for a change waits for `sequence` to move.
 
     join ──► starting ──► serving ──► leaving ──► (forgotten)
-       └───► standby ──┘ promoted when one too few serves       lost ◄── any of them, named for a while
+       └───► standby ──┘ one too few serves     lost ◄── any of them, named for a while
+                 ▲──────── one too many serves
 """
 
 from __future__ import annotations
@@ -98,6 +99,16 @@ class Book:
                 self.lost.popitem(last=False)
         self._promote(member.pool)
         self._moved()
+
+    def settle(self, pool: str) -> None:
+        """More serve than are wanted (one was given up and came back, or Serve took a standby away instead): the ones
+        that joined last are told to stand by."""
+        for member in reversed(self.of(pool)):
+            if self._active(pool) <= self.wanted.get(pool, 1 << 30):
+                return
+            if member.state == "serving":
+                self.members[member.name] = msgspec.structs.replace(member, state="standby")
+                self._moved()
 
     def of(self, pool: str) -> tuple[Member, ...]:
         """The replicas of a pool."""

@@ -42,6 +42,9 @@ _NOTE = ".json"
 #: How many replicas of each pool should serve, if that was changed since the run began.
 _WANTED = "wanted.json"
 
+#: From a change of how many are wanted until those too many are told to stand by.
+_SETTLE_SECONDS = 3.0
+
 #: Who may be waiting in one call at a time: every replica, client and publisher has one or two open.
 _CONCURRENCY = 4096
 
@@ -60,6 +63,7 @@ class Registry:
         self._changed = asyncio.Condition()
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self._statuses: dict[str, bytes] = {}
+        self._settling: set[asyncio.Task[None]] = set()
         self._load()
 
     async def place(self) -> tuple[str, str]:
@@ -103,12 +107,14 @@ class Registry:
         self._book.want(pool, count)
         write_bytes(self._folder / _WANTED, msgspec.json.encode(self._book.wanted))
         await self._tell()
+        self._settle_later(pool)
 
     async def join(self, member: Member) -> Member:
         """A replica is here; the answer says what it is to be: `starting` (make the engine) or `standby`."""
         joined = self._book.join(member)
         await self._tell()
         self._watch(joined)
+        self._settle_later(member.pool)
         return joined
 
     async def update(self, member: Member) -> bool:
@@ -165,10 +171,11 @@ class Registry:
         await self._tell()
         return number
 
-    async def next_order(self, name: str, after: int, seconds: float) -> tuple[bool, Order | None]:
-        """The order that stands if it is newer than `after`; and whether the replica is known (or must join again)."""
-        await self._until(lambda: self._newer(after) is not None or name not in self._book.members, seconds)
-        return name in self._book.members, self._newer(after)
+    async def next_order(self, name: str, after: int, seconds: float) -> tuple[str, Order | None]:
+        """The order that stands if it is newer than `after`; and what the registry takes the replica for. One that it
+        calls `lost` must join again, one that it calls `standby` is to give up its engine."""
+        await self._until(lambda: self._newer(after) is not None or self._state(name) in ("lost", "standby"), seconds)
+        return self._state(name), self._newer(after)
 
     async def report(self, report: Report) -> None:
         """What became of an order at a replica."""
@@ -202,6 +209,18 @@ class Registry:
     async def _tell(self) -> None:
         async with self._changed:
             self._changed.notify_all()
+
+    def _settle_later(self, pool: str) -> None:
+        """When too many serve: some stand by, but not before Serve has had its say about which replicas go."""
+
+        async def settle() -> None:
+            await asyncio.sleep(_SETTLE_SECONDS)
+            self._book.settle(pool)
+            await self._tell()
+
+        task = asyncio.create_task(settle())
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
 
     def _watch(self, member: Member) -> None:
         """Hold a connection to the replica: its process's end is the connection's, at once and whatever killed it."""

@@ -163,26 +163,6 @@ class TestDeaths:
         cluster.settle()
 
 
-class TestOneThatDoesNotConfirm:
-    async def test_it_is_named_and_given_up_and_comes_back_with_the_newest(self, cluster: Cluster) -> None:
-        cluster.settle()
-        victim, other = cluster.serving()
-        publisher = cluster.publisher("shm")
-        publisher._config.publish_seconds = 2.0
-        version = cluster.next_version()
-        os.kill(victim.engine_pids[0], signal.SIGSTOP)
-        try:
-            report = await asyncio.to_thread(publisher.publish, version, changed_weights(cluster.model, 9))
-        finally:
-            os.kill(victim.engine_pids[0], signal.SIGCONT)
-        assert not report.complete
-        assert [name.split(" ")[0].rstrip(":") for name in report.missing] == [victim.name]
-        assert "2 s" in report.missing[0]
-        [confirmed] = [each for each in report.reports if not each.error]
-        assert (confirmed.name, confirmed.version) == (other.name, version)
-        await until(lambda: [each.version for each in cluster.serving()] == [version] * 2, "both serve the newest", 120)
-
-
 class TestScaling:
     async def test_a_replica_is_added_during_the_run_and_leaves_without_a_lost_request(self, cluster: Cluster) -> None:
         cluster.settle()
@@ -204,6 +184,26 @@ class TestScaling:
             "who leaves finishes what it has; at most what was just sent is sent elsewhere"
         )
         cluster.settle()
+
+
+class TestOneThatDoesNotConfirm:
+    async def test_it_is_named_and_given_up_and_comes_back_with_the_newest(self, cluster: Cluster) -> None:
+        cluster.settle()
+        victim, other = cluster.serving()
+        publisher = cluster.publisher("shm")
+        publisher._config.publish_seconds = 2.0
+        version = cluster.next_version()
+        os.kill(victim.engine_pids[0], signal.SIGSTOP)
+        try:
+            report = await asyncio.to_thread(publisher.publish, version, changed_weights(cluster.model, 9))
+        finally:
+            os.kill(victim.engine_pids[0], signal.SIGCONT)
+        assert not report.complete
+        assert [name.split(" ")[0].rstrip(":") for name in report.missing] == [victim.name]
+        assert "2 s" in report.missing[0]
+        [confirmed] = [each for each in report.reports if not each.error]
+        assert (confirmed.name, confirmed.version) == (other.name, version)
+        await until(lambda: [each.version for each in cluster.serving()] == [version] * 2, "both serve the newest", 120)
 
 
 def test_statuses_tell_of_every_replica(cluster: Cluster) -> None:

@@ -97,6 +97,26 @@ class TestMembers:
         book.want("shared", 2)
         assert book.members["b"].state == "starting"
 
+    def test_when_one_too_many_serves_the_last_that_joined_stands_by(self) -> None:
+        book = Book(keep=1)
+        for name in "abc":
+            _serve(book, name)
+        book.want("shared", 2)
+        assert book.members["c"].state == "serving", "Serve may be about to take one away itself"
+        book.settle("shared")
+        assert [book.members[name].state for name in "abc"] == ["serving", "serving", "standby"]
+        book.settle("shared")
+        assert book.members["b"].state == "serving"
+
+    def test_one_that_is_leaving_counts_no_more(self) -> None:
+        book = Book(keep=1)
+        for name in "abc":
+            _serve(book, name)
+        book.want("shared", 2)
+        book.update(_member("a", "leaving"))
+        book.settle("shared")
+        assert [book.members[name].state for name in "bc"] == ["serving", "serving"]
+
     def test_one_that_leaves_on_purpose_is_not_lost(self) -> None:
         book = Book(keep=1)
         _serve(book, "a")
