@@ -19,6 +19,17 @@ class _Printable(logging.Formatter):
         return "\n".join(printable(line) for line in super().format(record).splitlines())
 
 
+def log_into(folder: str, name: str) -> None:
+    """Have what all of `actors` logs in this process, and vLLM's warnings, written to `folder/name.log` as well."""
+    if not folder:
+        return
+    for handler in open_log(folder, name).handlers:
+        for logger in (logging.getLogger("actors"), logging.getLogger("vllm")):
+            if handler not in logger.handlers:
+                logger.addHandler(handler)
+    logging.getLogger("actors").setLevel(logging.INFO)
+
+
 def open_log(folder: str, name: str, level: int = logging.INFO) -> logging.Logger:
     """The logger of that name, writing to `folder/name.log`; an empty folder: to nowhere of its own."""
     logger = logging.getLogger(f"azr.actors.{name}")

@@ -23,6 +23,7 @@ import numpy as np
 
 from actors.engine.errors import EngineDiedError, EngineError, RefusedRequestError, StagingError, TornWeightsError
 from actors.engine.fork_server import use_fork_server, warm_up
+from actors.engine.leftovers import socket_folder, sweep, sweep_sockets
 from actors.engine.liveness import DeathWatch
 from actors.engine.records import EngineStatistics, GenerateRequest, Generation, Response, UpdateTimes
 from actors.engine.settings import EngineSettings
@@ -81,7 +82,7 @@ class Engine:
 
         Takes 10 to 30 s, most of it vLLM's imports. The caller bounds it by a deadline of its own.
         """
-        os.environ.update(settings.environment())
+        os.environ.update(settings.environment() | {"VLLM_RPC_BASE_PATH": str(socket_folder())})
         await asyncio.to_thread(warm_up)
         use_fork_server()
         from vllm.config import WeightTransferConfig
@@ -361,10 +362,14 @@ class Engine:
         self._watch.close()
         self._fail_all()
         await asyncio.to_thread(self._llm.shutdown, _LEAVE_SECONDS)
+        await asyncio.to_thread(sweep_sockets)
+        await asyncio.to_thread(sweep, self.pids)
 
     def bury(self) -> None:
         """Free what a dead engine left in this process. vLLM takes seconds over it: call it in a thread."""
         self._llm.shutdown(0.0)
+        sweep_sockets()
+        sweep(self.pids)
 
     def _watch_steps(self) -> None:
         """Look at each step's outputs on their way through vLLM's front end, for the gaps that updates leave."""

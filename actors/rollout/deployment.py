@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from actors.engine.settings import EngineSettings
+from actors.logs import log_into
 from actors.rollout.replica import ReplicaStatus
 from actors.weights.records import Member
 from actors.weights.registry import start_registry
@@ -62,18 +63,28 @@ class Rollouts:
         self.registry_name = f"{name}-weights"
         self.registry: Any = None
         self._counts: dict[str, int] = pools_of(settings)
+        self._logs = ""
 
     @classmethod
     def start(
-        cls, name: str, settings: EngineSettings, *, tell: Callable[[str], None] = lambda _text: None, wait: bool = True
+        cls,
+        name: str,
+        settings: EngineSettings,
+        *,
+        logs: Path | None = None,
+        tell: Callable[[str], None] = lambda _text: None,
+        wait: bool = True,
     ) -> Rollouts:
-        """Start registry and replicas; with `wait`, come back when all of them serve."""
+        """Start registry and replicas; with `wait`, come back when all of them serve. In the folder `logs` each gets a
+        file of its own."""
         weights = settings.weights_config
         folder = Path(weights.folder) if weights.folder else Path("/dev/shm") / f"azr-{name}"
         rollouts = cls(name, settings, folder)
+        rollouts._logs = str(logs.absolute()) if logs else ""
         rollouts.registry = start_registry(
-            rollouts.registry_name, folder, keep=weights.keep_versions, pools=rollouts._counts
+            rollouts.registry_name, folder, keep=weights.keep_versions, pools=rollouts._counts, logs=rollouts._logs
         )
+        rollouts._call("forget_all")
         from ray import serve
 
         serve.start(proxy_location="Disabled")
@@ -161,7 +172,7 @@ class Rollouts:
         deployment = deployment.options(
             num_replicas=self._counts[pool] + rollout.standby, version=_VERSION, _internal=True
         )
-        application = deployment.bind(msgspec.msgpack.encode(self.settings), self.registry_name, pool)
+        application = deployment.bind(msgspec.msgpack.encode(self.settings), self.registry_name, pool, self._logs)
         serve._run(application, name=self._application(pool), route_prefix=None, _blocking=False)
 
     def _missing(self) -> str:
@@ -183,12 +194,13 @@ class Rollouts:
 class ServedReplica:
     """What Serve makes in each replica's process: a `Replica`, and the few things Serve itself asks of it."""
 
-    async def __init__(self, settings: bytes, registry_name: str, pool: str) -> None:  # type: ignore[misc]
+    async def __init__(self, settings: bytes, registry_name: str, pool: str, logs: str) -> None:  # type: ignore[misc]
         """Serve awaits this on the loop that will serve; the replica counts as started when it comes back."""
         from ray import serve
 
         from actors.rollout.replica import Replica
 
+        log_into(logs, f"engine-{pool}-{serve.get_replica_context().rank.rank}")
         name = f"{pool}-{serve.get_replica_context().replica_id.unique_id}"
         self._replica = await Replica.start(
             msgspec.msgpack.decode(settings, type=EngineSettings), registry_name, name=name, pool=pool

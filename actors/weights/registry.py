@@ -17,7 +17,7 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from actors.engine.leftovers import sweep
 from actors.host import host_id
+from actors.logs import log_into
 from actors.weights.book import Book
 from actors.weights.records import Member, Order, Report, Stored
 from actors.weights.transports.files import file_name, version_of
@@ -45,6 +47,9 @@ _WANTED = "wanted.json"
 #: From a change of how many are wanted until those too many are told to stand by.
 _SETTLE_SECONDS = 3.0
 
+#: From a replica's death until what it left is removed: its engine looks twice a second whether it is still there.
+_SWEEP_SECONDS = 3.0
+
 #: Who may be waiting in one call at a time: every replica, client and publisher has one or two open.
 _CONCURRENCY = 4096
 
@@ -55,7 +60,8 @@ _CONNECT_SECONDS = 10.0
 class Registry:
     """The actor's class; `start_registry` makes the actor."""
 
-    def __init__(self, folder: str, keep: int, pools: dict[str, int]) -> None:
+    def __init__(self, folder: str, keep: int, pools: dict[str, int], logs: str = "") -> None:
+        log_into(logs, "weights")
         self._folder = Path(folder)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._book = Book(keep=keep)
@@ -63,7 +69,7 @@ class Registry:
         self._changed = asyncio.Condition()
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self._statuses: dict[str, bytes] = {}
-        self._settling: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[None]] = set()
         self._load()
 
     async def place(self) -> tuple[str, str]:
@@ -84,6 +90,11 @@ class Registry:
         path = self._folder / file_name(version)
         await asyncio.to_thread(write_bytes, path, content.tobytes())
         await self.adopt(Stored(version=version, path=str(path), checksum=checksum, size=content.nbytes))
+
+    async def forget_all(self) -> None:
+        """Begin anew: what lies in the folder is of a run before this one."""
+        _remove([self._book.versions.pop(version) for version in tuple(self._book.versions)])
+        await self._tell()
 
     async def newest(self) -> Stored | None:
         """The newest version, if any was published."""
@@ -218,9 +229,22 @@ class Registry:
             self._book.settle(pool)
             await self._tell()
 
-        task = asyncio.create_task(settle())
-        self._settling.add(task)
-        task.add_done_callback(self._settling.discard)
+        self._spawn(settle())
+
+    async def _sweep_after(self, name: str) -> None:
+        """Remove what a killed replica on this machine left, once its engine has followed it."""
+        member = self._book.members.get(name)
+        if member is None or member.host != host_id():
+            return
+        await asyncio.sleep(_SWEEP_SECONDS)
+        removed = await asyncio.to_thread(sweep, (member.pid, *member.engine_pids))
+        if removed:
+            logger.info("what %s left was removed: %s", name, ", ".join(removed))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     def _watch(self, member: Member) -> None:
         """Hold a connection to the replica: its process's end is the connection's, at once and whatever killed it."""
@@ -240,6 +264,7 @@ class Registry:
         except OSError as error:
             why = f"it could not be reached: {error}"
         self._watchers.pop(member.name, None)
+        self._spawn(self._sweep_after(member.name))
         logger.warning("replica %s is lost: %s", member.name, why)
         self._book.leave(member.name, why)
         await self._tell()
@@ -263,7 +288,7 @@ def _remove(gone: list[Stored]) -> None:
         Path(old.path + _NOTE).unlink(missing_ok=True)
 
 
-def start_registry(name: str, folder: Path, *, keep: int, pools: dict[str, int]) -> Any:
+def start_registry(name: str, folder: Path, *, keep: int, pools: dict[str, int], logs: str = "") -> Any:
     """The registry as a named actor of Ray's namespace `azr`; `pools` says how many replicas of each should serve."""
     import ray
 
@@ -278,7 +303,7 @@ def start_registry(name: str, folder: Path, *, keep: int, pools: dict[str, int])
             max_concurrency=_CONCURRENCY,
             get_if_exists=True,
         )
-        .remote(str(folder), keep, pools)
+        .remote(str(folder), keep, pools, logs)
     )
 
 

@@ -120,5 +120,6 @@ def weights_folder(config: Config) -> Path:
 def start_engines(config: Config) -> Engines:
     """Start registry and replicas, and come back at once; the configuration is one `at_its_place`."""
     settings = EngineSettings.of(config.model.path, config.rollout, config.weights, seed=config.run.seed)
-    rollouts = Rollouts.start(deployment_name(config), settings, wait=False)
+    logs = Path(config.run.folder, config.run.name, "logs")
+    rollouts = Rollouts.start(deployment_name(config), settings, logs=logs, wait=False)
     return Engines(config, rollouts)
