@@ -80,7 +80,7 @@ class Proposer:
                 )
         except PoisonedError as error:
             table.logger.warning("%s", clean(str(error)))
-            await table.experience.drop(work.group, POISONED)
+            await table.experience.drop(work.group, POISONED, [(cell, 1, 0)])
             return
         (response,) = generation.responses
         name = f"{work.group}#0"

@@ -37,6 +37,9 @@ from azr.staleness.admission import Limits, Refusal
 from azr.staleness.bound import Ancestry
 from azr.staleness.lengths import SweptByLength
 
+#: Reason of groups whose work fails for everybody; the experience's own word.
+POISONED = "poisoned"
+
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """What one shard of the experience is decided by."""
@@ -130,11 +133,19 @@ class ExperienceShard:
         return await self.host.act(lambda: self.experience.renew(owner, groups, time.monotonic()))
 
     async def lost(self, groups: Sequence[str], blame: bool) -> None:
-        """Work on these groups failed: given out again, or dropped after too many tries."""
+        """Work on these groups failed: given out again, or dropped after too many tries.
+
+        What a poisoned group was to hold and nobody could make counts as wasted: samples without tokens.
+        """
 
         def act() -> None:
-            for group in groups:
-                self.experience.lost(group, blame=blame)
+            held = self.experience.book.groups
+            for name in groups:
+                group = held.get(name)
+                unmade = group.missing if group is not None and group.kind != "proposal" else 0
+                self.experience.lost(name, blame=blame)
+                if group is not None and unmade and name not in held:
+                    self.experience.wasted(group.cell, unmade, 0, POISONED)
 
         await self._change(act)
 

@@ -158,6 +158,8 @@ async def test_what_fails_for_everybody_is_poisoned_and_takes_its_proposal_along
     assert await shard.open_groups() == []
     books = await shard.statistics()
     assert books.accounts[f"{work.task_type}/propose"].discarded["poisoned"].samples == 1
+    unmade = books.accounts[f"{work.task_type}/solve"].discarded["poisoned"]
+    assert (unmade.samples, unmade.tokens) == (4, 0), "four attempts that nobody could make"
     await shard.assert_closed()
 
 
