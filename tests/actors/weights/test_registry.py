@@ -1,0 +1,188 @@
+"""The registry without Ray around it: versions in files, waiting calls, replicas that end, its own restart."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from actors.host import host_id
+from actors.weights.records import Member, Order, Report, Stored
+from actors.weights.registry import Registry
+from actors.weights.transports.files import file_name, receive_file, write_file
+from azr.game.types import Version
+from tests.actors.waiting import until
+
+
+def _registry(folder: Path, **pools: int) -> Registry:
+    return Registry(str(folder), 2, pools or {"shared": 1})
+
+
+async def _adopt(registry: Registry, folder: Path, step: int) -> Stored:
+    path = folder / file_name(Version(0, step))
+    size = write_file(path, {"w": torch.full((3,), float(step))})
+    stored = Stored(version=Version(0, step), path=str(path), checksum=f"sum-{step}", size=size)
+    await registry.adopt(stored)
+    return stored
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def _order(step: int) -> Order:
+    return Order(number=0, action="file", version=Version(0, step))
+
+
+async def _serve(registry: Registry, name: str, port: int = 0) -> Member:
+    joined = await registry.join(Member(name=name, address="127.0.0.1", pid=os.getpid(), host=host_id()))
+    member = msgspec.structs.replace(joined, state="serving", port=port)
+    assert await registry.update(member)
+    return member
+
+
+class TestVersions:
+    async def test_the_last_few_are_kept_and_the_files_of_others_removed(self, tmp_path: Path) -> None:
+        registry = _registry(tmp_path)
+        for step in range(1, 5):
+            await _adopt(registry, tmp_path, step)
+        assert [stored.version.step for stored in await registry.versions()] == [3, 4]
+        assert _names(tmp_path) == [
+            "0.3.safetensors",
+            "0.3.safetensors.json",
+            "0.4.safetensors",
+            "0.4.safetensors.json",
+        ]
+
+    async def test_a_registry_that_is_started_anew_finds_them(self, tmp_path: Path) -> None:
+        before = _registry(tmp_path)
+        await _adopt(before, tmp_path, 1)
+        newest = await _adopt(before, tmp_path, 2)
+        assert await _registry(tmp_path).newest() == newest
+
+    async def test_a_file_without_its_note_was_never_adopted(self, tmp_path: Path) -> None:
+        write_file(tmp_path / file_name(Version(0, 9)), {"w": torch.ones(1)})
+        assert await _registry(tmp_path).newest() is None
+
+    async def test_bytes_from_another_machine_become_a_file_and_go_to_others_as_bytes(self, tmp_path: Path) -> None:
+        write_file(tmp_path / "elsewhere", {"w": torch.arange(5.0)})
+        content = np.fromfile(tmp_path / "elsewhere", np.uint8)
+        registry = _registry(tmp_path / "own")
+        await registry.accept(Version(1, 2), content, "sum")
+        stored = await registry.newest()
+        assert stored is not None
+        assert receive_file({"path": stored.path})[0][1].tolist() == [0, 1, 2, 3, 4]
+        assert np.array_equal(await registry.pull(Version(1, 2)), content)
+
+    async def test_a_version_that_is_kept_no_longer_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(KeyError, match=r"0\.7 is kept no longer"):
+            await _registry(tmp_path).pull(Version(0, 7))
+
+    async def test_a_new_run_forgets_what_one_before_it_left(self, tmp_path: Path) -> None:
+        await _adopt(_registry(tmp_path), tmp_path, 1)
+        registry = _registry(tmp_path)
+        await registry.forget_all()
+        assert await registry.newest() is None
+        assert _names(tmp_path) == []
+
+
+class TestWaiting:
+    async def test_a_replica_hears_of_an_order_when_it_is_given(self, tmp_path: Path) -> None:
+        registry = _registry(tmp_path)
+        await _serve(registry, "a")
+        waiting = asyncio.create_task(registry.next_order("a", 0, 10))
+        await asyncio.sleep(0.02)
+        number = await registry.give(_order(1))
+        state, order = await waiting
+        assert state == "serving"
+        assert order is not None
+        assert (order.number, order.version) == (number, Version(0, 1))
+
+    async def test_a_question_ends_when_its_time_is_up(self, tmp_path: Path) -> None:
+        registry = _registry(tmp_path)
+        await _serve(registry, "a")
+        began = time.monotonic()
+        assert await registry.next_order("a", 0, 0.1) == ("serving", None)
+        assert 0.05 < time.monotonic() - began < 5
+
+    async def test_a_replica_that_is_not_known_is_told_at_once(self, tmp_path: Path) -> None:
+        assert await _registry(tmp_path).next_order("stranger", 0, 60) == ("lost", None)
+
+    async def test_an_outcome_is_there_when_all_have_reported_and_names_who_has_not(self, tmp_path: Path) -> None:
+        registry = _registry(tmp_path, shared=2)
+        for name in "ab":
+            await _serve(registry, name, port=1)
+            registry._watchers.pop(name).cancel()  # nobody listens at that port
+        number = await registry.give(_order(1))
+        await registry.report(Report(name="a", number=number, version=Version(0, 1)))
+        reports, owing = await registry.outcome(number, 0.05)
+        assert ([report.name for report in reports], owing) == (["a"], ["b"])
+        waiting = asyncio.create_task(registry.outcome(number, 10))
+        await registry.report(Report(name="b", number=number, version=Version(0, 1)))
+        assert (await waiting)[1] == []
+
+    async def test_numbers_of_a_new_registry_are_above_those_of_the_one_before(self, tmp_path: Path) -> None:
+        before = await _registry(tmp_path).give(_order(1))
+        await asyncio.sleep(0.005)
+        assert await _registry(tmp_path).give(_order(2)) > before
+
+    async def test_clients_hear_of_a_change(self, tmp_path: Path) -> None:
+        registry = _registry(tmp_path)
+        sequence, members = await registry.watch_members("shared", -1, 5)
+        assert members == []
+        waiting = asyncio.create_task(registry.watch_members("shared", sequence, 10))
+        await _serve(registry, "a")
+        assert [member.name for member in (await waiting)[1]] == ["a"]
+
+    async def test_a_standby_hears_when_it_is_needed(self, tmp_path: Path) -> None:
+        registry = _registry(tmp_path)
+        await _serve(registry, "a")
+        assert (await registry.join(Member(name="b"))).state == "standby"
+        waiting = asyncio.create_task(registry.await_role("b", 10))
+        await asyncio.sleep(0.02)
+        await registry.leave("a", "gone")
+        member = await waiting
+        assert member is not None
+        assert member.state == "starting"
+
+
+class TestEnds:
+    async def test_a_replica_whose_connection_ends_is_lost_at_once_and_named(self, tmp_path: Path) -> None:
+        writers: list[asyncio.StreamWriter] = []
+
+        async def listen(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writers.append(writer)
+
+        server = await asyncio.start_server(listen, "127.0.0.1", 0)
+        registry = _registry(tmp_path)
+        await _serve(registry, "a", server.sockets[0].getsockname()[1])
+        await until(lambda: bool(writers), "the registry holds a connection")
+        writers[0].close()
+        began = time.monotonic()
+        await until(lambda: "a" not in registry._book.members, "it is lost", 5)
+        assert time.monotonic() - began < 1
+        [lost] = await registry.lost()
+        assert (lost.name, lost.state, lost.why) == ("a", "lost", "its process ended")
+        assert await registry.replaced() == 1
+        server.close()
+
+    async def test_how_many_are_wanted_outlives_the_registry(self, tmp_path: Path) -> None:
+        await _registry(tmp_path).want("shared", 3)
+        registry = _registry(tmp_path)
+        states = [(await registry.join(Member(name=name))).state for name in "abcd"]
+        assert states == ["starting", "starting", "starting", "standby"]
+
+    async def test_what_a_replica_last_said_is_told_until_it_leaves(self, tmp_path: Path) -> None:
+        registry = _registry(tmp_path)
+        await _serve(registry, "a")
+        await registry.tell_status("a", b"one")
+        await registry.tell_status("a", b"two")
+        assert await registry.statuses() == [b"two"]
+        await registry.leave("a")
+        assert await registry.statuses() == []
