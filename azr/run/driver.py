@@ -315,7 +315,6 @@ class Driver:
             engines = statuses.latest or {}
             tell_engines(own, engines, self._engines_before, parts.step)
             self._engines_before = dict(engines)
-            own.add("rollout/restarts", 0.0)
         values = merged({**shards, "driver": own}).report()
         self._check_parity(values)
         tracking.metrics(parts.step, values)

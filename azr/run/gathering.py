@@ -69,6 +69,7 @@ def tell_engines(
 ) -> None:
     """How busy the engines were between two answers; one that began anew in between counts from its start."""
     made = idle = seconds = 0.0
+    replaced = len(before.keys() - now.keys())
     for name, engine in now.items():
         metrics.add("rollout/running", engine.running, label=name)
         metrics.add("rollout/waiting", engine.waiting, label=name)
@@ -76,6 +77,7 @@ def tell_engines(
         last = before.get(name, EngineStatistics())
         if engine.seconds < last.seconds:
             last = EngineStatistics()
+            replaced += engine.seconds > 0.0  # 0: it only stands by now
         if queries := engine.prefix_queries - last.prefix_queries:
             metrics.add("rollout/prefix_hits", (engine.prefix_hits - last.prefix_hits) / queries, label=name)
         if preempted := engine.preempted - last.preempted:
@@ -85,6 +87,7 @@ def tell_engines(
             idle += max(0.0, passed - (engine.busy_seconds - last.busy_seconds))
             made += (engine.generated_tokens - last.generated_tokens) / passed
     metrics.add("rollout/replicas", len(now), at=step)
+    metrics.add("rollout/restarts", replaced)
     if seconds > 0.0:
         metrics.add("perf/generated_tokens_per_second", made, at=step)
         metrics.add("perf/rollout_idle", idle / seconds, at=step)

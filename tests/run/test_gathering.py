@@ -101,6 +101,19 @@ def test_an_engine_that_began_anew_counts_from_its_start() -> None:
     assert metrics.report()["perf/rollout_idle"] == 0.0
 
 
+def test_engines_that_were_replaced_are_counted_and_one_that_only_stands_by_now_is_not() -> None:
+    before = {name: EngineStatistics(seconds=100.0) for name in ("new engine", "gone", "stands by", "same")}
+    now = {
+        "new engine": EngineStatistics(seconds=4.0),
+        "stands by": EngineStatistics(),
+        "same": EngineStatistics(seconds=110.0),
+        "in its place": EngineStatistics(seconds=4.0),
+    }
+    metrics = Accumulator()
+    tell_engines(metrics, now, before, 3)
+    assert metrics.report()["rollout/restarts"] == 2.0
+
+
 def test_no_time_passed_tells_no_rate() -> None:
     same = {"a": EngineStatistics(seconds=4.0)}
     metrics = Accumulator()
