@@ -229,7 +229,11 @@ class Replica:
             async with asyncio.timeout(limit):
                 engine = await Engine.start(self.settings, name=self.name)
                 self._engines += 1
-                return engine, await self._pull(engine, stored) if stored else None
+                try:
+                    return engine, await self._pull(engine, stored) if stored else None
+                except BaseException:
+                    await engine.close()
+                    raise
         except TimeoutError:
             raise EngineError(f"it did not stand within {limit:g} s") from None
 
@@ -239,10 +243,10 @@ class Replica:
 
     async def _replace_engine(self, why: str) -> None:
         """The engine died: send callers elsewhere and make another."""
-        if self._member.state == "leaving":
+        dead, self._engine = self._engine, None
+        if dead is None or self._member.state == "leaving":
             return
         logger.error("%s", why)
-        dead, self._engine = self._engine, None
         if self._server is not None:
             self._server.refusing = why
         recent = time.monotonic() - self._stood_at < _SETTLED_SECONDS
@@ -251,8 +255,7 @@ class Replica:
             await self._give_up(f"{self.name}: {self._failures} engines died within {_SETTLED_SECONDS:g} s each")
             return
         await self._tell(state="starting", engine_pids=(), why=why)
-        if dead is not None:
-            self._spawn(asyncio.to_thread(dead.bury))
+        self._spawn(asyncio.to_thread(dead.bury))
         await self._make_engine()
 
     async def _retire(self, engine: Engine) -> None:
