@@ -35,6 +35,12 @@ def _publish(cluster: Cluster, transport: str, step: int = 1) -> tuple[Version, 
         publisher.close()
 
 
+def _left_by(*pids: int) -> list[Path]:
+    """Sockets and semaphores of these processes."""
+    found = [path for pid in pids for path in Path("/dev/shm").glob(f"sem.loky-{pid}-*")]
+    return found + [path for pid in pids if (path := Path(f"/tmp/azr-engine-{pid}")).exists()]
+
+
 class TestLoad:
     async def test_replicas_share_it_evenly(self, cluster: Cluster) -> None:
         async with cluster.load(lanes=32) as load:
@@ -114,6 +120,7 @@ class TestDeaths:
         assert back.version == version, "it has the newest weights"
         assert back.engine_pids != victim.engine_pids
         assert back.pid == victim.pid, "only its engine was replaced"
+        await until(lambda: not _left_by(*victim.engine_pids), "what the engine left is removed", 20)
 
     async def test_a_standby_takes_a_killed_replicas_place_and_no_request_is_lost(self, cluster: Cluster) -> None:
         cluster.settle()
@@ -134,6 +141,7 @@ class TestDeaths:
         assert {each.version for each in cluster.serving()} == {version}
         assert {each.name for each in cluster.serving()} == {other.name, standby.name}
         await until(lambda: not any(map(psutil.pid_exists, victim.engine_pids)), "its engine ended with it", 10)
+        await until(lambda: not _left_by(victim.pid, *victim.engine_pids), "what they left is removed", 20)
         cluster.settle()  # Serve puts a new standby there
 
     async def test_replicas_serve_on_while_the_registry_is_dead_and_join_the_next_one(self, cluster: Cluster) -> None:
