@@ -1,8 +1,12 @@
-"""New weights: to the registry and all engines, then to the books, in the order that keeps both true. On rank 0.
+"""New weights: the step is committed, registry and all engines get them, then they count as generating. On rank 0.
 
 Called by the learner's publisher thread, with whatever version is newest by then.
 
-    weights of step s ─► WeightPublisher ─► engines confirm ─► commit(s - 1) ─► tasks.advance(s) ─► publish(s): slots
+    weights of step s ─► commit(s - 1) ─► WeightPublisher ─► engines confirm ─► tasks.advance(s) ─► publish(s): slots
+
+The step is committed before any engine sees its weights: should the ranks die at any moment after that, they find the
+books ahead of their checkpoint, and go on under a new lineage. The other way round an engine could keep weights that
+are lost under a version that the restarted ranks make a second time.
 """
 
 from __future__ import annotations
@@ -35,13 +39,13 @@ class Publish:
         self._lineage, self._begun = begun.lineage, begun.step
 
     def __call__(self, step: int, weights: Weights) -> None:
-        """Bring the weights after `step` steps to the engines, then let the books know."""
+        """Commit the step, bring the weights after it to the engines, then let their slots come free."""
         setting, version = self._setting, Version(self._lineage, step)
+        if step > self._begun:
+            setting.experience.commit(Version(self._lineage, step - 1))
         report = self._publisher.publish(version, weights)
         if report.missing:
             setting.hub.say(f"weights of step {step} are not everywhere: {'; '.join(report.missing)}")
-        if step > self._begun:
-            setting.experience.commit(Version(self._lineage, step - 1))
         setting.tasks.advance(step)
         setting.experience.publish(version)
         setting.hub.add(synced(report).to_bytes())

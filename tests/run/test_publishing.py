@@ -1,9 +1,10 @@
-"""New weights: engines first, then commit, buffers, books, in this order; what is missing is said."""
+"""New weights: commit, engines, buffers, slots, in this order; what is missing is said."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from actors.engine.records import UpdateTimes
@@ -11,7 +12,7 @@ from actors.weights.records import Report, UpdateReport
 from azr.game.types import Version
 from azr.metrics import Accumulator
 from azr.run.publishing import Publish, synced
-from azr.run.source import Setting
+from azr.run.source import RunSource, Setting
 from learner.weights import Weights
 from tests.run.books import LocalExperience, LocalHub, LocalTasks, config
 
@@ -43,13 +44,33 @@ def test_the_weights_a_run_begins_with_commit_nothing(tmp_path: Path) -> None:
     assert setting.hub.published == [0]  # type: ignore[attr-defined]
 
 
-def test_a_step_is_committed_between_the_engines_and_the_books(tmp_path: Path) -> None:
+def test_a_step_is_committed_before_any_engine_sees_its_weights(tmp_path: Path) -> None:
     setting, publisher, order = world(tmp_path)
     publish = Publish(setting, publisher)
     setting.experience.fill(0)  # type: ignore[attr-defined]
     assert setting.experience.take(Version(0, 0), 0.0) is not None
     publish(1, {})
-    assert order == ["take 0.0", "engines 0.1", "commit 0.0", "advance 1", "publish 0.1"]
+    assert order == ["take 0.0", "commit 0.0", "engines 0.1", "advance 1", "publish 0.1"]
+
+
+def test_ranks_that_die_while_engines_get_the_weights_go_on_under_a_new_lineage(tmp_path: Path) -> None:
+    class Dies(Publisher):
+        def publish(self, version: Version, weights: Weights) -> UpdateReport:
+            raise ConnectionError(f"the rank died after an engine had {version.lineage}.{version.step}")
+
+    setting, publisher, order = world(tmp_path)
+    source = RunSource(setting)
+    source.begin(0)
+    publish = Publish(setting, Dies(order))
+    setting.experience.fill(0)  # type: ignore[attr-defined]
+    assert source.take(0) is not None
+    with pytest.raises(ConnectionError):
+        publish(1, {})
+    again = RunSource(setting)
+    again.begin(0)
+    assert again.lineage == 1, "0.1 is what an engine may hold: it must not be made twice"
+    Publish(setting, publisher)(0, {})
+    assert order[-3:] == ["engines 1.0", "advance 0", "publish 1.0"]
 
 
 def test_after_a_resume_the_lineage_is_the_new_one(tmp_path: Path) -> None:
