@@ -16,7 +16,16 @@ def test_one_round_trains_every_trajectory_and_closes_the_books() -> None:
     result = report.result()
     assert [check.name for check in result.checks if check.ok] == [
         "default terms: every step trained 1,920 trajectories",
+        "default terms: every proposal was paid by its rating",
         "all terms: every step trained 1,920 trajectories",
+        "all terms: every proposal was paid by its rating",
     ]
     parts = {measure.name.partition(": ")[2] for measure in result.measures}
-    assert parts == {"rewards", "advantages", "buffers", "ledger and journal", "journal of payloads", "wall"}
+    assert parts == {
+        "experience and its journal",
+        "buffers and their journal",
+        "wire",
+        "rewards",
+        "advantages",
+        "wall",
+    }
