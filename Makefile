@@ -9,13 +9,17 @@ EXTRA  ?= cpu
 # Name of the run that `make run` makes: runs/NAME. A new one each time, so that it can be repeated.
 RUN    ?= tiny-$(shell date +%m%d-%H%M%S)
 OPTIONS ?=
+# The rules of the game and its books: no engine, no learner, no Ray.
+PURE_PARTS := game advantages buffers journal ledger metrics staleness config
+PURE_TESTS := $(addprefix tests/,game advantages buffers journal ledger staleness config rewards paper \
+	test_batch.py test_metrics.py test_extending.py)
 LOCK   := requirements/$(EXTRA).lock
 STAMP  := $(VENV)/.azr-set-up-$(EXTRA)
 # PyTorch's own index holds the +cpu wheel; asked only when the configured indexes and find-links do not have it.
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run tour test check soak guest clean
+.PHONY: help setup run tour test check soak coverage guest clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -49,6 +53,10 @@ check: setup  ## linter, formatter, strict types, import contracts
 
 soak: setup  ## the long forms of tests; results are committed
 	@$(BIN)/python -m pytest -m soak
+
+coverage: setup  ## statements and branches of the pure parts that their own tests reach; 95 % at least
+	@$(BIN)/python -m pytest -m "not soak" -q $(PURE_TESTS) $(addprefix --cov=azr.,$(PURE_PARTS)) --cov-branch \
+		--cov-report=term-missing:skip-covered --cov-fail-under=95
 
 guest: setup  ## rebuild the WebAssembly guest (needs node and npm, takes minutes) and test what was built
 	$(BIN)/python -m sandbox_wasm.guest_build

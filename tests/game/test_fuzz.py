@@ -141,7 +141,10 @@ def read_by_all(text: str, frame: Frame) -> int:
             assert candidate.reason in PARSE_REASONS
             assert candidate.detail.isprintable()
         said = kind.parse_answer(answer, frame.style)
-        assert said if isinstance(said, str) else said.reason in PARSE_REASONS
+        if isinstance(said, Refusal):
+            assert said.reason in PARSE_REASONS
+        else:
+            assert said or "f(" in answer, "only a call without arguments, f(), says nothing and is an answer"
     return candidates
 
 
