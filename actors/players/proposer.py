@@ -22,11 +22,13 @@ from azr.game import play
 from azr.game.composing import Composition, compose_proposal
 from azr.game.gate import GateRules
 from azr.game.reasons import STUMBLES, clean
+from azr.game.rewards.proposer import asks_for_facts
 from azr.game.tasks import TaskType, task_type
 from azr.game.types import Cell, Proposal, Refusal, Task, Trajectory
 from azr.game.wire import encode
 from azr.ledger.ledger import Sample
 from azr.ledger.work import ToPropose
+from sandbox_wasm.protocol import Facts
 
 #: Why a proposal is dropped for which nothing known could be shown.
 NO_REFERENCES = "no_references"
@@ -87,12 +89,15 @@ class Proposer:
         trajectory = trajectory_of(name, work.group, cell, prompt, response)
         with table.tally.part("judge"):
             outcome, retried = await self._judge(kind, response.text, composition, response.truncated)
+            facts = await self._facts(outcome, composition) if isinstance(outcome, Task) else ()
+            if facts is None:
+                outcome = Refusal("retry")
         if isinstance(outcome, Refusal) and outcome.reason in STUMBLES:
             table.tally.failed(outcome.reason)
             await table.experience.drop(work.group, outcome.reason, [(cell, 1, len(response.token_ids))])
             return
         with table.tally.part("book"):
-            proposal, address = await self._enter(outcome, trajectory, composition)
+            proposal, address = await self._enter(outcome, trajectory, composition, facts or ())
             await table.experience.judged(Sample.of(trajectory, body=encode(proposal)), address)
         table.tally.proposed(proposal, retried)
 
@@ -124,7 +129,7 @@ class Proposer:
         )
 
     async def _enter(
-        self, outcome: Task | Refusal, trajectory: Trajectory, composition: Composition
+        self, outcome: Task | Refusal, trajectory: Trajectory, composition: Composition, facts: tuple[Facts, ...]
     ) -> tuple[Proposal, str | None]:
         """The proposal as it is kept, and the address of its task when that is new."""
         if isinstance(outcome, Refusal):
@@ -136,7 +141,21 @@ class Proposer:
         )
         if not await self.table.tasks.add(task, out=self.table.config.algorithm.rating.trained):
             return Proposal(trajectory=trajectory, task=None, reason=DUPLICATE, detail=task.fingerprint), None
-        return Proposal(trajectory=trajectory, task=task, reason=ACCEPTED), self.table.tasks.address(task)
+        proposal = Proposal(
+            trajectory=trajectory, task=task, reason=ACCEPTED, facts=facts[0] if facts else None, shown=facts[1:]
+        )
+        return proposal, self.table.tasks.address(task)
+
+    async def _facts(self, task: Task, composition: Composition) -> tuple[Facts, ...] | None:
+        """Of the task's program and of those that were shown, where the reward has a term that may ask for them; None
+        when the sandbox stumbled."""
+        if not asks_for_facts(self.table.config.algorithm.proposer_reward):
+            return ()
+        programs = [task.program, *(known.program for known in composition.ask.references)]
+        facts, _ = await self.table.judge.decide(
+            functools.partial(play.facts_of_all, programs), lambda found: len(found) < len(programs)
+        )
+        return facts if len(facts) == len(programs) else None
 
     def _solver_prompt_length(self, task: Task) -> int:
         tokens = self.table.tokens

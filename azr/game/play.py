@@ -8,6 +8,8 @@ Called by proposers, solvers and seeding; puts a frame and a task type together 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from azr.game import verification
 from azr.game.frames import Frame
 from azr.game.gate import GateRules
@@ -15,6 +17,7 @@ from azr.game.plan import Plan
 from azr.game.tasks import Ask, TaskType
 from azr.game.types import Refusal, Task, Verdict
 from azr.game.verification import VerifyRules
+from sandbox_wasm.protocol import Facts, InspectJob, InspectResult
 
 
 def propose_prompt(kind: TaskType, ask: Ask, frame: Frame) -> str:
@@ -36,6 +39,12 @@ def judge_proposal(kind: TaskType, response: str, ask: Ask, frame: Frame, rules:
     if isinstance(candidate, Refusal):
         return candidate
     return (yield from kind.gate(candidate, rules))
+
+
+def facts_of_all(programs: Sequence[str]) -> Plan[tuple[Facts, ...]]:
+    """What the syntax of programs says that passed the gate, for terms of the proposer's reward; in one round."""
+    results = yield tuple(InspectJob(program=program) for program in programs)
+    return tuple(result.facts for result in results if isinstance(result, InspectResult) and result.facts is not None)
 
 
 def judge_attempt(

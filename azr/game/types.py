@@ -16,6 +16,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from sandbox_wasm.protocol import Facts
+
 #: Version of the wire and checkpoint format of every record here; a reader refuses one it does not know.
 SCHEMA_VERSION = 1
 
@@ -152,6 +154,10 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     """`accepted`, or why the gate refused it."""
     detail: str = ""
+    facts: Facts | None = None
+    """What the syntax of its program says; only where the proposer's reward has a term that may ask."""
+    shown: tuple[Facts, ...] = ()
+    """The same of the programs that the proposer was shown."""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

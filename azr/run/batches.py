@@ -182,6 +182,8 @@ def _rated(entry: _Entry) -> RatedProposal:
         right=rating.correct,
         attempts=rating.attempts,
         program=proposal.task.program,
+        facts=proposal.facts,
+        references=proposal.shown,
         answers=_answers(proposal.task),
     )
 

@@ -7,7 +7,7 @@ import pytest
 from azr.game.frames import frame
 from azr.game.gate import GateRules
 from azr.game.plan import drive, drive_async
-from azr.game.play import judge_attempt, judge_proposal, propose_prompt, solve_prompt
+from azr.game.play import facts_of_all, judge_attempt, judge_proposal, propose_prompt, solve_prompt
 from azr.game.tasks import Ask, task_type
 from azr.game.types import Refusal, Task, Verdict
 from azr.game.verification import VerifyRules
@@ -27,6 +27,15 @@ async def test_a_proposal_becomes_a_task_beside_a_running_loop(sandbox: Sandbox)
     accepted = await drive_async(judge_proposal(task_type("abduction"), PROPOSED, Ask(), R1, GateRules()), sandbox)
     assert isinstance(accepted, Task)
     assert accepted.task_type == "abduction"
+
+
+def test_the_facts_of_programs_that_passed_the_gate_come_in_one_round(sandbox: Sandbox) -> None:
+    programs = ["def f(a):\n    return a", "def f(a, b):\n    return a if a else b"]
+    assert [facts.parameters for facts in drive(facts_of_all(programs), sandbox)] == [1, 2]
+
+
+def test_facts_that_did_not_come_are_left_out(sandbox: Sandbox) -> None:
+    assert drive(facts_of_all(["def f(a):\n    return a", "def f("]), sandbox)[1:] == ()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from azr.game.wire import encode
 from azr.ledger.events import Group, Kind, Rating
 from azr.ledger.experience import Item
 from azr.ledger.ledger import Sample
+from sandbox_wasm.protocol import Facts
 
 ZERO = Version(0, 0)
 
@@ -35,7 +36,13 @@ def trajectory(name: str, cell: Cell, group: str, reward: float, made: tuple[Ver
 
 
 def proposal(
-    name: str, *, rating: tuple[int, int] | None, made: tuple[VersionSpan, ...] = spans(0, 0), rated_at: int = 0
+    name: str,
+    *,
+    rating: tuple[int, int] | None,
+    made: tuple[VersionSpan, ...] = spans(0, 0),
+    rated_at: int = 0,
+    facts: Facts | None = None,
+    shown: tuple[Facts, ...] = (),
 ) -> Item:
     """A proposal: refused by the gate, or rated `right` of `attempts` by weights `rated_at`."""
     cell = Cell("deduction", "propose")
@@ -51,6 +58,8 @@ def proposal(
         trajectory=trajectory(f"{name}#0", cell, name, 0.0, made),
         task=task if rating else None,
         reason="accepted" if rating else "banned",
+        facts=facts,
+        shown=shown,
     )
     known = Rating(*rating, Version(0, rated_at)) if rating else None
     group = Group(id=name, kind="proposal", task_type="deduction", size=1, rating=known)

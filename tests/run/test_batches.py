@@ -15,6 +15,7 @@ from azr.ledger.experience import Item
 from azr.metrics import Accumulator
 from azr.run.batches import Memory, Prepared, prepare, token_steps
 from azr.staleness.bound import Ancestry, StalenessError
+from tests.rewards.examples import facts
 from tests.run.items import attempts, proposal, spans, trajectory
 
 
@@ -94,6 +95,16 @@ def test_memories_of_reward_terms_go_on() -> None:
     second = ready(usual(), first.memory, step=1, config=config)
     assert second.metrics.report()["reward/mean/deduction/propose"] == pytest.approx((2.0 - 1.0) / 2)
     assert set(first.memory.terms) == {"answer_diversity"}
+
+
+def test_terms_judge_by_the_facts_that_proposals_bring_along() -> None:
+    """Learnability 2; cognitive complexity 6 of 15; half of the nodes are those of the one program shown."""
+    config = algorithm()
+    config.proposer_reward.terms = {"complexity": TermConfig(coefficient=0.5), "edit_distance": TermConfig(0.5)}
+    mine, other = facts(cognitive=6, tokens=("a", "b")), facts(tokens=("b", "c"))
+    items = [proposal("p1", rating=(1, 2), facts=mine, shown=(other,)), *attempts("p1/rating", [1.0, -0.5])]
+    report = ready(items, config=config).metrics.report()
+    assert report["reward/mean/deduction/propose"] == pytest.approx(2.0 + 0.5 * 6 / 15 + 0.5 * 0.5)
 
 
 def test_loss_weights_follow_lambda_and_cells() -> None:

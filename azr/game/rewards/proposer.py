@@ -31,6 +31,11 @@ class ProposalReward:
     """Of each term that is on: what it put in, weighed and capped. Empty where terms are not asked."""
 
 
+def asks_for_facts(config: ProposerRewardConfig) -> bool:
+    """Whether any term is on, one's own among them: then proposals must bring the facts of their programs along."""
+    return any(term.coefficient != 0.0 for term in config.terms.values())
+
+
 class ProposerReward:
     """Judges batches of rated proposals."""
 

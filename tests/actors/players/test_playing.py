@@ -20,6 +20,7 @@ from actors.players.table import Table
 from actors.players.tally import PlayerTally
 from actors.players.tokens import load_tokens
 from azr.config.root import Config
+from azr.config.sections.algorithm import TermConfig
 from azr.game.types import Attempt, Cell, Proposal, Verdict, Version
 from azr.game.wire import decode
 from azr.ledger.ledger import Sample
@@ -128,6 +129,18 @@ async def test_a_valid_proposal_becomes_a_task_that_waits_for_its_rating(room: R
     assert body.reason == "accepted"
     assert body.trajectory.cell == Cell("deduction", "propose")
     assert len(body.trajectory.response_ids) == len(body.trajectory.behaviour_logprobs) == len(GOOD)
+
+
+async def test_where_the_reward_has_terms_a_proposal_brings_the_facts_of_its_program(room: Room) -> None:
+    room.engines.say = lambda _: [GOOD]
+    room.config.algorithm.proposer_reward.terms = {"complexity": TermConfig(coefficient=0.1)}
+    work = await room.proposed()
+    await Proposer(room.table).play(work)
+    body = decode(room.samples()[f"{work.group}#0"].body, Proposal)
+    assert body.facts is not None
+    assert (body.facts.functions, body.facts.parameters) == (("f",), 1)
+    assert body.task is not None
+    assert len(body.shown) == len(body.task.references)
 
 
 async def test_a_refused_proposal_is_a_sample_all_the_same(room: Room) -> None:
