@@ -262,6 +262,7 @@ def task_of(
     outputs: Sequence[str],
     output_keys: Sequence[str],
     rules: GateRules,
+    output_types: Sequence[str] = (),
     shown: int = 0,
 ) -> Task | Refusal:
     """The Task of a candidate whose runs held, unless it is too long for the solver or known already."""
@@ -272,6 +273,7 @@ def task_of(
         inputs=tuple(value.literal for value in examined.inputs),
         outputs=tuple(outputs),
         output_keys=tuple(output_keys),
+        output_types=tuple(output_types),
         message=candidate.message,
         shown=shown,
         normal_form=examined.facts.normal_form,
@@ -320,5 +322,6 @@ def single_run(
         examined,
         outputs=[value.literal for value in values],
         output_keys=[value.key for value in values],
+        output_types=[value.type_name for value in values],
         rules=rules,
     )

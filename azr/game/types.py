@@ -98,6 +98,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """Literal texts of the values, in the order of the inputs."""
     output_keys: tuple[str, ...] = ()
     """The same values in the form that is compared (see `sandbox_wasm.protocol.Value.key`)."""
+    output_types: tuple[str, ...] = ()
+    """Names of the types of the values, for what judges diversity; empty where an output is no value."""
     message: str = ""
     shown: int = 0
     """Induction: how many of the pairs the solver sees; the rest is hidden."""

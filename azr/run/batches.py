@@ -190,7 +190,8 @@ def _rated(entry: _Entry) -> RatedProposal:
 
 def _answers(task: Task) -> tuple[Answer, ...]:
     """The values that a solver of the task is asked for, or about: its outputs."""
-    return tuple(Answer("", key) for key in task.output_keys)
+    types = task.output_types or ("",) * len(task.output_keys)
+    return tuple(map(Answer, types, task.output_keys))
 
 
 def _shuffled(entries: list[_Entry], generator: np.random.Generator) -> list[_Entry]:

@@ -21,6 +21,7 @@ def test_a_proposal_becomes_a_task(sandbox: Sandbox) -> None:
     accepted = drive(judge_proposal(task_type("deduction"), PROPOSED, Ask(), R1, GateRules()), sandbox)
     assert isinstance(accepted, Task)
     assert accepted.outputs == ("'abab'",)
+    assert accepted.output_types == ("str",)
 
 
 async def test_a_proposal_becomes_a_task_beside_a_running_loop(sandbox: Sandbox) -> None:

@@ -53,6 +53,7 @@ def proposal(
         inputs=("1",),
         outputs=("1",),
         output_keys=("1",),
+        output_types=("int",),
     )
     record = Proposal(
         trajectory=trajectory(f"{name}#0", cell, name, 0.0, made),

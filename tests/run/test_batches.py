@@ -107,6 +107,15 @@ def test_terms_judge_by_the_facts_that_proposals_bring_along() -> None:
     assert report["reward/mean/deduction/propose"] == pytest.approx(2.0 + 0.5 * 6 / 15 + 0.5 * 0.5)
 
 
+def test_answers_count_within_their_types() -> None:
+    """The one task of step 0 gives an int; of step 1 as well: neither its type nor its value is rare any more."""
+    config = algorithm()
+    config.proposer_reward.terms = {"answer_type_diversity": TermConfig(coefficient=0.5)}
+    first = ready(usual(), config=config)
+    assert first.metrics.report()["reward/mean/deduction/propose"] == pytest.approx((2.5 - 1.0) / 2)
+    assert b"int" in first.memory.terms["answer_type_diversity"]
+
+
 def test_loss_weights_follow_lambda_and_cells() -> None:
     config = algorithm()
     config.batch.solve_lambda = 0.5

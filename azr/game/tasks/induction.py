@@ -110,6 +110,7 @@ class Induction:
             examined,
             outputs=[value.literal for value in values],
             output_keys=[value.key for value in values],
+            output_types=[value.type_name for value in values],
             rules=rules,
             shown=rules.induction_shown,
         )
