@@ -66,7 +66,7 @@ class PlayerReport(msgspec.Struct, kw_only=True):
 class PlayerActor:
     """A proposer or a solver in a process of its own."""
 
-    def __init__(self, seat: Seat, config: Config, engines: Engines) -> None:
+    def __init__(self, seat: Seat, config: Config, engines: Engines, held_out: frozenset[str] = frozenset()) -> None:
         self.seat = seat
         self._began = time.monotonic()
         self._logger = open_log(seat.logs, seat.name)
@@ -83,6 +83,7 @@ class PlayerActor:
             tokens=load_tokens(config.model),
             tally=self._tally,
             logger=self._logger,
+            held_out=held_out,
         )
         self._loop = asyncio.new_event_loop()
         self._player = Player(table, seat.role, seat.lanes, broken=self._leave)

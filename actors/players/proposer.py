@@ -47,7 +47,12 @@ class Proposer:
     def __init__(self, table: Table) -> None:
         self.table = table
         config = table.config
-        self._rules = GateRules.of(config, length=table.tokens.length, prompt_length=self._solver_prompt_length)
+        self._rules = GateRules.of(
+            config,
+            length=table.tokens.length,
+            prompt_length=self._solver_prompt_length,
+            held_out=table.held_out,
+        )
         self._game = config.algorithm.game
         self._turn = 0
         self._references = References(self._fetch, config.actors.reference_pool)

@@ -28,13 +28,14 @@ def start(
     engines: Engines,
     folder: Path,
     *,
+    held_out: frozenset[str] = frozenset(),
     options: Mapping[str, Any] | None = None,
     wait: bool = True,
 ) -> dict[str, Any]:
     """Start all players; they play at once. Returns their handles by name; they end with the driver.
 
-    `engines` travels to them, and makes each its client: `Replicas` of the rollout deployment. `options` go to Ray for
-    every actor.
+    `engines` travels to them, and makes each its client: `Replicas` of the rollout deployment. Programs of the normal
+    forms `held_out` are refused as proposals. `options` go to Ray for every actor.
     """
     handles: dict[str, Any] = {}
     for seat in seats(config, str(folder / "logs"), services.experience.shards, services.tasks.shards):
@@ -43,7 +44,7 @@ def start(
         handles[name] = (
             ray.remote(PlayerActor)
             .options(name=name, max_restarts=-1, max_task_retries=0, max_concurrency=CONCURRENCY, **asked)
-            .remote(seat, config, engines)
+            .remote(seat, config, engines, held_out)
         )
     if wait:
         began = time.monotonic()

@@ -25,3 +25,5 @@ class Table:
     tokens: Tokens
     tally: PlayerTally
     logger: Logger
+    held_out: frozenset[str] = frozenset()
+    """Normal forms of programs that may not be proposed, because evaluation asks about them."""

@@ -11,7 +11,7 @@ rules serve actors, seeding and `azr gate`. No step looks into a program as Pyth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
@@ -100,6 +100,8 @@ class GateRules(msgspec.Struct, frozen=True, kw_only=True):
     max_prompt_length: int = 6_144
     known: Callable[[str], bool] = lambda _fingerprint: False
     """Whether a task of this fingerprint exists already."""
+    held_out: Collection[str] = frozenset()
+    """Normal forms of programs that evaluation asks about, which must not be trained on."""
     duplicate_by: DuplicateBy = "program_and_inputs"
     """`program`: one task a program; `program_and_inputs`: a program may return with other inputs (abduction: with
     other outputs)."""
@@ -114,8 +116,9 @@ class GateRules(msgspec.Struct, frozen=True, kw_only=True):
         length: Callable[[str], int] = len,
         prompt_length: Callable[[Task], int] | None = None,
         known: Callable[[str], bool] = lambda _fingerprint: False,
+        held_out: Collection[str] = frozenset(),
     ) -> GateRules:
-        """The rules of a configuration; tokenizer and known tasks are the caller's."""
+        """The rules of a configuration; tokenizer, known and held-out tasks are the caller's."""
         gating = config.gating
         return cls(
             limits=limits_of(config.sandbox),
@@ -125,6 +128,7 @@ class GateRules(msgspec.Struct, frozen=True, kw_only=True):
             prompt_length=prompt_length,
             max_prompt_length=config.lengths.prompt,
             known=known,
+            held_out=held_out,
             duplicate_by=msgspec.convert(gating.duplicate_by, DuplicateBy),
             induction_inputs=gating.induction_inputs,
             induction_shown=gating.induction_shown,
@@ -171,6 +175,8 @@ def examine(program: str, inputs: Sequence[str], rules: GateRules) -> Plan[Exami
         return refused("no_parameters")
     if (use := rules.banned.first_use(inspection.facts)) is not None:
         return refused("banned", use)
+    if inspection.facts.normal_form in rules.held_out:
+        return refused("held_out")
     values = []
     for outcome in reading.outcomes:
         if outcome.value is None:

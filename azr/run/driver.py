@@ -170,7 +170,13 @@ class Driver:
         if hosted.tasks.count() == 0 and not self._stop.check():
             self._seed(engines, tokens, hosted.tasks)
         with self._stages.stage("players", "proposers and solvers to open their sandboxes", wait):
-            playing = players.start(config, hosted, engines.for_players(), self.folder.root)
+            playing = players.start(
+                config,
+                hosted,
+                engines.for_players(),
+                self.folder.root,
+                held_out=evaluation.held_out(config.evaluation),
+            )
         stack.callback(self._end_players, playing)
         self._train(hub, engines, hosted, playing, learner, tracking)
         if config.evaluation.after and not self._stop.by_signal:
@@ -387,7 +393,7 @@ class Driver:
         config = self.config
         if config.seeding.file or self.folder.seeds.exists():
             path = self.folder.seeds if self.folder.seeds.exists() else Path(config.seeding.file)
-            chosen = seeds.read_seeds(path, config.algorithm.game.task_types)
+            chosen = seeds.read_seeds(path, config.algorithm.game.task_types, evaluation.held_out(config.evaluation))
         else:
             with self._stages.stage("seeds", "the model's first tasks", 3600.0) as stage:
 

@@ -20,6 +20,7 @@ from azr.config.sections.evaluation import EvaluationConfig
 from azr.game.frames import Frame
 from azr.metrics import Accumulator
 from azr.tiny.evaluation import LONGEST_RESPONSE, RespondAsync, Row, evaluate_async, questions
+from azr.tiny.held_out import held_out_normal_forms
 from sandbox_wasm.protocol import Sandbox
 
 #: Requests under way at once: more than an engine samples at a time, so that it is never short of them.
@@ -56,6 +57,11 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     def points(self) -> float:
         """By how many percentage points it rose."""
         return 100.0 * (self.after - self.before)
+
+
+def held_out(config: EvaluationConfig) -> frozenset[str]:
+    """Normal forms of the programs that the configured suite asks about: they may not become tasks of the run."""
+    return held_out_normal_forms() if config.suite == "tiny" else frozenset()
 
 
 def responder(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -30,7 +30,7 @@ from azr.game.play import judge_proposal, solve_prompt
 from azr.game.seeding import Seeding, SeedingStalledError, SeedingState, retyped, zero_tasks
 from azr.game.tasks import task_type
 from azr.game.types import Refusal, Task
-from azr.run.evaluation import Generator
+from azr.run.evaluation import Generator, held_out
 from sandbox_wasm.protocol import Sandbox
 
 
@@ -83,7 +83,7 @@ def rules_of(config: Config, tokens: Tokens) -> GateRules:
     def prompt_length(task: Task) -> int:
         return tokens.length(solve_prompt(task, task_type(task.task_type), tokens.frame))
 
-    return GateRules.of(config, length=tokens.length, prompt_length=prompt_length)
+    return GateRules.of(config, length=tokens.length, prompt_length=prompt_length, held_out=held_out(config.evaluation))
 
 
 def seed_tasks(state: SeedingState, config: Config) -> list[Task]:
@@ -100,8 +100,9 @@ def write_seeds(path: Path, tasks: Sequence[Task]) -> None:
     write_bytes(path, b"".join(encoder.encode(task) + b"\n" for task in tasks))
 
 
-def read_seeds(path: Path, task_types: Sequence[str]) -> list[Task]:
-    """Tasks from JSON lines, those of other types left out; a file without any is refused."""
+def read_seeds(path: Path, task_types: Sequence[str], apart: Collection[str] = frozenset()) -> list[Task]:
+    """Tasks from JSON lines, those of other types and of normal forms kept apart left out; a file without any is
+    refused."""
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
@@ -115,7 +116,7 @@ def read_seeds(path: Path, task_types: Sequence[str]) -> list[Task]:
             tasks.append(decoder.decode(line))
         except msgspec.DecodeError as error:
             raise AzrError(f"line {number} of {path} is no task: {error}", "make the file with azr seed") from error
-    chosen = [task for task in tasks if task.task_type in task_types]
+    chosen = [task for task in tasks if task.task_type in task_types and task.normal_form not in apart]
     if not chosen:
         raise AzrError(f"{path} holds no task of {', '.join(task_types)}", "make seeds of the types in play")
     return chosen

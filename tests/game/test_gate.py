@@ -241,6 +241,26 @@ def test_one_task_a_program_is_a_matter_of_one_rule(gate: Gate, reason: Reason) 
     assert reason("deduction", "def f(b):\n    return b + 1", "2", known=known, duplicate_by="program") == "duplicate"
 
 
+@pytest.mark.parametrize("kind", ["deduction", "abduction", "error"])
+def test_a_program_that_evaluation_asks_about_is_refused_however_it_is_written(
+    gate: Gate, reason: Reason, kind: str
+) -> None:
+    known = gate("deduction", "def f(a):\n    return a + 1", "1")
+    assert isinstance(known, Task)
+    held_out = {known.normal_form}
+    assert reason(kind, "def f(other):\n  return other+1", "5", held_out=held_out) == "held_out"
+    assert reason(kind, "def f(a):\n    return a + 2", "5", held_out=held_out) == "accepted"
+
+
+def test_an_induction_task_about_a_held_out_program_is_refused(gate: Gate, reason: Reason) -> None:
+    known = gate("deduction", "def f(a):\n    return a + 1", "1")
+    assert isinstance(known, Task)
+    asked = ("induction", "def f(a):\n    return a + 1", "1", "2")
+    rules = {"message": "more", "induction_inputs": 2, "induction_shown": 1}
+    assert reason(*asked, **rules) == "accepted"
+    assert reason(*asked, **rules, held_out={known.normal_form}) == "held_out"
+
+
 def test_what_the_machine_was_too_busy_for_is_retry_and_no_judgement(sandbox: Sandbox) -> None:
     from sandbox_wasm.protocol import InspectResult, LiteralResult, Outcome, RunResult, Value
 

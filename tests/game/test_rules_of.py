@@ -96,7 +96,8 @@ def test_every_key_reaches_the_rules() -> None:
 def test_what_only_the_caller_knows_is_passed_on() -> None:
     measure = lambda task: len(task.program)  # noqa: E731
     known = {"mark"}.__contains__
-    rules = GateRules.of(Config(), length=lambda _text: 3, prompt_length=measure, known=known)
+    rules = GateRules.of(Config(), length=lambda _text: 3, prompt_length=measure, known=known, held_out={"form"})
+    assert rules.held_out == {"form"}
     task = Task(id="", task_type="", program="abc", inputs=(), outputs=())
     assert (rules.length("x"), rules.known("mark"), rules.known("other")) == (3, True, False)
     assert rules.prompt_length is not None

@@ -14,7 +14,9 @@ from azr.errors import AzrError
 from azr.game.frames import frame
 from azr.game.seeding import ZERO_PROGRAM, SeedingState
 from azr.game.types import Version, VersionSpan
-from azr.run.seeds import make_seeds, read_seeds, seed_tasks, write_seeds
+from azr.run.evaluation import held_out
+from azr.run.seeds import make_seeds, read_seeds, rules_of, seed_tasks, write_seeds
+from azr.tiny.held_out import held_out_tasks
 from sandbox_wasm.protocol import Sandbox
 
 
@@ -82,6 +84,23 @@ def test_seeds_travel_by_file(sandbox: Sandbox, tmp_path: Path) -> None:
     write_seeds(tmp_path / "seeds.jsonl", tasks)
     assert read_seeds(tmp_path / "seeds.jsonl", ["deduction", "abduction", "induction"]) == tasks
     assert read_seeds(tmp_path / "seeds.jsonl", ["induction"]) == tasks[-1:]
+
+
+def test_seeds_about_programs_that_evaluation_asks_about_are_left_out(sandbox: Sandbox, tmp_path: Path) -> None:
+    config = load(["tiny"])
+    asked = held_out_tasks("common", "deduction", 1) + held_out_tasks("harder", "induction", 1)
+    state, _ = made(sandbox, Saying("nothing"), "seeding.stall_batches=1")
+    tasks = seed_tasks(state, config)
+    write_seeds(tmp_path / "seeds.jsonl", [*asked, *tasks])
+    kinds = ["deduction", "abduction", "induction"]
+    assert read_seeds(tmp_path / "seeds.jsonl", kinds, held_out(config.evaluation)) == tasks
+    assert len(read_seeds(tmp_path / "seeds.jsonl", kinds, frozenset())) == len(tasks) + 2
+
+
+def test_the_gate_of_seeding_knows_the_held_out_programs_of_the_suite() -> None:
+    form = held_out_tasks("harder", "abduction", 1)[0].normal_form
+    assert form in rules_of(load(["tiny"], ["evaluation.suite=tiny"]), Letters()).held_out
+    assert not rules_of(load(["tiny"], ["evaluation.suite=none"]), Letters()).held_out
 
 
 def test_a_file_that_is_none_is_refused_by_line(tmp_path: Path) -> None:

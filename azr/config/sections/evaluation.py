@@ -12,7 +12,8 @@ class EvaluationConfig:
     """Held-out tasks, answered by the run's own engines before and after training."""
 
     suite: str = "none"
-    """`tiny`: the tasks held out from the embedded model's world; `none`."""
+    """`tiny`: the tasks held out from the embedded model's world, whose programs the gate then refuses as
+    `held_out`, as seeds and as proposals; `none`."""
     tasks: int = 128
     """Held-out tasks of each type, of each difficulty."""
     samples: int = 4

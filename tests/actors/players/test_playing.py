@@ -162,6 +162,20 @@ async def test_a_task_that_is_known_is_refused_as_a_duplicate(room: Room) -> Non
     assert (body.task, body.reason) == (None, "duplicate")
 
 
+async def test_a_proposal_of_a_program_that_evaluation_asks_about_is_refused_by_that_name(room: Room) -> None:
+    room.engines.say = lambda _request: ["def f(a):\n return a+7\n#i 1"]
+    (free, inputs) = (Proposer(room.table), await room.proposed())
+    await free.play(inputs)
+    (sample,) = room.samples().values()
+    task = decode(sample.body, Proposal).task
+    assert task is not None
+    apart = Proposer(Table(**{**vars(room.table), "held_out": frozenset({task.normal_form})}))
+    room.engines.say = lambda _request: ["def f(b):\n return b+7\n#i 2"]
+    await apart.play(await room.proposed())
+    reasons = {decode(sample.body, Proposal).reason for sample in room.samples().values()}
+    assert reasons == {"accepted", "held_out"}
+
+
 async def test_a_proposal_that_was_cut_off_is_refused_whatever_it_holds(room: Room) -> None:
     room.engines.say = lambda request: [GOOD + " " * request.max_tokens]
     work = await room.proposed()
