@@ -10,6 +10,7 @@ import pytest
 from azr.config.sections.algorithm import ProposerRewardConfig, TermConfig
 from azr.game.rewards import Answer, ProposerReward, RatedProposal
 from azr.game.rewards import registry as terms_by_name
+from azr.game.rewards.proposer import asks_for_facts
 from tests.rewards.examples import facts, rated
 
 
@@ -136,3 +137,13 @@ def test_memories_of_terms_survive_a_checkpoint_and_those_of_terms_now_off_are_p
     resumed = ProposerReward(ProposerRewardConfig(terms=terms))
     resumed.restore({**state, "gone": b"whatever"})
     assert resumed.rewards([proposal]) == judge.rewards([proposal])
+
+
+def test_facts_are_asked_for_when_any_term_is_on_be_it_a_penalty() -> None:
+    def asks(**coefficients: float) -> bool:
+        terms = {name: TermConfig(coefficient=value) for name, value in coefficients.items()}
+        return asks_for_facts(ProposerRewardConfig(terms=terms))
+
+    assert not asks()
+    assert not asks(complexity=0.0)
+    assert asks(complexity=0.0, cluster_share=-0.1)

@@ -115,7 +115,8 @@ MUTATIONS = [
         PROPOSER,
         [
             ("if value > 0.0]", "if value >= 0.0]"),
-            ("term.coefficient != 0.0", "True"),
+            ("config.terms.items() if term.coefficient != 0.0", "config.terms.items()"),
+            ("any(term.coefficient != 0.0 for", "any(term.coefficient > 0.0 for"),
             ("0 <= proposal.right <= proposal.attempts or", "0 <= proposal.right or"),
             ("0 <= proposal.right <= proposal.attempts or", "proposal.right <= proposal.attempts or"),
             ("or proposal.attempts == 0", ""),
