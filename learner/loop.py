@@ -3,7 +3,7 @@
 Owns the order of these and resumption. Called on every rank by `learner.ray_train`, or directly in a single process.
 Where batches come from and where weights, metrics go is handed in, so that the loop is whole without any actor.
 
-    source.begin(step) ──► weights it begins with ──► publisher
+    source.begin(step) ──► weights it begins with ──► publisher ──► source.ready
     source.take(step) ──► trainer.step ──► publisher ──► checkpoint? ──► source.commit ──► observer.on_step
         rank 0, then broadcast                 rank 0          all ranks       rank 0            rank 0
                                                                 └ source.write_state, before the marker
@@ -41,6 +41,11 @@ class BatchSource(Protocol):
 
     def begin(self, step: int) -> None:
         """The weights after `step` steps are loaded, and what came after them never happened. Called once, first."""
+        ...
+
+    def ready(self) -> None:
+        """Wait until batches are being made at all. Called once, after the first weights are published; what is waited
+        for here is not counted as waiting for data."""
         ...
 
     def take(self, step: int) -> StepBatch | None:
@@ -133,6 +138,8 @@ def run(
     if first and plan.make_publish:
         publisher = Publisher(plan.make_publish(), deadline=PUBLISH_DEADLINE_SECONDS)
     _publish(plan, trainer, step, publisher)
+    if source and step < plan.steps:
+        source.ready()
     while step < plan.steps:
         clock = _Clock()
         batch = _shared(source.take(step) if source else None, trainer)

@@ -113,6 +113,9 @@ class SupervisedSource:
     def begin(self, step: int) -> None:
         """Nothing to undo: order and place follow from the step."""
 
+    def ready(self) -> None:
+        """Nothing to wait for."""
+
     def take(self, step: int) -> StepBatch | None:
         """The pairs of this step, or None after the last."""
         if step >= self.steps:

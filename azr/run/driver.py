@@ -259,7 +259,7 @@ class Driver:
         tracking: TrackingBoard,
     ) -> None:
         """What the learner told since the last round; of several steps the last is told with everything else."""
-        drained = hub.drain(self._stop.check())
+        drained = hub.drain(self._stop.check(), playing=True)
         if drained is None:
             return
         for line in drained.news:

@@ -1,10 +1,10 @@
-"""Where the learner and the driver meet: reports of steps one way, the wish to stop the other.
+"""Where the learner and the driver meet: reports of steps one way, the wishes to begin and to stop the other.
 
 A small Ray actor, because rank 0 of the learner may run on another machine and is replaced when it dies. It decides
 nothing and holds little; if it dies Ray starts it again empty, and the driver's next call tells it anew what it wishes.
 
-    rank 0 ── report(step, part, bytes) ──► Hub ── drain(stop) ──► driver
-    rank 0 ◄── stopping() ──────────────────┘
+    rank 0 ── report(step, part, bytes) ──► Hub ── drain(stop, playing) ──► driver
+    rank 0 ◄── stopping(), playing() ───────┘
 
 Nobody waits in it: every call answers at once.
 """
@@ -46,6 +46,7 @@ class Board:
 
     def __init__(self) -> None:
         self.stop = ""
+        self.playing = False
         self.published = -1
         self._open: dict[int, dict[str, bytes]] = {}
         self._done: list[StepParts] = []
@@ -76,9 +77,9 @@ class Board:
         self._loose.append(content)
         del self._loose[:-KEPT_STEPS]
 
-    def drain(self, stop: str) -> Drained:
-        """Everything since the last time; `stop` is the driver's wish, or empty."""
-        self.stop = stop
+    def drain(self, stop: str, playing: bool) -> Drained:
+        """Everything since the last time; `stop` is the driver's wish, or empty; `playing`: there are players."""
+        self.stop, self.playing = stop, playing
         steps, self._done = self._done, []
         news, self._news = self._news, []
         loose, self._loose = self._loose, []
@@ -110,23 +111,31 @@ class HubClient:
 
     def stopping(self) -> str:
         """Why the run is to end with this step; empty when it is not. A hub that is away is taken for silence."""
+        answer: str = self._asked("stopping", "")
+        return answer
+
+    def playing(self) -> bool:
+        """Whether players play, so that a batch can be waited for. A hub that is away is taken for a no."""
+        answer: bool = self._asked("playing", False)
+        return answer
+
+    def _asked(self, question: str, otherwise: Any) -> Any:
         import ray
         from ray.exceptions import RayError
 
         try:
-            answer: str = ray.get(self.actor.stopping.remote(), timeout=ANSWER_SECONDS)
+            return ray.get(getattr(self.actor, question).remote(), timeout=ANSWER_SECONDS)
         except RayError as error:
             logger.warning("the hub does not answer: %s", type(error).__name__)
-            return ""
-        return answer
+            return otherwise
 
-    def drain(self, stop: str = "", timeout: float = ANSWER_SECONDS) -> Drained | None:
+    def drain(self, stop: str = "", *, playing: bool = False, timeout: float = ANSWER_SECONDS) -> Drained | None:
         """What happened since the last time; None when the hub is being restarted."""
         import ray
         from ray.exceptions import RayError
 
         try:
-            return Drained(*ray.get(self.actor.drain.remote(stop), timeout=timeout))
+            return Drained(*ray.get(self.actor.drain.remote(stop, playing), timeout=timeout))
         except RayError:
             return None
 
@@ -156,8 +165,11 @@ def start_hub(name: str) -> HubClient:
         def stopping(self) -> str:
             return self._board.stop
 
-        def drain(self, stop: str) -> Drained:
-            return self._board.drain(stop)
+        def playing(self) -> bool:
+            return self._board.playing
+
+        def drain(self, stop: str, playing: bool) -> Drained:
+            return self._board.drain(stop, playing)
 
     options = {"num_cpus": 0, "name": name, "max_restarts": -1, "max_task_retries": 2}
     return HubClient(ray.remote(Hub).options(**options).remote())

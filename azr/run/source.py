@@ -4,11 +4,13 @@ Owns the order of consuming: a batch is asked for after the one before is commit
 its weights; whatever a restart of the ranks or a resume undoes is undone in the books before anything is asked for.
 
     begin ──► lineage: go on, or resume the books at the checkpoint's weights under a new one
+    ready ──► players play; evaluation and seeding come before, and are no wait for a batch
     take ───► commit(step - 1) ──► experience.take, in short waits, until there is a batch or the run ends ──► prepare
     write_state ──► commit(step - 1) ──► snapshots, baselines ──► into the checkpoint
     commit ──► forget what only older checkpoints could undo
 
-Who waits: `take`, for the experience, `run.batch_seconds` at most; then it names the cells that lack something.
+Who waits: `ready`, for the driver's stages before players, `READY_SECONDS` at most; and `take`, for the experience,
+`run.batch_seconds` at most; then it names the cells that lack something.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ from learner.checkpoint import checkpoint_folder
 from learner.samples import StepBatch
 from learner.trainer import StepReport
 
+#: Longest wait for players: an evaluation, seeding and their start have bounds of their own, which the driver keeps.
+READY_SECONDS = 3 * 3600.0
 #: One wait for a batch; between two of them the wish to stop is heard.
 PIECE_SECONDS = 1.0
 
@@ -122,6 +126,10 @@ class Hub(Protocol):
         """Why the run is to end, or nothing."""
         ...
 
+    def playing(self) -> bool:
+        """Whether players play."""
+        ...
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -137,8 +145,13 @@ class Setting:
 class RunSource:
     """Batches for `learner.loop`."""
 
-    def __init__(self, setting: Setting, clock: Callable[[], float] = time.monotonic) -> None:
-        self._setting, self._clock = setting, clock
+    def __init__(
+        self,
+        setting: Setting,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._setting, self._clock, self._sleep = setting, clock, sleep
         self._experience, self._hub = setting.experience, setting.hub
         self.lineage = 0
         self._ancestry = Ancestry()
@@ -160,6 +173,18 @@ class RunSource:
             self._setting.tasks.advance(step)
             self._hub.say(f"lineage {self.lineage} goes on from the weights of step {step}")
         self._ancestry = self._experience.ancestry()
+
+    def ready(self) -> None:
+        """Wait until players play, or the run ends. Until then nobody is asked for a batch: whoever is has patience for
+        so long only, and then gives what there is."""
+        deadline = self._clock() + READY_SECONDS
+        while not self._hub.playing() and not self._hub.stopping():
+            if self._clock() >= deadline:
+                raise AzrError(
+                    f"no player began within {READY_SECONDS:.0f} s",
+                    "the driver's output says what it waited for",
+                )
+            self._sleep(PIECE_SECONDS)
 
     def take(self, step: int) -> StepBatch | None:
         """The batch of this step; None when the run ends."""

@@ -24,6 +24,9 @@ class SeededSource:
     def begin(self, step: int) -> None:
         self._note({"begin": step})
 
+    def ready(self) -> None:
+        pass
+
     def take(self, step: int) -> StepBatch | None:
         self._note({"take": step})
         return None if step == self._last else StepBatch(random_samples(1000 + step, step=step), step)

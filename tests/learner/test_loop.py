@@ -15,6 +15,7 @@ import torch
 from learner import checkpoint
 from learner.loop import make_trainer, run
 from learner.samples import StepBatch
+from learner.trainer import StepReport
 from learner.weights import Publisher, PublishingFailedError, Weights, whole_weights
 from tests.learner.plans import SeededSource, curve, noted, plan
 from tests.learner.tiny import save_tiny_model
@@ -143,6 +144,27 @@ def test_the_weights_a_loop_begins_with_are_published_before_the_first_batch(mod
     checkpoint.load(checkpoint.checkpoint_folder(tmp_path / "checkpoints", 2), trainer)
     resumed = whole_weights(trainer.policy)
     assert all(torch.equal(first[name], resumed[name]) for name in resumed)
+
+
+def test_waiting_for_players_to_begin_is_not_waiting_for_data(model: Path, tmp_path: Path) -> None:
+    class LateSource(SeededSource):
+        def ready(self) -> None:
+            order.append("ready")
+            time.sleep(1.0)
+
+        def take(self, step: int) -> StepBatch | None:
+            order.append(f"take {step}")
+            return super().take(step)
+
+    class Waits:
+        def on_step(self, step: int, report: StepReport, seconds: dict[str, float]) -> None:
+            waited.append(seconds["wait"])
+
+    order, waited = list[str](), list[float]()
+    late = partial(LateSource, tmp_path / "source.jsonl")
+    run(replace(plan(model, tmp_path, steps=2), make_source=late, make_observer=Waits), CPU)
+    assert order == ["ready", "take 0", "take 1"]
+    assert max(waited) < 1.0
 
 
 class TestCheckpoints:

@@ -108,6 +108,7 @@ class LocalHub:
         self.published: list[int] = []
         self.added: list[bytes] = []
         self.stop = ""
+        self.plays = True
 
     def report(self, step: int, parts: dict[str, bytes], *, last: bool) -> None:
         self.reports.append((step, sorted(parts), last))
@@ -123,3 +124,6 @@ class LocalHub:
 
     def stopping(self) -> str:
         return self.stop
+
+    def playing(self) -> bool:
+        return self.plays

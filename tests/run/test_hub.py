@@ -8,10 +8,10 @@ from azr.run.hub import KEPT_STEPS, Board, StepParts
 def test_a_step_is_told_when_its_last_part_is_in() -> None:
     board = Board()
     board.report(1, "source", b"a", last=False)
-    assert board.drain("").steps == []
+    assert board.drain("", False).steps == []
     board.report(1, "learner", b"b", last=True)
-    assert board.drain("").steps == [StepParts(1, {"source": b"a", "learner": b"b"})]
-    assert board.drain("").steps == []
+    assert board.drain("", False).steps == [StepParts(1, {"source": b"a", "learner": b"b"})]
+    assert board.drain("", False).steps == []
 
 
 def test_what_a_restart_left_unfinished_is_let_go() -> None:
@@ -20,7 +20,7 @@ def test_what_a_restart_left_unfinished_is_let_go() -> None:
     for step in (4, 5):
         board.report(step, "source", b"s", last=False)
         board.report(step, "learner", b"l", last=True)
-    assert [step.step for step in board.drain("").steps] == [4, 5]
+    assert [step.step for step in board.drain("", False).steps] == [4, 5]
     assert board._open == {}
 
 
@@ -29,31 +29,39 @@ def test_a_step_done_again_after_a_restart_is_told_again() -> None:
     for _ in range(2):
         board.report(2, "source", b"s", last=False)
         board.report(2, "learner", b"l", last=True)
-    assert [step.step for step in board.drain("").steps] == [2, 2]
+    assert [step.step for step in board.drain("", False).steps] == [2, 2]
 
 
 def test_the_wish_to_stop_is_that_of_the_last_drain() -> None:
     board = Board()
     assert board.stop == ""
-    board.drain("Ctrl-C")
+    board.drain("Ctrl-C", False)
     assert board.stop == "Ctrl-C"
+
+
+def test_players_play_once_the_driver_says_so_and_a_hub_that_begins_anew_knows_of_none() -> None:
+    board = Board()
+    assert not board.playing
+    board.drain("", True)
+    assert board.playing
+    assert not Board().playing
 
 
 def test_news_and_publications_are_handed_on_once() -> None:
     board = Board()
-    assert board.drain("").published == -1
+    assert board.drain("", False).published == -1
     board.publish(4)
     board.say("lineage 1")
-    drained = board.drain("")
+    drained = board.drain("", False)
     assert (drained.published, drained.news) == (4, ["lineage 1"])
-    assert board.drain("").news == []
+    assert board.drain("", False).news == []
 
 
 def test_metrics_of_no_step_are_handed_on_once() -> None:
     board = Board()
     board.add(b"sync")
-    assert board.drain("").loose == [b"sync"]
-    assert board.drain("").loose == []
+    assert board.drain("", False).loose == [b"sync"]
+    assert board.drain("", False).loose == []
 
 
 def test_a_driver_that_does_not_listen_costs_no_memory() -> None:
@@ -61,6 +69,6 @@ def test_a_driver_that_does_not_listen_costs_no_memory() -> None:
     for step in range(2 * KEPT_STEPS):
         board.report(step, "learner", b"", last=True)
         board.say("line")
-    drained = board.drain("")
+    drained = board.drain("", False)
     assert len(drained.steps) == len(drained.news) == KEPT_STEPS
     assert drained.steps[-1].step == 2 * KEPT_STEPS - 1

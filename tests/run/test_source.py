@@ -87,6 +87,43 @@ def test_a_wait_without_end_names_what_is_lacking_at_its_deadline(tmp_path: Path
         source.take(0)
 
 
+def test_nobody_is_asked_for_a_batch_before_players_play(tmp_path: Path) -> None:
+    """Whoever is asked has patience from then on: it would be gone before the first player begins."""
+    world = World(tmp_path)
+    world.hub.plays = False
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        assert world.experience.calls == []
+        slept.append(seconds)
+        world.hub.plays = len(slept) == 3
+
+    setting = Setting(world.config, world.root, world.experience, world.tasks, world.hub)
+    source = RunSource(setting, sleep=sleep)
+    source.begin(0)
+    source.ready()
+    assert len(slept) == 3
+
+
+def test_a_run_that_ends_before_its_players_begin_asks_for_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.hub.plays, world.hub.stop = False, "Ctrl-C"
+    source = world.source()
+    source.ready()
+    assert source.take(0) is None
+    assert world.experience.calls == []
+
+
+def test_players_that_never_begin_end_the_wait(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.hub.plays = False
+    now = [0.0]
+    setting = Setting(world.config, world.root, world.experience, world.tasks, world.hub)
+    source = RunSource(setting, lambda: now[0], lambda _seconds: now.__setitem__(0, now[0] + 600))
+    with pytest.raises(AzrError, match="no player began within 10800 s"):
+        source.ready()
+
+
 def test_ranks_that_restart_at_the_very_step_go_on_in_the_same_lineage_with_the_same_batch(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.experience.fill(0)
