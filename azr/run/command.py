@@ -70,14 +70,13 @@ def _drive(config: Config, resume: Path | None, changes: Sequence[str]) -> int:
     from azr.run.tracking.mlflow import tracking_uri
 
     console = Console(config.algorithm.game.task_types, goal_of(config))
-    if resume is None:
-        folder = begin(config)
-    else:
-        folder = RunFolder(resume)
-        take_up(folder)
-    for line in changes:
-        console.say(line)
-    ending = Driver(config, folder, console).run()
+    folder = begin(config) if resume is None else RunFolder(resume)
+    with folder.held():
+        if resume is not None:
+            take_up(folder)
+        for line in changes:
+            console.say(line)
+        ending = Driver(config, folder, console).run()
     if rows := learned(read(folder.evaluations)):
         console.table(CHANGE_COLUMNS, rows)
     uses_mlflow = config.tracking.mlflow != "off"

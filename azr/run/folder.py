@@ -7,16 +7,23 @@ Called by the driver, the batch source and `azr export`; nothing else builds the
         run.json           the card: lineage, tracking ids     checkpoints/step_N/             tensors and state
         metrics.jsonl      one line a learner step             logs/                           of every process
         tasks.jsonl        accepted tasks, as they came in     flagged.jsonl, report.html
+        run.lock           held by the driver at work
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from azr.errors import AzrError
 from azr.files import make_folder, write_bytes
+from azr.text import printable
 
 
 class Card(msgspec.Struct, kw_only=True):
@@ -116,6 +123,27 @@ class RunFolder:
         for folder in (self.root, self.logs, self.journals, self.checkpoints):
             make_folder(folder)
         self.write(card)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Be the run's only driver within the block; while another is at work this is refused, and nothing is touched.
+
+        The system lets go of it when the driver ends, however it ends.
+        """
+        self.card()
+        with (self.root / "run.lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise AzrError(
+                    f"{self.root} is a run that is still alive: {printable(file.read().strip())} drives it",
+                    "let it end, or stop it with Ctrl-C or SIGTERM (it writes a checkpoint), then resume it",
+                ) from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            file.flush()
+            yield
 
     def card(self) -> Card:
         """The card; a folder without one is no run."""

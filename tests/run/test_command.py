@@ -77,6 +77,16 @@ def test_what_is_no_run_cannot_be_resumed(tmp_path: Path, capsys: pytest.Capture
     assert "holds no run" in capsys.readouterr().err
 
 
+def test_a_resume_of_a_run_that_is_alive_is_refused_and_leaves_it_as_it_is(
+    run: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with run.held():
+        before = {path: path.read_bytes() for path in run.root.rglob("*") if path.is_file()}
+        assert cli.main(["train", "--resume", str(run.root), "run.minutes=60"]) == cli.EXIT_ERROR
+        assert {path: path.read_bytes() for path in run.root.rglob("*") if path.is_file()} == before
+    assert "is a run that is still alive" in capsys.readouterr().err
+
+
 def test_a_full_disk_is_met_before_anything_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["train", "--config", "tiny", f"run.folder={tmp_path}", "checkpoint.free_gb=1000000"]
     assert cli.main(words) == cli.EXIT_ERROR

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -37,9 +40,40 @@ def test_the_card_is_replaced_as_one_act(tmp_path: Path) -> None:
     assert [path.name for path in folder.root.glob("*.part")] == []
 
 
+def test_a_run_has_one_driver_at_a_time(tmp_path: Path) -> None:
+    folder = RunFolder.of(str(tmp_path), "one")
+    folder.create(Card(name="one", started=0.0))
+    with folder.held():
+        with pytest.raises(AzrError, match=rf"still alive: process {os.getpid()} on .* drives it"), folder.held():
+            pass
+        with pytest.raises(AzrError, match="still alive"), RunFolder(folder.root).held():
+            pass
+    with folder.held():
+        pass
+
+
+def test_a_driver_that_was_killed_holds_nothing(tmp_path: Path) -> None:
+    folder = RunFolder.of(str(tmp_path), "one")
+    folder.create(Card(name="one", started=0.0))
+    script = (
+        "import pathlib, sys, time; from azr.run.folder import RunFolder\n"
+        "with RunFolder(pathlib.Path(sys.argv[1])).held():\n    print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, str(folder.root)], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(AzrError, match=f"process {other.pid} "), folder.held():
+            pass
+        other.kill()
+    with folder.held():
+        pass
+
+
 def test_what_is_no_run_says_so(tmp_path: Path) -> None:
     with pytest.raises(AzrError, match="holds no run"):
         RunFolder(tmp_path).card()
+    with pytest.raises(AzrError, match="holds no run"), RunFolder(tmp_path).held():
+        pass
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(AzrError, match="cannot be read"):
         RunFolder(tmp_path).card()
