@@ -59,6 +59,7 @@ from azr.run.summary import Ending
 from azr.run.supervision import Supervision
 from azr.run.tracking import RunInfo, TrackingBoard
 from azr.run.tracking.base import flattened
+from azr.run.tracking.json_lines import read_lines
 from azr.text import shortened
 from azr.tiny.evaluation import Row
 from learner.loop import LearnerPlan
@@ -69,6 +70,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between rounds of the driver, and between questions to the parts.
 ROUND_SECONDS, POLL_SECONDS = 0.25, 2.0
+#: Seconds between notes on the card of how long training has lasted: what a kill may take from it.
+NOTE_SECONDS = 5.0
 #: Steps of a run that only its time ends.
 ENDLESS = 1 << 40
 
@@ -88,6 +91,9 @@ class Driver:
         self._gathered: dict[str, Accumulator] = {}
         self._lock = threading.Lock()
         self._card = folder.card()
+        self._before = self._card.elapsed_seconds
+        """Seconds of training by earlier drivers."""
+        self._noted_at = 0.0
         self._engines_before: dict[str, EngineStatistics] = {}
         self._reported_at = 0.0
         self._flat_tokens = 0.0
@@ -141,7 +147,7 @@ class Driver:
     @property
     def seconds(self) -> float:
         """Of training, earlier drivers' included."""
-        return self._card.elapsed_seconds + self.console.seconds
+        return self._before + self.console.seconds
 
     # ── the order of things ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -233,7 +239,7 @@ class Driver:
         self.console.begin()
         self._reported_at = time.monotonic()
         if self.config.run.minutes:
-            self._stop.after(max(1.0, 60.0 * self.config.run.minutes - self._card.elapsed_seconds))
+            self._stop.after(max(1.0, 60.0 * self.config.run.minutes - self._before))
         books: Poll[list[Books]] = Poll("experience", hosted.experience.statistics, seconds=POLL_SECONDS)
         stocks: Poll[list[Stock]] = Poll("tasks", hosted.tasks.statistics, seconds=POLL_SECONDS)
         statuses: Poll[dict[str, EngineStatistics]] = Poll("engines", engines.statistics, seconds=POLL_SECONDS)
@@ -245,6 +251,7 @@ class Driver:
                 round_began = time.monotonic()
                 self._listen(hub, books, stocks, statuses, tracking)
                 self._watch(polls, playing, silent_since)
+                self._note_time(round_began)
                 learner.wait(max(0.0, ROUND_SECONDS - (time.monotonic() - round_began)))
             self._listen(hub, books, stocks, statuses, tracking)
         learner.check()
@@ -445,6 +452,16 @@ class Driver:
         except Exception as error:
             self.console.say(f"no report was written: {shortened(str(error), 200)}; azr report tries again")
 
+    def _note_time(self, now: float) -> None:
+        """Keep how long training has lasted, for a resume after a kill."""
+        if now - self._noted_at < NOTE_SECONDS:
+            return
+        self._noted_at = now
+        with self._lock:
+            self._card = msgspec.structs.replace(self._card, elapsed_seconds=self.seconds)
+            with contextlib.suppress(OSError):  # a full disk is said elsewhere
+                self.folder.write(self._card)
+
     def _end_card(self, status: str, reason: str) -> None:
         with self._lock:
             ended = status if status != "failed" else f"failed: {reason}"
@@ -473,9 +490,12 @@ def begin(config: Config) -> RunFolder:
 
 
 def take_up(folder: RunFolder) -> None:
-    """Note on the card that one more driver begins."""
+    """Note on the card that one more driver begins, and how long its run has been trained: a driver that was killed
+    may have told a step after its last note."""
     card = folder.card()
-    folder.write(msgspec.structs.replace(card, starts=card.starts + 1, ended=""))
+    told = [seconds for line in read_lines(folder.metrics) if (seconds := line.get("time/elapsed")) is not None]
+    elapsed = max([card.elapsed_seconds, *told])
+    folder.write(msgspec.structs.replace(card, starts=card.starts + 1, ended="", elapsed_seconds=elapsed))
 
 
 def goal_of(config: Config) -> Goal:

@@ -37,7 +37,7 @@ class Card(msgspec.Struct, kw_only=True):
     mlflow: str = ""
     """MLflow's id of the run."""
     elapsed_seconds: float = 0.0
-    """Of earlier drivers."""
+    """Of training, noted every few seconds."""
     ended: str = ""
     """How the last driver left: `finished`, `stopped`, `failed: …`; empty while one runs or after a crash."""
 
