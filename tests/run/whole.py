@@ -92,8 +92,8 @@ class WholeRun:
             self._file.close()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send the driver a signal."""
-        self.process.send_signal(number)
+        """Send a signal as a terminal does: to the driver and all of its process group."""
+        os.killpg(self.process.pid, number)
 
     def kill(self) -> list[psutil.Process]:
         """SIGKILL the driver alone; returns the processes it leaves."""
