@@ -1,7 +1,7 @@
 """The product: `azr train` with real vLLM, Ray, sandbox and MLflow, killed in mid-run, resumed, stopped by Ctrl-C.
 
-One story, because each start costs half a minute: a run is killed with SIGKILL, a second driver takes it up, and Ctrl-C
-ends that one. What the story left is then looked at from all sides.
+One story, because each start costs half a minute: the learner's rank is killed, and comes back; the driver is killed,
+and a second one takes the run up; Ctrl-C ends that one. What the story left is then looked at from all sides.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from azr.run.tracking.mlflow import tracking_uri
 from azr.staleness.admission import Limits
 from tests.run.whole import WholeRun, card
 
-KILLED_AFTER, STOPPED_AFTER = 2, 4
+KILLED_AFTER, STOPPED_AFTER = 3, 5
 
 
 class Story(NamedTuple):
@@ -52,7 +52,10 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     first = WholeRun.begin(runs, "story")
     second = None
     try:
-        first.until(lambda: len(first.steps()) >= KILLED_AFTER, f"{KILLED_AFTER} steps")
+        first.until(lambda: len(first.steps()) >= 1, "a step")
+        first.kill_one("RayTrainWorker")
+        first.until(lambda: "lineage 1 goes on" in first.said, "the learner's return")
+        first.until(lambda: max(first.steps()) >= KILLED_AFTER, f"step {KILLED_AFTER}")
         first.until(lambda: bool(card(first.folder)["mlflow"]), "an id of MLflow")
         left = first.kill()
         _gone(left)
@@ -112,6 +115,12 @@ def test_nothing_is_left_behind(story: Story) -> None:
     owners = [path.name.split("-")[2] for path in Path("/tmp").glob("azr-ray-*") if path.name.count("-") >= 3]
     assert str(story.first.process.pid) not in owners
     assert str(story.second.process.pid) not in owners
+
+
+def test_a_killed_rank_comes_back_under_a_new_lineage(story: Story) -> None:
+    assert "lineage 1 goes on from the weights of step" in story.second.said
+    newest = max((story.folder / "checkpoints").iterdir())
+    assert read_state(newest).lineage >= 1
 
 
 def test_the_second_driver_goes_on_where_the_checkpoint_stands(story: Story) -> None:

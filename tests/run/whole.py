@@ -95,6 +95,13 @@ class WholeRun:
         """Send a signal as a terminal does: to the driver and all of its process group."""
         os.killpg(self.process.pid, number)
 
+    def kill_one(self, name: str) -> None:
+        """SIGKILL one of its processes, by what Ray calls it."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        found = [child for child in children if name in " ".join(child.cmdline())]
+        assert found, f"no process is called {name}: {[' '.join(child.cmdline())[:60] for child in children]}"
+        found[0].kill()
+
     def kill(self) -> list[psutil.Process]:
         """SIGKILL the driver alone; returns the processes it leaves."""
         children = psutil.Process(self.process.pid).children(recursive=True)
