@@ -23,6 +23,7 @@ from actors.rollout.deployment import Rollouts, pool_for
 from actors.rollout.replica import ReplicaStatus
 from azr.config.root import Config
 from azr.errors import AzrError
+from azr.run.local_ray import driver_name
 from azr.tiny import shipped
 
 #: Between two looks at who serves.
@@ -107,19 +108,14 @@ def at_its_place(config: Config) -> Config:
     return replace(config, model=replace(config.model, path=shipped.resolve(config.model.path)))
 
 
-def deployment_name(config: Config) -> str:
-    """The engines' name in the cluster."""
-    return f"azr-{config.run.name}"
-
-
 def weights_folder(config: Config) -> Path:
     """Where the registry keeps versions."""
-    return Path(config.weights.folder or f"/dev/shm/azr-{deployment_name(config)}")
+    return Path(config.weights.folder or f"/dev/shm/azr-{driver_name(config)}")
 
 
 def start_engines(config: Config) -> Engines:
     """Start registry and replicas, and come back at once; the configuration is one `at_its_place`."""
     settings = EngineSettings.of(config.model.path, config.rollout, config.weights, seed=config.run.seed)
     logs = Path(config.run.folder, config.run.name, "logs")
-    rollouts = Rollouts.start(deployment_name(config), settings, logs=logs, wait=False)
+    rollouts = Rollouts.start(driver_name(config), settings, logs=logs, wait=False)
     return Engines(config, rollouts)

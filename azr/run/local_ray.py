@@ -13,8 +13,10 @@ import contextlib
 import logging
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from pathlib import Path
 
 import psutil
@@ -33,11 +35,22 @@ KEPT_LOG_BYTES = 1 << 20
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
-def remove_leftovers(folder: Path) -> list[Path]:
+def driver_name(config: Config) -> str:
+    """What this driver's parts are called in the cluster and in shared memory.
+
+    Of its own for each driver: another run may bear the same name elsewhere, and what a killed driver left (weights
+    of steps that are still to come, say) must never be taken for this one's.
+    """
+    place = blake2b(f"{socket.gethostname()}/{Path(config.run.folder).absolute()}".encode(), digest_size=3).hexdigest()
+    return f"azr-{config.run.name}-{place}-{os.getpid()}"
+
+
+def remove_leftovers(folder: Path, pattern: str = f"{PREFIX}*") -> list[Path]:
     """Remove what runs left whose driver is dead; returns what was removed."""
     removed = []
-    for path in folder.glob(f"{PREFIX}*"):
-        owner = path.name.removeprefix(PREFIX).partition("-")[0]
+    for path in folder.glob(pattern):
+        ours = path.name.startswith(PREFIX)
+        owner = path.name.removeprefix(PREFIX).partition("-")[0] if ours else path.name.rpartition("-")[2]
         if owner.isdigit() and not psutil.pid_exists(int(owner)) and path.owner() == Path("/proc/self").owner():
             shutil.rmtree(path, ignore_errors=True)
             removed.append(path)
@@ -61,7 +74,7 @@ def ray_of(config: Config, logs: Path, folders: Sequence[Path] = ()) -> Iterator
     if ray.is_initialized():
         raise AzrError("this process is in a Ray already", "start a run from a process of its own")
     variables = dict(ENVIRONMENT)
-    namespace = f"azr-{config.run.name}"
+    namespace = driver_name(config)
     if config.cluster.address:
         ray.init(
             address=config.cluster.address,
@@ -76,6 +89,7 @@ def ray_of(config: Config, logs: Path, folders: Sequence[Path] = ()) -> Iterator
         return
     _hush_raylet()
     remove_leftovers(Path(tempfile.gettempdir()))
+    remove_leftovers(Path("/dev/shm"), "azr-azr-*")
     temporary = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     failed = True
     with reaping(os.getpid(), [temporary, *folders]):

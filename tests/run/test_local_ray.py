@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from azr.config import load
-from azr.run.local_ray import PREFIX, cores_of, remove_leftovers
+from azr.run.local_ray import PREFIX, cores_of, driver_name, remove_leftovers
 
 
 def dead_process() -> int:
@@ -27,6 +27,22 @@ def test_only_folders_of_dead_drivers_are_removed(tmp_path: Path) -> None:
     assert not dead.exists()
     assert living.exists()
     assert foreign.exists()
+
+
+def test_weights_of_dead_drivers_are_removed_from_shared_memory(tmp_path: Path) -> None:
+    config = load(["tiny"])
+    dead = tmp_path / f"azr-azr-tiny-abc123-{dead_process()}"
+    living = tmp_path / f"azr-{driver_name(config)}"
+    for folder in (dead, living):
+        folder.mkdir()
+    assert remove_leftovers(tmp_path, "azr-azr-*") == [dead]
+    assert living.exists()
+
+
+def test_each_driver_has_a_name_of_its_own_even_for_runs_of_one_name(tmp_path: Path) -> None:
+    here, there = load(["tiny"]), load(["tiny"], [f"run.folder={tmp_path}"])
+    assert driver_name(here) != driver_name(there)
+    assert driver_name(here).endswith(f"-{os.getpid()}")
 
 
 def test_ray_has_the_cores_that_the_parts_ask_for_at_least() -> None:
