@@ -134,12 +134,13 @@ def _whole(path: Path) -> dict[str, Any]:
 
 
 def _series(lines: Iterator[dict[str, Any]]) -> dict[str, Points]:
-    """Numbers by metric. A step that was done twice, after a resume, counts as it was done last."""
+    """Numbers by metric. Several lines of a step add up (an evaluation has one of its own); where they say a number
+    twice, as when a step is done again after a resume, the last one counts."""
     by_step: dict[int, dict[str, Any]] = {}
     for line in lines:
         step = line.get("step")
         if isinstance(step, int | float):
-            by_step[int(step)] = line
+            by_step.setdefault(int(step), {}).update(line)
     series: dict[str, Points] = {}
     for step in sorted(by_step):
         for name, value in by_step[step].items():

@@ -34,6 +34,11 @@ def test_of_a_step_done_twice_the_last_counts(tmp_path: Path) -> None:
     assert read_history(tmp_path).series["a"] == [(1.0, 2.0), (2.0, 3.0)]
 
 
+def test_an_evaluations_own_line_adds_to_its_step(tmp_path: Path) -> None:
+    write_lines(tmp_path / "metrics.jsonl", {"step": 3, "loss/policy": 1.0}, {"step": 3, "eval/accuracy/x": 0.5})
+    assert read_history(tmp_path).series == {"loss/policy": [(3.0, 1.0)], "eval/accuracy/x": [(3.0, 0.5)]}
+
+
 def test_figures_are_the_newest_results_beside_the_first(run: Path) -> None:
     assert read_history(run).figures() == {
         "common deduction/solve greedy, step 0": pytest.approx(0.35),
