@@ -37,29 +37,33 @@ class Outcome(NamedTuple):
 
     def gain(self, sampling: str, difficulty: str = "common") -> float:
         """Percentage points of held-out solve accuracy between the first and the last evaluation."""
-        first = overall(self.evaluations[0].rows, sampling, difficulty)
-        last = overall(self.evaluations[-1].rows, sampling, difficulty)
+        before, after = self._both()
+        first, last = overall(before.rows, sampling, difficulty), overall(after.rows, sampling, difficulty)
         if first is None or last is None:
             raise AzrError(f"{self.folder} has no {sampling} answers to {difficulty} tasks", "evaluate with samples")
         return 100.0 * (last - first)
 
     def gains_by_type(self, sampling: str) -> dict[str, float]:
         """The same by task type."""
-        first = {
-            row.cell: row.right
-            for row in self.evaluations[0].rows
-            if (row.difficulty, row.sampling) == ("common", sampling)
-        }
-        last = {
-            row.cell: row.right
-            for row in self.evaluations[-1].rows
-            if (row.difficulty, row.sampling) == ("common", sampling)
-        }
+        first, last = (
+            {row.cell: row.right for row in one.rows if (row.difficulty, row.sampling) == ("common", sampling)}
+            for one in self._both()
+        )
         return {
             cell.partition("/")[0]: 100.0 * (last[cell] - before)
             for cell, before in first.items()
             if cell.endswith("/solve") and cell in last
         }
+
+    def _both(self) -> tuple[Evaluation, Evaluation]:
+        """The evaluations before and after training; a run without both has gained nothing that could be told."""
+        if not self.evaluations or self.evaluations[0].step == self.evaluations[-1].step:
+            steps = ", ".join(str(one.step) for one in self.evaluations) or "none"
+            raise AzrError(
+                f"{self.folder} has no evaluations of two different steps (of steps: {steps})",
+                "remove it, so that it is run again, with evaluation.before and evaluation.after",
+            )
+        return self.evaluations[0], self.evaluations[-1]
 
     def mean(self, name: str, *, skip: int = 0) -> float:
         """Mean of a metric over steps, the first `skip` left out."""

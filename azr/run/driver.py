@@ -169,9 +169,10 @@ class Driver:
         with self._stages.stage("engines", f"{config.rollout.replicas} to load {self.asked.model.path}", wait) as stage:
             engines.ready(partial(self._remaining, stage), stage.now)
         with self._stages.stage("learner", "its first weights to reach the engines", wait) as stage:
-            self._until_published(hub, learner, partial(self._remaining, stage))
+            self.step = self._until_published(hub, learner, partial(self._remaining, stage))
         tokens = load_tokens(config.model)
-        if self._card.starts == 1 and config.evaluation.before and not self._stop.check():
+        baseline = config.evaluation.before and evaluation.baseline_missing(self.folder.evaluations, self.step)
+        if baseline and not self._stop.check():
             self._evaluate("before", engines, tokens, 0, tracking)
         if hosted.tasks.count() == 0 and not self._stop.check():
             self._seed(engines, tokens, hosted.tasks)
@@ -212,14 +213,15 @@ class Driver:
             seed=config.run.seed,
         )
 
-    def _until_published(self, hub: HubClient, learner: LearnerThread, remaining: Callable[[], float]) -> None:
+    def _until_published(self, hub: HubClient, learner: LearnerThread, remaining: Callable[[], float]) -> int:
+        """Wait for the first weights; the step that they are of."""
         while True:
             drained = hub.drain(self._stop.check(), timeout=min(10.0, remaining()))
             if drained is not None:
                 for line in drained.news:
                     self.console.say(line)
                 if drained.published >= 0:
-                    return
+                    return drained.published
             learner.check()
             remaining()
             time.sleep(ROUND_SECONDS)

@@ -125,6 +125,12 @@ def read(path: Path) -> list[Evaluation]:
     return found
 
 
+def baseline_missing(path: Path, step: int) -> bool:
+    """Whether the weights before any training are at hand and were never evaluated: the run is new, or its drivers
+    were ended before they had done it."""
+    return step == 0 and not read(path)
+
+
 def tell(metrics: Accumulator, evaluation: Evaluation) -> None:
     """The rows as metrics, told apart by difficulty, cell and sampling."""
     for row in evaluation.rows:

@@ -47,6 +47,16 @@ def test_gains_are_points_between_the_first_and_the_last_evaluation(tmp_path: Pa
     assert found.gains_by_type("sampled") == {"deduction": pytest.approx(15.0)}
 
 
+def test_a_run_without_both_evaluations_has_no_gain(tmp_path: Path) -> None:
+    found = read(finished(tmp_path))
+    for evaluations in ([], found.evaluations[1:], found.evaluations[1:] * 2):
+        lone = found._replace(evaluations=evaluations)
+        with pytest.raises(AzrError, match=r"no evaluations of two different steps \(of steps: (none|9|9, 9)\)"):
+            lone.gain("sampled")
+        with pytest.raises(AzrError, match="no evaluations of two different steps"):
+            lone.gains_by_type("sampled")
+
+
 def test_metrics_are_read_by_name_with_the_warm_up_left_out(tmp_path: Path) -> None:
     found = read(finished(tmp_path))
     assert found.mean("learner/step", skip=8) == 9.5

@@ -54,6 +54,18 @@ def test_all_solving_together_counts_answers_and_no_proposals() -> None:
     assert ("common", "all solving", "greedy", "20.0%", "30.0%", "+10.0") in evaluation.change_rows(BEFORE, AFTER[:4])
 
 
+def test_a_baseline_is_missing_while_base_weights_are_at_hand_and_were_never_evaluated(tmp_path: Path) -> None:
+    """A driver that was killed during the evaluation before training has left none; the next makes it."""
+    path = tmp_path / "evaluations.jsonl"
+    assert evaluation.baseline_missing(path, 0)
+    assert not evaluation.baseline_missing(path, 4), "these weights are trained already"
+    path.write_bytes(b'{"step":0,"seconds"')
+    assert evaluation.baseline_missing(path, 0)
+    path.unlink()
+    evaluation.keep(path, Evaluation(step=0, seconds=1.0, rows=BEFORE))
+    assert not evaluation.baseline_missing(path, 0)
+
+
 def test_evaluations_are_kept_as_lines_and_half_a_line_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "evaluations.jsonl"
     assert evaluation.read(path) == []
