@@ -67,5 +67,5 @@ def _rank(config: dict[str, LearnerPlan]) -> None:
     device = get_device()
     if device.type == "cpu":
         # Ranks share the machine's cores; each would otherwise take all of them.
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // config["plan"].learner.ranks))
+        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // config["plan"].learner.ranks))
     run(config["plan"], device, report)

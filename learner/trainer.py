@@ -15,7 +15,7 @@ with another objective; knows nothing of Ray, of where batches come from or of w
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import numpy as np
@@ -62,6 +62,20 @@ class _Work:
     coefficients: Tensor
     proximal: Tensor
     weight: Tensor
+
+
+@dataclass
+class _Gap:
+    """How far the weights at a step's start are from those that sampled: over all tokens, and over their very own."""
+
+    everywhere: RatioSums = field(default_factory=RatioSums)
+    same_version: RatioSums = field(default_factory=RatioSums)
+
+    def add(self, logprobs: Tensor, batch: MicroBatch, step: int) -> None:
+        """Take in a micro-batch scored by the step's first weights."""
+        own = batch.token_steps == step
+        self.everywhere += RatioSums.of(logprobs, batch.behaviour)
+        self.same_version += RatioSums.of(logprobs[own], batch.behaviour[own])
 
 
 def learning_rate(config: OptimiserConfig, updates: int) -> float:
@@ -124,12 +138,17 @@ class Trainer:
             return StepReport({"learner/empty_step": 1.0}, 0, 0, dropped)
         work = [self._prepare_minibatch(batch, members) for members in minibatches]
         sums = ShareSums()
-        ratios = self._fix_proximal(work, batch, sums)
+        gap = _Gap()
+        if self._needs_proximal():
+            self._fix_proximal(work, batch, sums, gap)
         norms: list[float] = []
         for index, micro_batches in enumerate(work):
             current = batch.step + index / len(work)
-            norms.append(self._update(micro_batches, batch.step, current, index == 0, sums))
-        metrics = self.ranks.means(sums.shares) | ratios
+            norms.append(self._update(micro_batches, batch.step, current, index == 0, sums, gap))
+        metrics = self.ranks.means(sums.shares)
+        if any(len(sample.token_steps) for sample in batch.samples):  # supervised pairs were sampled by nobody
+            metrics |= self._named(gap.everywhere, "off_policy/")
+            metrics |= self._named(gap.same_version, "off_policy/mismatch_")
         metrics["learner/grad_norm"] = float(np.mean(norms))
         metrics["learner/lr"] = learning_rate(self._rates, self.updates - 1)
         metrics["learner/micro_batches"] = float(sum(len(micro_batches) for micro_batches in work))
@@ -176,20 +195,12 @@ class Trainer:
         return wanted and self._loss.proximal == "recompute"
 
     @torch.no_grad()
-    def _fix_proximal(self, work: list[list[_Work]], batch: StepBatch, sums: ShareSums) -> dict[str, float]:
-        """Score all micro-batches with the step's first weights, and make the corrections' factors of it.
-
-        Returns the diagnostics of learner against engine: over all tokens, and over those of these very weights.
-        """
+    def _fix_proximal(self, work: list[list[_Work]], batch: StepBatch, sums: ShareSums, gap: _Gap) -> None:
+        """Score all micro-batches with the step's first weights, and make the corrections' factors of it."""
         flat = [item for micro_batches in work for item in micro_batches]
-        if not self._needs_proximal():
-            return {}
-        everywhere, same_version = RatioSums(), RatioSums()
         for item in flat:
             item.proximal, _ = self.policy(item.batch, self._temperature)
-            everywhere += RatioSums.of(item.proximal, item.batch.behaviour)
-            same = item.batch.token_steps == batch.step
-            same_version += RatioSums.of(item.proximal[same], item.batch.behaviour[same])
+            gap.add(item.proximal, item.batch, batch.step)
         offset, sequences = 0, []
         for item in flat:
             sequences.append(item.batch.sequence + offset)
@@ -207,19 +218,25 @@ class Trainer:
         counts = [len(item.batch.targets) for item in flat]
         for item, part in zip(flat, torch.split(weight, counts), strict=True):
             item.weight = part
-        return self._named(everywhere, "off_policy/") | self._named(same_version, "off_policy/mismatch_")
 
     def _named(self, sums: RatioSums, prefix: str) -> dict[str, float]:
         """The diagnostics of all ranks' sums."""
         numbers = self.ranks.sum(torch.tensor(sums.numbers(), dtype=torch.float64, device=self._device))
         return {prefix + name: value for name, value in RatioSums(*numbers.tolist()).report().items()}
 
-    def _update(self, work: list[_Work], step: int, current_at: float, first: bool, sums: ShareSums) -> float:
-        """One optimiser update from a mini-batch's micro-batches; returns the gradient's norm before clipping."""
+    def _update(
+        self, work: list[_Work], step: int, current_at: float, first: bool, sums: ShareSums, gap: _Gap
+    ) -> float:
+        """One optimiser update from a mini-batch's micro-batches; returns the gradient's norm before clipping.
+
+        Without a pass of its own for the proximal policy, the first mini-batch is what the step's first weights score.
+        """
         self.optimiser.zero_grad(set_to_none=True)
         with_entropy = self._learner.report_entropy or self._loss.entropy_coefficient != 0.0
         for item in work:
             logprobs, entropy = self.policy(item.batch, self._temperature, with_entropy)
+            if first and not self._needs_proximal():
+                gap.add(logprobs, item.batch, step)
             proximal, weight = item.proximal, item.weight
             if self._loss.proximal == "interpolate":
                 proximal = interpolated_proximal(

@@ -80,6 +80,38 @@ def test_with_one_mini_batch_on_policy_nothing_has_moved_and_nothing_is_clipped(
     assert more.step(on_policy_batch(more, count=32)).metrics["learner/ppo_kl"] > 1e-4
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [
+        LossConfig(name="ppo", weight="none"),
+        LossConfig(name="cispo", weight="none"),
+        LossConfig(name="dppo_tv", weight="none"),
+        LossConfig(proximal="interpolate"),
+        LossConfig(),
+    ],
+    ids=["ppo", "cispo", "dppo_tv", "interpolate", "recompute"],
+)
+def test_every_loss_tells_the_gap_between_engine_and_learner_at_the_same_version(
+    folder: Path, loss: LossConfig
+) -> None:
+    """A fifth of a nat is added to what the engine recorded: k1 and k3 at the same version say so, by hand."""
+    trainer = make_trainer(folder, loss, lr=2e-2)
+    batch = on_policy_batch(trainer, count=32)
+    off = [replace(sample, behaviour_logprobs=sample.behaviour_logprobs + np.float32(0.2)) for sample in batch.samples]
+    metrics = trainer.step(StepBatch(off, batch.step)).metrics
+    assert metrics["off_policy/mismatch_k1"] == pytest.approx(0.2, abs=1e-5)
+    assert metrics["off_policy/mismatch_k3"] == pytest.approx(np.exp(-0.2) - 1 + 0.2, abs=1e-5)
+
+
+def test_tokens_of_other_weights_do_not_count_as_mismatch_and_supervised_pairs_as_nothing(folder: Path) -> None:
+    old = make_trainer(folder, LossConfig(name="ppo", weight="none")).step(StepBatch(random_samples(16, step=3), 5))
+    assert "off_policy/k1" in old.metrics
+    assert "off_policy/mismatch_k1" not in old.metrics
+    pairs = [replace(sample, token_steps=np.zeros(0, np.int64)) for sample in random_samples(16)]
+    taught = make_trainer(folder, supervised(LossConfig())).step(StepBatch(pairs, 0))
+    assert not any(name.startswith("off_policy/") for name in taught.metrics)
+
+
 class TestAgainstAnEnumerablePolicy:
     """The whole trainer's gradient: every response of two tokens, counted as often as old weights sample it."""
 
@@ -215,7 +247,6 @@ def test_interpolation_needs_no_proximal_pass_and_starts_at_ratio_one(folder: Pa
     batch = StepBatch(random_samples(8, step=3), 5)
     report = trainer.step(batch)
     assert report.metrics["learner/first_log_ratio"] == pytest.approx(0.0, abs=1e-6)
-    assert "off_policy/k1" not in report.metrics
     assert report.metrics["off_policy/token_tis/weight"] > 0.0
 
 
