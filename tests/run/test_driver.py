@@ -1,63 +1,41 @@
-"""The driver's own notes and decisions, without anything that it drives."""
+"""What the driver decides by itself, without any part standing: parity, steps as they are told, tasks that are kept."""
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from azr.config import load
-from azr.run.console import Console
-from azr.run.driver import NOTE_SECONDS, Driver, begin, goal_of, take_up
-from azr.run.folder import RunFolder
+from azr.errors import AzrError
+from azr.run.console import Console, Goal
+from azr.run.driver import Driver
+from azr.run.folder import Card, RunFolder
+from azr.tiny import shipped
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> RunFolder:
-    return begin(load(["tiny"], [f"run.folder={tmp_path}", "run.name=one"]))
+def driver(tmp_path: Path) -> Driver:
+    config = load(["tiny"], [f"run.folder={tmp_path}"])
+    folder = RunFolder.of(str(tmp_path), "tiny")
+    folder.create(Card(name="tiny", started=0.0))
+    return Driver(config, folder, Console(("deduction",), Goal(), stream=io.StringIO(), terminal=False))
 
 
-def driver_of(folder: RunFolder) -> Driver:
-    config = load(["tiny"], [f"run.folder={folder.root.parent}", "run.name=one"])
-    return Driver(config, folder, Console(config.algorithm.game.task_types, goal_of(config)))
+def test_parts_get_the_embedded_model_by_its_folder_and_the_run_keeps_its_name(driver: Driver) -> None:
+    assert driver.config.model.path == str(shipped.folder())
+    assert driver.asked.model.path == "tiny"
 
 
-class Trained(Console):
-    """A console that has seen so many seconds of training."""
-
-    passed = 0.0
-
-    @property
-    def seconds(self) -> float:
-        return self.passed
+def test_engine_and_learner_that_agree_go_on(driver: Driver) -> None:
+    driver._check_parity({})
+    driver._check_parity({"off_policy/mismatch_k3": 1e-12})
+    driver._check_parity({"off_policy/mismatch_k3": 5.0})  # compared once: later drift is the metrics' business
 
 
-class TestTime:
-    def test_how_long_training_lasted_is_kept_while_it_lasts(self, folder: RunFolder) -> None:
-        driver = driver_of(folder)
-        driver.console = console = Trained(["deduction"], goal_of(driver.config))
-        console.passed = 30.0
-        driver._note_time(1000.0)
-        assert folder.card().elapsed_seconds == 30.0
-        console.passed = 33.0
-        driver._note_time(1000.0 + NOTE_SECONDS - 0.1)
-        assert folder.card().elapsed_seconds == 30.0
-        driver._note_time(1000.0 + NOTE_SECONDS)
-        assert folder.card().elapsed_seconds == 33.0
-
-    def test_a_driver_adds_to_what_earlier_ones_trained_and_to_nothing_twice(self, folder: RunFolder) -> None:
-        folder.write(msgspec.structs.replace(folder.card(), elapsed_seconds=100.0))
-        driver = driver_of(folder)
-        driver.console = console = Trained(["deduction"], goal_of(driver.config))
-        console.passed = 30.0
-        driver._note_time(1000.0)
-        driver._note_time(2000.0)
-        assert driver.seconds == folder.card().elapsed_seconds == 130.0
-
-    def test_a_killed_driver_told_a_step_after_its_last_note(self, folder: RunFolder) -> None:
-        folder.write(msgspec.structs.replace(folder.card(), elapsed_seconds=100.0, ended="finished"))
-        folder.metrics.write_text('{"step":7,"time/elapsed":101.5}\n{"step":8,"eval/tasks":4}\n{"step":9,"time/ela')
-        take_up(folder)
-        card = folder.card()
-        assert (card.elapsed_seconds, card.starts, card.ended) == (101.5, 2, "")
+@pytest.mark.parametrize("gap", [0.5, float("nan")])
+def test_engine_and_learner_that_differ_end_the_run_with_the_reason(driver: Driver, gap: float) -> None:
+    with pytest.raises(AzrError, match=r"engine and learner differ by .* nats") as refused:
+        driver._check_parity({"off_policy/mismatch_k3": gap})
+    assert "rollout.dtype" in refused.value.mend
