@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -191,6 +192,21 @@ class Rollouts:
         return ray.get(getattr(self.registry, method).remote(*arguments), timeout=_CALL_SECONDS)
 
 
+def _end_application() -> None:
+    """The run died without ending its replicas: have Serve end those of this pool.
+
+    In a thread, because asking Serve blocks, and this process has an event loop to keep.
+    """
+    from ray import serve
+
+    application = serve.get_replica_context().app_name
+
+    def end() -> None:
+        serve.delete(application, _blocking=False)
+
+    threading.Thread(target=end, name="end-application", daemon=True).start()
+
+
 class ServedReplica:
     """What Serve makes in each replica's process: a `Replica`, and the few things Serve itself asks of it."""
 
@@ -203,7 +219,11 @@ class ServedReplica:
         log_into(logs, f"engine-{pool}-{serve.get_replica_context().rank.rank}")
         name = f"{pool}-{serve.get_replica_context().replica_id.unique_id}"
         self._replica = await Replica.start(
-            msgspec.msgpack.decode(settings, type=EngineSettings), registry_name, name=name, pool=pool
+            msgspec.msgpack.decode(settings, type=EngineSettings),
+            registry_name,
+            name=name,
+            pool=pool,
+            orphaned=_end_application,
         )
 
     async def check_health(self) -> None:

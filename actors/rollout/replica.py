@@ -45,6 +45,10 @@ logger = logging.getLogger(__name__)
 _POLL_SECONDS = 20.0
 #: How often a replica says how it is.
 _STATUS_SECONDS = 1.0
+#: A registry that nobody knows by name for so long went with its run: on a cluster that outlives the run, Serve and the
+#: replicas are left, for they belong to no job.
+_ORPHAN_SECONDS = 20.0
+
 #: Pause after the registry could not be asked.
 _AGAIN_SECONDS = 0.2
 #: Updates whose gaps are told.
@@ -81,6 +85,8 @@ class Replica:
         self.name = name
         self.leave: Callable[[int], None] = os._exit
         """How the process leaves when the engine cannot be mended."""
+        self.orphaned: Callable[[], None] = lambda: None
+        """What is done when the run is gone without having said so."""
         self._registry_name = registry_name
         self._registry: Any = find_registry(registry_name)
         self._engine: Engine | None = None
@@ -103,9 +109,18 @@ class Replica:
         self._gaps: deque[float] = deque(maxlen=_GAPS)
 
     @classmethod
-    async def start(cls, settings: EngineSettings, registry_name: str, *, name: str, pool: str = "shared") -> Replica:
+    async def start(
+        cls,
+        settings: EngineSettings,
+        registry_name: str,
+        *,
+        name: str,
+        pool: str = "shared",
+        orphaned: Callable[[], None] = lambda: None,
+    ) -> Replica:
         """Join the registry; the answer comes when the replica serves, or stands by."""
         replica = cls(settings, registry_name, name=name, pool=pool)
+        replica.orphaned = orphaned
         joined = await replica._ask("join", replica._member)
         replica._member = joined
         os.environ.update(settings.environment())
@@ -381,6 +396,7 @@ class Replica:
         import ray
 
         told = False
+        nameless: float | None = None
         while True:
             try:
                 return await getattr(self._registry, method).remote(*arguments)
@@ -391,8 +407,14 @@ class Replica:
                     logger.warning("%s: the registry cannot be asked for %s: %s", self.name, method, error)
                 told = True
                 await asyncio.sleep(_AGAIN_SECONDS)
-                with contextlib.suppress(ValueError):
-                    self._registry = find_registry(self._registry_name)
+                try:
+                    self._registry, nameless = find_registry(self._registry_name), None
+                except ValueError:  # a registry that is being restarted keeps its name
+                    nameless = time.monotonic() if nameless is None else nameless
+                    if time.monotonic() - nameless > _ORPHAN_SECONDS:
+                        logger.error("%s: the registry is gone, and with it the run", self.name)
+                        self.orphaned()
+                        nameless = None
 
     async def _tell_status(self) -> None:
         """Say how it is, over and over; nobody waits for it, so a registry that is away misses some."""

@@ -85,6 +85,7 @@ def ray_of(config: Config, logs: Path, folders: Sequence[Path] = ()) -> Iterator
         try:
             yield
         finally:
+            _leave_serve()
             ray.shutdown()
         return
     _hush_raylet()
@@ -111,6 +112,15 @@ def ray_of(config: Config, logs: Path, folders: Sequence[Path] = ()) -> Iterator
             if failed:
                 _keep_logs(temporary, logs / "ray")
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _leave_serve() -> None:
+    """Serve outlives the job that started it: end it, unless it serves somebody else's applications as well."""
+    from ray import serve
+
+    with contextlib.suppress(Exception):  # the cluster may be going down; then so is Serve
+        if not serve.status().applications:
+            serve.shutdown()
 
 
 def _hush_raylet() -> None:

@@ -1,0 +1,78 @@
+"""A replica whose run is gone says so; one whose registry is only being restarted waits."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+import ray
+
+from actors.engine.settings import EngineSettings
+from actors.rollout import replica as module
+from actors.rollout.replica import Replica
+from azr.config.sections.rollout import RolloutConfig
+from azr.config.sections.weights import WeightsConfig
+
+
+class Registry:
+    """A registry's handle: dead for the first calls, then alive."""
+
+    def __init__(self, dead_calls: int) -> None:
+        self.dead_calls = dead_calls
+
+    def __getattr__(self, method: str) -> Any:
+        return self
+
+    async def remote(self, *arguments: Any) -> str:
+        if self.dead_calls > 0:
+            self.dead_calls -= 1
+            raise ray.exceptions.ActorUnavailableError("away", None)
+        return "answered"
+
+
+class Names:
+    """What the cluster says to the registry's name: known, or not for so many questions."""
+
+    def __init__(self, registry: Registry, unknown: float) -> None:
+        self.registry, self.unknown, self.asked = registry, unknown, 0
+
+    def __call__(self, name: str) -> Registry:
+        self.asked += 1
+        if 1 < self.asked <= 1 + self.unknown:
+            raise ValueError(f"no actor is called {name}")
+        return self.registry
+
+
+def made(names: Names, patch: pytest.MonkeyPatch) -> tuple[Replica, asyncio.Event]:
+    patch.setattr(module, "find_registry", names)
+    patch.setattr(module, "_AGAIN_SECONDS", 0.01)
+    patch.setattr(module, "_ORPHAN_SECONDS", 0.2)
+    settings = EngineSettings.of("model", RolloutConfig(), WeightsConfig(), gpu=False)
+    replica, told = Replica(settings, "registry", name="r", pool="shared"), asyncio.Event()
+    replica.orphaned = told.set
+    return replica, told
+
+
+async def test_a_registry_that_nobody_knows_by_name_is_gone_and_with_it_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    replica, told = made(Names(Registry(10_000), float("inf")), monkeypatch)
+    asking = asyncio.create_task(replica._ask("orders"))
+    async with asyncio.timeout(10):
+        await told.wait()
+    asking.cancel()
+
+
+async def test_one_that_is_being_restarted_keeps_its_name_and_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    replica, told = made(Names(Registry(60), 0), monkeypatch)
+    async with asyncio.timeout(10):
+        assert await replica._ask("orders") == "answered"
+    assert not told.is_set()
+
+
+async def test_a_name_that_comes_back_in_time_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    replica, told = made(Names(Registry(60), 5), monkeypatch)
+    async with asyncio.timeout(10):
+        assert await replica._ask("orders") == "answered"
+    assert not told.is_set()
