@@ -54,7 +54,7 @@ from azr.run.polling import Poll
 from azr.run.publishing import make_publish
 from azr.run.source import RunObserver, RunSource, Setting
 from azr.run.stages import Stage, Stages
-from azr.run.stopping import Stop, StoppedError
+from azr.run.stopping import Stop, StoppedError, watched
 from azr.run.summary import Ending
 from azr.run.supervision import Supervision
 from azr.run.tracking import RunInfo, TrackingBoard
@@ -117,7 +117,8 @@ class Driver:
                     raise
                 status = "stopped" if self._stop.by_signal else "finished"
         except StoppedError as told:
-            status, reason = "stopped", f"{told}, before training began"
+            begun = self.console.seconds > 0.0
+            status, reason = "stopped", f"{told}, before {'its evaluation was over' if begun else 'training began'}"
         except KeyboardInterrupt:
             status, reason = "stopped", "told twice to leave at once"
         except BaseException as error:
@@ -142,7 +143,7 @@ class Driver:
     @property
     def _patience(self) -> float:
         """Seconds that a part may take to finish what it does."""
-        return 1.0 if self._hurried else self.config.cluster.stop_seconds
+        return 1.0 if self._hurried or self._stop.insisted else self.config.cluster.stop_seconds
 
     @property
     def seconds(self) -> float:
@@ -390,7 +391,7 @@ class Driver:
                     return await evaluation.evaluate(respond, sandbox, config, tokens.frame, stage.now)
 
             with self._sandbox() as sandbox:
-                rows = asyncio.run(ask(sandbox))
+                rows = asyncio.run(watched(ask(sandbox), partial(self._remaining, stage)))
             done = Evaluation(step=step, seconds=time.monotonic() - began, rows=rows)
             evaluation.keep(self.folder.evaluations, done)
             metrics = Accumulator()
@@ -412,7 +413,7 @@ class Driver:
                     return seeds.seed_tasks(state, config)
 
                 with self._sandbox() as sandbox:
-                    chosen = asyncio.run(make(sandbox))
+                    chosen = asyncio.run(watched(make(sandbox), partial(self._remaining, stage)))
         if not self.folder.seeds.exists():
             seeds.write_seeds(self.folder.seeds, chosen)
         new = sum(tasks.add_many(chosen))

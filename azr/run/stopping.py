@@ -1,21 +1,38 @@
 """How a run is told to end: by its own bounds, by Ctrl-C or a termination signal; once kindly, twice at once.
 
 Ctrl-C, SIGTERM ──► first: `reason` is set: the step is finished, a checkpoint written, everything taken down
-                └─► second: KeyboardInterrupt in the main thread: everything taken down now
+                └─► second: KeyboardInterrupt in the main thread, `insisted`: everything taken down without patience
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from types import FrameType
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
 
 
 class StoppedError(Exception):
-    """The run was told to end before it had begun to train."""
+    """The run was told to end while it did not train: before it had begun to, or in its last evaluation."""
+
+
+async def watched(work: Coroutine[Any, Any, Result], look: Callable[[], object], every: float = 0.25) -> Result:
+    """The result of the work, during which `look` is called so often; what it raises ends the work and is raised."""
+    task = asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait([task], timeout=every))[0]:
+            look()
+    except BaseException:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise
+    return task.result()
 
 
 class Stop:
@@ -24,6 +41,8 @@ class Stop:
     def __init__(self, tell: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self.reason = ""
         self.by_signal = False
+        self.insisted = False
+        """Whether a second signal came: nobody is given time to finish any more."""
         self._tell, self._clock = tell, clock
         self._deadline: float | None = None
 
@@ -45,6 +64,7 @@ class Stop:
     def signalled(self, name: str) -> None:
         """A signal came; the second one interrupts."""
         if self.by_signal:
+            self.insisted = True
             raise KeyboardInterrupt
         self.by_signal = True
         self.reason = self.reason or name

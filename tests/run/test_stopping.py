@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
+import time
 
 import pytest
 
-from azr.run.stopping import Stop, StoppedError
+from azr.run.stopping import Stop, StoppedError, watched
 
 
 def test_nothing_ends_a_run_without_bounds() -> None:
@@ -48,6 +50,56 @@ def test_before_training_a_signal_leaves_at_the_next_look() -> None:
     stop.signalled("Ctrl-C")
     with pytest.raises(StoppedError, match="Ctrl-C"):
         stop.leave_if_signalled()
+
+
+def test_the_second_signal_takes_everybodys_time_to_finish() -> None:
+    stop = Stop(print)
+    stop.signalled("Ctrl-C")
+    assert not stop.insisted
+    with pytest.raises(KeyboardInterrupt):
+        stop.signalled("Ctrl-C")
+    assert stop.insisted
+
+
+class TestWork:
+    def test_that_is_done_is_answered(self) -> None:
+        async def work() -> int:
+            await asyncio.sleep(0)
+            return 7
+
+        assert asyncio.run(watched(work(), lambda: None)) == 7
+
+    def test_that_fails_says_so(self) -> None:
+        async def work() -> None:
+            raise ValueError("bad")
+
+        with pytest.raises(ValueError, match="bad"):
+            asyncio.run(watched(work(), lambda: None))
+
+    def test_is_ended_by_a_signal_in_the_middle_and_may_clean_up(self) -> None:
+        """An evaluation lasts minutes; whoever presses Ctrl-C does not wait for it."""
+        stop, ends = Stop(print), list[str]()
+
+        async def work() -> None:
+            try:
+                await asyncio.sleep(60)
+            finally:
+                ends.append("closed")
+
+        looks = 0
+
+        def look() -> None:
+            nonlocal looks
+            looks += 1
+            if looks == 3:
+                stop.signalled("Ctrl-C")
+            stop.leave_if_signalled()
+
+        began = time.monotonic()
+        with pytest.raises(StoppedError, match="Ctrl-C"):
+            asyncio.run(watched(work(), look, every=0.01))
+        assert time.monotonic() - began < 10.0
+        assert ends == ["closed"]
 
 
 def test_an_earlier_reason_stays_when_a_signal_comes() -> None:

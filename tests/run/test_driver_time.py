@@ -1,0 +1,73 @@
+"""How long a run has trained outlives its drivers, and who insists ends it without patience."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from azr.config import load
+from azr.run.console import Console
+from azr.run.driver import NOTE_SECONDS, Driver, begin, goal_of, take_up
+from azr.run.folder import RunFolder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return begin(load(["tiny"], [f"run.folder={tmp_path}", "run.name=one"]))
+
+
+def driver_of(folder: RunFolder) -> Driver:
+    config = load(["tiny"], [f"run.folder={folder.root.parent}", "run.name=one"])
+    return Driver(config, folder, Console(config.algorithm.game.task_types, goal_of(config)))
+
+
+class Trained(Console):
+    """A console that has seen so many seconds of training."""
+
+    passed = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return self.passed
+
+
+def test_a_second_signal_during_the_teardown_leaves_nobody_time(folder: RunFolder) -> None:
+    driver = driver_of(folder)
+    assert driver._patience == driver.config.cluster.stop_seconds
+    driver._stop.signalled("Ctrl-C")
+    assert driver._patience == driver.config.cluster.stop_seconds
+    with pytest.raises(KeyboardInterrupt):
+        driver._stop.signalled("Ctrl-C")
+    assert driver._patience == 1.0
+
+
+class TestTime:
+    def test_how_long_training_lasted_is_kept_while_it_lasts(self, folder: RunFolder) -> None:
+        driver = driver_of(folder)
+        driver.console = console = Trained(["deduction"], goal_of(driver.config))
+        console.passed = 30.0
+        driver._note_time(1000.0)
+        assert folder.card().elapsed_seconds == 30.0
+        console.passed = 33.0
+        driver._note_time(1000.0 + NOTE_SECONDS - 0.1)
+        assert folder.card().elapsed_seconds == 30.0
+        driver._note_time(1000.0 + NOTE_SECONDS)
+        assert folder.card().elapsed_seconds == 33.0
+
+    def test_a_driver_adds_to_what_earlier_ones_trained_and_to_nothing_twice(self, folder: RunFolder) -> None:
+        folder.write(msgspec.structs.replace(folder.card(), elapsed_seconds=100.0))
+        driver = driver_of(folder)
+        driver.console = console = Trained(["deduction"], goal_of(driver.config))
+        console.passed = 30.0
+        driver._note_time(1000.0)
+        driver._note_time(2000.0)
+        assert driver.seconds == folder.card().elapsed_seconds == 130.0
+
+    def test_a_killed_driver_told_a_step_after_its_last_note(self, folder: RunFolder) -> None:
+        folder.write(msgspec.structs.replace(folder.card(), elapsed_seconds=100.0, ended="finished"))
+        folder.metrics.write_text('{"step":7,"time/elapsed":101.5}\n{"step":8,"eval/tasks":4}\n{"step":9,"time/ela')
+        take_up(folder)
+        card = folder.card()
+        assert (card.elapsed_seconds, card.starts, card.ended) == (101.5, 2, "")
