@@ -17,13 +17,14 @@ import hashlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from actors.engine.errors import EngineDiedError, EngineError, RefusedRequestError, StagingError, TornWeightsError
 from actors.engine.fork_server import use_fork_server, warm_up
-from actors.engine.leftovers import socket_folder, sweep, sweep_sockets
+from actors.engine.leftovers import rings_of, socket_folder, sweep
 from actors.engine.liveness import DeathWatch
 from actors.engine.records import EngineStatistics, GenerateRequest, Generation, Response, UpdateTimes
 from actors.engine.settings import EngineSettings
@@ -67,6 +68,7 @@ class Engine:
         self._llm = llm
         self._counter = counter
         self._seams = Seams()
+        self._closed_at = 0.0
         self._open = asyncio.Event()
         self._open.set()
         self._updating = asyncio.Lock()
@@ -74,6 +76,9 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._watch_steps()
         self.pids = _pids_of(llm)
+        self.rings: list[str] = []
+        """Names of its processes' shared memory."""
+        self._sockets: set[Path] = set()
         self._watch = DeathWatch(self.pids, self._on_process_death)
 
     @classmethod
@@ -82,7 +87,9 @@ class Engine:
 
         Takes 10 to 30 s, most of it vLLM's imports. The caller bounds it by a deadline of its own.
         """
-        os.environ.update(settings.environment() | {"VLLM_RPC_BASE_PATH": str(socket_folder())})
+        sockets = socket_folder()
+        os.environ.update(settings.environment() | {"VLLM_RPC_BASE_PATH": str(sockets)})
+        before = set(sockets.iterdir())
         await asyncio.to_thread(warm_up)
         use_fork_server()
         from vllm.config import WeightTransferConfig
@@ -96,7 +103,9 @@ class Engine:
         # In a thread, because it blocks for seconds, during which others would wait for this event loop.
         llm = await asyncio.to_thread(AsyncLLM.from_engine_args, AsyncEngineArgs(**arguments), stat_loggers=[counter])
         engine = cls(settings, llm, counter, name)
+        engine._sockets = set(sockets.iterdir()) - before
         engine.pids += [pid for pid in await engine._rpc("azr_guard") if pid not in engine.pids]
+        engine.rings = await asyncio.to_thread(rings_of, engine.pids)
         if version is not None:
             await engine._label(version)
         return engine
@@ -258,6 +267,7 @@ class Engine:
         limits = self.settings.weights_config
         recompute = limits.kv_on_update == "recompute"
         self._open.clear()
+        self._closed_at = time.monotonic()
         if not self._llm.output_processor.get_num_unfinished_requests():
             self._seams.nothing_runs()
         try:
@@ -280,7 +290,14 @@ class Engine:
         await self._resume()
 
     async def _resume(self) -> None:
-        await self._leg("resume", self.settings.weights_config.pause_seconds, self._llm.resume_generation())
+        try:
+            await self._leg("resume", self.settings.weights_config.pause_seconds, self._llm.resume_generation())
+        except EngineDiedError:
+            raise
+        except EngineError as error:
+            # It stands still with whole weights; another update, or another engine, gets it going.
+            self.torn = str(error)
+            raise TornWeightsError(self.torn) from error
         self._open.set()
 
     async def _stage(self, kind: str, info: dict[str, Any], checksum: str, limit: float) -> dict[str, Any]:
@@ -353,6 +370,10 @@ class Engine:
             raise EngineDiedError(self.died)
         if self.torn:
             raise TornWeightsError(self.torn)
+        limits = self.settings.weights_config
+        longest = 2 * limits.pause_seconds + 3 * limits.apply_seconds
+        if not self._open.is_set() and time.monotonic() - self._closed_at > longest:
+            raise EngineError(f"{self.name}: it has stood still for more than {longest:g} s")
 
     async def close(self) -> None:
         """End the engine's process; requests in flight fail."""
@@ -362,14 +383,18 @@ class Engine:
         self._watch.close()
         self._fail_all()
         await asyncio.to_thread(self._llm.shutdown, _LEAVE_SECONDS)
-        await asyncio.to_thread(sweep_sockets)
-        await asyncio.to_thread(sweep, self.pids)
+        await asyncio.to_thread(self._sweep)
 
     def bury(self) -> None:
         """Free what a dead engine left in this process. vLLM takes seconds over it: call it in a thread."""
         self._llm.shutdown(0.0)
-        sweep_sockets()
-        sweep(self.pids)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Its own sockets and shared memory only: a successor may have some of its own by now."""
+        for path in self._sockets:
+            path.unlink(missing_ok=True)
+        sweep(self.pids, self.rings)
 
     def _watch_steps(self) -> None:
         """Look at each step's outputs on their way through vLLM's front end, for the gaps that updates leave."""

@@ -11,6 +11,10 @@ class EngineDiedError(EngineError):
     """The engine's process is gone, and with it all that it was sampling. Another engine can answer."""
 
 
+class NoEngineError(EngineError):
+    """There is no engine just now; the request has reached none. Another replica can answer."""
+
+
 class RefusedRequestError(EngineError):
     """The request can never be answered (too long, no tokens, …): sending it again, or elsewhere, is of no use."""
 

@@ -1,8 +1,9 @@
 """What a killed engine leaves on the machine, and its removal.
 
 A process that is killed cleans up nothing: vLLM's sockets stay in /tmp, its semaphores and rings in /dev/shm, and
-nobody ever removes them. Sockets are therefore kept in a folder named after the process that owns them; semaphores
-carry the engine's process id in their name; and a ring that no process maps any more has no owner left.
+nobody ever removes them. So everything of ours can be told from everything else: sockets lie in a folder named after
+the process that owns them, semaphores carry the engine's process id in their name, rings are noted while the engine
+lives, and files that exist for moments only have their maker's process id in theirs.
 
     engine dies:  its replica sweeps      replica dies: the registry sweeps, once the engine has followed it
 """
@@ -13,64 +14,79 @@ import atexit
 import contextlib
 import os
 import shutil
+import stat
 import tempfile
-import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 _SHARED_MEMORY = Path("/dev/shm")
 _TEMPORARY = Path(tempfile.gettempdir())
 _SOCKETS = "azr-engine"
-
-#: A ring that is being made is mapped within moments; one that nobody maps and that is older than this is nobody's.
-_RING_SECONDS = 60.0
+_TRANSIENT = ".azr-moment"
 
 
 def socket_folder() -> Path:
-    """This process's folder for vLLM's sockets; gone when it ends by itself."""
+    """This process's folder for vLLM's sockets; gone when it ends by itself. A folder of that name that is not ours
+    alone (somebody may have put it there on purpose) is not used."""
     folder = _TEMPORARY / f"{_SOCKETS}-{os.getpid()}"
-    if not folder.exists():
+    with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    if not _ours_alone(folder):
+        folder = Path(tempfile.mkdtemp(prefix=f"{_SOCKETS}-{os.getpid()}-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
-def sweep(pids: Collection[int]) -> list[str]:
-    """Remove what these processes left, of which none may live any more; the answer: what was removed."""
+def rings_of(pids: Iterable[int]) -> list[str]:
+    """Names of the shared memory that these processes have mapped and that Python's `multiprocessing` made."""
+    names: set[str] = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+            names |= {line.rsplit("/", 1)[1].removesuffix(" (deleted)") for line in lines if "/dev/shm/psm_" in line}
+    return sorted(names)
+
+
+def sweep(pids: Collection[int], rings: Collection[str] = ()) -> list[str]:
+    """Remove what these processes left, as far as they are dead, and those rings of theirs if all are; the answer:
+    what was removed."""
     dead = [pid for pid in pids if not Path(f"/proc/{pid}").exists()]
     found = [path for pid in dead for path in _SHARED_MEMORY.glob(f"sem.loky-{pid}-*")]
-    removed = [str(path) for path in (*found, *_abandoned_rings()) if _unlink(path)]
+    if len(dead) == len(pids):
+        found += [_SHARED_MEMORY / Path(ring).name for ring in rings]
+    removed = [str(path) for path in found if _unlink(path)]
     for pid in dead:
         folder = _TEMPORARY / f"{_SOCKETS}-{pid}"
-        if folder.exists():
+        if _ours_alone(folder):
             shutil.rmtree(folder, ignore_errors=True)
             removed.append(str(folder))
     return removed
 
 
-def sweep_sockets() -> None:
-    """Remove the sockets of this process's engines, none of which may be running."""
-    for path in socket_folder().iterdir():
-        _unlink(path)
+def transient(name: str) -> Path:
+    """A place in memory for a file that exists for moments, told apart by this process's id."""
+    return _SHARED_MEMORY / f"{name}.{os.getpid()}{_TRANSIENT}"
 
 
-def _abandoned_rings() -> list[Path]:
-    old = time.time() - _RING_SECONDS
-    rings = [path for path in _SHARED_MEMORY.glob("psm_*") if _owned_and_older(path, old)]
-    if not rings:
-        return []
-    mapped = set()
-    for maps in Path("/proc").glob("[0-9]*/maps"):
-        with contextlib.suppress(OSError):
-            mapped |= {line.rsplit("/", 1)[1] for line in maps.read_text().splitlines() if "/dev/shm/psm_" in line}
-    return [path for path in rings if path.name not in mapped]
+def sweep_transients() -> list[str]:
+    """Remove such files of processes that are dead: model-sized ones that a kill left."""
+    removed = []
+    for path in _SHARED_MEMORY.glob(f"*{_TRANSIENT}"):
+        pid = path.name.removesuffix(_TRANSIENT).rpartition(".")[2]
+        gone = pid.isdigit() and not Path(f"/proc/{pid}").exists()
+        if gone and path.lstat().st_uid == os.getuid() and _unlink(path):
+            removed.append(str(path))
+    return removed
 
 
-def _owned_and_older(path: Path, moment: float) -> bool:
-    with contextlib.suppress(OSError):
-        status = path.stat()
-        return status.st_uid == os.getuid() and status.st_mtime < moment
-    return False
+def _ours_alone(folder: Path) -> bool:
+    """Whether it is a folder, no link, that belongs to this user and that nobody else may enter."""
+    try:
+        status = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and stat.S_IMODE(status.st_mode) == 0o700
 
 
 def _unlink(path: Path) -> bool:

@@ -180,6 +180,9 @@ class RolloutClient:
                 return await connection.ask(payload)
             except _GoneError:
                 deaths.append(f"{connection.member.name} went away")
+            except _DiedError as error:
+                deaths.append(str(error))
+                connection.resting = time.monotonic() + _AGAIN_SECONDS
             except _FailedError as error:
                 deaths.append(str(error))
             except _ElsewhereError:
@@ -253,6 +256,10 @@ class _RefusedError(RuntimeError):
     """Nobody can ever answer it."""
 
 
+class _DiedError(RuntimeError):
+    """The engine died with it."""
+
+
 class _FailedError(RuntimeError):
     """It went wrong at a replica that is still there."""
 
@@ -260,6 +267,7 @@ class _FailedError(RuntimeError):
 def _error_of(failure: Failure) -> Exception:
     kinds: dict[str, type[Exception]] = {
         FailureKind.ELSEWHERE.value: _ElsewhereError,
+        FailureKind.DIED.value: _DiedError,
         FailureKind.REFUSED.value: _RefusedError,
     }
     return kinds.get(failure.kind, _FailedError)(failure.message)

@@ -29,8 +29,9 @@ from typing import Any
 import msgspec
 
 from actors.engine.engine import Engine
-from actors.engine.errors import EngineDiedError, EngineError, StagingError, TornWeightsError
+from actors.engine.errors import EngineDiedError, EngineError, NoEngineError, StagingError, TornWeightsError
 from actors.engine.fork_server import warm_up
+from actors.engine.leftovers import sweep_transients, transient
 from actors.engine.records import EngineStatistics, GenerateRequest, Generation, UpdateTimes
 from actors.engine.settings import EngineSettings
 from actors.host import host_id
@@ -53,6 +54,8 @@ _ORPHAN_SECONDS = 20.0
 _AGAIN_SECONDS = 0.2
 #: Updates whose gaps are told.
 _GAPS = 64
+#: How often a new engine asks for the newest weights, each time they were gone before it had them.
+_NEWEST_TRIES = 5
 #: Engines that may fail to start, or die within a minute, before the process leaves.
 _ENGINES_IN_A_ROW = 2
 _SETTLED_SECONDS = 60.0
@@ -104,6 +107,7 @@ class Replica:
         self._loaded = ""
         self._engines = 0
         self._failures = 0
+        self._healing = False
         self._stood_at = 0.0
         self._tasks: list[asyncio.Task[Any]] = []
         self._gaps: deque[float] = deque(maxlen=_GAPS)
@@ -124,6 +128,7 @@ class Replica:
         joined = await replica._ask("join", replica._member)
         replica._member = joined
         os.environ.update(settings.environment())
+        await asyncio.to_thread(sweep_transients)
         await asyncio.to_thread(warm_up)
         replica._server = await Server.start(
             replica._generate,
@@ -144,7 +149,7 @@ class Replica:
 
     async def check(self) -> None:
         """Serve's question whether it is well. A replica that mends its engine is: it would take longer elsewhere."""
-        if self._engine is not None and self._member.state == "serving":
+        if self._engine is not None and self._member.state == "serving" and not self._healing:
             await self._engine.check()
         for task in self._tasks:
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
@@ -189,7 +194,7 @@ class Replica:
 
     async def _generate(self, request: GenerateRequest) -> Generation:
         if self._engine is None:
-            raise EngineDiedError(f"{self.name} has no engine now")
+            raise NoEngineError(f"{self.name} has no engine now")
         return await self._engine.generate(request)
 
     async def _stand_by(self) -> None:
@@ -219,9 +224,9 @@ class Replica:
             await self._give_up(f"{self.name}: no engine: {error}")
             return
         self._engine = engine
-        engine.on_death = self._on_engine_death
+        engine.on_death = lambda why: self._on_engine_death(engine, why)
         if engine.died:  # between its last answer and here
-            self._spawn(self._replace_engine(engine.died))
+            self._spawn(self._replace_engine(engine, engine.died))
             return
         self._stood_at = time.monotonic()
         self._loaded = times.loaded if times else ""
@@ -232,6 +237,7 @@ class Replica:
                 port=self._server.port,
                 version=engine.version,
                 engine_pids=tuple(engine.pids),
+                rings=tuple(engine.rings),
                 why="",
             )
         self._spawn(self._follow(engine))
@@ -239,28 +245,42 @@ class Replica:
     async def _start_engine(self) -> tuple[Engine, UpdateTimes | None]:
         """An engine with the newest weights."""
         limit = self.settings.rollout_config.start_seconds
-        stored: Stored | None = await self._ask("newest")
         try:
             async with asyncio.timeout(limit):
                 engine = await Engine.start(self.settings, name=self.name)
                 self._engines += 1
                 try:
-                    return engine, await self._pull(engine, stored) if stored else None
+                    return engine, await self._newest_into(engine)
                 except BaseException:
                     await engine.close()
                     raise
         except TimeoutError:
             raise EngineError(f"it did not stand within {limit:g} s") from None
 
-    def _on_engine_death(self, why: str) -> None:
-        """Called from the engine's watching thread."""
-        self._loop.call_soon_threadsafe(lambda: self._spawn(self._replace_engine(why)))
+    async def _newest_into(self, engine: Engine) -> UpdateTimes | None:
+        """The newest weights into a new engine. Asked for now, not before it stood; and again, should they be replaced
+        by newer ones meanwhile."""
+        for _ in range(_NEWEST_TRIES):
+            stored: Stored | None = await self._ask("newest")
+            if stored is None:
+                return None
+            try:
+                return await self._pull(engine, stored)
+            except (EngineDiedError, TornWeightsError):
+                raise
+            except EngineError as error:
+                logger.warning("%s; asked for anew", error)
+        raise EngineError("the newest weights could not be had")
 
-    async def _replace_engine(self, why: str) -> None:
-        """The engine died: send callers elsewhere and make another."""
-        dead, self._engine = self._engine, None
-        if dead is None or self._member.state == "leaving":
+    def _on_engine_death(self, engine: Engine, why: str) -> None:
+        """Called from the engine's watching thread."""
+        self._loop.call_soon_threadsafe(lambda: self._spawn(self._replace_engine(engine, why)))
+
+    async def _replace_engine(self, dead: Engine, why: str) -> None:
+        """The engine died, or was ended: send callers elsewhere and make another. Once for each engine."""
+        if dead is not self._engine or self._member.state == "leaving":
             return
+        self._engine = None
         logger.error("%s", why)
         if self._server is not None:
             self._server.refusing = why
@@ -269,7 +289,7 @@ class Replica:
         if self._failures > _ENGINES_IN_A_ROW:
             await self._give_up(f"{self.name}: {self._failures} engines died within {_SETTLED_SECONDS:g} s each")
             return
-        await self._tell(state="starting", engine_pids=(), why=why)
+        await self._tell(state="starting", engine_pids=(), rings=(), why=why)
         self._spawn(asyncio.to_thread(dead.bury))
         await self._make_engine()
 
@@ -281,7 +301,7 @@ class Replica:
             await self._server.drain(self.settings.rollout_config.drain_seconds)
         self._engine = None
         await engine.close()
-        await self._tell(state="standby", engine_pids=())
+        await self._tell(state="standby", engine_pids=(), rings=())
         self._spawn(self._stand_by())
 
     async def _give_up(self, why: str) -> None:
@@ -313,6 +333,8 @@ class Replica:
 
     async def _carry_out(self, engine: Engine, order: Order) -> Report | None:
         """What became of an order; None for one that asks nothing of this engine."""
+        if order.action == "again":
+            return await self._again(engine, order)
         if order.action != "native_init" and engine.version >= order.version and not engine.torn:
             # An engine that was made after the version was stored has it already.
             return Report(name=self.name, number=order.number, version=engine.version, transport="none")
@@ -331,6 +353,30 @@ class Replica:
         return Report(
             name=self.name, number=order.number, version=engine.version, error=error, times=times, transport=transport
         )
+
+    async def _again(self, engine: Engine, order: Order) -> Report | None:
+        """Its weights are not those of the others: take the file once more, or get a new engine."""
+        own = order.details.get(self.name)
+        report = Report(name=self.name, number=order.number, version=engine.version, transport="none")
+        if own is None:
+            return report
+        if own.get("renew"):
+            self._spawn(self._renew(engine, f"{self.name}: its weights are not those of the others"))
+            return None
+        try:
+            times = await self._pull(engine, await self._stored(order.version))
+        except EngineDiedError:
+            return None
+        except EngineError as error:
+            return msgspec.structs.replace(report, error=str(error))
+        self._loaded = times.loaded
+        return msgspec.structs.replace(report, times=times, version=engine.version, transport="file")
+
+    async def _renew(self, engine: Engine, why: str) -> None:
+        """A new engine in place of one that lives."""
+        if engine is self._engine:
+            await engine.close()
+            await self._replace_engine(engine, why)
 
     async def _by_transport(self, engine: Engine, order: Order) -> tuple[UpdateTimes | None, str]:
         """The weights by the order's transport; by the version's file where this replica has no part in it."""
@@ -353,6 +399,8 @@ class Replica:
                 return None, order.action
             case "native_update":
                 return await engine.native_update(order.version, info), order.action
+            case _:
+                raise EngineError(f"{self.name}: there is no way {order.action!r} for weights")
 
     async def _stored(self, version: Version) -> Stored:
         """The version's entry, or a newer one's."""
@@ -366,7 +414,7 @@ class Replica:
         if await asyncio.to_thread(Path(stored.path).exists):
             return await engine.update(stored.version, "file", {"path": stored.path}, checksum=stored.checksum)
         content = await self._ask("pull", stored.version)
-        path = Path("/dev/shm") / f"azr-{self.name}-{stored.version.lineage}.{stored.version.step}.pulled"
+        path = transient(f"{self.name}-{stored.version.lineage}.{stored.version.step}")
         try:
             await asyncio.to_thread(content.tofile, path)
             return await engine.update(stored.version, "file", {"path": str(path)}, checksum=stored.checksum)
@@ -375,12 +423,16 @@ class Replica:
 
     async def _heal(self, engine: Engine) -> UpdateTimes | None:
         """Put whole weights into an engine whose update was torn; if that fails too it gets a new engine."""
-        with contextlib.suppress(EngineError):
-            newest: Stored | None = await self._ask("newest")
-            if newest is not None:
-                return await self._pull(engine, newest)
-        await engine.close()
-        self._spawn(self._replace_engine(engine.torn or f"{self.name}: its weights could not be made whole"))
+        self._healing = True
+        try:
+            with contextlib.suppress(EngineError):
+                newest: Stored | None = await self._ask("newest")
+                if newest is not None:
+                    return await self._pull(engine, newest)
+        finally:
+            self._healing = False
+        if not engine.died:  # whose death is being dealt with already
+            self._spawn(self._renew(engine, engine.torn or f"{self.name}: its weights could not be made whole"))
         return None
 
     # --- inside -----------------------------------------------------------------------------------------------------

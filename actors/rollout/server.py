@@ -14,9 +14,9 @@ import contextlib
 import hmac
 from collections.abc import Awaitable, Callable
 
-from actors.engine.errors import EngineDiedError, EngineError, RefusedRequestError, TornWeightsError
+from actors.engine.errors import EngineDiedError, EngineError, NoEngineError, RefusedRequestError, TornWeightsError
 from actors.engine.records import GenerateRequest, Generation
-from actors.rollout.wire import Failure, FailureKind, Kind, WireError, frame, read_frame
+from actors.rollout.wire import LONGEST_HELLO, Failure, FailureKind, Kind, WireError, frame, read_frame
 from azr.errors import AzrError
 from azr.game import wire as records
 
@@ -93,7 +93,7 @@ class Server:
 
     async def _greeted(self, reader: asyncio.StreamReader) -> bool:
         """Whether the other side says the token. The registry says nothing, and only waits for the connection's end."""
-        _, kind, payload = await read_frame(reader)
+        _, kind, payload = await read_frame(reader, LONGEST_HELLO)
         return kind is Kind.HELLO and hmac.compare_digest(payload, self._token.encode())
 
     def _take(
@@ -119,7 +119,9 @@ class Server:
             kind, answer = Kind.ANSWER, records.encode(generation)
         except (RefusedRequestError, AzrError) as error:
             kind, answer = Kind.FAILURE, _failure(FailureKind.REFUSED, str(error))
-        except (EngineDiedError, TornWeightsError) as error:
+        except EngineDiedError as error:
+            kind, answer = Kind.FAILURE, _failure(FailureKind.DIED, str(error))
+        except (NoEngineError, TornWeightsError) as error:
             kind, answer = Kind.FAILURE, _failure(FailureKind.ELSEWHERE, str(error))
         except EngineError as error:
             kind, answer = Kind.FAILURE, _failure(FailureKind.FAILED, str(error))

@@ -22,6 +22,10 @@ _HEADER = struct.Struct("<IQB")
 LONGEST = 256 << 20
 
 
+#: Longest greeting: nobody who has not said the token gets more of a replica's memory.
+LONGEST_HELLO = 256
+
+
 class Kind(enum.IntEnum):
     """What a frame is."""
 
@@ -37,6 +41,8 @@ class FailureKind(enum.StrEnum):
 
     ELSEWHERE = "elsewhere"
     """This replica cannot now; another can."""
+    DIED = "died"
+    """The engine died with the request in it; another can answer, unless it dies of it as well."""
     REFUSED = "refused"
     """Nobody ever can."""
     FAILED = "failed"
@@ -59,9 +65,9 @@ def frame(call: int, kind: Kind, payload: bytes = b"") -> bytes:
     return _HEADER.pack(len(payload), call, kind) + payload
 
 
-async def read_frame(reader: asyncio.StreamReader) -> tuple[int, Kind, bytes]:
+async def read_frame(reader: asyncio.StreamReader, longest: int = LONGEST) -> tuple[int, Kind, bytes]:
     """The next frame: call, kind, payload. `IncompleteReadError` (a kind of EOFError) when the other side is gone."""
     length, call, kind = _HEADER.unpack(await reader.readexactly(_HEADER.size))
-    if length > LONGEST or kind not in Kind._value2member_map_:
+    if length > longest or kind not in Kind._value2member_map_:
         raise WireError(f"a frame of kind {kind} and {length} bytes")
     return call, Kind(kind), await reader.readexactly(length)

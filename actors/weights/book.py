@@ -11,6 +11,7 @@ around it. Who waits for a change waits for `sequence` to move.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection
 
 import msgspec
 
@@ -36,6 +37,8 @@ class Book:
         self.versions: dict[Version, Stored] = {}
         self.members: dict[str, Member] = {}
         self.lost: OrderedDict[str, Member] = OrderedDict()
+        self.departed: OrderedDict[str, None] = OrderedDict()
+        """Names of replicas that are gone, lost or not."""
         self.numbered = 0
         """Of the last order."""
         self.order: Order | None = None
@@ -72,6 +75,7 @@ class Book:
         """A replica is here. A new one is told to make its engine, or to stand by. One that serves or stands by already
         is believed: it is the registry that is new then, and those it would count have not all joined yet."""
         self.lost.pop(member.name, None)
+        self.departed.pop(member.name, None)
         if member.state == "starting":
             full = self._active(member.pool, but=member.name) >= self.wanted.get(member.pool, 1 << 30)
             member = msgspec.structs.replace(member, state="standby" if full else "starting")
@@ -92,6 +96,9 @@ class Book:
         member = self.members.pop(name, None)
         if member is None:
             return
+        self.departed[name] = None
+        while len(self.departed) > _LOST_KEPT:
+            self.departed.popitem(last=False)
         if member.state != "leaving":
             self.replaced += 1
             self.lost[name] = msgspec.structs.replace(member, state="lost", why=why)
@@ -132,17 +139,18 @@ class Book:
             self.members[report.name] = msgspec.structs.replace(self.members[report.name], version=report.version)
         self._moved()
 
-    def outstanding(self, number: int) -> tuple[str, ...]:
-        """Replicas that serve and have said nothing of the order. None once another order stands."""
-        if self.order is None or self.order.number != number:
+    def stands(self, number: int) -> bool:
+        """Whether that order is the one that stands; not so when another came, or the registry is a new one."""
+        return self.order is not None and self.order.number == number
+
+    def outstanding(self, number: int, expected: Collection[str] = ()) -> tuple[str, ...]:
+        """Replicas that serve and have said nothing of the order. Those `expected` owe a report too while nothing is
+        known of them: a new registry has not heard of everybody yet. Nobody owes one once another order stands."""
+        if not self.stands(number):
             return ()
-        return tuple(
-            sorted(
-                name
-                for name, member in self.members.items()
-                if member.state == "serving" and member.port and name not in self.reports
-            )
-        )
+        serving = {name for name, member in self.members.items() if member.state == "serving" and member.port}
+        unheard = set(expected) - self.members.keys() - self.departed.keys()
+        return tuple(sorted((serving | unheard) - self.reports.keys()))
 
     # --- inside ---------------------------------------------------------------------------------------------------
 

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actors.engine.leftovers import sweep_transients, transient
 from actors.host import host_id
 from actors.weights.fingerprint import fingerprint
 from actors.weights.records import Member, Order, Report, Stored, UpdateReport
@@ -36,6 +38,9 @@ logger = logging.getLogger(__name__)
 _CALL_SECONDS = 60.0
 _AGAIN_SECONDS = 0.2
 
+#: Of a version's time, what a transport may take before replicas take the file instead.
+_SENDERS_SHARE = 0.5
+
 
 class PublishError(RuntimeError):
     """A version could not be handed on at all: the registry did not take it."""
@@ -53,6 +58,7 @@ class WeightPublisher:
         self._transport: Transport | None = None
         self._host = ""
         self._folder = Path()
+        sweep_transients()
         self.on_report: Callable[[UpdateReport], None] = _log
 
     def publish(self, version: Version, weights: Mapping[str, Tensor]) -> UpdateReport:
@@ -64,6 +70,8 @@ class WeightPublisher:
         size = self._store(version, tensors, checksum)
         stored_after = time.monotonic() - began
         reports, missing = self._hand_on(version, tensors, checksum, ends)
+        if _differing(reports, version):
+            reports, missing = self._mend(version, reports, missing, ends)
         report = UpdateReport(
             version=version,
             reports=tuple(reports),
@@ -95,7 +103,7 @@ class WeightPublisher:
             size = write_file(path, tensors)
             self._ask("adopt", Stored(version=version, path=str(path), checksum=checksum, size=size))
             return size
-        aside = Path("/dev/shm") / f"azr-{host_id().rpartition('/')[2]}-{name}"
+        aside = transient(f"{self._name}-{name}")
         try:
             size = write_file(aside, tensors)
             self._ask("accept", version, np.fromfile(aside, np.uint8), checksum)
@@ -110,19 +118,46 @@ class WeightPublisher:
     ) -> tuple[list[Report], list[str]]:
         if self._transport is None:
             self._transport = make_transport(self._transport_name, self._folder, self._config)
+        # A transport whose sender hangs must leave its replicas the time to take the file instead.
+        fleet = _Fleet(self, time.monotonic() + _SENDERS_SHARE * (ends - time.monotonic()))
+        by_file = Order(number=0, action="file", version=version, checksum=checksum)
         try:
-            number = self._transport.carry(version, checksum, tensors, _Fleet(self, ends))
+            number = self._transport.carry(version, checksum, tensors, fleet)
         except Exception as error:
             # The version is in the registry: everybody can still take its file.
             logger.warning("%s could not carry weights (%s); replicas take the file", self._transport_name, error)
-            number = self._ask("give", Order(number=0, action="file", version=version, checksum=checksum))
-        return self._wait(number, ends)
+            number = self._ask("give", by_file)
+        return self._wait(number, ends, [member.name for member in fleet.members], instead=by_file)
 
-    def _wait(self, number: int, ends: float) -> tuple[list[Report], list[str]]:
-        """Reports of all, and the names of those that said nothing in time, which are given up."""
+    def _mend(
+        self, version: Version, reports: list[Report], missing: list[str], ends: float
+    ) -> tuple[list[Report], list[str]]:
+        """Have replicas whose weights are not the others' take the file once more, and then get a new engine."""
+        for renew in (False, True):
+            wrong = _disagreeing(reports)
+            if not wrong or time.monotonic() > ends:
+                break
+            logger.warning("weights of %s differ; %s", ", ".join(wrong), "new engines" if renew else "taken again")
+            order = Order(number=0, action="again", version=version, details={name: {"renew": renew} for name in wrong})
+            again, owing = self._wait(self._ask("give", order), ends, wrong)
+            changed = {report.name: report for report in again if report.name in wrong}
+            reports = [changed.get(report.name, report) for report in reports]
+            missing = [*missing, *(each for each in owing if each not in missing)]
+        return reports, missing
+
+    def _wait(
+        self, number: int, ends: float, expected: Sequence[str], *, instead: Order | None = None
+    ) -> tuple[list[Report], list[str]]:
+        """Reports of all, and the names of those that said nothing in time, which are given up. A registry that was
+        restarted knows the order no longer: it is given `instead`."""
         while True:
             left = max(0.05, ends - time.monotonic())
-            reports, owing = self._ask("outcome", number, min(left, _CALL_SECONDS / 2))
+            stands, reports, owing = self._ask("outcome", number, list(expected), min(left, _CALL_SECONDS / 2))
+            if not stands:
+                if instead is None or time.monotonic() >= ends:
+                    return [], ["the registry was restarted, and the order is lost"]
+                number = self._ask("give", instead)
+                continue
             failed = [f"{each.name}: {each.error}" for each in reports if each.error]
             if not owing:
                 return reports, failed
@@ -167,7 +202,7 @@ class _Fleet:
 
     def carried_out(self, number: int) -> None:
         """Wait for all; raises, with their names, if some failed."""
-        _, missing = self._publisher._wait(number, self._ends)
+        _, missing = self._publisher._wait(number, self._ends, [member.name for member in self._members])
         if missing:
             raise RuntimeError("; ".join(missing))
 
@@ -229,6 +264,16 @@ def _differing(reports: Sequence[Report], version: Version) -> list[str]:
         if found != counts[0]
     ]
     return wrong
+
+
+def _disagreeing(reports: Sequence[Report]) -> list[str]:
+    """Replicas whose loaded weights are not those of most others; all of them where there is no majority."""
+    loaded = {each.name: each.times.loaded for each in reports if each.times and each.times.loaded and not each.error}
+    [*counted] = Counter(loaded.values()).most_common()
+    if len(counted) < 2:
+        return []
+    right = counted[0][0] if counted[0][1] > counted[1][1] else None
+    return sorted(name for name, found in loaded.items() if found != right)
 
 
 def _log(report: UpdateReport) -> None:

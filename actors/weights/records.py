@@ -38,6 +38,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     """What a client must say first, so that nobody else on the network is answered."""
     pid: int = 0
     engine_pids: tuple[int, ...] = ()
+    rings: tuple[str, ...] = ()
+    """Names of its engine's shared memory, for whoever cleans up after it."""
     workers: int = 1
     """Ranks it takes in a group of a collective transport."""
     state: State = "starting"
@@ -50,7 +52,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What replicas are to do about weights. Each order is numbered; a replica that missed some needs the last only."""
 
     number: int
-    action: Literal["file", "gloo", "native_init", "native_update"]
+    action: Literal["file", "again", "gloo", "native_init", "native_update"]
+    """`again`: those named in `details` take the file although they serve the version already."""
     version: Version
     checksum: str = ""
     info: dict[str, Any] = {}

@@ -193,10 +193,11 @@ class Registry:
         self._book.report(report)
         await self._tell()
 
-    async def outcome(self, number: int, seconds: float) -> tuple[list[Report], list[str]]:
-        """Reports on an order, and who still owes one: when nobody does, or when the time is up."""
-        await self._until(lambda: not self._book.outstanding(number), seconds)
-        return list(self._book.reports.values()), list(self._book.outstanding(number))
+    async def outcome(self, number: int, expected: list[str], seconds: float) -> tuple[bool, list[Report], list[str]]:
+        """Whether the order stands, reports on it, and who still owes one: when nobody does, or the time is up."""
+        await self._until(lambda: not self._book.outstanding(number, expected), seconds)
+        owing = list(self._book.outstanding(number, expected))
+        return self._book.stands(number), list(self._book.reports.values()), owing
 
     async def replaced(self) -> int:
         """Replicas lost so far."""
@@ -237,7 +238,7 @@ class Registry:
         if member is None or member.host != host_id():
             return
         await asyncio.sleep(_SWEEP_SECONDS)
-        removed = await asyncio.to_thread(sweep, (member.pid, *member.engine_pids))
+        removed = await asyncio.to_thread(sweep, (member.pid, *member.engine_pids), member.rings)
         if removed:
             logger.info("what %s left was removed: %s", name, ", ".join(removed))
 
@@ -280,6 +281,9 @@ class Registry:
             self._book.wanted |= msgspec.json.decode(wanted.read_bytes(), type=dict[str, int])
         # Numbers of orders must not begin again below those that replicas have seen.
         self._book.numbered = int(time.time() * 1000)
+        if (newest := self._book.newest) is not None:
+            # What the one before was in the middle of handing on is handed on.
+            self._book.give(Order(number=0, action="file", version=newest.version, checksum=newest.checksum))
 
 
 def _remove(gone: list[Stored]) -> None:

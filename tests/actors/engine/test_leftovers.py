@@ -1,17 +1,18 @@
-"""What killed processes left is removed; what belongs to the living is not."""
+"""What killed processes left is removed; what belongs to the living, or to others, is not."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
 import pytest
 
 from actors.engine import leftovers
-from actors.engine.leftovers import socket_folder, sweep, sweep_sockets
+from actors.engine.leftovers import rings_of, socket_folder, sweep, sweep_transients, transient
 
 
 @pytest.fixture
@@ -22,63 +23,94 @@ def dead() -> int:
     return process.pid
 
 
-def test_semaphores_and_sockets_of_the_dead_are_removed(
-    dead: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Not this machine's /tmp and /dev/shm."""
     monkeypatch.setattr(leftovers, "_TEMPORARY", tmp_path)
-    semaphore = Path(f"/dev/shm/sem.loky-{dead}-test")
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setattr(leftovers, "_SHARED_MEMORY", memory)
+    yield memory
+
+
+def test_semaphores_and_sockets_of_the_dead_are_removed(dead: int, tmp_path: Path, elsewhere: Path) -> None:
+    semaphore = elsewhere / f"sem.loky-{dead}-test"
     semaphore.write_bytes(b"")
-    (tmp_path / f"azr-engine-{dead}").mkdir()
-    (tmp_path / f"azr-engine-{dead}" / "socket").write_bytes(b"")
-    assert sorted(sweep([dead])) == sorted([str(semaphore), str(tmp_path / f"azr-engine-{dead}")])
+    folder = tmp_path / f"azr-engine-{dead}"
+    folder.mkdir(mode=0o700)
+    (folder / "socket").write_bytes(b"")
+    assert sorted(sweep([dead])) == sorted([str(semaphore), str(folder)])
     assert not semaphore.exists()
-    assert list(tmp_path.iterdir()) == []
+    assert not folder.exists()
 
 
-def test_those_of_the_living_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leftovers, "_TEMPORARY", tmp_path)
-    semaphore = Path(f"/dev/shm/sem.loky-{os.getpid()}-test")
+def test_those_of_the_living_stay(elsewhere: Path) -> None:
+    semaphore = elsewhere / f"sem.loky-{os.getpid()}-test"
     semaphore.write_bytes(b"")
     folder = socket_folder()
-    try:
-        assert sweep([os.getpid()]) == []
-        assert semaphore.exists()
-        assert folder.exists()
-    finally:
-        semaphore.unlink()
+    assert sweep([os.getpid()]) == []
+    assert semaphore.exists()
+    assert folder.exists()
 
 
-def test_a_ring_that_nobody_maps_is_removed_and_one_that_is_mapped_stays() -> None:
-    ring = SharedMemory(create=True, size=4096)
-    path = Path("/dev/shm") / ring.name.lstrip("/")
-    abandoned = Path("/dev/shm/psm_azr_test")
-    abandoned.write_bytes(b"")
-    for each in (path, abandoned):
-        os.utime(each, (0, 0))
-    try:
-        removed = sweep([])
-        assert str(abandoned) in removed
-        assert not abandoned.exists()
-        assert path.exists()
-    finally:
-        ring.close()
-        ring.unlink()
+class TestRings:
+    def test_those_that_a_process_has_mapped_are_found_by_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        ring = SharedMemory(create=True, size=4096)
+        try:
+            assert ring.name.lstrip("/") in rings_of([os.getpid()])
+        finally:
+            ring.close()
+            ring.unlink()
+
+    def test_noted_ones_go_with_their_process_and_no_others(self, dead: int, elsewhere: Path) -> None:
+        for name in ("psm_ours", "psm_of_others"):
+            (elsewhere / name).write_bytes(b"")
+        sweep([dead], ["psm_ours"])
+        assert [path.name for path in elsewhere.iterdir()] == ["psm_of_others"]
+
+    def test_they_stay_while_one_of_its_processes_lives(self, dead: int, elsewhere: Path) -> None:
+        (elsewhere / "psm_ours").write_bytes(b"")
+        sweep([dead, os.getpid()], ["psm_ours"])
+        assert (elsewhere / "psm_ours").exists()
+
+    def test_a_name_never_leads_out_of_shared_memory(self, dead: int, tmp_path: Path) -> None:
+        (tmp_path / "psm_elsewhere").write_bytes(b"")
+        sweep([dead], ["../psm_elsewhere"])
+        assert (tmp_path / "psm_elsewhere").exists()
 
 
-def test_a_ring_that_was_just_made_stays() -> None:
-    fresh = Path("/dev/shm/psm_azr_fresh")
-    fresh.write_bytes(b"")
-    try:
-        assert str(fresh) not in sweep([])
-    finally:
-        fresh.unlink()
+class TestSocketFolders:
+    def test_it_is_this_processs_and_closed_to_others(self) -> None:
+        folder = socket_folder()
+        assert folder == socket_folder()
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+    def test_one_that_others_could_enter_is_not_used_and_not_removed(self, dead: int, tmp_path: Path) -> None:
+        trap = tmp_path / f"azr-engine-{os.getpid()}"
+        trap.mkdir()
+        trap.chmod(0o777)
+        assert socket_folder() != trap
+        other = tmp_path / f"azr-engine-{dead}"
+        other.mkdir()
+        other.chmod(0o755)
+        sweep([dead])
+        assert other.exists()
+
+    def test_a_link_is_not_followed(self, dead: int, tmp_path: Path) -> None:
+        precious = tmp_path / "precious"
+        precious.mkdir(mode=0o700)
+        (precious / "file").write_bytes(b"")
+        (tmp_path / f"azr-engine-{dead}").symlink_to(precious)
+        sweep([dead])
+        assert (precious / "file").exists()
 
 
-def test_sockets_of_an_engine_that_ended_are_removed_and_the_folder_stays_for_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(leftovers, "_TEMPORARY", tmp_path)
-    (socket_folder() / "socket").write_bytes(b"")
-    sweep_sockets()
-    assert socket_folder().exists()
-    assert list(socket_folder().iterdir()) == []
+class TestFilesOfAMoment:
+    def test_those_of_the_dead_are_removed_and_those_of_the_living_stay(self, dead: int, elsewhere: Path) -> None:
+        mine = transient("run-0.5")
+        mine.write_bytes(b"")
+        left = mine.with_name(mine.name.replace(str(os.getpid()), str(dead)))
+        left.write_bytes(b"")
+        (elsewhere / "another.file").write_bytes(b"")
+        assert sweep_transients() == [str(left)]
+        assert sorted(path.name for path in elsewhere.iterdir()) == sorted(["another.file", mine.name])

@@ -247,6 +247,26 @@ class TestWhatGoesWrong:
         self._serves(engine, loop, whole)
 
 
+class TestAnEngineThatDoesNotGoOn:
+    def test_is_not_called_well_and_goes_on_with_the_next_whole_weights(
+        self, engine: Engine, loop: Loop, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def refuses() -> None:
+            raise RuntimeError("cannot resume")
+
+        resume = engine.llm.resume_generation
+        monkeypatch.setattr(engine.llm, "resume_generation", refuses)
+        with pytest.raises(TornWeightsError, match=r"replica-a: resume failed: cannot resume"):
+            loop(_update(engine, changed_weights(model, 1), tmp_path, _next_version()))
+        with pytest.raises(TornWeightsError):
+            loop(engine.check())
+        monkeypatch.setattr(engine.llm, "resume_generation", resume)
+        version = _next_version()
+        loop(_update(engine, changed_weights(model, 2), tmp_path, version))
+        loop(engine.check())
+        TestWhatGoesWrong()._serves(engine, loop, version)
+
+
 class TestWhatAnUpdateTells:
     def test_its_legs_its_size_and_a_checksum_that_only_weights_decide(
         self, engine: Engine, loop: Loop, model: Path, tmp_path: Path

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actors.engine.errors import EngineDiedError, EngineError, RefusedRequestError
+from actors.engine.errors import EngineDiedError, EngineError, NoEngineError, RefusedRequestError
 from actors.engine.records import GenerateRequest, Generation, Response
 from actors.rollout.client import RolloutClient
 from actors.rollout.errors import RolloutError
@@ -208,6 +208,31 @@ class TestDeaths:
         generations = await asyncio.gather(*(fleet.client.generate(_ask(str(i)), 10) for i in range(20)))
         assert {generation.replica for generation in generations} == {"b"}
 
+    async def test_a_request_of_which_engines_die_is_called_poisoned_too(self, fleet: Fleet) -> None:
+        async def dies(_request: GenerateRequest) -> Generation:
+            raise EngineDiedError("its engine process 1 died")
+
+        await fleet.add("a", dies)
+        await fleet.add("b", dies)
+        await fleet.client.ready(2, 10)
+        with pytest.raises(RolloutError, match=r"failed 3 times: .*died") as caught:
+            await fleet.client.generate(_ask(), 10)
+        assert caught.value.cause == "poisoned"
+
+    async def test_a_replica_without_an_engine_is_no_death(self, fleet: Fleet) -> None:
+        engine = asyncio.Event()
+
+        async def when_there_is_one(request: GenerateRequest) -> Generation:
+            if not engine.is_set():
+                raise NoEngineError("a has no engine now")
+            return _generation(request, "a")
+
+        await fleet.add("a", when_there_is_one)
+        task = asyncio.create_task(fleet.client.generate(_ask(), 10))
+        await until(lambda: len(fleet.asked["a"]) >= 5, "more often than it may die")
+        engine.set()
+        assert (await task).replica == "a"
+
     async def test_a_request_that_fails_everywhere_is_called_poisoned_after_so_many_attempts(
         self, fleet: Fleet
     ) -> None:
@@ -285,6 +310,13 @@ class TestStrangers:
         writer.write(frame(0, Kind.HELLO, b"guess") + frame(1, Kind.ASK, b"anything"))
         assert await asyncio.wait_for(reader.read(), 5) == b""
         assert fleet.asked["a"] == []
+        writer.close()
+
+    async def test_who_has_not_said_it_gets_no_memory(self, fleet: Fleet) -> None:
+        server = await fleet.add("a")
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(frame(0, Kind.HELLO, bytes(100_000)))
+        assert await asyncio.wait_for(reader.read(), 5) == b""
         writer.close()
 
     async def test_bytes_that_are_no_frame_end_the_connection(self, fleet: Fleet) -> None:

@@ -8,6 +8,7 @@ import signal
 import time
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
@@ -192,6 +193,40 @@ class TestScaling:
             "who leaves finishes what it has; at most what was just sent is sent elsewhere"
         )
         cluster.settle()
+
+    async def test_a_registry_killed_in_the_middle_of_an_update_loses_nothing_of_it(self, cluster: Cluster) -> None:
+        import ray
+
+        cluster.settle()
+        publisher = cluster.publisher("shm")
+        for number, seconds in enumerate((0.0, 0.02, 0.05)):
+            version = cluster.next_version()
+            weights = changed_weights(cluster.model, number)
+            publishing = asyncio.create_task(asyncio.to_thread(publisher.publish, version, weights))
+            await asyncio.sleep(seconds)
+            ray.kill(cluster.rollouts.registry, no_restart=False)
+            report = await publishing
+            assert report.complete, report.missing
+            cluster.settle()
+            assert {each.version for each in cluster.serving()} == {version}
+
+
+class TestOneWhoseWeightsDiffer:
+    async def test_it_takes_them_again_and_then_gets_a_new_engine(self, cluster: Cluster) -> None:
+        cluster.settle()
+        version, report = _publish(cluster, "shm", step=11)
+        good, bad = report.reports
+        assert bad.times is not None
+        wrong = msgspec.structs.replace(bad, times=msgspec.structs.replace(bad.times, loaded="other"))
+        third = msgspec.structs.replace(good, name="a third")
+        publisher = cluster.publisher("shm")
+        reports, missing = await asyncio.to_thread(
+            publisher._mend, version, [good, wrong, third], [], time.monotonic() + 60
+        )
+        mended = next(each for each in reports if each.name == bad.name)
+        assert missing == []
+        assert mended.times is not None
+        assert (mended.transport, mended.times.loaded) == ("file", bad.times.loaded)
 
 
 class TestOneThatDoesNotConfirm:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from actors.engine.records import UpdateTimes
-from actors.weights.publisher import _cast, _differing, make_transport
+from actors.weights.publisher import _cast, _differing, _disagreeing, make_transport
 from actors.weights.records import Report, UpdateReport
 from azr.config.sections.weights import WeightsConfig
 from azr.errors import AzrError
@@ -42,6 +42,20 @@ class TestComparing:
     def test_a_version_is_everywhere_when_nobody_is_missing(self) -> None:
         assert UpdateReport(version=NEW, reports=(_report("a"),)).complete
         assert not UpdateReport(version=NEW, reports=(), missing=("a did not confirm",)).complete
+
+
+class TestWhoIsWrong:
+    def test_nobody_where_all_agree(self) -> None:
+        assert _disagreeing([_report("a"), _report("b")]) == []
+
+    def test_the_few_and_not_the_many(self) -> None:
+        assert _disagreeing([_report("a"), _report("b", loaded="x"), _report("c")]) == ["b"]
+
+    def test_all_where_there_is_no_majority(self) -> None:
+        assert _disagreeing([_report("a"), _report("b", loaded="x")]) == ["a", "b"]
+
+    def test_one_that_failed_does_not_vote(self) -> None:
+        assert _disagreeing([_report("a"), _report("b", loaded="x", error="torn")]) == []
 
 
 class TestCasting:

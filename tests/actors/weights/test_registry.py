@@ -121,11 +121,32 @@ class TestWaiting:
             registry._watchers.pop(name).cancel()  # nobody listens at that port
         number = await registry.give(_order(1))
         await registry.report(Report(name="a", number=number, version=Version(0, 1)))
-        reports, owing = await registry.outcome(number, 0.05)
-        assert ([report.name for report in reports], owing) == (["a"], ["b"])
-        waiting = asyncio.create_task(registry.outcome(number, 10))
+        stands, reports, owing = await registry.outcome(number, [], 0.05)
+        assert (stands, [report.name for report in reports], owing) == (True, ["a"], ["b"])
+        waiting = asyncio.create_task(registry.outcome(number, [], 10))
         await registry.report(Report(name="b", number=number, version=Version(0, 1)))
-        assert (await waiting)[1] == []
+        assert (await waiting)[2] == []
+
+    async def test_an_order_of_the_registry_before_this_one_does_not_stand(self, tmp_path: Path) -> None:
+        number = await _registry(tmp_path).give(_order(1))
+        assert await _registry(tmp_path).outcome(number, ["a"], 5) == (False, [], [])
+
+    async def test_what_a_registry_was_handing_on_when_it_died_its_successor_hands_on(self, tmp_path: Path) -> None:
+        newest = await _adopt(_registry(tmp_path), tmp_path, 7)
+        registry = _registry(tmp_path)
+        await _serve(registry, "a")
+        _, order = await registry.next_order("a", 0, 5)
+        assert order is not None
+        assert (order.action, order.version, order.checksum) == ("file", newest.version, newest.checksum)
+
+    async def test_a_new_registry_waits_for_those_that_it_has_not_heard_of_yet(self, tmp_path: Path) -> None:
+        registry = _registry(tmp_path)
+        number = await registry.give(_order(1))
+        assert (await registry.outcome(number, ["a"], 0.05))[2] == ["a"]
+        waiting = asyncio.create_task(registry.outcome(number, ["a"], 10))
+        await _serve(registry, "a")
+        await registry.leave("a", "its process ended")
+        assert (await waiting)[2] == [], "one that is gone owes nothing"
 
     async def test_numbers_of_a_new_registry_are_above_those_of_the_one_before(self, tmp_path: Path) -> None:
         before = await _registry(tmp_path).give(_order(1))
