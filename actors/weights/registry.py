@@ -232,15 +232,14 @@ class Registry:
 
         self._spawn(settle())
 
-    async def _sweep_after(self, name: str) -> None:
+    async def _sweep_after(self, member: Member) -> None:
         """Remove what a killed replica on this machine left, once its engine has followed it."""
-        member = self._book.members.get(name)
-        if member is None or member.host != host_id():
+        if member.host != host_id():
             return
         await asyncio.sleep(_SWEEP_SECONDS)
         removed = await asyncio.to_thread(sweep, (member.pid, *member.engine_pids), member.rings)
         if removed:
-            logger.info("what %s left was removed: %s", name, ", ".join(removed))
+            logger.info("what %s left was removed: %s", member.name, ", ".join(removed))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -265,7 +264,7 @@ class Registry:
         except OSError as error:
             why = f"it could not be reached: {error}"
         self._watchers.pop(member.name, None)
-        self._spawn(self._sweep_after(member.name))
+        self._spawn(self._sweep_after(self._book.members.get(member.name, member)))
         logger.warning("replica %s is lost: %s", member.name, why)
         self._book.leave(member.name, why)
         await self._tell()

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from actors.host import host_id
+from actors.weights import registry as module
 from actors.weights.records import Member, Order, Report, Stored
 from actors.weights.registry import Registry
 from actors.weights.transports.files import file_name, receive_file, write_file
@@ -191,6 +192,23 @@ class TestEnds:
         [lost] = await registry.lost()
         assert (lost.name, lost.state, lost.why) == ("a", "lost", "its process ended")
         assert await registry.replaced() == 1
+        server.close()
+
+    async def test_what_it_left_on_this_machine_is_removed_a_little_later(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        swept: list[tuple[object, ...]] = []
+        monkeypatch.setattr(module, "_SWEEP_SECONDS", 0.0)
+        monkeypatch.setattr(module, "sweep", lambda *what: swept.append(what) or [])
+        server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
+        registry = _registry(tmp_path)
+        joined = await registry.join(Member(name="a", address="127.0.0.1", pid=7, host=host_id()))
+        port = server.sockets[0].getsockname()[1]
+        await registry.update(
+            msgspec.structs.replace(joined, state="serving", port=port, engine_pids=(8,), rings=("psm_x",))
+        )
+        await until(lambda: bool(swept), "it is swept", 5)
+        assert swept == [((7, 8), ("psm_x",))]
         server.close()
 
     async def test_how_many_are_wanted_outlives_the_registry(self, tmp_path: Path) -> None:
