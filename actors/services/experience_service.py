@@ -284,7 +284,7 @@ class ExperienceShard:
 
     def _position(self) -> Position:
         book = self.experience.book
-        return Position(book.ancestry.lineage, book.next_step, book.published)
+        return Position(book.ancestry.lineage, book.next_step, book.published, book.next_step in book.taken)
 
     def _lack(self, lacking: dict[Cell, int]) -> Lack:
         making: Counter[Cell] = Counter()

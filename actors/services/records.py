@@ -58,6 +58,17 @@ class Position(NamedTuple):
     lineage: int
     next_step: int
     published: Version
+    taken: bool = False
+    """Whether the batch of the next step is out."""
+
+    def reaches(self, at: Version) -> bool:
+        """Whether these books lead to the weights `at`, so that they can be resumed there.
+
+        One step behind is near enough when its batch is out: the learner died between writing a checkpoint and saying
+        that its step was done.
+        """
+        ends = self.next_step + self.taken
+        return at.lineage <= self.lineage and at.step <= ends
 
 
 class Books(msgspec.Struct, kw_only=True):

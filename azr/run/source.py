@@ -16,13 +16,14 @@ Who waits: `ready`, for the driver's stages before players, `READY_SECONDS` at m
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
+from actors.services.records import Position
 from azr.config.root import Config
 from azr.errors import AzrError
 from azr.game.types import Version
@@ -72,6 +73,10 @@ class Experience(Protocol):
 
     def lineage(self) -> Version:
         """The newest lineage, and the step that comes next."""
+        ...
+
+    def positions(self) -> list[Position]:
+        """Where each shard stands."""
         ...
 
     def ancestry(self) -> Ancestry:
@@ -163,12 +168,14 @@ class RunSource:
     def begin(self, step: int) -> None:
         """Go on from the weights after `step` steps: undo in the books what came after them, if anything did."""
         at = self._checkpointed(step)
-        position = self._experience.lineage()
-        if self._is_continued(position, at):
-            self.lineage = position.lineage
+        positions = self._experience.positions()
+        if _is_continued(positions, at):
+            self.lineage = at.lineage
         else:
-            self._restore_if_behind(position, step)
-            self.lineage = position.lineage + 1
+            if not all(position.reaches(at) for position in positions):
+                self._restore(positions, step)
+            # A lost journal may have known fewer lineages than the checkpoint, and none may be used twice.
+            self.lineage = max(at.lineage, *(position.lineage for position in positions)) + 1
             self._experience.resume(at, self.lineage)
             self._setting.tasks.advance(step)
             self._hub.say(f"lineage {self.lineage} goes on from the weights of step {step}")
@@ -256,29 +263,31 @@ class RunSource:
         self._watching.restore(state.safety)
         return state.version
 
-    @staticmethod
-    def _is_continued(position: Version, at: Version) -> bool:
-        """Whether the books stand exactly where these weights do, so that no later ones made anything."""
-        return position == at
-
-    def _restore_if_behind(self, position: Version, step: int) -> None:
+    def _restore(self, positions: Sequence[Position], step: int) -> None:
         """Books that never heard of these weights lost their journal: the checkpoint's snapshot takes its place.
 
-        One step behind is no loss: the learner died between writing a checkpoint and saying that its step was done.
+        The experience is restored last: killed in between, the next start finds it behind and restores both again.
         """
-        if step <= position.step + 1:
-            return
+        end = min(position.next_step for position in positions)
         folder = checkpoint_folder(self._setting.checkpoints, step)
         experience, tasks = read_snapshot(folder, EXPERIENCE), read_snapshot(folder, TASKS)
         if experience is None or tasks is None:
             raise AzrError(
-                f"the journals of the run end at step {position.step}, before the checkpoint of step {step}, "
+                f"the journals of the run end at step {end}, before the checkpoint of step {step}, "
                 "which was written without snapshots",
                 "bring the journals back, or resume from a checkpoint they know",
             )
-        self._hub.say(f"the journals end at step {position.step}: taking up the snapshots of step {step}")
-        self._experience.restore(experience)
+        self._hub.say(f"the journals end at step {end}: taking up the snapshots of step {step}")
         self._setting.tasks.restore(tasks)
+        self._experience.restore(experience)
+
+
+def _is_continued(positions: Sequence[Position], at: Version) -> bool:
+    """Whether the books stand exactly where these weights do, so that no later ones made anything.
+
+    All shards must: one that a crash left a step ahead has something to undo, and the others follow its lineage.
+    """
+    return all(Version(position.lineage, position.next_step) == at for position in positions)
 
 
 class RunObserver:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actors.services.records import Position
 from azr.config.root import Config
 from azr.game.batch import BatchPlan
 from azr.game.types import Version
@@ -70,6 +71,10 @@ class LocalExperience:
     def lineage(self) -> Version:
         return Version(self.books.book.ancestry.lineage, self.books.book.next_step)
 
+    def positions(self) -> list[Position]:
+        book = self.books.book
+        return [Position(book.ancestry.lineage, book.next_step, book.published, book.next_step in book.taken)]
+
     def ancestry(self) -> Ancestry:
         return self.books.book.ancestry
 
@@ -81,6 +86,39 @@ class LocalExperience:
         (event,) = events.decode(snapshot)
         assert isinstance(event, events.Snapshot)
         self.books.restore(event, 0.0)
+
+
+class LocalShards(LocalExperience):
+    """Two shards of it, as one that does to the first what it does to the second; a test may act on one alone."""
+
+    def __init__(self, of: Config) -> None:
+        super().__init__(of)
+        self.second = LocalExperience(of)
+        self.second.calls = []
+
+    def fill(self, step: int, lineage: int = 0) -> None:
+        super().fill(step, lineage)
+        self.second.fill(step, lineage)
+
+    def take(self, consumer: Version, deadline_seconds: float) -> Batch | None:
+        parts = [super().take(consumer, deadline_seconds), self.second.take(consumer, deadline_seconds)]
+        items = [item for part in parts if part is not None for item in part.items]
+        return Batch(consumer, items) if None not in parts else None
+
+    def commit(self, consumer: Version) -> None:
+        super().commit(consumer)
+        self.second.commit(consumer)
+
+    def publish(self, version: Version) -> None:
+        super().publish(version)
+        self.second.publish(version)
+
+    def resume(self, at: Version, lineage: int) -> None:
+        super().resume(at, lineage)
+        self.second.resume(at, lineage)
+
+    def positions(self) -> list[Position]:
+        return [*super().positions(), *self.second.positions()]
 
 
 class LocalTasks:

@@ -14,7 +14,7 @@ from azr.run.source import RunObserver, RunSource, Setting
 from learner.checkpoint import checkpoint_folder
 from learner.samples import StepBatch
 from learner.trainer import StepReport
-from tests.run.books import LocalExperience, LocalHub, LocalTasks, config
+from tests.run.books import LocalExperience, LocalHub, LocalShards, LocalTasks, config
 
 
 class World:
@@ -200,6 +200,81 @@ def test_lost_journals_are_replaced_by_the_snapshots_of_the_checkpoint(tmp_path:
     assert empty.tasks.calls == ["restore tasks", "advance 3"]
     assert restarted.lineage == 1
     empty.experience.books.assert_closed()
+
+
+def test_lost_journals_of_a_run_that_was_resumed_before_are_replaced_under_a_lineage_never_used(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.train(world.source(), 0)
+    source = world.source(0)
+    assert source.lineage == 1
+    for step in range(3):
+        world.train(source, step)
+    world.checkpoint(source, 3)
+    empty = World(tmp_path)
+    restarted = empty.source(3)
+    assert empty.experience.calls[:2] == ["restore", "resume 1.3 as 2"]
+    assert restarted.lineage == 2
+    empty.experience.books.assert_closed()
+
+
+def test_lost_journals_are_replaced_at_the_first_checkpoint_too(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    source = world.source()
+    world.train(source, 0)
+    world.checkpoint(source, 1)
+    empty = World(tmp_path)
+    empty.source(1)
+    assert empty.experience.calls[:2] == ["restore", "resume 0.1 as 1"]
+    assert empty.hub.said[0] == "the journals end at step 0: taking up the snapshots of step 1"
+
+
+def test_a_journal_with_more_steps_but_fewer_lineages_than_the_checkpoint_is_of_another_time(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.train(world.source(), 0)
+    source = world.source(0)
+    world.train(source, 0)
+    world.checkpoint(source, 1)
+    older = World(tmp_path)
+    first = RunSource(Setting(older.config, older.root, older.experience, older.tasks, older.hub))
+    for step in range(2):
+        older.train(first, step)
+    restarted = older.source(1)
+    assert older.experience.calls[-2:] == ["restore", "resume 1.1 as 2"]
+    assert restarted.lineage == 2
+
+
+def test_a_kill_between_two_shards_commits_is_undone_in_the_shard_that_went_ahead(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.experience = shards = LocalShards(world.config)
+    source = world.source()
+    world.train(source, 0)
+    world.checkpoint(source, 1)
+    shards.fill(1)
+    assert source.take(1) is not None
+    LocalExperience.commit(shards, Version(0, 1))
+    assert [position.next_step for position in shards.positions()] == [2, 1]
+
+    restarted = world.source(1)
+    assert restarted.lineage == 1
+    assert [(position.lineage, position.next_step) for position in shards.positions()] == [(1, 1), (1, 1)]
+    assert restarted.take(1) is not None
+    for part in (shards, shards.second):
+        part.books.assert_closed()
+
+
+def test_a_kill_between_two_shards_resumes_is_mended_by_one_more_lineage(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.experience = shards = LocalShards(world.config)
+    source = world.source()
+    for step in range(2):
+        world.train(source, step)
+        world.checkpoint(source, step + 1)
+    world.train(source, 2)
+    LocalExperience.resume(shards, Version(0, 2), 1)
+    restarted = world.source(2)
+    assert restarted.lineage == 2
+    assert shards.ancestry() == shards.second.ancestry()
+    assert restarted.take(2) is not None
 
 
 def test_lost_journals_without_snapshots_are_an_error_that_says_so(tmp_path: Path) -> None:

@@ -185,7 +185,11 @@ async def test_open_work_is_claimed_after_a_restart_and_the_rest_given_out(tmp_p
 
 async def test_a_checkpoint_one_step_ahead_of_the_books_commits_the_batch_that_is_out(shard: ExperienceShard) -> None:
     await fill(shard)
+    assert not (await shard.ready()).reaches(Version(0, 1)), "nothing was taken yet: there is no step to be done"
     await shard.host.act(lambda: shard.experience.take(Version(0, 0), shard.plan))
+    assert (await shard.ready()).reaches(Version(0, 1))
+    assert not (await shard.ready()).reaches(Version(0, 2))
+    assert not (await shard.ready()).reaches(Version(1, 0)), "of a lineage that these books never heard of"
     await shard.resume(Version(0, 1), 1)
     position = await shard.ready()
     assert (position.lineage, position.next_step) == (1, 1)

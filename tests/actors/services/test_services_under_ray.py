@@ -24,7 +24,9 @@ from actors.services.start import Services
 from azr.game.types import Cell, Task, Version
 from azr.ledger.ledger import LedgerError, Sample
 from azr.ledger.work import ToAttempt, ToPropose, ToReplay
+from azr.run.source import RunSource, Setting
 from tests.actors.games import small_config
+from tests.run.books import LocalHub
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("ray_cluster")]
 
@@ -201,6 +203,20 @@ def test_a_resume_undoes_later_steps_on_all_shards(services: Services) -> None:
         services.experience.commit(Version(0, 1))
     batch = services.experience.must_take(Version(1, 1), 10)
     assert len(batch.items) == 114
+    services.experience.assert_closed()
+
+
+@three
+def test_a_learner_killed_between_the_commits_of_two_shards_comes_back(services: Services, tmp_path: Path) -> None:
+    asyncio.run(Hands(services).work())
+    services.experience.must_take(Version(0, 0), 10)
+    services.experience.shards[0].call("commit", Version(0, 0))
+    setting = Setting(small_config(tmp_path, shards=3), tmp_path, services.experience, services.tasks, LocalHub())
+    source = RunSource(setting)
+    source.begin(0)
+    assert source.lineage == 1
+    assert {(place.lineage, place.next_step) for place in services.experience.positions()} == {(1, 0)}
+    assert len(services.experience.must_take(Version(1, 0), 10).items) == 114
     services.experience.assert_closed()
 
 
