@@ -71,12 +71,11 @@ class PlayerActor:
         self._began = time.monotonic()
         self._logger = open_log(seat.logs, seat.name)
         self._pool = open_pool(config.sandbox, config.actors.sandbox_workers)
-        owner = f"{seat.name}@{time.time_ns() // 1_000_000:x}"
         self._tally = PlayerTally(seat.name, seat.role)
         self._engines = engines.of(seat.role)
         table = Table(
             config=config,
-            experience=PlayerExperience(seat.experience, owner),
+            experience=PlayerExperience(seat.experience, seat.name),
             tasks=PlayerTasks(seat.tasks),
             engines=self._engines,
             judge=Judge(self._pool, config.actors.judge_tries),
@@ -89,7 +88,7 @@ class PlayerActor:
         self._player = Player(table, seat.role, seat.lanes, broken=self._leave)
         self._thread = threading.Thread(target=self._run, name=f"azr-{seat.name}", daemon=True)
         self._thread.start()
-        self._logger.info("playing as %s", owner)
+        self._logger.info("plays")
 
     def ready(self) -> int:
         """The process id; answers once the player plays."""

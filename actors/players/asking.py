@@ -8,6 +8,7 @@ dozens of proposals, and what entered the buffers a moment ago is seen a moment 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import numpy as np
@@ -44,18 +45,25 @@ class References:
         self._size = pool
         self._pools: dict[tuple[str, ...], list[Task]] = {}
         self._uses: dict[tuple[str, ...], int] = {}
+        self._fetching: dict[tuple[str, ...], asyncio.Future[None]] = {}
 
     async def pool(self, sources: tuple[str, ...], shown: int) -> list[Task]:
         """Tasks to draw from, of which each proposal shows so many."""
-        if self._uses.get(sources, 0) <= 0:
-            # Counted down first: lanes that come meanwhile use the old pool and do not all fetch.
-            self._uses[sources] = max(1, self._size // max(1, shown))
+        fetching = self._fetching.get(sources)
+        if fetching is None and self._uses.get(sources, 0) <= 0:
+            fetching = self._fetching[sources] = asyncio.ensure_future(self._renew(sources, shown))
+        if fetching is not None and not self._pools.get(sources):
+            await asyncio.shield(fetching)  # the first pool is waited for; later ones come while the old one serves
+        self._uses[sources] = self._uses.get(sources, 0) - 1
+        return self._pools.get(sources, [])
+
+    async def _renew(self, sources: tuple[str, ...], shown: int) -> None:
+        try:
             if fetched := await self._fetch(sources, self._size):
                 self._pools[sources] = fetched
-            else:
-                self._uses[sources] = 0
-        self._uses[sources] -= 1
-        return self._pools.get(sources, [])
+                self._uses[sources] = max(1, self._size // max(1, shown))
+        finally:
+            del self._fetching[sources]
 
 
 def draw_ask(kind: TaskType, pool: Sequence[Task], count: int, inputs: int, random: np.random.Generator) -> Ask:

@@ -12,6 +12,7 @@ busy for the first to be free, which each is within the deadlines of what it doe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
@@ -38,8 +39,13 @@ class Lanes(Generic[Work]):
         self.count = count
         self._ask, self._do, self._name, self._failed = ask, do, name, failed
         self._busy: dict[str, asyncio.Task[None]] = {}
+        self._resting = 0
         self._free = asyncio.Event()
         self._stopping = False
+        self._ended = asyncio.Event()
+        self._ended.set()
+        self.unbegun: list[str] = []
+        """Work that came in answer to a question on its way when all was stopped: nobody began it."""
         self.waited_seconds = 0.0
         """Spent waiting for work with a lane free, that is for admission."""
 
@@ -48,10 +54,22 @@ class Lanes(Generic[Work]):
         """The names of what is being done."""
         return list(self._busy)
 
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing more is begun."""
+        return self._stopping
+
     async def run(self) -> None:
         """Until stopped."""
+        self._ended.clear()
+        try:
+            await self._run()
+        finally:
+            self._ended.set()
+
+    async def _run(self) -> None:
         while not self._stopping:
-            free = self.count - len(self._busy)
+            free = self.count - len(self._busy) - self._resting
             if free <= 0:
                 self._free.clear()
                 await self._free.wait()
@@ -65,6 +83,9 @@ class Lanes(Generic[Work]):
                 continue
             if not found:
                 self.waited_seconds += time.monotonic() - began
+            if self.stopping:
+                self.unbegun += map(self._name, found)
+                return
             begun = [self._begin(work) for work in found]
             if found and not any(begun):  # nothing but what is being done already
                 await asyncio.sleep(REST_SECONDS)
@@ -79,8 +100,12 @@ class Lanes(Generic[Work]):
         """Begin nothing more and wait for what is under way; returns what was given up at the deadline."""
         self._stopping = True
         self._free.set()
+        began = time.monotonic()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), deadline_seconds)
         if self._busy:
-            await asyncio.wait(self._busy.values(), timeout=deadline_seconds)
+            left = max(0.0, began + deadline_seconds - time.monotonic())
+            await asyncio.wait(self._busy.values(), timeout=left)
         given_up = self.under_way
         self.cancel(given_up)
         return given_up
@@ -100,7 +125,13 @@ class Lanes(Generic[Work]):
             await self._do(work)
         except Exception as error:
             await self._failed(work, error)
-            await asyncio.sleep(REST_SECONDS)
+            # The lane rests, but not under this name: the same work may be given out again at once.
+            self._resting += 1
+            asyncio.get_running_loop().call_later(REST_SECONDS, self._rested)
+
+    def _rested(self) -> None:
+        self._resting -= 1
+        self._free.set()
 
     def _end(self, name: str) -> None:
         self._busy.pop(name, None)

@@ -39,6 +39,8 @@ class Player:
         self._proposer = Proposer(table)
         self._solver = Solver(table)
         self._count = 0
+        self._tries: dict[str, int] = {}
+        """Of the groups under way, how often they had failed when they were given out."""
         self._lanes = [self._lanes_of(shard, part) for shard, part in enumerate(_shared(lanes, self._shards))]
         self._began = time.monotonic()
         self._stopped = asyncio.Event()
@@ -50,21 +52,30 @@ class Player:
     async def run(self) -> None:
         """Play until stopped."""
         await self.table.experience.hello()
-        beating = asyncio.create_task(self._beat(), name="azr-heartbeat")
+        beats = [asyncio.create_task(self._beat(shard), name=f"azr-heartbeat-{shard}") for shard in range(self._shards)]
+        tasks = [asyncio.create_task(self._until_stopped(), name="azr-lanes"), *beats]
         try:
-            await asyncio.gather(*(lanes.run() for lanes in self._lanes))
-            await self._stopped.wait()  # what is under way needs this loop until it is done
+            # A heartbeat that ends by itself ends the player.
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
         finally:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _until_stopped(self) -> None:
+        await asyncio.gather(*(lanes.run() for lanes in self._lanes))
+        await self._stopped.wait()  # what is under way needs this loop until it is done
 
     async def stop(self, deadline_seconds: float) -> list[str]:
         """Begin nothing more; returns the groups that were given up at the deadline, which others will be given."""
         given_up = await asyncio.gather(*(lanes.stop(deadline_seconds) for lanes in self._lanes))
         lost = [group for groups in given_up for group in groups]
+        unbegun = [group for lanes in self._lanes for group in lanes.unbegun]
         with contextlib.suppress(ServiceError):
-            for group in lost:
-                await self.table.experience.lost(group, blame=False)
+            for group in (*lost, *unbegun):
+                await self.table.experience.lost(group, self._tries.get(group, 0), blame=False)
         self._stopped.set()
         return lost
 
@@ -93,7 +104,14 @@ class Player:
         return named(shard, f"{self.table.experience.owner}/{self._count}")
 
     async def _play(self, work: Any) -> None:
-        await (self._proposer if self.role == "propose" else self._solver).play(work)
+        name = name_of(work)
+        if isinstance(work, ToAttempt):
+            self._tries[name] = work.group.tries
+        try:
+            await (self._proposer if self.role == "propose" else self._solver).play(work)
+        finally:
+            self.table.experience.put_down(name)
+            self._tries.pop(name, None)
 
     async def _failed(self, work: Work | None, error: Exception) -> None:
         table = self.table
@@ -102,22 +120,24 @@ class Player:
         if isinstance(error, SandboxError):
             self._broken(f"the sandbox does not work any longer: {clean(str(error))}")
         if work is not None:
+            tries = work.group.tries if isinstance(work, ToAttempt) else 0
             with contextlib.suppress(ServiceError):
-                await table.experience.lost(name_of(work))
+                await table.experience.lost(name_of(work), tries)
 
-    async def _beat(self) -> None:
-        """Tell the shards what is being worked on."""
-        seconds = self.table.config.actors.heartbeat_seconds
+    async def _beat(self, shard: int) -> None:
+        """Tell a shard what is being worked on, whatever becomes of other shards."""
+        actors, experience = self.table.config.actors, self.table.experience
         while True:
-            await asyncio.sleep(seconds)
-            self.take_stock()
-            for shard, lanes in enumerate(self._lanes):
-                try:
-                    gone = await self.table.experience.renew(shard, lanes.under_way)
-                except ServiceError as error:
-                    await self._failed(None, error)
-                else:
-                    lanes.cancel(gone)
+            await asyncio.sleep(actors.heartbeat_seconds)
+            if shard == 0:
+                self.take_stock()
+            try:
+                # Given up in time for another beat to come before the work is taken for abandoned.
+                gone = await asyncio.wait_for(experience.renew(shard), actors.silence_seconds / 2)
+            except Exception as error:
+                await self._failed(None, error)
+            else:
+                self._lanes[shard].cancel(gone)
 
 
 def name_of(work: Work) -> str:

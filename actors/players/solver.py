@@ -69,7 +69,7 @@ class Solver:
             await self.table.experience.drop(group.id, TASK_GONE)
             return
         rating = group.kind == "rating"
-        await self._attempt(group.id, group.size, group.awaited, task, rating=rating)
+        await self._attempt(group.id, group.size, group.awaited, task, rating=rating, tries=group.tries)
 
     async def _replay(self, work: ToReplay) -> None:
         """Draw a task and open its group, if there is one and it may begin."""
@@ -86,7 +86,9 @@ class Solver:
         size = table.config.algorithm.batch.attempts_per_task
         await self._attempt(work.group, size, [f"{work.group}#{index}" for index in range(size)], task, rating=False)
 
-    async def _attempt(self, group: str, size: int, awaited: list[str], task: Task, *, rating: bool) -> None:
+    async def _attempt(
+        self, group: str, size: int, awaited: list[str], task: Task, *, rating: bool, tries: int = 0
+    ) -> None:
         if not awaited:
             return
         table, config = self.table, self.table.config
@@ -107,7 +109,7 @@ class Solver:
                 )
         except PoisonedError as error:
             table.logger.warning("%s", clean(str(error)))
-            await table.experience.lost(group)
+            await table.experience.lost(group, tries)
             return
         with table.tally.part("judge"):
             judged = await self._judge_all(kind, task, generation.responses)
@@ -160,10 +162,8 @@ class Solver:
             trajectory = trajectory_of(name, group, cell, prompt, response, reward)
             body = encode(Attempt(trajectory=trajectory, task_id=task.id, verdict=verdict))
             samples.append(Sample.of(trajectory, correct=verdict.correct, body=body))
-        rated = await table.experience.attempted(samples)
-        if made:
-            tokens = sum(len(response.token_ids) for response, _ in made.values())
-            await table.experience.wasted(group, cell, len(made), tokens, AGAIN)
+        tokens = sum(len(response.token_ids) for response, _ in made.values())
+        rated = await table.experience.attempted(samples, (cell, len(made), tokens, AGAIN) if made else None)
         for _, rating in rated:
             await table.tasks.rate(
                 task.task_type, table.tasks.address(task), rating.correct, rating.attempts, rating.oldest.step

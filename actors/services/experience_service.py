@@ -1,6 +1,6 @@
 """A shard of the experience service: hosts `azr.ledger.experience`, and keeps whoever waits for it waiting politely.
 
-One Ray actor a shard, restarted by Ray; called by `actors.services.clients`. It decides nothing itself: every call is
+One Ray actor a shard, restarted by Ray; called by the clients in this package. It decides nothing itself: every call is
 one call of the experience, made in the thread that owns it and answered when the journal is safe. What it adds is time
 (leases that run out, questions that wait) and the way bodies leave: what the books say of a batch travels, its bodies
 stay in the object store behind one reference.
@@ -24,21 +24,20 @@ from typing import Any
 import msgspec
 
 from actors.services.host import Host, Place
-from actors.services.records import Books, Lack, OpenGroup, Part, Position
+from actors.services.records import Books, Lack, OpenGroup, Part, Position, Surplus
 from azr.config.sections.algorithm import AlgorithmConfig
 from azr.game.batch import BatchPlan
 from azr.game.types import Cell, Role, Version
 from azr.journal.durable import open_experience, shorten
 from azr.ledger import events
-from azr.ledger.experience import Batch, Rated
+from azr.ledger.book import POISONED
+from azr.ledger.events import Rating
+from azr.ledger.experience import UNCLAIMED, Batch, Rated
 from azr.ledger.ledger import LedgerError, Sample
 from azr.ledger.work import Work
 from azr.staleness.admission import Limits, Refusal
 from azr.staleness.bound import Ancestry
 from azr.staleness.lengths import SweptByLength
-
-#: Reason of groups whose work fails for everybody; the experience's own word.
-POISONED = "poisoned"
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,20 +84,20 @@ class ExperienceShard:
 
     # ── players ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def hello(self, owner: str) -> list[str]:
-        """A player begins. Owners are `name@life`: what earlier lives of this name held is given out again."""
-        name, _, life = owner.partition("@")
+    async def hello(self, name: str) -> int:
+        """A player of this name begins: what earlier lives of it (`name@life`) held is given out again.
 
-        def act() -> list[str]:
+        Returns how many groups were ever opened here. Their sum over the shards names a life: it follows from the
+        journal, so that a run with the same history draws the same seeds, and it grows with every name that is used.
+        """
+
+        def act() -> int:
             leases = self.experience.leases
             held = {group: leases.holder(group) or "" for group in self.experience.book.groups}
-            lost = [
-                group for group, holder in held.items() if holder.startswith(f"{name}@") and holder != f"{name}@{life}"
-            ]
-            for group in lost:
+            for group in [group for group, holder in held.items() if holder.startswith(f"{name}@")]:
                 self.experience.lost(group)
             self.host.news()
-            return lost
+            return self.experience.book.opened
 
         return await self.host.act(act)
 
@@ -123,29 +122,38 @@ class ExperienceShard:
         """Proposals came in, each with the address of the task it became."""
         await self._change(lambda: self.experience.judge_many(proposals))
 
-    async def attempt_many(self, groups: Sequence[Sequence[Sample]]) -> list[list[Rated]]:
-        """Attempts came in, by group; what is now known about each group's task: nothing, or its rating."""
-        rated: list[list[Rated]] = await self._change(lambda: list(map(self.experience.attempt_many, groups)))
+    async def attempt_many(
+        self, groups: Sequence[tuple[Sequence[Sample], Surplus | None]], owner: str, again: bool
+    ) -> list[list[Rated]]:
+        """Attempts came in, by group, with what was generated beyond; what is now known about each group's task:
+        nothing, or its rating. Asked `again`, after an answer that was lost, a rating that is known is told again."""
+
+        def act() -> list[list[Rated]]:
+            return [self._attempted(samples, surplus, owner, again) for samples, surplus in groups]
+
+        rated: list[list[Rated]] = await self._change(act)
         return rated
 
     async def renew(self, owner: str, groups: Sequence[str]) -> list[str]:
         """A sign of life from an owner, with all that it works on; returns what is no longer wanted."""
         return await self.host.act(lambda: self.experience.renew(owner, groups, time.monotonic()))
 
-    async def lost(self, groups: Sequence[str], blame: bool) -> None:
-        """Work on these groups failed: given out again, or dropped after too many tries.
+    async def lost(self, name: str, owner: str, tries: int, blame: bool) -> None:
+        """Work on a group failed: given out again, or dropped after too many tries.
 
-        What a poisoned group was to hold and nobody could make counts as wasted: samples without tokens.
+        Only its holder can say so, and only of the try that he was given: told again, it changes nothing. What a
+        poisoned group was to hold and nobody could make counts as wasted: samples without tokens.
         """
 
         def act() -> None:
             held = self.experience.book.groups
-            for name in groups:
-                group = held.get(name)
-                unmade = group.missing if group is not None and group.kind != "proposal" else 0
-                self.experience.lost(name, blame=blame)
-                if group is not None and unmade and name not in held:
-                    self.experience.wasted(group.cell, unmade, 0, POISONED)
+            group = held.get(name)
+            if group is None or group.tries != tries or self.experience.leases.holder(name) not in (owner, UNCLAIMED):
+                return
+            unmade = group.missing if group.kind != "proposal" else 0
+            self.experience.lost(name, blame=blame)
+            if unmade and name not in held:
+                self.experience.wasted(group.cell, unmade, 0, POISONED)
 
         await self._change(act)
 
@@ -159,10 +167,6 @@ class ExperienceShard:
             self.experience.drop([group], reason, wasted)
 
         await self._change(act)
-
-    async def wasted(self, cell: Cell, samples: int, tokens: int, reason: str) -> None:
-        """Count what was generated for a group that is gone."""
-        await self.host.act(lambda: self.experience.wasted(cell, samples, tokens, reason))
 
     # ── the learner and the run ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -276,6 +280,23 @@ class ExperienceShard:
             return result
 
         return await self.host.act(change)
+
+    def _attempted(self, samples: Sequence[Sample], surplus: Surplus | None, owner: str, again: bool) -> list[Rated]:
+        book, group = self.experience.book, samples[0].group
+        known = sum(book.ledger.knows(sample.id) for sample in samples)
+        rated = self.experience.attempt_many(samples)
+        if surplus is not None and known < len(samples):
+            self.experience.wasted(*surplus)
+        held = book.groups.get(group)
+        if held is None:
+            return rated
+        if held.state == "open" and self.experience.leases.holder(group) == owner:
+            # What came was made by weights that no longer exist, and the rest of the group with it: at once, and
+            # without blame, for whoever did it believes it done.
+            self.experience.lost(group, blame=False)
+        if again and known == len(samples) and held.missing == 0:
+            return [Rated(held.task, Rating(held.correct, held.size, min(held.versions)))]
+        return rated
 
     def _tick(self) -> None:
         if expired := self.experience.expire(time.monotonic()):

@@ -8,16 +8,18 @@ Every lane waits for the answer to its own samples, so nothing is less safe for 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from actors.services.calls import Service
+from actors.services.records import Surplus
 from actors.services.split import named, plain_name, shard_of_name
 from azr.buffers import Estimate, shard_of
 from azr.game.types import Cell, Role, Task
 from azr.ledger.experience import Rated
 from azr.ledger.ledger import Sample
-from azr.ledger.work import Work
+from azr.ledger.work import ToAttempt, ToPropose, Work
 from azr.staleness.admission import Refusal
 
 Piece = TypeVar("Piece")
@@ -68,16 +70,20 @@ def _fail(leaving: Sequence[tuple[Any, asyncio.Future[Any]]], error: BaseExcepti
 class PlayerExperience:
     """The experience, for one player."""
 
-    def __init__(self, shards: Sequence[Service], owner: str) -> None:
+    def __init__(self, shards: Sequence[Service], name: str) -> None:
         self.shards = tuple(shards)
-        self.owner = owner
+        self.name = name
+        self.owner = f"{name}@0"
+        """The player in its present life; `hello` says which that is."""
+        self._held: dict[str, bool] = {}
+        """Groups that were granted and are not settled yet; False while they are being settled."""
         self._proposals = [Gathered(self._judge_at(shard)) for shard in self.shards]
         self._attempts = [Gathered(self._attempt_at(shard)) for shard in self.shards]
 
     async def hello(self) -> None:
         """Begin: what an earlier life of this player held is given out again."""
-        for shard in self.shards:
-            await shard.ask("hello", self.owner)
+        lives = [await shard.ask("hello", self.name) for shard in self.shards]
+        self.owner = f"{self.name}@{sum(lives)}"
 
     async def next_work(
         self, shard: int, names: Sequence[str], roles: Collection[Role], dry: Collection[str], wait_seconds: float
@@ -87,38 +93,66 @@ class PlayerExperience:
         answer: list[Work] = await service.ask(
             "next_work", self.owner, names, tuple(roles), tuple(dry), wait_seconds, wait_seconds=wait_seconds
         )
+        for work in answer:
+            if isinstance(work, ToAttempt):
+                self._held[work.group.id] = True
+            elif isinstance(work, ToPropose):
+                self._held[work.group] = True
         return answer
 
     async def replay(self, group: str, task_type: str, address: str) -> Refusal | None:
         """Open a group of attempts at a task from the buffer; None when it may begin."""
         (refusal,) = await self._of(group).ask("replay_many", [(group, task_type, address)], self.owner)
-        return None if refusal is None else Refusal(*refusal)
+        if refusal is not None:
+            return Refusal(*refusal)
+        self._held[group] = True
+        return None
 
     async def judged(self, sample: Sample, address: str | None) -> None:
         """A proposal came in, with the address of the task that it became."""
-        await self._proposals[shard_of_name(sample.group)].put((sample, address))
+        with self._settling(sample.group):
+            await self._proposals[shard_of_name(sample.group)].put((sample, address))
 
-    async def attempted(self, samples: Sequence[Sample]) -> list[Rated]:
-        """Attempts of one group came in; what is now known about its task."""
-        rated: list[Rated] = await self._attempts[shard_of_name(samples[0].group)].put(list(samples))
+    async def attempted(self, samples: Sequence[Sample], surplus: Surplus | None = None) -> list[Rated]:
+        """Attempts of one group came in, and with them what was generated beyond; what is now known about its task."""
+        group = samples[0].group
+        with self._settling(group):
+            rated: list[Rated] = await self._attempts[shard_of_name(group)].put((list(samples), surplus))
         return rated
 
-    async def renew(self, shard: int, groups: Sequence[str]) -> list[str]:
-        """A sign of life; returns the groups that are no longer wanted."""
-        gone: list[str] = await self.shards[shard].ask("renew", self.owner, list(groups))
-        return gone
+    async def renew(self, shard: int) -> list[str]:
+        """A sign of life for all that was granted and is not settled; returns what is no longer wanted.
 
-    async def lost(self, group: str, *, blame: bool = True) -> None:
-        """Work on a group failed: it is given out again, or dropped after too many tries."""
-        await self._of(group).ask("lost", [group], blame)
+        A group that is being settled is kept alive and never called unwanted: it may be ready when this is heard.
+        """
+        held = [group for group in self._held if shard_of_name(group) == shard]
+        gone: list[str] = await self.shards[shard].ask("renew", self.owner, held)
+        return [group for group in gone if self._held.get(group)]
+
+    def put_down(self, group: str) -> None:
+        """Nobody here works on it any more, however that came about; if it is not settled its lease runs out."""
+        self._held.pop(group, None)
+
+    async def lost(self, group: str, tries: int, *, blame: bool = True) -> None:
+        """Work on a group failed: it is given out again, or dropped after too many tries.
+
+        `tries` is how often it had failed when it was given to us: told again, or too late, this changes nothing.
+        """
+        with self._settling(group):
+            await self._of(group).ask("lost", group, self.owner, tries, blame)
 
     async def drop(self, group: str, reason: str, wasted: Sequence[tuple[Cell, int, int]] = ()) -> None:
         """Drop a group whole, and count what was generated for it: (cell, samples, tokens)."""
-        await self._of(group).ask("drop", group, reason, list(wasted))
+        with self._settling(group):
+            await self._of(group).ask("drop", group, reason, list(wasted))
 
-    async def wasted(self, group: str, cell: Cell, samples: int, tokens: int, reason: str) -> None:
-        """Count what was generated for a group beyond its samples."""
-        await self._of(group).ask("wasted", cell, samples, tokens, reason)
+    @contextlib.contextmanager
+    def _settling(self, group: str) -> Iterator[None]:
+        """While the service is told what became of a group, and afterwards, it is nobody's to cancel."""
+        if group in self._held:
+            self._held[group] = False
+        yield
+        self._held.pop(group, None)
 
     def _of(self, group: str) -> Service:
         return self.shards[shard_of_name(group)]
@@ -131,10 +165,9 @@ class PlayerExperience:
 
         return send
 
-    @staticmethod
-    def _attempt_at(shard: Service) -> Callable[[list[list[Sample]]], Awaitable[Any]]:
-        async def send(groups: list[list[Sample]]) -> Any:
-            return await shard.ask("attempt_many", groups)
+    def _attempt_at(self, shard: Service) -> Callable[[list[tuple[list[Sample], Surplus | None]]], Awaitable[Any]]:
+        async def send(groups: list[tuple[list[Sample], Surplus | None]]) -> Any:
+            return await shard.ask("attempt_many", groups, self.owner, mark_again=True)
 
         return send
 

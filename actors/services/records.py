@@ -10,6 +10,9 @@ from azr.game.types import Cell, Version
 from azr.ledger.experience import Item
 from azr.ledger.ledger import Account, Count
 
+#: What was generated for a group beyond its samples: cell, samples, tokens, reason.
+Surplus = tuple[Cell, int, int, str]
+
 
 class Part(NamedTuple):
     """One shard's part of a batch: what the books say travels, the bodies stay where they are, behind a reference."""

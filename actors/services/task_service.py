@@ -1,6 +1,6 @@
 """A shard of the task service: hosts the buffers of `azr.journal.tasks`.
 
-One Ray actor a shard, restarted by Ray; called by `actors.services.clients`. Tasks live in the shard of their program
+One Ray actor a shard, restarted by Ray; called by the clients in this package. Tasks live in the shard of their program
 (`azr.buffers.sharding`), so that duplicates meet in one shard.
 
       proposers ── add · references ──► ┌──────────────────┐

@@ -95,8 +95,9 @@ class DurableTasks:
 
     def rate_many(self, task_type: str, estimates: Iterable[Estimate]) -> int:
         """Attempts came back; returns how many of the tasks were still held."""
+        buffer = self._buffer(task_type)
         self._record(event := Rated(task_type, list(estimates)))
-        return self._buffer(task_type).rate_many(event.estimates)
+        return buffer.rate_many(event.estimates)
 
     def advance(self, step: int) -> None:
         """The learner is at this step."""

@@ -27,6 +27,8 @@ from azr.staleness.bound import Ancestry
 
 #: Reason of what was made by weights that no longer exist.
 LINEAGE = "lineage"
+#: Reason of groups whose work failed for everybody who tried.
+POISONED = "poisoned"
 #: Reason of samples whose group was gone when they came in.
 ORPHAN = "orphan"
 #: Reason of rating attempts when ratings are not trained on.
@@ -98,6 +100,11 @@ class Book:
         if group.state == "judged":
             return [group, *(other for other in self.groups.values() if other.rates == group.id)]
         return [group]
+
+    @property
+    def opened(self) -> int:
+        """Groups ever opened: a number that only grows, and outlasts everything."""
+        return self._sequence
 
     def carried(self, consumer: Version) -> dict[Cell, int]:
         """Groups that cells owe to the batch of this step besides their quotas."""

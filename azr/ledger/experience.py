@@ -22,7 +22,7 @@ from typing import NamedTuple
 from azr.game.batch import BatchPlan
 from azr.game.types import Cell, Role, Version
 from azr.ledger import events
-from azr.ledger.book import LINEAGE, Book, check_schema
+from azr.ledger.book import LINEAGE, POISONED, Book, check_schema
 from azr.ledger.events import Event, Group, Rating
 from azr.ledger.leases import Leases
 from azr.ledger.ledger import LedgerError, Sample
@@ -31,6 +31,9 @@ from azr.ledger.work import ROLES, ToAttempt, ToPropose, Work, new_work
 from azr.staleness.admission import Limits, Refusal
 from azr.staleness.bound import assert_fresh
 from azr.staleness.lengths import SweptByLength
+
+#: When a lease that ran out could not be taken back because nothing can be recorded, it is tried again after this.
+RETRY_SECONDS = 1.0
 
 #: Holder of work that was open when its service died, until its owner claims it.
 UNCLAIMED = ""
@@ -214,25 +217,32 @@ class Experience:
     def expire(self, now: float) -> list[str]:
         """Take back the work of owners that fell silent; returns the groups."""
         expired = self.leases.expire(now)
-        for group, owner in expired.items():
-            self.lost(group, blame=owner != UNCLAIMED)
-        return list(expired)
+        taken_back: list[str] = []
+        try:
+            for group, owner in expired.items():
+                self.lost(group, blame=owner != UNCLAIMED)
+                taken_back.append(group)
+        finally:
+            for group in expired.keys() - set(taken_back):  # it could not be recorded: looked at again in a moment
+                self.leases.grant(group, expired[group], now, RETRY_SECONDS)
+        return taken_back
 
     def lost(self, group_id: str, *, blame: bool = True) -> None:
         """Work on a group was lost: it is given out again for what is missing, or dropped after too many tries.
 
         Without `blame` the group had no part in the loss, and the try does not count.
         """
-        self.leases.release(group_id)
         group = self.book.groups.get(group_id)
         if group is None or group.state != "open":
+            self.leases.release(group_id)
             return
         if group.kind == "proposal":
             self.drop([group_id], "lost")
         elif blame and group.tries + 1 >= self._max_tries:
-            self.drop([group_id], "poisoned")
+            self.drop([group_id], POISONED)
         else:
             self._record([events.Retried(group_id)] if blame else [])
+            self.leases.release(group_id)
             self._pending[group_id] = None
 
     def drop(self, groups: Iterable[str], reason: str, wasted: Iterable[tuple[Cell, int, int]] = ()) -> None:

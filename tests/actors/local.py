@@ -56,8 +56,8 @@ class Desk:
             for shard in range(config.actors.task_shards)
         ]
 
-    def player(self, owner: str) -> PlayerExperience:
-        return PlayerExperience(self.experience, owner)  # type: ignore[arg-type]
+    def player(self, name: str) -> PlayerExperience:
+        return PlayerExperience(self.experience, name)  # type: ignore[arg-type]
 
     def shelves(self) -> PlayerTasks:
         return PlayerTasks(self.tasks)  # type: ignore[arg-type]

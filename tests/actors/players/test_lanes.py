@@ -160,6 +160,27 @@ async def test_what_is_given_twice_is_done_once() -> None:
     assert office.done == ["a"]
 
 
+async def test_work_that_comes_after_the_stop_is_not_begun_and_told_apart() -> None:
+    office = Office(0)
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def late(_: int) -> Sequence[str]:
+        asked.set()
+        await answer.wait()
+        return ["late"]
+
+    lanes = Lanes(2, ask=late, do=office.do, name=lambda work: work, failed=office.failed)
+    running = asyncio.create_task(lanes.run())
+    await asyncio.wait_for(asked.wait(), 5)
+    stopping = asyncio.create_task(lanes.stop(5))
+    await asyncio.sleep(0.01)
+    answer.set()
+    assert await stopping == []
+    await running
+    assert lanes.unbegun == ["late"]
+    assert office.done == []
+
+
 async def test_a_stop_gives_up_at_its_deadline_and_says_what() -> None:
     office = Office(2)
 

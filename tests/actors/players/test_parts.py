@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -83,7 +84,25 @@ async def test_references_are_fetched_once_for_as_many_proposals_as_they_serve()
         assert len(await references.pool(("deduction",), 2)) == 16
     assert calls == [16]
     await references.pool(("deduction",), 2)
-    assert calls == [16, 16]
+    await asyncio.sleep(0)
+    assert calls == [16, 16], "fetched anew while the old pool serves"
+
+
+async def test_whoever_comes_while_the_first_pool_is_on_its_way_waits_for_it() -> None:
+    calls: list[int] = []
+    go = asyncio.Event()
+
+    async def fetch(sources: Sequence[str], count: int) -> list[Task]:
+        calls.append(count)
+        await go.wait()
+        return [task(1)]
+
+    references = References(fetch, pool=16)
+    asking = [asyncio.create_task(references.pool(("deduction",), 2)) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    go.set()
+    assert await asyncio.gather(*asking) == [[task(1)]] * 3
+    assert calls == [16]
 
 
 async def test_an_empty_service_is_asked_again_and_what_was_known_is_kept() -> None:

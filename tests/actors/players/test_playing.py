@@ -41,7 +41,7 @@ class Room:
         self.config = config
         self.desk = Desk(config, folder)
         self.engines = Answers(Path(config.model.path), folder / "version")
-        self.experience = self.desk.player("player-0@1")
+        self.experience = self.desk.player("player-0")
         self.table = Table(
             config=config,
             experience=self.experience,
@@ -61,14 +61,14 @@ class Room:
     async def seed(self) -> None:
         await self.desk.tasks[0].shard.add_many(seed_tasks(self.sandbox, self.config), False, False)
 
-    async def work(self, role: str, name: str = "0.player-0@1/1", dry: list[str] | None = None) -> Any:
-        (work,) = await self.shard.next_work("player-0@1", [name], [role], dry or [], 0.0)
+    async def work(self, role: str, name: str = "0.player-0@0/1", dry: list[str] | None = None) -> Any:
+        (work,) = await self.shard.next_work("player-0@0", [name], [role], dry or [], 0.0)
         return work
 
     async def proposed(self, task_type: str = "deduction") -> ToPropose:
         """An admitted proposal of this type."""
         for _ in range(50):
-            work = await self.work("propose", f"0.player-0@1/p{next(self.numbers)}")
+            work = await self.work("propose", f"0.player-0@0/p{next(self.numbers)}")
             if work.task_type == task_type:
                 return work
         raise AssertionError(f"no {task_type} proposal was admitted")
@@ -117,7 +117,7 @@ async def test_a_valid_proposal_becomes_a_task_that_waits_for_its_rating(room: R
     room.engines.say = lambda _: [GOOD]
     work = await room.proposed()
     await Proposer(room.table).play(work)
-    rating = await room.work("solve", "0.player-0@1/s")
+    rating = await room.work("solve", "0.player-0@0/s")
     assert isinstance(rating, ToAttempt)
     assert rating.group.rates == work.group
     task = await room.table.tasks.fetch("deduction", rating.group.task)
@@ -222,7 +222,7 @@ async def test_a_proposal_whose_request_always_fails_is_dropped_as_poisoned(room
 async def rated_group(room: Room) -> ToAttempt:
     room.engines.say = lambda _: [GOOD]
     await Proposer(room.table).play(await room.proposed())
-    rating = await room.work("solve", "0.player-0@1/s", ALL)
+    rating = await room.work("solve", "0.player-0@0/s", ALL)
     assert isinstance(rating, ToAttempt)
     return rating
 
@@ -279,7 +279,7 @@ async def test_a_group_of_which_some_attempts_are_known_takes_only_what_is_missi
         versions=(Version(0, 0),),
         correct=True,
     )
-    await room.shard.attempt_many([[known]])
+    await room.shard.attempt_many([([known], None)], "somebody else", False)
     room.engines.say = lambda _: ["21", "0", "0", "0"]
     await Solver(room.table).play(ToAttempt(room.shard.experience.book.groups[rating.group.id]))
     assert room.samples()[known.id].tokens == 9
@@ -310,7 +310,7 @@ async def test_attempts_whose_request_always_fails_go_to_others_until_they_are_p
     solver = Solver(room.table)
     for _ in range(room.config.staleness.max_tries):
         await solver.play(rating)
-        again = await room.shard.next_work("player-0@1", ["0.player-0@1/s"], ["solve"], ALL, 0.0)
+        again = await room.shard.next_work("player-0@0", ["0.player-0@0/s"], ["solve"], ALL, 0.0)
         rating = again[0] if again else rating
     assert again == []
     assert await room.discarded("deduction/propose") == {"poisoned": 1}

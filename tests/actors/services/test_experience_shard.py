@@ -95,9 +95,10 @@ async def test_a_whole_group_is_rated_and_asking_again_changes_nothing(shard: Ex
     (rating,) = await shard.next_work("s@1", ["0.s/1"], ["solve"], [], 0.0)
     assert isinstance(rating, ToAttempt)
     made = attempts(rating.group.id, work.task_type, right=3)
-    ((rated,),) = await shard.attempt_many([made])
+    ((rated,),) = await shard.attempt_many([(made, None)], "s@1", False)
     assert (rated.task, rated.rating.correct, rated.rating.attempts) == ("0.task", 3, 4)
-    assert await shard.attempt_many([made]) == [[]]
+    assert await shard.attempt_many([(made, None)], "s@1", False) == [[]]
+    assert await shard.attempt_many([(made, None)], "s@1", True) == [[rated]], "the answer was lost: it is told again"
     books = await shard.statistics()
     assert books.accounts[f"{work.task_type}/solve"].generated.samples == 4
     await shard.assert_closed()
@@ -132,7 +133,8 @@ async def test_a_sign_of_life_keeps_the_work(tmp_path: Path) -> None:
 async def test_a_new_life_gives_back_at_once_what_the_earlier_one_held(shard: ExperienceShard) -> None:
     mine = await opened(shard, "0.a/1", "proposer-0@1")
     other = await opened(shard, "0.b/1", "proposer-01@1")
-    assert await shard.hello("proposer-0@2") == [mine.group]
+    assert await shard.hello("proposer-0") == 2, "so many groups were opened"
+    assert mine.group not in shard.experience.book.groups
     assert [group.id for group in await shard.open_groups()] == [other.group]
 
 
@@ -154,7 +156,9 @@ async def test_what_fails_for_everybody_is_poisoned_and_takes_its_proposal_along
     for number in range(3):
         (rating,) = await shard.next_work(f"s@{number}", [f"0.s/{number}"], ["solve"], [], 0.0)
         assert isinstance(rating, ToAttempt)
-        await shard.lost([rating.group.id], True)
+        await shard.lost(rating.group.id, "somebody else", number, True)
+        for _ in range(2):  # told again, it changes nothing
+            await shard.lost(rating.group.id, f"s@{number}", number, True)
     assert await shard.open_groups() == []
     books = await shard.statistics()
     assert books.accounts[f"{work.task_type}/propose"].discarded["poisoned"].samples == 1
@@ -237,6 +241,6 @@ async def fill(shard: ExperienceShard) -> None:
         if isinstance(work, ToReplay):
             if await shard.replay_many([(work.group, work.task_type, "0.old")], "s@1") != [None]:
                 break
-            await shard.attempt_many([attempts(work.group, work.task_type)])
+            await shard.attempt_many([(attempts(work.group, work.task_type), None)], "s@1", False)
         elif isinstance(work, ToAttempt):
-            await shard.attempt_many([attempts(work.group.id, work.group.task_type)])
+            await shard.attempt_many([(attempts(work.group.id, work.group.task_type), None)], "s@1", False)
