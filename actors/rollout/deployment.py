@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from actors.logs import log_into
 from actors.rollout.replica import ReplicaStatus
 from actors.weights.records import Member
 from actors.weights.registry import start_registry
+from actors.weights.transports.files import remove_versions, versions_folder
 from azr.errors import AzrError
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class Rollouts:
         """Start registry and replicas; with `wait`, come back when all of them serve. In the folder `logs` each gets a
         file of its own."""
         weights = settings.weights_config
-        folder = Path(weights.folder) if weights.folder else Path("/dev/shm") / f"azr-{name}"
+        folder = versions_folder(weights.folder, name)
         rollouts = cls(name, settings, folder)
         rollouts._logs = str(logs.absolute()) if logs else ""
         rollouts.registry = start_registry(
@@ -139,8 +139,10 @@ class Rollouts:
             with contextlib.suppress(Exception):
                 serve.delete(self._application(pool))
         with contextlib.suppress(Exception):
+            self._call("clear")
+        with contextlib.suppress(Exception):
             kill(self.registry)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_versions(self.folder)
 
     # --- inside -----------------------------------------------------------------------------------------------------
 

@@ -30,19 +30,13 @@ from actors.host import host_id
 from actors.logs import log_into
 from actors.weights.book import Book
 from actors.weights.records import Member, Order, Report, Stored
-from actors.weights.transports.files import file_name, version_of
+from actors.weights.transports.files import NOTE, WANTED, file_name, remove_versions, version_of
 from azr.files import write_bytes
 from azr.game.types import Version
 
 logger = logging.getLogger(__name__)
 
 NAMESPACE = "azr"
-
-#: Beside each version's file: what the registry must know of it after a restart.
-_NOTE = ".json"
-
-#: How many replicas of each pool should serve, if that was changed since the run began.
-_WANTED = "wanted.json"
 
 #: From a change of how many are wanted until those too many are told to stand by.
 _SETTLE_SECONDS = 3.0
@@ -80,7 +74,7 @@ class Registry:
 
     async def adopt(self, stored: Stored) -> None:
         """Own a version whose file its publisher has put into the registry's folder."""
-        write_bytes(Path(stored.path + _NOTE), msgspec.json.encode(stored))
+        write_bytes(Path(stored.path + NOTE), msgspec.json.encode(stored))
         gone = self._book.store(stored)
         await self._tell()
         _remove(gone)
@@ -95,6 +89,10 @@ class Registry:
         """Begin anew: what lies in the folder is of a run before this one."""
         _remove([self._book.versions.pop(version) for version in tuple(self._book.versions)])
         await self._tell()
+
+    async def clear(self) -> None:
+        """The end: remove the folder and all that the registry keeps there, on whatever machine that is."""
+        await asyncio.to_thread(remove_versions, self._folder)
 
     async def newest(self) -> Stored | None:
         """The newest version, if any was published."""
@@ -116,7 +114,7 @@ class Registry:
     async def want(self, pool: str, count: int) -> None:
         """So many replicas of a pool should serve; standbys beyond them wait."""
         self._book.want(pool, count)
-        write_bytes(self._folder / _WANTED, msgspec.json.encode(self._book.wanted))
+        write_bytes(self._folder / WANTED, msgspec.json.encode(self._book.wanted))
         await self._tell()
         self._settle_later(pool)
 
@@ -272,10 +270,10 @@ class Registry:
     def _load(self) -> None:
         """Find the versions that a registry before this one kept."""
         for path in self._folder.iterdir():
-            note = Path(f"{path}{_NOTE}")
+            note = Path(f"{path}{NOTE}")
             if version_of(path) is not None and note.exists():
                 self._book.store(msgspec.json.decode(note.read_bytes(), type=Stored))
-        wanted = self._folder / _WANTED
+        wanted = self._folder / WANTED
         if wanted.exists():
             self._book.wanted |= msgspec.json.decode(wanted.read_bytes(), type=dict[str, int])
         # Numbers of orders must not begin again below those that replicas have seen.
@@ -288,7 +286,7 @@ class Registry:
 def _remove(gone: list[Stored]) -> None:
     for old in gone:
         Path(old.path).unlink(missing_ok=True)
-        Path(old.path + _NOTE).unlink(missing_ok=True)
+        Path(old.path + NOTE).unlink(missing_ok=True)
 
 
 def start_registry(name: str, folder: Path, *, keep: int, pools: dict[str, int], logs: str = "") -> Any:

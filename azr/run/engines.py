@@ -7,7 +7,6 @@ Called by the driver. Clients belong to the event loop that made them, so each u
 from __future__ import annotations
 
 import contextlib
-import shutil
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -21,6 +20,7 @@ from actors.players.engines import Replicas
 from actors.rollout.client import RolloutClient
 from actors.rollout.deployment import Rollouts, pool_for
 from actors.rollout.replica import ReplicaStatus
+from actors.weights.transports.files import remove_versions, versions_folder
 from azr.config.root import Config
 from azr.errors import AzrError
 from azr.run.local_ray import driver_name
@@ -100,7 +100,7 @@ class Engines:
         ending = threading.Thread(target=self._rollouts.stop, name="engines-stop", daemon=True)
         ending.start()
         ending.join(patience + STOP_SECONDS)
-        shutil.rmtree(self._rollouts.folder, ignore_errors=True)
+        remove_versions(self._rollouts.folder)
 
 
 def at_its_place(config: Config) -> Config:
@@ -110,7 +110,7 @@ def at_its_place(config: Config) -> Config:
 
 def weights_folder(config: Config) -> Path:
     """Where the registry keeps versions."""
-    return Path(config.weights.folder or f"/dev/shm/azr-{driver_name(config)}")
+    return versions_folder(config.weights.folder, driver_name(config))
 
 
 def start_engines(config: Config) -> Engines:

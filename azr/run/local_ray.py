@@ -67,8 +67,8 @@ def cores_of(config: Config, available: int) -> int:
 
 
 @contextlib.contextmanager
-def ray_of(config: Config, logs: Path, folders: Sequence[Path] = ()) -> Iterator[None]:
-    """Ray for the run, gone or left when the block ends. `folders` are removed should this process be killed."""
+def ray_of(config: Config, logs: Path, weights: Sequence[Path] = ()) -> Iterator[None]:
+    """Ray for the run, gone or left when the block ends. Versions in `weights` go should this process be killed."""
     import ray
 
     if ray.is_initialized():
@@ -93,7 +93,7 @@ def ray_of(config: Config, logs: Path, folders: Sequence[Path] = ()) -> Iterator
     remove_leftovers(Path("/dev/shm"), "azr-azr-*")
     temporary = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     failed = True
-    with reaping(os.getpid(), [temporary, *folders]):
+    with reaping(os.getpid(), [temporary], weights):
         try:
             ray.init(
                 num_cpus=cores_of(config, len(os.sched_getaffinity(0))),

@@ -21,15 +21,22 @@ from pathlib import Path
 
 import psutil
 
+from actors.weights.transports.files import remove_versions
+
 #: Seconds between two looks at who descends from the driver, and for which those may leave by themselves.
 LOOK_SECONDS, GRACE_SECONDS = 2.0, 5.0
 DONE = b"done\n"
+#: Between the two kinds of folders on the reaper's command line.
+WEIGHTS = "--weights"
 
 
 @contextlib.contextmanager
-def reaping(driver: int, folders: Sequence[Path]) -> Iterator[None]:
-    """A reaper for the block; it leaves when the block ends, however it ends."""
-    command = [sys.executable, "-m", "azr.run.reaper", str(driver), *map(str, folders)]
+def reaping(driver: int, folders: Sequence[Path], weights: Sequence[Path] = ()) -> Iterator[None]:
+    """A reaper for the block; it leaves when the block ends, however it ends.
+
+    `folders` are Ray's and go as a whole; `weights` may lie beside files of the user's and lose only what is ours.
+    """
+    command = [sys.executable, "-m", "azr.run.reaper", str(driver), *map(str, folders), WEIGHTS, *map(str, weights)]
     reaper = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
@@ -74,7 +81,7 @@ def _lives(process: psutil.Process) -> bool:
         return False
 
 
-def main(driver: int, folders: Sequence[Path]) -> None:
+def main(driver: int, folders: Sequence[Path], weights: Sequence[Path]) -> None:
     """Watch until the driver is done or gone."""
     known: set[psutil.Process] = set()
     while True:
@@ -87,7 +94,10 @@ def main(driver: int, folders: Sequence[Path]) -> None:
     end(known)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
+    for folder in weights:
+        remove_versions(folder)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), [Path(word) for word in sys.argv[2:]])
+    split = sys.argv.index(WEIGHTS)
+    main(int(sys.argv[1]), [Path(word) for word in sys.argv[2:split]], [Path(word) for word in sys.argv[split + 1 :]])

@@ -18,7 +18,7 @@ import os, subprocess, sys, time
 from pathlib import Path
 from azr.run.reaper import reaping
 stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
-with reaping(os.getpid(), [Path(sys.argv[1])]):
+with reaping(os.getpid(), [Path(sys.argv[1])], [Path(sys.argv[2])]):
     child = subprocess.Popen([sys.executable, "-c", stubborn], stdout=subprocess.PIPE, start_new_session=True)
     child.stdout.readline()
     print(child.pid, flush=True)
@@ -26,9 +26,11 @@ with reaping(os.getpid(), [Path(sys.argv[1])]):
 """
 
 
-def drive(folder: Path, rest: str) -> tuple[subprocess.Popen[str], psutil.Process]:
+def drive(folder: Path, rest: str, weights: Path = Path("/nowhere")) -> tuple[subprocess.Popen[str], psutil.Process]:
     driver = subprocess.Popen(
-        [sys.executable, "-c", DRIVER.replace("{rest}", rest), str(folder)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", DRIVER.replace("{rest}", rest), str(folder), str(weights)],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert driver.stdout is not None
     return driver, psutil.Process(int(driver.stdout.readline()))
@@ -37,16 +39,21 @@ def drive(folder: Path, rest: str) -> tuple[subprocess.Popen[str], psutil.Proces
 def test_a_killed_driver_takes_its_processes_and_folders_along(tmp_path: Path) -> None:
     folder = tmp_path / "session"
     folder.mkdir()
-    driver, child = drive(folder, "time.sleep(600)")
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    for name in ("0.3.safetensors", "0.3.safetensors.json", "of the user"):
+        (weights / name).touch()
+    driver, child = drive(folder, "time.sleep(600)", weights)
     time.sleep(reaper.LOOK_SECONDS + 1.0)  # it looks for descendants every so often
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
     gone, alive = psutil.wait_procs([child], timeout=30)
     assert (len(gone), alive) == (1, [])
     deadline = time.monotonic() + 10
-    while folder.exists():
+    while folder.exists() or len(list(weights.iterdir())) > 1:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    assert [path.name for path in weights.iterdir()] == ["of the user"]
 
 
 def test_after_a_good_end_the_reaper_touches_nothing(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ class WeightsConfig:
     exactly that of its version; `keep`: go on with the keys and values at hand, cheap for long contexts, and correct
     because the log-probs recorded are those that were sampled from."""
     folder: str = ""
-    """Where the registry keeps versions: a folder of its own in memory (/dev/shm), or for `disk` a shared one."""
+    """Where the registry keeps versions, in a folder of its own for each driver, removed at the end; empty: in memory
+    (/dev/shm). `disk` needs one that all machines see."""
     keep_versions: int = 2
     """Newest versions that the registry keeps."""
     verify: bool = True

@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from actors.weights.fingerprint import fingerprint
-from actors.weights.transports.files import file_name, receive_file, version_of, write_file
+from actors.weights.transports.files import (
+    file_name,
+    receive_file,
+    remove_versions,
+    version_of,
+    versions_folder,
+    write_file,
+)
 from azr.game.types import Version
 
 
@@ -49,3 +56,32 @@ def test_a_files_name_says_its_version(version: Version) -> None:
 @pytest.mark.parametrize("name", ["wanted.json", ".0.1.safetensors.77", "a.1.safetensors", "1.safetensors", "0.1.json"])
 def test_other_files_are_no_versions(name: str) -> None:
     assert version_of(Path(name)) is None
+
+
+def test_a_folder_that_the_user_names_is_never_used_itself(tmp_path: Path) -> None:
+    assert versions_folder(str(tmp_path), "one-7") == tmp_path / "azr-one-7"
+    assert versions_folder(str(tmp_path), "two-8") != versions_folder(str(tmp_path), "one-7")
+    assert versions_folder("", "one-7") == Path("/dev/shm/azr-one-7")
+    assert versions_folder("shared", "one-7").is_absolute(), "engines elsewhere stand in another folder"
+
+
+def test_what_the_registry_left_is_removed_with_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "azr-one"
+    write_file(folder / "0.3.safetensors", {"a": torch.ones(2)})
+    for name in ("0.3.safetensors.json", "wanted.json", ".0.4.safetensors.77", ".0.4.safetensors.json.x1.part"):
+        (folder / name).touch()
+    remove_versions(folder)
+    assert not folder.exists()
+    remove_versions(folder)
+
+
+def test_files_of_others_are_never_removed(tmp_path: Path) -> None:
+    (tmp_path / "0.3.safetensors").touch()
+    theirs = ["model.safetensors", "notes.json", ".hidden", "checkpoints"]
+    for name in theirs[:3]:
+        (tmp_path / name).write_text("precious")
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "0.1.safetensors").touch()
+    remove_versions(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(theirs)
+    assert (tmp_path / "checkpoints" / "0.1.safetensors").exists()

@@ -92,6 +92,17 @@ class TestVersions:
         assert await registry.newest() is None
         assert _names(tmp_path) == []
 
+    async def test_at_the_end_the_folder_is_gone_and_a_file_of_somebody_else_is_not(self, tmp_path: Path) -> None:
+        for folder in (tmp_path / "alone", tmp_path / "shared"):
+            registry = _registry(folder)
+            await _adopt(registry, folder, 1)
+            await registry.want("shared", 2)
+            if folder.name == "shared":
+                (folder / "notes.txt").write_text("precious")
+            await registry.clear()
+        assert _names(tmp_path) == ["shared"]
+        assert _names(tmp_path / "shared") == ["notes.txt"]
+
 
 class TestWaiting:
     async def test_a_replica_hears_of_an_order_when_it_is_given(self, tmp_path: Path) -> None:
