@@ -164,7 +164,7 @@ class Driver:
             hosted = services.start(config, self.folder.root)
         stack.callback(lambda: services.stop(hosted, self._patience))
         setting = Setting(config, self.folder.checkpoints, hosted.experience, hosted.tasks, hub)
-        learner = LearnerThread(self._plan(setting, engines))
+        learner = LearnerThread(self._plan(setting, engines), config.cluster)
         learner.start()
         stack.callback(learner.abandon)
         with self._stages.stage("engines", f"{config.rollout.replicas} to load {self.asked.model.path}", wait) as stage:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 
+from azr.config.sections.cluster import ClusterConfig
 from azr.errors import AzrError
 from learner.loop import LearnerPlan
 
@@ -16,10 +17,10 @@ class LearnerFailedError(AzrError):
 
 
 class LearnerThread:
-    """Runs a plan."""
+    """Runs a plan; `cluster` says what its ranks ask of Ray and where they go."""
 
-    def __init__(self, plan: LearnerPlan) -> None:
-        self._plan = plan
+    def __init__(self, plan: LearnerPlan, cluster: ClusterConfig) -> None:
+        self._plan, self._cluster = plan, cluster
         self._error: BaseException | None = None
         self._abandoned = False
         self._thread = threading.Thread(target=self._run, name="azr-learner", daemon=True)
@@ -54,7 +55,7 @@ class LearnerThread:
         from learner.ray_train import train
 
         try:
-            train(self._plan)
+            train(self._plan, self._cluster)
         except BaseException as error:
             if not self._abandoned:
                 self._error = error
