@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from actors.engine.records import EngineStatistics
-from actors.engine.settings import EngineSettings
+from actors.engine.settings import EngineSettings, has_gpu
 from actors.players.engines import Replicas
 from actors.rollout.client import RolloutClient
 from actors.rollout.deployment import Rollouts, pool_for
@@ -113,9 +113,23 @@ def weights_folder(config: Config) -> Path:
     return versions_folder(config.weights.folder, driver_name(config))
 
 
+def on_gpus(config: Config, resources: Mapping[str, float]) -> bool:
+    """Whether engines run on GPUs, given what Ray has in all.
+
+    On a machine of its own that is this machine's business. In a cluster the driver's machine says nothing: a head has
+    no GPU as a rule, and an autoscaler may not have brought any yet though the configuration counts on them.
+    """
+    if not config.cluster.address:
+        return has_gpu()
+    return resources.get("GPU", 0.0) > 0.0 or config.rollout.gpus_per_replica > 0.0
+
+
 def start_engines(config: Config) -> Engines:
-    """Start registry and replicas, and come back at once; the configuration is one `at_its_place`."""
-    settings = EngineSettings.of(config.model.path, config.rollout, config.weights, seed=config.run.seed)
+    """Start registry and replicas, and come back at once; Ray is up, and the configuration one `at_its_place`."""
+    import ray
+
+    gpu = on_gpus(config, ray.cluster_resources())
+    settings = EngineSettings.of(config.model.path, config.rollout, config.weights, seed=config.run.seed, gpu=gpu)
     logs = Path(config.run.folder, config.run.name, "logs")
     rollouts = Rollouts.start(driver_name(config), settings, logs=logs, wait=False)
     return Engines(config, rollouts)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from actors.engine.settings import EngineSettings
+from actors.rollout.deployment import Rollouts
 from azr.config.root import Config
-from azr.run.engines import weights_folder
+from azr.run import engines
+from azr.run.engines import on_gpus, start_engines, weights_folder
 from azr.run.local_ray import driver_name
 
 
@@ -14,3 +19,44 @@ def test_versions_lie_in_a_folder_of_this_driver_also_below_one_that_the_user_na
     assert weights_folder(config) == Path(f"/dev/shm/azr-{driver_name(config)}")
     config.weights.folder = str(tmp_path)
     assert weights_folder(config) == tmp_path / f"azr-{driver_name(config)}"
+
+
+class TestWhereTheDriversMachineHasNoGpu:
+    """As on the head of a cluster: `nvidia-smi` is not there."""
+
+    @pytest.fixture(autouse=True)
+    def head(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("shutil.which", lambda _program: None)
+
+    def test_a_run_of_its_own_uses_none(self) -> None:
+        assert not on_gpus(Config(), {"CPU": 8.0})
+
+    def test_a_joined_cluster_is_asked_what_it_has(self) -> None:
+        config = Config()
+        config.cluster.address = "auto"
+        assert on_gpus(config, {"CPU": 8.0, "GPU": 16.0})
+        assert not on_gpus(config, {"CPU": 8.0})
+
+    def test_gpus_that_the_configuration_counts_on_may_come_later(self) -> None:
+        config = Config()
+        config.cluster.address, config.rollout.gpus_per_replica = "auto", 1.0
+        assert on_gpus(config, {"CPU": 8.0})
+
+    def test_engines_of_a_joined_cluster_with_gpus_are_set_up_for_them(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        started: list[EngineSettings] = []
+
+        def start(_name: str, settings: EngineSettings, **_options: object) -> Rollouts:
+            started.append(settings)
+            return Rollouts("engines", settings, tmp_path)
+
+        monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 8.0, "GPU": 2.0})
+        monkeypatch.setattr(engines.Rollouts, "start", start)
+        config = Config()
+        config.cluster.address = "auto"
+        publishing = start_engines(config).publishing()
+        (settings,) = started
+        assert (settings.gpu, settings.dtype, settings.transport) == (True, "bfloat16", "nccl")
+        assert (publishing.dtype, publishing.transport) == ("bfloat16", "nccl")
+        assert "CUDA_VISIBLE_DEVICES" not in settings.environment(), "an empty one would hide every card"
