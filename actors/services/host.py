@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import functools
 import logging
 import os
 import secrets
@@ -30,6 +31,7 @@ from azr.errors import AzrError
 from azr.files import make_folder
 from azr.journal.journal import Journal, SyncPolicy
 from azr.journal.storage import Folder
+from azr.ledger.ledger import BooksBrokenError
 
 Result = TypeVar("Result")
 
@@ -89,10 +91,11 @@ class Host:
         self._thread = StateThread(
             self.place.name,
             flush=self._flush,
-            tick=tick,
+            tick=functools.partial(self._tick, tick),
             tick_seconds=TICK_SECONDS,
             changed=self._changed,
             broken=self._end,
+            fatal=(BooksBrokenError,),
         )
 
     @property
@@ -151,6 +154,15 @@ class Host:
         self.journal.close()
         self._lock.close()
 
+    def _tick(self, tick: Callable[[], None]) -> None:
+        """What is due and cannot be done now, for the disk is full perhaps, is due again at the next tick."""
+        try:
+            tick()
+        except BooksBrokenError:
+            raise
+        except Exception as error:
+            self.logger.error("what was due could not be done, and is tried again: %s", error)
+
     def _flush(self) -> None:
         if self.place.sync == "commit" and self.journal.size != self._safe:
             self.journal.sync()
@@ -178,7 +190,12 @@ def _leave(_: BaseException) -> None:
 
 
 def _locked(folder: Path) -> IO[bytes]:
-    """A lock that ends with this process."""
+    """A lock that ends with this process. A restarted shard that finds no lock to take is not where its journal is."""
+    if not (folder / "lock").exists() and _is_restarted():
+        raise AzrError(
+            f"{folder} was never written: this shard was restarted on a machine that does not have its journal",
+            "keep services on the machine, or the shared disk, that holds the run's folder",
+        )
     make_folder(folder)
     file = (folder / "lock").open("ab")
     deadline = time.monotonic() + LOCK_SECONDS
@@ -193,6 +210,16 @@ def _locked(folder: Path) -> IO[bytes]:
                     "a run of the same name is running; stop it, or give this one another run.name",
                 ) from None
         time.sleep(0.05)
+
+
+def _is_restarted() -> bool:
+    """Whether this is an actor that Ray had to construct again."""
+    import ray
+
+    if not ray.is_initialized():
+        return False
+    context = ray.get_runtime_context()
+    return context.get_actor_id() is not None and bool(context.was_current_actor_reconstructed)
 
 
 async def _within(wait: Awaitable[object], seconds: float) -> None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.services.calls import Service
 from actors.services.experience_client import ExperienceClient
@@ -39,8 +40,8 @@ class Services(NamedTuple):
 def start(config: Config, folder: Path, *, options: Mapping[str, Any] | None = None) -> Services:
     """Start all shards, journals in `folder/journal`, and wait until each has read its own.
 
-    `options` go to Ray for every actor, for instance to keep shards on the machine whose disk holds the folder. The
-    actors end with the driver that started them.
+    Shards stay on the driver's machine, whose disk holds the folder: restarted elsewhere they would begin with nothing.
+    `options` go to Ray for every actor, and may say otherwise. The actors end with the driver that started them.
     """
     actors = config.actors
     check_shards(config.algorithm, actors.experience_shards)
@@ -106,7 +107,8 @@ def _started(
     *arguments: Any,
 ) -> Service:
     name = f"azr-{config.run.name}-{place.name}"
-    asked = {"num_cpus": 0, **(options or {})}
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    asked = {"num_cpus": 0, "scheduling_strategy": here, **(options or {})}
     actor = (
         ray.remote(shard)
         .options(name=name, max_restarts=-1, max_task_retries=0, max_concurrency=CONCURRENCY, **asked)

@@ -45,10 +45,13 @@ class StateThread:
         tick_seconds: float,
         changed: Callable[[], None],
         broken: Callable[[BaseException], None],
+        fatal: tuple[type[Exception], ...] = (),
     ) -> None:
-        """`changed` is called after each round, whoever waits for something may look again; none of these may block."""
+        """`fatal` are errors of calls after which the state cannot be trusted. `changed` is called after each round:
+        whoever waits for something may look again. None of these may block."""
         self._flush, self._tick, self._changed, self._broken = flush, tick, changed, broken
         self._tick_seconds = tick_seconds
+        self._fatal = fatal
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._error: BaseException | None = None
         self.longest_flush = 0.0
@@ -78,6 +81,9 @@ class StateThread:
             closing = bool(calls) and calls[-1] is None
             answers = [_outcome(call) for call in calls if call is not None]
             try:
+                for outcome in answers:
+                    if isinstance(outcome.error, self._fatal):
+                        raise outcome.error
                 if time.monotonic() >= due:
                     self._tick()
                     due = time.monotonic() + self._tick_seconds
@@ -86,14 +92,14 @@ class StateThread:
                 self.longest_flush = max(self.longest_flush, time.monotonic() - began)
             except BaseException as error:
                 self._error = error
-                for answer, _ in answers:
-                    _settle(answer, error)
+                for outcome in answers:
+                    outcome.fail(error)
                 self._broken(error)
                 return
             self.rounds += 1
             self.answered += len(answers)
-            for answer, settle in answers:
-                settle(answer)
+            for outcome in answers:
+                outcome.settle()
             self._changed()
             if closing:
                 return
@@ -108,18 +114,33 @@ class StateThread:
         return calls
 
 
-def _outcome(call: _Call) -> tuple[Future[Any], Callable[[Future[Any]], None]]:
-    """Run a call; what became of it is told later."""
+class _Outcome(NamedTuple):
+    """What became of a call; not told yet."""
+
+    answer: Future[Any]
+    result: Any = None
+    error: Exception | None = None
+
+    def settle(self) -> None:
+        """Tell it, now that it is safe."""
+        if self.answer.cancelled():
+            return
+        if self.error is not None:
+            self.answer.set_exception(self.error)
+        else:
+            self.answer.set_result(self.result)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell that it is not safe, and may never be."""
+        if not self.answer.cancelled():
+            self.answer.set_exception(error)
+
+
+def _outcome(call: _Call) -> _Outcome:
+    """Run a call."""
     if not call.answer.set_running_or_notify_cancel():
-        return call.answer, lambda _: None
+        return _Outcome(call.answer)
     try:
-        result = call.act()
+        return _Outcome(call.answer, result=call.act())
     except Exception as error:
-        failure = error
-        return call.answer, lambda answer: answer.set_exception(failure)
-    return call.answer, lambda answer: answer.set_result(result)
-
-
-def _settle(answer: Future[Any], error: BaseException) -> None:
-    if not answer.done():
-        answer.set_exception(error)
+        return _Outcome(call.answer, error=error)

@@ -25,7 +25,7 @@ from azr.ledger import events
 from azr.ledger.book import LINEAGE, POISONED, Book, check_schema
 from azr.ledger.events import Event, Group, Rating
 from azr.ledger.leases import Leases
-from azr.ledger.ledger import LedgerError, Sample
+from azr.ledger.ledger import BooksBrokenError, LedgerError, Sample
 from azr.ledger.taking import Shortage, choose, surplus, swept
 from azr.ledger.work import ROLES, ToAttempt, ToPropose, Work, new_work
 from azr.staleness.admission import Limits, Refusal
@@ -407,5 +407,8 @@ class Experience:
         """Journal one decision as a whole, then let it happen."""
         if self._record_events is not None and happened:
             self._record_events(happened)
-        for event in happened:
-            self.book.apply(event)
+        try:
+            for event in happened:
+                self.book.apply(event)
+        except Exception as error:
+            raise BooksBrokenError(f"recorded, but it could not happen: {error!r}") from error

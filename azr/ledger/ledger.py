@@ -23,6 +23,13 @@ class LedgerError(Exception):
     """The books do not add up, or a sample was asked for that is not there. A defect of azr, never the user's."""
 
 
+class BooksBrokenError(LedgerError):
+    """What was recorded could not be let happen: journal and memory differ, and only reading the journal anew mends it.
+
+    Whoever hosts the books must end and begin again; whatever else they would answer might be untrue.
+    """
+
+
 class Sample(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One response as the books know it."""
 

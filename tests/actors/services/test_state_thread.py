@@ -42,6 +42,7 @@ class Disk:
             tick_seconds=tick_seconds,
             changed=changed,
             broken=self.broken.append,
+            fatal=(ArithmeticError,),
         )
 
 
@@ -99,11 +100,22 @@ def test_a_round_is_bounded() -> None:
 def test_an_error_of_a_call_is_its_own() -> None:
     disk = Disk()
     thread = disk.thread()
-    bad, good = thread.submit(lambda: 1 // 0), thread.submit(lambda: 7)
+    bad, good = thread.submit(lambda: {}[1]), thread.submit(lambda: 7)
     assert good.result(5) == 7
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(KeyError):
         bad.result(5)
     thread.close()
+
+
+def test_an_error_after_which_the_state_cannot_be_trusted_ends_the_thread() -> None:
+    disk = Disk()
+    thread = disk.thread()
+    with pytest.raises(ZeroDivisionError):
+        thread.submit(lambda: 1 // 0).result(5)
+    thread.close()
+    assert [type(error) for error in disk.broken] == [ZeroDivisionError]
+    with pytest.raises(ZeroDivisionError):
+        thread.submit(lambda: 7).result(5)
 
 
 def test_a_sync_that_fails_answers_all_that_waited_and_ends_the_thread() -> None:
