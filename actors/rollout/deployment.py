@@ -14,6 +14,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,8 @@ class Rollouts:
         deployment = deployment.options(
             num_replicas=self._counts[pool] + rollout.standby, version=_VERSION, _internal=True
         )
-        application = deployment.bind(msgspec.msgpack.encode(self.settings), self.registry_name, pool, self._logs)
+        settings = msgspec.msgpack.encode(self.settings)
+        application = deployment.bind(settings, self.registry_name, pool, self._logs, str(self.folder))
         serve._run(application, name=self._application(pool), route_prefix=None, _blocking=False)
 
     def _missing(self) -> str:
@@ -194,9 +196,10 @@ class Rollouts:
         return ray.get(getattr(self.registry, method).remote(*arguments), timeout=_CALL_SECONDS)
 
 
-def _end_application() -> None:
-    """The run died without ending its replicas: have Serve end those of this pool.
+def _end_application(folder: Path) -> None:
+    """The run died without ending its replicas: have Serve end those of this pool, and remove the versions in `folder`.
 
+    The registry died with the run's driver, and its files in this machine's memory are nobody's.
     In a thread, because asking Serve blocks, and this process has an event loop to keep.
     """
     from ray import serve
@@ -204,6 +207,7 @@ def _end_application() -> None:
     application = serve.get_replica_context().app_name
 
     def end() -> None:
+        remove_versions(folder)
         serve.delete(application, _blocking=False)
 
     threading.Thread(target=end, name="end-application", daemon=True).start()
@@ -212,7 +216,7 @@ def _end_application() -> None:
 class ServedReplica:
     """What Serve makes in each replica's process: a `Replica`, and the few things Serve itself asks of it."""
 
-    async def __init__(self, settings: bytes, registry_name: str, pool: str, logs: str) -> None:  # type: ignore[misc]
+    async def __init__(self, settings: bytes, registry_name: str, pool: str, logs: str, folder: str) -> None:  # type: ignore[misc]
         """Serve awaits this on the loop that will serve; the replica counts as started when it comes back."""
         from ray import serve
 
@@ -225,7 +229,7 @@ class ServedReplica:
             registry_name,
             name=name,
             pool=pool,
-            orphaned=_end_application,
+            orphaned=partial(_end_application, Path(folder)),
         )
 
     async def check_health(self) -> None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import ray
+import torch
 
 from actors.engine.settings import EngineSettings
 from actors.rollout import replica as module
+from actors.rollout.deployment import _end_application
 from actors.rollout.replica import Replica
+from actors.weights.transports.files import file_name, write_file
 from azr.config.sections.rollout import RolloutConfig
 from azr.config.sections.weights import WeightsConfig
+from azr.game.types import Version
+from tests.actors.waiting import until
 
 
 class Registry:
@@ -62,6 +69,20 @@ async def test_a_registry_that_nobody_knows_by_name_is_gone_and_with_it_the_run(
     async with asyncio.timeout(10):
         await told.wait()
     asking.cancel()
+
+
+async def test_whose_run_is_gone_removes_its_weights_and_has_serve_end_the_application(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    deleted: list[str] = []
+    context = SimpleNamespace(app_name="azr-tiny-shared")
+    monkeypatch.setattr("ray.serve.get_replica_context", lambda: context)
+    monkeypatch.setattr("ray.serve.delete", lambda name, **_options: deleted.append(name))
+    folder = tmp_path / "azr-tiny"
+    write_file(folder / file_name(Version(0, 57)), {"w": torch.ones(1)})
+    _end_application(folder)
+    await until(lambda: deleted == ["azr-tiny-shared"], "the application to be ended")
+    assert not folder.exists()
 
 
 async def test_one_that_is_being_restarted_keeps_its_name_and_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
