@@ -72,12 +72,7 @@ class Engines:
 
     def for_players(self) -> Replicas:
         """What travels to players, and becomes a client there."""
-        settings = self._rollouts.settings
-        return Replicas(
-            self._rollouts.registry_name,
-            propose_pool=pool_for(settings, "propose"),
-            solve_pool=pool_for(settings, "solve"),
-        )
+        return Replicas.of_run(self._rollouts.settings, self._rollouts.registry_name)
 
     def publishing(self) -> Publishing:
         """What travels to the learner."""

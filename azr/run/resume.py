@@ -44,7 +44,6 @@ ALLOWED = (
     "learner.restarts",
     "learner.health_check_seconds",
     "algorithm.optimiser.*",
-    "staleness.lease_seconds",
     "staleness.max_tries",
     "staleness.sweep_*",
     "checkpoint.*",

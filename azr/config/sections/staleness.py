@@ -12,8 +12,6 @@ class StalenessConfig:
     max_staleness: int = 4
     """η: learner steps between the weights that made a sample's oldest token and the step that trains on it. 0 is the
     synchronous system. 4 costs nothing with a correction (AReaL: 42.2 against 42.1 on AIME24) and breaks without."""
-    lease_seconds: float = 600.0
-    """Work handed to an actor comes back when it is not finished, or its lease renewed, within this time."""
     max_tries: int = 3
     """A group whose attempts were lost this often is poisoned: dropped whole and counted."""
     sweep_alarm: float = 0.01
