@@ -1,8 +1,8 @@
 """What a request costs through client, connection and replica, over the same request to the bare engine.
 
 Both sides run the same engine with the same requests, 64 in flight, taking turns: the bare engine in a process of its
-own that this one starts, and a replica under Serve. Responses are one token, so that what is measured is the way
-there and back and not the sampling; the difference of the rates is the overhead of a request.
+own that this one starts, and a replica under Serve. Responses are short, so that the way there and back weighs beside
+the sampling. What is told is the time of the whole machine that a request takes: a round's seconds over its requests.
 """
 
 from __future__ import annotations
