@@ -22,7 +22,7 @@ from actors.players.generating import PoisonedError, generated, request_of, traj
 from actors.players.seeds import seed_of
 from actors.players.table import Table
 from azr.game import play
-from azr.game.reasons import UNDECIDED, clean
+from azr.game.reasons import STUMBLES, UNDECIDED, clean
 from azr.game.rewards import solver_reward
 from azr.game.tasks import TaskType, task_type
 from azr.game.types import Attempt, Cell, Task, Verdict
@@ -110,6 +110,8 @@ class Solver:
         except PoisonedError as error:
             table.logger.warning("%s", clean(str(error)))
             await table.experience.lost(group, tries)
+            if tries + 1 >= config.staleness.max_tries:
+                await table.tasks.let_go(task)
             return
         with table.tally.part("judge"):
             judged = await self._judge_all(kind, task, generation.responses)
@@ -117,6 +119,8 @@ class Solver:
             table.tally.failed(reason)
             tokens = sum(len(response.token_ids) for response, _ in judged)
             await table.experience.drop(group, reason, [(cell, len(judged), tokens)])
+            if reason not in STUMBLES:
+                await table.tasks.let_go(task)
             return
         with table.tally.part("book"):
             await self._enter(group, cell, task, prompt, dict(zip(_names(group, size), judged, strict=True)), awaited)

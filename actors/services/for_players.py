@@ -218,6 +218,11 @@ class PlayerTasks:
         service = self.shards[shard_of(task.normal_form, len(self.shards))]
         await service.ask("give_back", task.task_type, [task.id])
 
+    async def let_go(self, task: Task) -> None:
+        """Nobody can attempt the task, or be judged by it: it is not to come back."""
+        service = self.shards[shard_of(task.normal_form, len(self.shards))]
+        await service.ask("let_go", task.task_type, [task.id])
+
     async def rate(self, task_type: str, address: str, correct: int, attempts: int, step: int) -> None:
         """Attempts at a task came back."""
         estimate = Estimate(plain_name(address), correct, attempts, step)

@@ -106,6 +106,10 @@ class TaskShard:
         """Tasks drawn could not be attempted."""
         await self.host.act(lambda: self._buffer(task_type).give_back(task_ids))
 
+    async def let_go(self, task_type: str, task_ids: Sequence[str]) -> None:
+        """Tasks that nobody can attempt leave for good."""
+        await self.host.act(lambda: self.tasks.let_go(task_type, task_ids))
+
     async def rate_many(self, task_type: str, estimates: Sequence[Estimate]) -> int:
         """Attempts came back; returns how many of the tasks are still held."""
         return await self.host.act(lambda: self.tasks.rate_many(task_type, estimates))

@@ -99,6 +99,13 @@ class DurableTasks:
         self._record(event := Rated(task_type, list(estimates)))
         return buffer.rate_many(event.estimates)
 
+    def let_go(self, task_type: str, task_ids: Iterable[str]) -> None:
+        """Tasks that nobody can attempt, or be judged by, leave for good."""
+        buffer = self._buffer(task_type)
+        if leaving := [task_id for task_id in task_ids if task_id in buffer]:
+            self._record(event := Added([], {task_type: leaving}))
+            self._apply(event)
+
     def advance(self, step: int) -> None:
         """The learner is at this step."""
         self._record(event := Stepped(step))

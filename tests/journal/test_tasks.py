@@ -48,6 +48,25 @@ def test_tasks_ratings_and_the_step_come_back() -> None:
     assert again.buffers["abduction"].step == 7
 
 
+def test_a_task_that_was_let_go_stays_away_after_a_crash() -> None:
+    disk = CrashingDisk()
+    tasks = tasks_on(disk)
+    tasks.add_many([task(1), task(2)])
+    tasks.let_go("deduction", ["task-1", "never held"])
+    tasks.let_go("deduction", ["task-1"])
+    for each in (tasks, tasks_on(disk.reboot(0.0, False))):
+        assert names(each.buffers["deduction"].draw(2, 0.0)) == [2]
+
+
+def test_a_rating_of_a_type_that_is_not_kept_is_refused_before_it_is_recorded() -> None:
+    disk = CrashingDisk()
+    tasks = tasks_on(disk)
+    tasks.add_many([task(1)])
+    with pytest.raises(ValueError, match="no buffer"):
+        tasks.rate_many("induction", [Estimate("task-1", 1, 2, 0)])
+    assert contents(tasks_on(disk.reboot(0.0, False))) == contents(tasks)
+
+
 def test_what_was_out_is_drawn_again_after_a_crash() -> None:
     disk = CrashingDisk()
     tasks = tasks_on(disk)

@@ -314,6 +314,7 @@ async def test_attempts_whose_request_always_fails_go_to_others_until_they_are_p
         rating = again[0] if again else rating
     assert again == []
     assert await room.discarded("deduction/propose") == {"poisoned": 1}
+    assert await room.desk.tasks[0].shard.ready() == 0, "a task that nobody can attempt does not come back"
 
 
 async def test_a_replay_draws_a_task_and_opens_its_group(room: Room) -> None:
