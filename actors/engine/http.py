@@ -6,6 +6,8 @@ The API is vLLM's own server, given our engine; so what a person talks to is wha
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +15,9 @@ from typing import Any
 from actors.engine.engine import Engine
 from actors.engine.settings import EngineSettings
 from azr.errors import AzrError
+
+#: How often a server that is starting is asked whether it is well, and how long it may take to answer.
+_ASK_SECONDS, _ANSWER_SECONDS = 0.1, 5.0
 
 
 async def serve(
@@ -29,13 +34,34 @@ async def serve(
     except OSError as error:
         raise AzrError(f"cannot listen on {host}:{port}: {error}", "choose another --port") from error
     engine = await Engine.start(settings, name=name)
+    # vLLM's call comes back when serving ends, so somebody else has to see that it has begun.
+    announcing = asyncio.create_task(_announce(host, socket.getsockname()[1], ready))
     try:
         ended = await build_and_serve(engine.llm, address, socket, arguments)
-        ready(f"http://{host}:{socket.getsockname()[1]}")
         await ended
     finally:
+        announcing.cancel()
         await engine.close()
         socket.close()
+
+
+async def _announce(host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Ask for its health until it is good, then say where it is."""
+    while not await _is_well(host, port):  # noqa: ASYNC110 (vLLM has no event for it)
+        await asyncio.sleep(_ASK_SECONDS)
+    ready(f"http://{host}:{port}")
+
+
+async def _is_well(host: str, port: int) -> bool:
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(f"GET /health HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+                return b" 200 " in await reader.readline()
+            finally:
+                writer.close()
+    return False
 
 
 def _arguments(settings: EngineSettings, name: str, host: str, port: int) -> Any:
