@@ -106,7 +106,8 @@ class ExperienceShard:
     ) -> list[Work]:
         """Work for an owner, one piece a name at most; empty when there was none for so long.
 
-        What an owner was given and did not hear of is given to it again: it asks with the same names.
+        New work that an owner was given and did not hear of is given to it again, for it asks with the same names; a
+        rating that it did not hear of comes back when its lease runs out.
         """
 
         def act() -> list[Work]:
