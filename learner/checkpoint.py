@@ -8,19 +8,24 @@ any process group.
         .metadata, *.distcp              weights and optimiser state (torch.distributed.checkpoint)
         …                                what the run adds (azr.run.checkpoint)
         learner.json                     step, updates, the model's source: the marker, written last
+
+A checkpoint that does not fit the disk is taken away again and told as `NoRoomError`, on all ranks alike; everything
+else that fails ends the ranks.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch.distributed as dist
 from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 
 from azr.files import write_bytes
@@ -31,6 +36,12 @@ logger = logging.getLogger(__name__)
 #: Stands in a checkpoint that every rank has written to its end.
 MARKER = "learner.json"
 _PARTIAL = ".partial"
+#: A disk with less than this left is full, whatever a failed write was called by the libraries on the way.
+FULL_BYTES = 16 << 20
+
+
+class NoRoomError(OSError):
+    """The disk has no room for a checkpoint; nothing is left of it, and the ranks may go on."""
 
 
 class LearnerState(msgspec.Struct, frozen=True):
@@ -55,27 +66,41 @@ def save(
 ) -> Path:
     """Write a checkpoint; all ranks call it. What stood there under the same step is replaced.
 
-    `companions`, on the first rank, writes what else belongs into the folder, while it is still aside.
+    `companions`, on the first rank, writes what else belongs into the folder, while it is still aside. Raises
+    `NoRoomError`, on all ranks, where the disk is full, or has no room for another one like the newest.
     """
     final = checkpoint_folder(root, state.step)
     partial = final.with_name(final.name + _PARTIAL)
     first = trainer.ranks.rank == 0
     if first:
         shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-    _wait_for_all()
-    model, optimiser = get_state_dict(trainer.policy, trainer.optimiser)
-    state_dict_saver.save(
-        {"model": model, "optimiser": optimiser}, checkpoint_id=partial, no_dist=not dist.is_initialized()
-    )
-    _wait_for_all()
-    if first:
-        if companions:
-            companions(partial)
-        write_bytes(partial / MARKER, msgspec.json.encode(state))
-        shutil.rmtree(final, ignore_errors=True)
-        partial.rename(final)
-    _wait_for_all()
+    if lacking := _of_first(_lacking(root) if first else ""):
+        raise NoRoomError(errno.ENOSPC, lacking)
+    error: BaseException | None = None
+    try:
+        if first:
+            partial.mkdir(parents=True)
+        _wait_for_all()
+        model, optimiser = get_state_dict(trainer.policy, trainer.optimiser)
+        state_dict_saver.save(
+            {"model": model, "optimiser": optimiser}, checkpoint_id=partial, no_dist=not dist.is_initialized()
+        )
+        if first:
+            if companions:
+                companions(partial)
+            write_bytes(partial / MARKER, msgspec.json.encode(state))
+            shutil.rmtree(final, ignore_errors=True)
+            partial.rename(final)
+    except (CheckpointException, OSError) as failed:
+        error = failed
+    full = _of_first(f"{root} has no room for {final.name}" if error is not None and _is_full(error, root) else "")
+    if full:
+        if first:
+            shutil.rmtree(partial, ignore_errors=True)
+        _wait_for_all()
+        raise NoRoomError(errno.ENOSPC, full) from error
+    if error is not None:
+        raise error
     return final
 
 
@@ -125,6 +150,44 @@ def prune(root: Path, *, keep_last: int, keep_every: int) -> list[Path]:
     for folder in deleted:
         shutil.rmtree(folder)
     return deleted
+
+
+def _lacking(root: Path) -> str:
+    """Why another checkpoint like the newest would not fit; empty if it does, or nobody knows how large it will be."""
+    if (last := newest(root)) is None:
+        return ""
+    needed = sum(file.stat().st_size for file in last.rglob("*") if file.is_file())
+    free = shutil.disk_usage(root).free
+    return f"{root} has {free >> 20} MiB left, and a checkpoint takes {needed >> 20}" if free < needed else ""
+
+
+def _is_full(error: BaseException, root: Path) -> bool:
+    """Whether a failed write is for want of room. Libraries wrap the system's word, and ranks' words lose their causes
+    on the way to the first rank; so the disk itself is asked as well."""
+    said = any(isinstance(one, OSError) and one.errno in (errno.ENOSPC, errno.EDQUOT) for one in _causes(error))
+    return said or shutil.disk_usage(root).free < FULL_BYTES
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    waiting, seen = [error], set[int]()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        waiting += [other for other in (one.__cause__, one.__context__) if other is not None]
+        if isinstance(one, CheckpointException):
+            waiting += [failure for failure, _trace in one.failures.values()]
+
+
+def _of_first(text: str) -> str:
+    """What the first rank says, on all ranks."""
+    if not dist.is_initialized():
+        return text
+    box = [text]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]
 
 
 def _wait_for_all() -> None:

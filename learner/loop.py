@@ -8,12 +8,16 @@ Where batches come from and where weights, metrics go is handed in, so that the 
         rank 0, then broadcast                 rank 0          all ranks       rank 0            rank 0
                                                                 └ source.write_state, before the marker
 
+A checkpoint for which the disk has no room is told and left out: the next one may fit. The last one of a loop is tried
+for `LAST_SECONDS`, since what it would hold is kept nowhere else.
+
 The weights a loop begins with are published before any batch is asked for: after a resume, or a restart of the ranks,
 the engines hold weights that the learner may no longer have, and no batch of the new lineage exists until they change.
 """
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,6 +38,8 @@ from learner.weights import Publisher, Weights, whole_weights
 
 #: How long closing waits for weights still being published; the engines' own update has its own, shorter deadlines.
 PUBLISH_DEADLINE_SECONDS = 120.0
+#: How long somebody has to make room for the last checkpoint, and the time between two tries.
+LAST_SECONDS, TRY_SECONDS = 600.0, 10.0
 
 
 class BatchSource(Protocol):
@@ -69,6 +75,10 @@ class Observer(Protocol):
 
     def on_step(self, step: int, report: StepReport, seconds: dict[str, float]) -> None:
         """A step is done; `seconds` by phase: wait, step, publish, checkpoint."""
+        ...
+
+    def on_no_room(self, step: int, why: str) -> None:
+        """The checkpoint of this step did not fit and is left out."""
         ...
 
 
@@ -152,14 +162,12 @@ def run(
         _publish(plan, trainer, step, publisher)
         clock.mark("publish")
         if step % plan.learner.checkpoint_every == 0 or step == plan.steps:
-            _save(plan, trainer, step, source)
-            saved = step
+            saved = step if _save(plan, trainer, step, source, observer) else saved
         clock.mark("checkpoint")
         if observer:
             observer.on_step(step, report, clock.seconds)
         on_report(step, report)
-    if saved < step:
-        _save(plan, trainer, step, source)
+    _save_last(plan, trainer, step, saved, source, observer)
     if publisher:
         publisher.close()
 
@@ -173,14 +181,38 @@ def _publish(plan: LearnerPlan, trainer: Trainer, step: int, publisher: Publishe
         publisher.offer(step, weights)
 
 
-def _save(plan: LearnerPlan, trainer: Trainer, step: int, source: BatchSource | None) -> None:
+def _save_last(
+    plan: LearnerPlan, trainer: Trainer, step: int, saved: int, source: BatchSource | None, observer: Observer | None
+) -> None:
+    """Keep the last weights, unless they are kept; all ranks try equally often, so that they give up together."""
+    tries = max(1, round(LAST_SECONDS / TRY_SECONDS))
+    for number in range(tries):
+        if saved == step or _save(plan, trainer, step, source, observer if number == 0 else None):
+            return
+        time.sleep(TRY_SECONDS)
+    raise checkpoint.NoRoomError(
+        errno.ENOSPC,
+        f"{plan.checkpoints} had no room for the last checkpoint (step {step}) for {LAST_SECONDS:.0f} s",
+    )
+
+
+def _save(
+    plan: LearnerPlan, trainer: Trainer, step: int, source: BatchSource | None, observer: Observer | None
+) -> bool:
+    """Write a checkpoint; whether it fitted."""
     state = checkpoint.LearnerState(step, trainer.updates, plan.model, plan.lora_scale)
     companions = partial(source.write_state, step) if source else None
-    checkpoint.save(plan.checkpoints, trainer, state, companions=companions)
+    try:
+        checkpoint.save(plan.checkpoints, trainer, state, companions=companions)
+    except checkpoint.NoRoomError as error:
+        if observer:
+            observer.on_no_room(step, error.strerror or str(error))
+        return False
     if trainer.ranks.rank == 0:
         checkpoint.prune(plan.checkpoints, keep_last=plan.learner.keep_last, keep_every=plan.learner.keep_every)
     if source:
         source.commit(step)
+    return True
 
 
 def _shared(batch: StepBatch | None, trainer: Trainer) -> StepBatch | None:

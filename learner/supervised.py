@@ -163,3 +163,7 @@ class SupervisedObserver:
         with self._metrics.open("ab") as file:
             file.write(msgspec.json.encode(line) + b"\n")
         self._progress.show(step, f"loss {report.metrics['learner/loss']:.4f}  {rate:,.0f} tokens/s")
+
+    def on_no_room(self, step: int, why: str) -> None:
+        """A checkpoint is left out."""
+        self._progress.show(step, f"no checkpoint: {why}")

@@ -73,7 +73,7 @@ def _drive(config: Config, resume: Path | None, changes: Sequence[str]) -> int:
     folder = begin(config) if resume is None else RunFolder(resume)
     with folder.held():
         if resume is not None:
-            take_up(folder)
+            take_up(config, folder)
         for line in changes:
             console.say(line)
         ending = Driver(config, folder, console).run()

@@ -52,6 +52,7 @@ from azr.run.learner_thread import LearnerThread
 from azr.run.local_ray import ray_of
 from azr.run.polling import Poll
 from azr.run.publishing import make_publish
+from azr.run.room import Room
 from azr.run.source import RunObserver, RunSource, Setting
 from azr.run.stages import Stage, Stages
 from azr.run.stopping import Stop, StoppedError, watched
@@ -94,6 +95,7 @@ class Driver:
         self._before = self._card.elapsed_seconds
         """Seconds of training by earlier drivers."""
         self._noted_at = 0.0
+        self._room = Room(folder.root, config.checkpoint.free_gb)
         self._engines_before: dict[str, EngineStatistics] = {}
         self._reported_at = 0.0
         self._flat_tokens = 0.0
@@ -254,7 +256,7 @@ class Driver:
                 round_began = time.monotonic()
                 self._listen(hub, books, stocks, statuses, tracking)
                 self._watch(polls, playing, silent_since)
-                self._note_time(round_began)
+                self._note(round_began)
                 learner.wait(max(0.0, ROUND_SECONDS - (time.monotonic() - round_began)))
             self._listen(hub, books, stocks, statuses, tracking)
         learner.check()
@@ -455,11 +457,13 @@ class Driver:
         except Exception as error:
             self.console.say(f"no report was written: {shortened(str(error), 200)}; azr report tries again")
 
-    def _note_time(self, now: float) -> None:
-        """Keep how long training has lasted, for a resume after a kill."""
+    def _note(self, now: float) -> None:
+        """Say how the disk is; keep how long training has lasted, for a resume after a kill."""
         if now - self._noted_at < NOTE_SECONDS:
             return
         self._noted_at = now
+        if told := self._room.news():
+            self.console.say(told)
         with self._lock:
             self._card = msgspec.structs.replace(self._card, elapsed_seconds=self.seconds)
             with contextlib.suppress(OSError):  # a full disk is said elsewhere
@@ -487,14 +491,15 @@ def _running(polls: list[Poll[Any]]) -> Iterator[None]:
 def begin(config: Config) -> RunFolder:
     """The folder of a new run."""
     folder = RunFolder.of(config.run.folder, config.run.name)
-    _check_disk(config, folder)
+    Room(folder.root, config.checkpoint.free_gb).require()
     folder.create(Card(name=config.run.name, started=time.time()))
     return folder
 
 
-def take_up(folder: RunFolder) -> None:
+def take_up(config: Config, folder: RunFolder) -> None:
     """Note on the card that one more driver begins, and how long its run has been trained: a driver that was killed
     may have told a step after its last note."""
+    Room(folder.root, config.checkpoint.free_gb).require()
     card = folder.card()
     told = [seconds for line in read_lines(folder.metrics) if (seconds := line.get("time/elapsed")) is not None]
     elapsed = max([card.elapsed_seconds, *told])
@@ -504,13 +509,3 @@ def take_up(folder: RunFolder) -> None:
 def goal_of(config: Config) -> Goal:
     """Where the run ends."""
     return Goal(config.run.steps, 60.0 * config.run.minutes)
-
-
-def _check_disk(config: Config, folder: RunFolder) -> None:
-    there = next(path for path in (folder.root, *folder.root.parents) if path.exists())
-    free = shutil.disk_usage(there).free / 2**30
-    if free < config.checkpoint.free_gb:
-        raise AzrError(
-            f"the disk of {there} has {free:.1f} GiB left, and checkpoint.free_gb is {config.checkpoint.free_gb:g}",
-            "make room, put runs elsewhere with run.folder, or lower checkpoint.free_gb",
-        )

@@ -301,3 +301,7 @@ class RunObserver:
         metrics = Accumulator()
         tell_step(metrics, step, report, seconds)
         self._hub.report(step, {"learner": metrics.to_bytes()}, last=True)
+
+    def on_no_room(self, step: int, why: str) -> None:
+        """The disk is full."""
+        self._hub.say(f"no checkpoint at step {step}: {why}; the next one is tried at its time")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from traceback import StackSummary
 
 import msgspec
 import pytest
 import torch
+from torch.distributed.checkpoint.api import CheckpointException
 
-from learner import checkpoint
+from learner import checkpoint, loop
 from learner.loop import make_trainer, run
 from learner.samples import StepBatch
 from learner.trainer import StepReport
@@ -70,15 +75,86 @@ def test_a_checkpoint_holds_what_the_source_adds_to_it(model: Path, tmp_path: Pa
 
 
 def test_a_state_that_cannot_be_written_leaves_no_checkpoint(model: Path, tmp_path: Path) -> None:
-    class FullDisk(SeededSource):
+    class Broken(SeededSource):
         def write_state(self, step: int, folder: Path) -> None:
-            raise OSError(28, "No space left on device")
+            raise OSError(errno.EIO, "Input/output error")
 
-    full = replace(plan(model, tmp_path, steps=2), make_source=partial(FullDisk, tmp_path / "source.jsonl"))
-    with pytest.raises(OSError, match="No space left"):
-        run(full, CPU)
+    broken = replace(plan(model, tmp_path, steps=2), make_source=partial(Broken, tmp_path / "source.jsonl"))
+    with pytest.raises(OSError, match="Input/output error"):
+        run(broken, CPU)
     assert checkpoint.newest(tmp_path / "checkpoints") is None
     assert noted(tmp_path, "commit") == []
+
+
+class TestFullDisk:
+    @staticmethod
+    def full_until(tmp_path: Path, room: Callable[[int], bool]) -> partial[SeededSource]:
+        """A source whose state finds no room in these of its writes, counted from 1."""
+        writes: list[int] = []
+
+        class Full(SeededSource):
+            def write_state(self, step: int, folder: Path) -> None:
+                writes.append(step)
+                if not room(len(writes)):
+                    raise OSError(errno.ENOSPC, "No space left on device")
+                super().write_state(step, folder)
+
+        return partial(Full, tmp_path / "source.jsonl")
+
+    def test_a_checkpoint_without_room_is_taken_away_and_told_and_training_goes_on(
+        self, model: Path, tmp_path: Path
+    ) -> None:
+        source = self.full_until(tmp_path, lambda write: write != 1)
+        run(replace(plan(model, tmp_path, steps=4, checkpoint_every=2), make_source=source), CPU)
+        assert noted(tmp_path, "take") == [0, 1, 2, 3]
+        assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step_00000004"]
+        assert noted(tmp_path, "commit") == [4], "what older checkpoints could undo is kept until one stands"
+        (told,) = map(msgspec.json.decode, (tmp_path / "no_room.jsonl").read_text().splitlines())
+        assert told["step"] == 2
+        assert told["why"].endswith("has no room for step_00000002")
+
+    def test_the_last_checkpoint_waits_for_room(
+        self, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(loop, "TRY_SECONDS", 0.01)
+        run(
+            replace(plan(model, tmp_path, steps=1), make_source=self.full_until(tmp_path, lambda write: write > 5)), CPU
+        )
+        found = checkpoint.newest(tmp_path / "checkpoints")
+        assert found is not None
+        assert checkpoint.read_state(found).step == 1
+
+    def test_a_last_checkpoint_that_never_fits_ends_the_loop_with_that_reason(
+        self, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(loop, "TRY_SECONDS", 0.01)
+        monkeypatch.setattr(loop, "LAST_SECONDS", 0.03)
+        never = replace(plan(model, tmp_path, steps=1), make_source=self.full_until(tmp_path, lambda _write: False))
+        with pytest.raises(checkpoint.NoRoomError, match=r"no room for the last checkpoint \(step 1\)"):
+            run(never, CPU)
+        assert list((tmp_path / "checkpoints").iterdir()) == []
+
+    def test_nothing_is_written_where_another_checkpoint_like_the_newest_does_not_fit(
+        self, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        begun = plan(model, tmp_path, steps=1)
+        run(begun, CPU)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(10**9, 10**9, 1000))  # type: ignore[attr-defined]
+        trainer = make_trainer(begun, CPU)
+        with pytest.raises(checkpoint.NoRoomError, match="has 0 MiB left, and a checkpoint takes"):
+            checkpoint.save(begun.checkpoints, trainer, checkpoint.LearnerState(2, 2, "m"))
+        assert [path.name for path in begun.checkpoints.iterdir()] == ["step_00000001"]
+
+    def test_the_systems_word_is_found_behind_the_libraries_own(self, tmp_path: Path) -> None:
+        try:
+            try:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            finally:
+                raise RuntimeError("unexpected pos 704 vs 598")
+        except RuntimeError as error:
+            wrapped = CheckpointException("save", {1: (error, StackSummary())})
+        assert checkpoint._is_full(wrapped, tmp_path)
+        assert not checkpoint._is_full(CheckpointException("save", {0: (RuntimeError(), StackSummary())}), tmp_path)
 
 
 def test_a_source_that_ends_ends_the_run_with_a_checkpoint(model: Path, tmp_path: Path) -> None:
@@ -159,6 +235,9 @@ def test_waiting_for_players_to_begin_is_not_waiting_for_data(model: Path, tmp_p
     class Waits:
         def on_step(self, step: int, report: StepReport, seconds: dict[str, float]) -> None:
             waited.append(seconds["wait"])
+
+        def on_no_room(self, step: int, why: str) -> None:
+            raise AssertionError(f"no room at step {step}: {why}")
 
     order, waited = list[str](), list[float]()
     late = partial(LateSource, tmp_path / "source.jsonl")

@@ -8,9 +8,11 @@ import msgspec
 import pytest
 
 from azr.config import load
+from azr.errors import AzrError
 from azr.run.console import Console
 from azr.run.driver import NOTE_SECONDS, Driver, begin, goal_of, take_up
 from azr.run.folder import RunFolder
+from azr.run.room import Room
 
 
 @pytest.fixture
@@ -43,17 +45,33 @@ def test_a_second_signal_during_the_teardown_leaves_nobody_time(folder: RunFolde
     assert driver._patience == 1.0
 
 
+def test_a_resume_needs_the_room_that_a_start_needs(folder: RunFolder) -> None:
+    card = folder.card()
+    with pytest.raises(AzrError, match=r"checkpoint\.free_gb is 1e\+06"):
+        take_up(load(["tiny"], ["checkpoint.free_gb=1000000"]), folder)
+    assert folder.card() == card
+
+
+def test_a_disk_that_fills_is_said_at_the_next_note(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver, said = driver_of(folder), list[str]()
+    driver._room = Room(folder.root, 1.0, free=lambda _folder: 0.25)
+    monkeypatch.setattr(driver.console, "say", said.append)
+    driver._note(1000.0)
+    driver._note(2000.0)
+    assert said == [f"the disk of {folder.root} has 0.2 GiB left; checkpoints that do not fit are left out"]
+
+
 class TestTime:
     def test_how_long_training_lasted_is_kept_while_it_lasts(self, folder: RunFolder) -> None:
         driver = driver_of(folder)
         driver.console = console = Trained(["deduction"], goal_of(driver.config))
         console.passed = 30.0
-        driver._note_time(1000.0)
+        driver._note(1000.0)
         assert folder.card().elapsed_seconds == 30.0
         console.passed = 33.0
-        driver._note_time(1000.0 + NOTE_SECONDS - 0.1)
+        driver._note(1000.0 + NOTE_SECONDS - 0.1)
         assert folder.card().elapsed_seconds == 30.0
-        driver._note_time(1000.0 + NOTE_SECONDS)
+        driver._note(1000.0 + NOTE_SECONDS)
         assert folder.card().elapsed_seconds == 33.0
 
     def test_a_driver_adds_to_what_earlier_ones_trained_and_to_nothing_twice(self, folder: RunFolder) -> None:
@@ -61,13 +79,13 @@ class TestTime:
         driver = driver_of(folder)
         driver.console = console = Trained(["deduction"], goal_of(driver.config))
         console.passed = 30.0
-        driver._note_time(1000.0)
-        driver._note_time(2000.0)
+        driver._note(1000.0)
+        driver._note(2000.0)
         assert driver.seconds == folder.card().elapsed_seconds == 130.0
 
     def test_a_killed_driver_told_a_step_after_its_last_note(self, folder: RunFolder) -> None:
         folder.write(msgspec.structs.replace(folder.card(), elapsed_seconds=100.0, ended="finished"))
         folder.metrics.write_text('{"step":7,"time/elapsed":101.5}\n{"step":8,"eval/tasks":4}\n{"step":9,"time/ela')
-        take_up(folder)
+        take_up(load(["tiny"]), folder)
         card = folder.card()
         assert (card.elapsed_seconds, card.starts, card.ended) == (101.5, 2, "")

@@ -13,4 +13,4 @@ class CheckpointConfig:
     """Write experience and task buffers into each checkpoint as well. Off: a resume relies on their journals, which the
     run's folder holds in any case; a checkpoint that is copied elsewhere then starts with empty buffers."""
     free_gb: float = 1.0
-    """A run does not start, and warns while it runs, where the disk of its folder has less than this left."""
+    """A run does not start or go on, and warns while it runs, where the disk of its folder has less than this left."""
