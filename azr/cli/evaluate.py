@@ -8,10 +8,14 @@ import sys
 from pathlib import Path
 
 from azr.cli.config import add_config_arguments, config_of
+from azr.config import Config
+from azr.config.sections.weights import WeightsConfig
 
 SUMMARY = "Ask a model, or a run's newest checkpoint, the held-out tasks, and judge its answers in the sandbox."
 EPILOG = """The answers come from the same engine that a run uses; each task is answered greedily once, and sampled
-some times at temperature 1. `--suite tiny` is the embedded model's world: tasks of its own grammar, and harder ones.
+some times at temperature 1. A run, or a checkpoint in its folder, is asked as its own configuration says (frame,
+tokens, lengths), a model as preset tiny says; --config says otherwise. `--suite tiny` is the embedded
+model's world: tasks of its own grammar, and harder ones.
 
 examples:
   azr eval tiny                                       the model that ships with azr
@@ -30,18 +34,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
 
 
+def configured(arguments: argparse.Namespace) -> Config:
+    """The configuration of the evaluation. What a run shares with its own engines is left to it."""
+    from azr.run.session import configuration_of
+
+    if not arguments.config:
+        arguments.config = [str(configuration_of(arguments.source) or "tiny")]
+    config = config_of(arguments)
+    config.evaluation.suite = arguments.suite
+    config.evaluation.tasks, config.evaluation.samples = arguments.tasks, arguments.samples
+    config.run.name = "eval"
+    config.weights = WeightsConfig()
+    return config
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate and show the table."""
     from azr.run import evaluation
     from azr.run.session import model_of, session
     from azr.tiny.evaluation import Row, show
 
-    if not arguments.config:
-        arguments.config = ["tiny"]
-    config = config_of(arguments)
-    config.evaluation.suite = arguments.suite
-    config.evaluation.tasks, config.evaluation.samples = arguments.tasks, arguments.samples
-    config.run.name = "eval"
+    config = configured(arguments)
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr, flush=True)

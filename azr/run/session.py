@@ -50,12 +50,28 @@ def session(config: Config, tell: Callable[[str], None]) -> Iterator[Session]:
         yield Session(config, engines, tokens, sandbox)
 
 
+def run_of(source: str) -> Path | None:
+    """The run's folder where what is named is a run or one of its checkpoints."""
+    path = Path(source)
+    if (path / "checkpoints").is_dir():
+        return path
+    return path.absolute().parent.parent if (path / "learner.json").exists() else None
+
+
+def configuration_of(source: str) -> Path | None:
+    """The configuration with which what is named was trained: how its prompts are framed, how its tokenizer spells."""
+    run = run_of(source)
+    return run / "config.yaml" if run is not None and (run / "config.yaml").exists() else None
+
+
 @contextlib.contextmanager
 def model_of(source: str) -> Iterator[str]:
-    """The model folder of what is named: a model as it is; a run or one of its checkpoints, exported for the while."""
+    """The model folder of what is named: a model as it is; a run or one of its checkpoints, exported for the while.
+
+    Its tokenizer is the base model's own: `model.plain_tokens` are applied where it is loaded, as in the run.
+    """
     path = Path(source)
-    is_run = (path / "checkpoints").is_dir() or (path / "learner.json").exists()
-    if not is_run:
+    if run_of(source) is None:
         yield source
         return
     from learner.export import export

@@ -1,0 +1,59 @@
+"""What `azr eval` is asked about, and by which configuration: a run's own, or the preset's for a model."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from azr.cli import evaluate
+from azr.config import load, write_resolved
+from azr.run.folder import Card, RunFolder
+from azr.run.session import configuration_of, model_of, run_of
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    words = [
+        f"run.folder={tmp_path}",
+        "run.name=one",
+        "model.frame=r1",
+        "lengths.response=99",
+        "weights.folder=/shared",
+    ]
+    folder = RunFolder.of(str(tmp_path), "one")
+    folder.create(Card(name="one", started=0.0))
+    write_resolved(load(["tiny"], words), folder.root)
+    checkpoint = folder.checkpoints / "step_00000002"
+    checkpoint.mkdir()
+    (checkpoint / "learner.json").write_text("{}")
+    return folder
+
+
+def asked(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    evaluate.add_arguments(parser)
+    return parser.parse_args(words)
+
+
+@pytest.mark.parametrize("below", ["", "checkpoints/step_00000002"])
+def test_a_run_is_asked_as_it_was_trained(run: RunFolder, below: str) -> None:
+    source = str(run.root / below)
+    assert run_of(source) == run.root
+    config = evaluate.configured(asked(source, "--tasks", "7"))
+    assert (config.model.frame, config.lengths.response, config.evaluation.tasks) == ("r1", 99, 7)
+    assert (config.run.name, config.weights.folder) == ("eval", ""), "nothing of a run that may be alive is touched"
+
+
+def test_changes_on_the_command_line_stand_above_the_runs_own(run: RunFolder) -> None:
+    assert evaluate.configured(asked(str(run.root), "lengths.response=50")).lengths.response == 50
+    assert evaluate.configured(asked(str(run.root), "--config", "tiny")).model.frame == "compact"
+
+
+def test_a_model_is_asked_as_the_preset_says(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("this is no run's: [")
+    assert configuration_of(str(tmp_path)) is None
+    assert evaluate.configured(asked(str(tmp_path))).model.frame == "compact"
+    with model_of(str(tmp_path)) as folder:
+        assert folder == str(tmp_path)
