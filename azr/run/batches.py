@@ -21,15 +21,16 @@ from azr.advantages import Baselines, compute
 from azr.advantages.records import Samples
 from azr.advantages.report import tell
 from azr.config.sections.algorithm import AlgorithmConfig
-from azr.game.batch import loss_weights
+from azr.game.batch import loss_weights, quotas
 from azr.game.rewards.proposer import ProposalReward, ProposerReward
 from azr.game.rewards.term import Answer, RatedProposal
-from azr.game.types import Attempt, Proposal, Task, Trajectory, Version
+from azr.game.types import Attempt, Cell, Proposal, Task, Trajectory, Version
 from azr.game.wire import decode
 from azr.ledger.experience import Item
 from azr.metrics import Accumulator
 from azr.staleness.bound import Ancestry, assert_fresh_spans, staleness
 from learner.samples import Sample, StepBatch
+from learner.screening import screen
 
 #: Looks at a step's trajectories and names, by id, those to leave out of the gradient, with the reason.
 Look = Callable[[Sequence[Trajectory], int, Accumulator], Mapping[str, str]]
@@ -46,6 +47,9 @@ class Memory:
     """Tokens of groups with variance trained on so far; with those without it is what N4 counts."""
     flat_tokens: int = 0
     """Tokens taken in groups without variance, which carry no gradient."""
+    withheld_tokens: int = 0
+    """Tokens taken in groups with variance and kept out of the gradient all the same: the safety watch held them back,
+    or the learner's screening will not have them."""
 
 
 @dataclass(frozen=True)
@@ -114,18 +118,40 @@ def prepare(
     _tell_game(metrics, entries)
     _tell_age(metrics, entries, consumer)
     flat = int(samples.lengths[~advantages.trained].sum())
+    taught = set(trained) - _screened([trajectories[place] for place in trained], trained)
+    withheld = int(samples.lengths[advantages.trained].sum()) - int(sum(samples.lengths[place] for place in taught))
     after = Memory(
         baselines=baselines,
         terms=judge.to_state(),
-        trained_tokens=memory.trained_tokens + int(samples.lengths.sum()) - flat,
+        trained_tokens=memory.trained_tokens + int(samples.lengths.sum()) - flat - withheld,
         flat_tokens=memory.flat_tokens + flat,
+        withheld_tokens=memory.withheld_tokens + withheld,
     )
+    metrics.add("ledger/withheld_tokens", after.withheld_tokens, at=consumer.step)
+    _tell_missing(metrics, entries, algorithm)
     metrics.add("ledger/without_variance_tokens", after.flat_tokens, at=consumer.step)
     batch = StepBatch(
         [_sample(entries[i], float(advantages.values[i]), float(weights[i]), int(samples.group[i])) for i in trained],
         consumer.step,
     )
     return Prepared(batch, after, metrics, _tasks_of(entries, consumer.step))
+
+
+def _screened(trajectories: Sequence[Trajectory], places: Sequence[int]) -> set[int]:
+    """Places of those that the learner will drop for broken log-probs; it counts them by their reasons."""
+    screening = screen(
+        [len(one.response_ids) for one in trajectories], [one.behaviour_logprobs for one in trajectories]
+    )
+    return {places[index] for index in screening.dropped}
+
+
+def _tell_missing(metrics: Accumulator, entries: Sequence[_Entry], algorithm: AlgorithmConfig) -> None:
+    """By how many groups each cell fell short of its quota; a batch is taken short when patience is over."""
+    groups: dict[Cell, set[str]] = {}
+    for entry in entries:
+        groups.setdefault(entry.trajectory.cell, set()).add(entry.item.group.id)
+    for quota in quotas(algorithm):
+        metrics.add("batch/missing", max(0, quota.groups - len(groups.get(quota.cell, ()))), label=str(quota.cell))
 
 
 def _tasks_of(entries: Sequence[_Entry], step: int) -> list[RatedTask]:

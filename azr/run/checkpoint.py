@@ -37,6 +37,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     terms: dict[str, bytes]
     trained_tokens: int
     flat_tokens: int
+    withheld_tokens: int = 0
     safety: bytes = b""
     """What the safety watch remembers; empty when it is off."""
     schema: int = SCHEMA
@@ -51,6 +52,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
             terms=memory.terms,
             trained_tokens=memory.trained_tokens,
             flat_tokens=memory.flat_tokens,
+            withheld_tokens=memory.withheld_tokens,
             safety=safety,
         )
 
@@ -66,6 +68,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
             terms=dict(self.terms),
             trained_tokens=self.trained_tokens,
             flat_tokens=self.flat_tokens,
+            withheld_tokens=self.withheld_tokens,
         )
 
 

@@ -98,7 +98,7 @@ class Driver:
         self._room = Room(folder.root, config.checkpoint.free_gb)
         self._engines_before: dict[str, EngineStatistics] = {}
         self._reported_at = 0.0
-        self._flat_tokens = 0.0
+        self._flat_tokens = self._withheld_tokens = 0.0
         self._parity = False
         """Whether engine and learner have been compared."""
         self._hurried = False
@@ -361,11 +361,12 @@ class Driver:
     def _tell_services(
         self, own: Accumulator, books: list[Books], stocks: list[Stock], step: int, shards: dict[str, Accumulator]
     ) -> None:
-        tell_books(own, books, self.config.staleness, step)
+        tell_books(own, books, self.config.staleness)
         tell_stocks(own, stocks)
         told = merged(shards).report()
         self._flat_tokens = told.get("ledger/without_variance_tokens", self._flat_tokens)
-        if (share := trained_share(books, self._flat_tokens)) is not None:
+        self._withheld_tokens = told.get("ledger/withheld_tokens", self._withheld_tokens)
+        if (share := trained_share(books, self._flat_tokens, self._withheld_tokens)) is not None:
             own.add("ledger/trained_share", share, at=step)
         now = time.monotonic()
         if (runs := told.get("sandbox/executions")) is not None:

@@ -15,7 +15,7 @@ from azr.config.sections.staleness import StalenessConfig
 from azr.metrics import Accumulator
 
 
-def tell_books(metrics: Accumulator, books: Sequence[Books], staleness: StalenessConfig, step: int) -> None:
+def tell_books(metrics: Accumulator, books: Sequence[Books], staleness: StalenessConfig) -> None:
     """Where every sample and token went, over all shards."""
     for shard in books:
         for cell, account in shard.accounts.items():
@@ -29,22 +29,23 @@ def tell_books(metrics: Accumulator, books: Sequence[Books], staleness: Stalenes
         for cell, count in shard.in_flight.items():
             metrics.add("ledger/in_flight", count.samples, label=cell)
         for quarter, swept in enumerate(shard.swept_shares, start=1):
-            metrics.add(f"off_policy/swept_length_q{quarter}", swept, at=step)
+            metrics.add(f"off_policy/swept_length_q{quarter}", swept)
         alarm = any(swept > staleness.sweep_alarm for swept in shard.swept_shares)
         metrics.add("off_policy/swept_length_alarm", float(alarm))
         _tell_process(metrics, shard.process)
 
 
-def trained_share(books: Sequence[Books], flat_tokens: float) -> float | None:
+def trained_share(books: Sequence[Books], flat_tokens: float, withheld_tokens: float = 0.0) -> float | None:
     """Share of the tokens generated so far that were trained on; None before anything was settled.
 
-    What is in flight is not settled yet, and groups without variance are left out on both sides.
+    What is in flight is not settled yet, and groups without variance are left out on both sides. What the books call
+    trained but was kept out of the gradient (quarantined, or broken log-probs) counts as not trained on.
     """
     trained = sum(account.trained.tokens for shard in books for account in shard.accounts.values())
     generated = sum(account.generated.tokens for shard in books for account in shard.accounts.values())
     in_flight = sum(count.tokens for shard in books for count in shard.in_flight.values())
     settled = generated - in_flight - flat_tokens
-    return (trained - flat_tokens) / settled if settled > 0 else None
+    return (trained - flat_tokens - withheld_tokens) / settled if settled > 0 else None
 
 
 def tell_stocks(metrics: Accumulator, stocks: Sequence[Stock]) -> None:

@@ -6,11 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 import pytest
 
 from azr.config.sections.algorithm import AlgorithmConfig, TermConfig
-from azr.game.types import Cell, Trajectory, Version
+from azr.game.types import Attempt, Cell, Trajectory, Version
+from azr.game.wire import decode, encode
 from azr.ledger.experience import Item
 from azr.metrics import Accumulator
 from azr.run.batches import Memory, Prepared, prepare, token_steps
@@ -155,6 +157,7 @@ def test_what_a_watch_holds_back_carries_no_gradient_but_is_counted() -> None:
     assert len(seen) == 6
     assert len(prepared.batch.samples) == 3
     assert prepared.metrics.report()["batch/sequences/deduction/solve"] == 4.0
+    assert (prepared.memory.trained_tokens, prepared.memory.flat_tokens, prepared.memory.withheld_tokens) == (6, 4, 2)
 
 
 def test_shuffled_rewards_keep_their_distribution_in_each_cell() -> None:
@@ -194,6 +197,28 @@ def test_metrics_tell_how_old_the_data_was() -> None:
 def test_tokens_of_groups_without_variance_are_counted_apart() -> None:
     after = ready(usual()).memory
     assert (after.trained_tokens, after.flat_tokens) == (8, 4)
+
+
+def test_tokens_that_the_learner_will_not_have_count_as_withheld_and_not_as_trained() -> None:
+    items = usual()
+    record = decode(items[2].sample.body, Attempt)
+    broken = msgspec.structs.replace(record.trajectory, behaviour_logprobs=np.array([np.nan, -0.5], dtype=np.float32))
+    body = encode(msgspec.structs.replace(record, trajectory=broken))
+    items[2] = items[2]._replace(sample=msgspec.structs.replace(items[2].sample, body=body))
+    before = Memory(trained_tokens=100, flat_tokens=10, withheld_tokens=1)
+    prepared = ready(items, before)
+    after = prepared.memory
+    assert (after.trained_tokens, after.flat_tokens, after.withheld_tokens) == (106, 14, 3)
+    assert prepared.metrics.report()["ledger/withheld_tokens"] == 3.0
+
+
+def test_what_a_cell_lacks_of_its_quota_is_told() -> None:
+    """Two proposals and two groups of two attempts are asked for."""
+    told = ready(usual()).metrics.report()
+    assert (told["batch/missing/deduction/propose"], told["batch/missing/deduction/solve"]) == (0.0, 0.0)
+    told = ready(usual()[1:4]).metrics.report()
+    assert (told["batch/missing/deduction/propose"], told["batch/missing/deduction/solve"]) == (1.0, 1.0)
+    assert ready(usual()[:2]).metrics.report()["batch/missing/deduction/solve"] == 2.0
 
 
 def test_tasks_of_the_batch_are_told_with_what_their_attempts_said() -> None:

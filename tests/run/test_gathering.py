@@ -41,26 +41,32 @@ def books(**changes: object) -> Books:
 
 def test_books_of_all_shards_add_up() -> None:
     metrics = Accumulator()
-    tell_books(metrics, [books(), books(process=process("experience-1"))], StalenessConfig(), 3)
+    tell_books(metrics, [books(), books(process=process("experience-1"))], StalenessConfig())
     told = metrics.report()
     assert told["ledger/generated/deduction/solve"] == 20.0
     assert told["ledger/trained_tokens/deduction/solve"] == 1200.0
     assert told["ledger/discarded/stale"] == 2.0
     assert told["ledger/in_flight/deduction/solve"] == 4.0
     assert told["off_policy/swept_length_q4"] == 0.02
+    for order in (1, -1):
+        worst = Accumulator()
+        shards = [books(swept_shares=(0.0, 0.0, 0.0, 0.5)), books()][::order]
+        tell_books(worst, shards, StalenessConfig())
+        assert worst.report()["off_policy/swept_length_q4"] == 0.5, "the worst shard's, whichever is told last"
     assert told["off_policy/swept_length_alarm"] == 1.0
     assert told["service/calls/experience-1"] == 7.0
 
 
 def test_no_alarm_where_no_quarter_loses_more_than_it_may() -> None:
     metrics = Accumulator()
-    tell_books(metrics, [books(swept_shares=(0.0, 0.0, 0.0, 0.01))], StalenessConfig(), 3)
+    tell_books(metrics, [books(swept_shares=(0.0, 0.0, 0.0, 0.01))], StalenessConfig())
     assert metrics.report()["off_policy/swept_length_alarm"] == 0.0
 
 
 def test_the_trained_share_leaves_out_what_is_not_settled_and_what_has_no_variance() -> None:
     """600 trained, of which 100 carry no gradient; 1000 made, 250 of them in flight: 500 of 650."""
     assert trained_share([books()], 100.0) == pytest.approx(500 / 650)
+    assert trained_share([books()], 100.0, 130.0) == pytest.approx(370 / 650), "130 more were kept out of the gradient"
     assert trained_share([books(), books()], 0.0) == pytest.approx(1200 / 1500)
     assert trained_share([], 0.0) is None
 
