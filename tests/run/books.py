@@ -117,6 +117,10 @@ class LocalShards(LocalExperience):
         super().resume(at, lineage)
         self.second.resume(at, lineage)
 
+    def lineage(self) -> Version:
+        both = self.positions()
+        return Version(max(one.lineage for one in both), min(one.next_step for one in both))
+
     def positions(self) -> list[Position]:
         return [*super().positions(), *self.second.positions()]
 
