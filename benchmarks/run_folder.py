@@ -1,6 +1,9 @@
 """Runs of `azr train` for benchmarks: made once, kept, read again; so that a study of hours can be interrupted.
 
 Arm(name, overrides) × seed ──► run folder ──► finished? read : train (resume what was begun) ──► Outcome
+
+Beside each folder lies what was asked for, and of which commit: a run of other settings, or of other code, is refused
+instead of being read as if it were this one.
 """
 
 from __future__ import annotations
@@ -11,7 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
+from azr.bench.machine import commit
 from azr.errors import AzrError
+from azr.files import write_bytes
 from azr.run.evaluation import Evaluation, overall, read
 from azr.run.folder import RunFolder
 from azr.run.tracking.json_lines import read_lines
@@ -25,6 +32,20 @@ class Arm(NamedTuple):
 
     name: str
     overrides: tuple[str, ...] = ()
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What a run was begun with."""
+
+    overrides: tuple[str, ...]
+    commit: str
+    """Of the code; `+` at its end where there were changes on top."""
+
+    @classmethod
+    def now(cls, overrides: Sequence[str]) -> Asked:
+        """What is asked for by these overrides and this code."""
+        name, changed = commit()
+        return cls(tuple(overrides), name + "+" * changed)
 
 
 class Outcome(NamedTuple):
@@ -91,12 +112,12 @@ def outcome(folder: Path) -> Outcome | None:
 
 def carry_out(folder: Path, overrides: Sequence[str]) -> Outcome:
     """The outcome of the run in this folder: read if it is finished, else begun or gone on with, to its end."""
+    begun = RunFolder(folder).exists
+    settle(folder, Asked.now(overrides), begun=begun)
     if (found := outcome(folder)) is not None:
         return found
     common = ["run.folder=" + str(folder.parent), "run.name=" + folder.name, *overrides]
-    begun = (folder / "run.json").exists()
     words = ["--resume", str(folder)] if begun else ["--config", "tiny", *common]
-    folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f"{folder.name}.txt").open("a") as said:
         done = subprocess.run(
             [sys.executable, "-m", "azr.cli.main", "train", *words], stdout=said, stderr=said, check=False
@@ -107,3 +128,23 @@ def carry_out(folder: Path, overrides: Sequence[str]) -> Outcome:
             f"{folder.parent / folder.name}.txt says why; the same command goes on with it",
         )
     return found
+
+
+def settle(folder: Path, asked: Asked, *, begun: bool) -> None:
+    """Note what a new run is asked for; refuse one that was begun with anything else."""
+    path = folder.parent / f"{folder.name}.asked.json"
+    if not begun:
+        write_bytes(path, msgspec.json.encode(asked) + b"\n")
+        return
+    before = msgspec.json.decode(path.read_bytes(), type=Asked) if path.exists() else Asked((), "")
+    if before == asked:
+        return
+    differing = [f"- {word}" for word in before.overrides if word not in asked.overrides]
+    differing += [f"+ {word}" for word in asked.overrides if word not in before.overrides]
+    if before.commit != asked.commit:
+        differing.append(f"commit {before.commit or 'unknown'} -> {asked.commit or 'unknown'}")
+    told = ", ".join(differing) or "the same words in another order"
+    raise AzrError(
+        f"{folder} holds a run that was asked for otherwise: {told}",
+        "name another --folder, or remove this run to make it anew",
+    )

@@ -13,7 +13,7 @@ from azr.run.folder import Card, RunFolder
 from azr.run.tracking.json_lines import JsonLines
 from benchmarks.asynchrony import phases, seconds_of
 from benchmarks.learning import ARMS, chosen, tell
-from benchmarks.run_folder import Outcome, outcome
+from benchmarks.run_folder import Asked, Outcome, carry_out, outcome, settle
 from tests.run.test_evaluation import AFTER, BEFORE, row
 
 
@@ -69,6 +69,45 @@ def test_time_counts_from_the_end_of_the_warm_up(tmp_path: Path) -> None:
     found = read(finished(tmp_path))
     assert seconds_of(found, skip=5) == pytest.approx(15.0)
     assert phases(found) == (2.0, 1.0)
+
+
+class TestReuse:
+    ASKED = Asked(("run.minutes=10", "run.seed=0"), "abc")
+
+    def test_a_run_is_read_again_only_for_what_it_was_made_for(self, tmp_path: Path) -> None:
+        settle(tmp_path / "default-0", self.ASKED, begun=False)
+        settle(tmp_path / "default-0", self.ASKED, begun=True)
+
+    @pytest.mark.parametrize(
+        ("asked", "said"),
+        [
+            (Asked(("run.minutes=20", "run.seed=0"), "abc"), r"- run\.minutes=10, \+ run\.minutes=20"),
+            (Asked(("run.minutes=10", "run.seed=0", "a=1"), "abc"), r"otherwise: \+ a=1\n"),
+            (Asked(("run.minutes=10", "run.seed=0"), "def"), "otherwise: commit abc -> def\n"),
+            (Asked(("run.minutes=10", "run.seed=0"), "abc+"), r"commit abc -> abc\+"),
+            (Asked(("run.seed=0", "run.minutes=10"), "abc"), "the same words in another order"),
+        ],
+    )
+    def test_other_settings_and_other_code_are_refused_by_name(self, tmp_path: Path, asked: Asked, said: str) -> None:
+        settle(tmp_path / "default-0", self.ASKED, begun=False)
+        with pytest.raises(AzrError, match=said):
+            settle(tmp_path / "default-0", asked, begun=True)
+
+    def test_a_run_of_which_nobody_knows_what_it_was_asked_for_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(AzrError, match="commit unknown -> abc"):
+            settle(tmp_path / "default-0", self.ASKED, begun=True)
+
+    def test_a_run_that_never_began_is_asked_for_anew(self, tmp_path: Path) -> None:
+        settle(tmp_path / "default-0", self.ASKED, begun=False)
+        settle(tmp_path / "default-0", Asked((), "def"), begun=False)
+        settle(tmp_path / "default-0", Asked((), "def"), begun=True)
+
+    def test_a_finished_run_of_other_words_is_not_taken_for_the_result(self, tmp_path: Path) -> None:
+        folder = finished(tmp_path)
+        settle(folder, Asked.now(["run.minutes=10"]), begun=False)
+        assert carry_out(folder, ["run.minutes=10"]).last("learner/step") == 10.0
+        with pytest.raises(AzrError, match="asked for otherwise"):
+            carry_out(folder, ["run.minutes=1"])
 
 
 def test_a_run_that_did_not_finish_is_none(tmp_path: Path) -> None:
