@@ -46,10 +46,16 @@ def _resumed(folder: Path, overrides: Sequence[str]) -> tuple[Config, list[str]]
     if not run.config.exists():
         raise AzrError(f"{run.config} is missing", "restore it from a checkpoint, which holds a copy")
     before = load([str(run.config)])
+    for word in overrides:
+        if word.partition("=")[0] in ("run.name", "run.folder"):
+            raise UsageError(
+                f"{word}: a resumed run is where its folder is, and named after it",
+                "move or rename the folder, then resume it there",
+            )
     # The folder may have been moved or renamed since: it is where it is.
     place = [f"run.name={run.root.name}", f"run.folder={run.root.parent}"]
     config = check(load([str(run.config)], [*overrides, *place]))
-    before.run.name = config.run.name
+    before.run.name, before.run.folder = config.run.name, config.run.folder
     changed = check_changes(_plain(before), _plain(config))
     return config, [f"changed    {key}: {old} -> {new}" for key, (old, new) in changed.items()]
 

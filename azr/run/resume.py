@@ -16,7 +16,6 @@ from azr.run.tracking.base import flattened
 ALLOWED = (
     "run.steps",
     "run.minutes",
-    "run.folder",
     "run.batch_seconds",
     "run.parity_limit",
     "rollout.*",

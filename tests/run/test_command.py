@@ -69,7 +69,17 @@ def test_a_resume_takes_no_preset(run: RunFolder, capsys: pytest.CaptureFixture[
 def test_a_run_may_have_moved(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     moved = run.root.rename(run.root.parent / "two")
     assert cli.main(["train", "--resume", str(moved), "--dry-run"]) == 0
-    assert str(moved) in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert str(moved) in shown
+    assert "changed" not in shown, "where it is now is no change that anybody asked for"
+
+
+@pytest.mark.parametrize("word", ["run.folder=/elsewhere", "run.name=other"])
+def test_a_resumed_run_cannot_be_told_to_be_elsewhere(
+    run: RunFolder, word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["train", "--resume", str(run.root), word, "--dry-run"]) == cli.EXIT_USAGE
+    assert "move or rename the folder" in capsys.readouterr().err
 
 
 def test_what_is_no_run_cannot_be_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
