@@ -11,8 +11,8 @@ from azr.errors import AzrError, UsageError
 from azr.run.evaluation import Evaluation, keep
 from azr.run.folder import Card, RunFolder
 from azr.run.tracking.json_lines import JsonLines
-from benchmarks.asynchrony import phases, seconds_of
-from benchmarks.learning import ARMS, chosen, tell
+from benchmarks.asynchrony import idle_gap, implied_idle, phases, seconds_of
+from benchmarks.learning import ARMS, chosen, compare, interval, malformed, tell
 from benchmarks.run_folder import Asked, Outcome, carry_out, outcome, settle
 from tests.run.test_evaluation import AFTER, BEFORE, row
 
@@ -120,7 +120,52 @@ def test_an_arm_is_told_with_its_goals(tmp_path: Path) -> None:
     tell(report, "default", [read(finished(tmp_path))])
     result = report.result()
     goals = {goal.name: goal.met for goal in result.goals}
-    assert goals == {"gain sampled": True, "gain greedy": True, "gain of the task type that gains least": True}
+    assert goals == {
+        "gain sampled": True,
+        "gain greedy": True,
+        "malformed answers of the base": True,
+        "gain of the task type that gains least": True,
+    }
+
+
+def test_an_hour_must_gain_more_than_ten_minutes_and_other_bounds_promise_no_gain(tmp_path: Path) -> None:
+    def wanted(minutes: float) -> list[str]:
+        report = Report("learning", "azr bench learning")
+        tell(report, "default", [read(tmp_path / "default-0")], minutes=minutes)
+        return [goal.wanted for goal in report.result().goals if goal.name in ("gain sampled", "gain greedy")]
+
+    finished(tmp_path)
+    assert wanted(10.0) == [">= 8 points", ">= 3 points"]
+    assert wanted(60.0) == [">= 15 points", ">= 8 points"]
+    assert wanted(20.0) == wanted(0.0) == []
+
+
+def test_the_base_is_malformed_as_its_sampled_answers_to_common_tasks_were(tmp_path: Path) -> None:
+    found = read(finished(tmp_path))
+    assert malformed(found) == pytest.approx(0.01)
+    assert malformed(found._replace(evaluations=[Evaluation(step=0, seconds=1.0, rows=[])])) == 1.0
+
+
+def test_the_interval_of_paired_differences_by_hand() -> None:
+    """Mean 2, standard deviation 1, three pairs: 2 ± 2.920/√3."""
+    low, high = interval([1.0, 2.0, 3.0])
+    assert (low, high) == (pytest.approx(2 - 2.920 / 3**0.5), pytest.approx(2 + 2.920 / 3**0.5))
+    assert interval([1.0]) == (float("-inf"), float("inf")), "one seed shows nothing"
+    assert interval([5.0] * 40) == (5.0, 5.0)
+
+
+def test_equal_samples_are_compared_seed_by_seed(tmp_path: Path) -> None:
+    outcomes = [read(finished(tmp_path, f"one-{seed}")) for seed in range(3)]
+    report = Report("learning", "azr bench learning")
+    compare(report, outcomes, outcomes)
+    assert [(goal.met, goal.value) for goal in report.result().goals] == [(True, 0.0)]
+
+
+def test_who_is_faster_idles_as_the_rates_imply(tmp_path: Path) -> None:
+    """Generating takes 2 s and learning 1 s a step: at once, the learner idles half the time and the engine never."""
+    assert implied_idle(2.0, 1.0) == {"perf/learner_idle": 0.5, "perf/rollout_idle": 0.0}
+    assert implied_idle(1.0, 4.0) == {"perf/learner_idle": 0.0, "perf/rollout_idle": 0.75}
+    assert idle_gap(read(finished(tmp_path)), 2.0, 1.0) == pytest.approx(0.4), "the folder's learner idles for a tenth"
 
 
 def test_arms_have_names_of_their_own_and_unknown_ones_are_refused() -> None:
