@@ -125,21 +125,22 @@ class Replica:
         """Join the registry; the answer comes when the replica serves, or stands by."""
         replica = cls(settings, registry_name, name=name, pool=pool)
         replica.orphaned = orphaned
-        joined = await replica._ask("join", replica._member)
+        member = replica._member
+        # Listening first: the registry sees by the connection's end when this process dies, at whatever it is then.
+        replica._server = await Server.start(
+            replica._generate,
+            token=member.token,
+            limit=settings.rollout_config.max_requests,
+            address=member.address,
+        )
+        replica._server.refusing = "it has no engine yet"
+        joined = await replica._ask("join", msgspec.structs.replace(member, port=replica._server.port))
         replica._member = joined
         os.environ.update(settings.environment())
         await asyncio.to_thread(sweep_transients)
         await asyncio.to_thread(warm_up)
-        replica._server = await Server.start(
-            replica._generate,
-            token=replica._member.token,
-            limit=settings.rollout_config.max_requests,
-            address=replica._member.address,
-        )
-        replica._server.refusing = "it has no engine yet"
         replica._spawn(replica._tell_status())
         if joined.state == "standby":
-            await replica._tell(port=replica._server.port)
             replica._spawn(replica._stand_by())
         else:
             await replica._make_engine()
