@@ -171,6 +171,22 @@ class TestDeaths:
         assert {each.version for each in cluster.serving()} == {version}
         cluster.settle()
 
+    async def test_a_registry_killed_in_the_middle_of_an_update_loses_nothing_of_it(self, cluster: Cluster) -> None:
+        import ray
+
+        cluster.settle()
+        publisher = cluster.publisher("shm")
+        for number, seconds in enumerate((0.0, 0.02, 0.05)):
+            version = cluster.next_version()
+            weights = changed_weights(cluster.model, number)
+            publishing = asyncio.create_task(asyncio.to_thread(publisher.publish, version, weights))
+            await asyncio.sleep(seconds)
+            ray.kill(cluster.rollouts.registry, no_restart=False)
+            report = await publishing
+            assert report.complete, report.missing
+            cluster.settle()
+            assert {each.version for each in cluster.serving()} == {version}
+
 
 class TestScaling:
     async def test_a_replica_is_added_during_the_run_and_leaves_without_a_lost_request(self, cluster: Cluster) -> None:
@@ -193,22 +209,6 @@ class TestScaling:
             "who leaves finishes what it has; at most what was just sent is sent elsewhere"
         )
         cluster.settle()
-
-    async def test_a_registry_killed_in_the_middle_of_an_update_loses_nothing_of_it(self, cluster: Cluster) -> None:
-        import ray
-
-        cluster.settle()
-        publisher = cluster.publisher("shm")
-        for number, seconds in enumerate((0.0, 0.02, 0.05)):
-            version = cluster.next_version()
-            weights = changed_weights(cluster.model, number)
-            publishing = asyncio.create_task(asyncio.to_thread(publisher.publish, version, weights))
-            await asyncio.sleep(seconds)
-            ray.kill(cluster.rollouts.registry, no_restart=False)
-            report = await publishing
-            assert report.complete, report.missing
-            cluster.settle()
-            assert {each.version for each in cluster.serving()} == {version}
 
 
 class TestOneWhoseWeightsDiffer:
