@@ -43,9 +43,13 @@ class Cluster:
 
     def settle(self, count: int = 2, standbys: int = 1) -> float:
         """Wait until so many serve and stand by; how long it took."""
+        import ray
 
         def settled() -> bool:
-            states = [member.state for member in self.rollouts.members()]
+            try:
+                states = [member.state for member in self.rollouts.members()]
+            except ray.exceptions.RayError:  # the registry is being restarted
+                return False
             return states.count("serving") == count and states.count("standby") == standbys
 
         return until_now(settled, f"{count} replicas serve and {standbys} stand by", 240)

@@ -249,9 +249,11 @@ class TestOneThatDoesNotConfirm:
         await until(lambda: [each.version for each in cluster.serving()] == [version] * 2, "both serve the newest", 120)
 
 
-def test_statuses_tell_of_every_replica(cluster: Cluster) -> None:
+async def test_statuses_tell_of_every_replica(cluster: Cluster) -> None:
     cluster.settle()
-    time.sleep(2.5)
+    async with cluster.load(lanes=16) as load:
+        await until(lambda: len(load.answers) >= 64, "all have something to tell of")
+    await asyncio.sleep(2.5)  # each says it once a second
     statuses = {status.name: status for status in cluster.rollouts.statuses()}
     serving = cluster.serving()
     assert set(statuses) == {each.name for each in cluster.rollouts.members()}
