@@ -97,6 +97,8 @@ class Driver:
         self._noted_at = 0.0
         self._room = Room(folder.root, config.checkpoint.free_gb)
         self._engines_before: dict[str, EngineStatistics] = {}
+        self._told: dict[str, float] = {}
+        """Of the newest step that was told since the last round."""
         self._reported_at = 0.0
         self._flat_tokens = self._withheld_tokens = 0.0
         self._parity = False
@@ -255,6 +257,9 @@ class Driver:
             while learner.running:
                 round_began = time.monotonic()
                 self._listen(hub, books, stocks, statuses, tracking)
+                if line := engines.follow(self._told):
+                    self.console.say(line)
+                self._told = {}
                 self._watch(polls, playing, silent_since)
                 self._note(round_began)
                 learner.wait(max(0.0, ROUND_SECONDS - (time.monotonic() - round_began)))
@@ -334,6 +339,7 @@ class Driver:
             tell_engines(own, engines, self._engines_before, parts.step)
             self._engines_before = dict(engines)
         values = merged({**shards, "driver": own}).report()
+        self._told = values
         self._check_parity(values)
         tracking.metrics(parts.step, values)
         self.console.step(values)

@@ -20,6 +20,7 @@ from actors.players.engines import Replicas
 from actors.rollout.client import RolloutClient
 from actors.rollout.deployment import Rollouts, pool_for
 from actors.rollout.replica import ReplicaStatus
+from actors.rollout.scaling import ScalingState, decide
 from actors.weights.transports.files import remove_versions, versions_folder
 from azr.config.root import Config
 from azr.errors import AzrError
@@ -45,6 +46,7 @@ class Engines:
 
     def __init__(self, config: Config, rollouts: Rollouts) -> None:
         self._config, self._rollouts = config, rollouts
+        self._scaling = ScalingState(config.rollout.replicas)
 
     def ready(self, remaining: Callable[[], float], now: Callable[[str], None]) -> None:
         """Wait until all serve; `now` hears who is missing, `remaining` raises when the time is over."""
@@ -69,6 +71,22 @@ class Engines:
             yield client
         finally:
             await client.close()
+
+    def follow(self, values: Mapping[str, float]) -> str:
+        """Have one replica more or less where a step's numbers call for it; what is done, as words, or nothing.
+
+        The replicas that solve are scaled: where proposers have their own, theirs stay as many as configured.
+        """
+        before, rollout = self._scaling, self._config.rollout
+        wait, idle = values.get("perf/learner_idle"), values.get("perf/rollout_idle")
+        if rollout.max_replicas <= 0 or wait is None or idle is None:
+            return ""
+        self._scaling = now = decide(before, rollout, learner_wait=wait, engines_idle=idle)
+        if now.replicas == before.replicas:
+            return ""
+        self._rollouts.scale(now.replicas, pool=pool_for(self._rollouts.settings, "solve"))
+        why = "the learner waits for data" if now.replicas > before.replicas else "engines are idle"
+        return f"from {before.replicas} to {now.replicas} engines: {why}"
 
     def for_players(self) -> Replicas:
         """What travels to players, and becomes a client there."""

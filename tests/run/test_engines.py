@@ -10,7 +10,7 @@ from actors.engine.settings import EngineSettings
 from actors.rollout.deployment import Rollouts
 from azr.config.root import Config
 from azr.run import engines
-from azr.run.engines import on_gpus, start_engines, weights_folder
+from azr.run.engines import Engines, on_gpus, start_engines, weights_folder
 from azr.run.local_ray import driver_name
 
 
@@ -60,3 +60,50 @@ class TestWhereTheDriversMachineHasNoGpu:
         assert (settings.gpu, settings.dtype, settings.transport) == (True, "bfloat16", "nccl")
         assert (publishing.dtype, publishing.transport) == ("bfloat16", "nccl")
         assert "CUDA_VISIBLE_DEVICES" not in settings.environment(), "an empty one would hide every card"
+
+
+class TestTheNumberOfEnginesFollowsWhoWaits:
+    @pytest.fixture
+    def scaled(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
+        """What Serve is asked for."""
+        asked: list[tuple[int, str]] = []
+        monkeypatch.setattr(Rollouts, "scale", lambda _self, count, *, pool: asked.append((count, pool)))
+        return asked
+
+    def _engines(self, tmp_path: Path, *, most: int, separate: bool = False) -> Engines:
+        config = Config()
+        config.rollout.replicas, config.rollout.max_replicas = 1, most
+        config.rollout.separate_roles = separate
+        settings = EngineSettings.of(str(tmp_path), config.rollout, config.weights, seed=0, gpu=False)
+        return Engines(config, Rollouts("engines", settings, tmp_path))
+
+    def _follow(self, engines: Engines, steps: int, *, wait: float, idle: float) -> list[str]:
+        told = [engines.follow({"perf/learner_idle": wait, "perf/rollout_idle": idle}) for _ in range(steps)]
+        return [line for line in told if line]
+
+    def test_a_learner_that_waits_gets_one_more_and_the_console_is_told(
+        self, tmp_path: Path, scaled: list[tuple[int, str]]
+    ) -> None:
+        engines = self._engines(tmp_path, most=2)
+        assert self._follow(engines, 20, wait=0.6, idle=0.0) == ["from 1 to 2 engines: the learner waits for data"]
+        assert scaled == [(2, "shared")]
+
+    def test_an_idle_one_goes_again(self, tmp_path: Path, scaled: list[tuple[int, str]]) -> None:
+        engines = self._engines(tmp_path, most=2)
+        self._follow(engines, 8, wait=0.6, idle=0.0)
+        assert self._follow(engines, 20, wait=0.0, idle=0.9) == ["from 2 to 1 engines: engines are idle"]
+        assert scaled == [(2, "shared"), (1, "shared")]
+
+    def test_solvers_engines_are_scaled_where_proposers_have_their_own(
+        self, tmp_path: Path, scaled: list[tuple[int, str]]
+    ) -> None:
+        self._follow(self._engines(tmp_path, most=2, separate=True), 20, wait=0.6, idle=0.0)
+        assert scaled == [(2, "solve")]
+
+    def test_nothing_changes_where_no_most_is_set_or_nothing_was_told(
+        self, tmp_path: Path, scaled: list[tuple[int, str]]
+    ) -> None:
+        assert self._follow(self._engines(tmp_path, most=0), 20, wait=0.6, idle=0.0) == []
+        engines = self._engines(tmp_path, most=2)
+        assert [engines.follow({}) for _ in range(20)] == [""] * 20
+        assert scaled == []
