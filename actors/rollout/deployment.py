@@ -191,9 +191,19 @@ class Rollouts:
         return "; ".join(parts)
 
     def _call(self, method: str, *arguments: Any) -> Any:
+        """Ask the registry; one that is being restarted is asked again until the time is over."""
         import ray
 
-        return ray.get(getattr(self.registry, method).remote(*arguments), timeout=_CALL_SECONDS)
+        ends = time.monotonic() + _CALL_SECONDS
+        while True:
+            try:
+                return ray.get(getattr(self.registry, method).remote(*arguments), timeout=_CALL_SECONDS)
+            except ray.exceptions.RayTaskError:
+                raise
+            except ray.exceptions.RayActorError as error:
+                if time.monotonic() > ends or isinstance(error, ray.exceptions.ActorDiedError):
+                    raise
+                time.sleep(_LOOK_SECONDS)
 
 
 def _end_application(folder: Path) -> None:

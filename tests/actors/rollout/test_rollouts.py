@@ -184,8 +184,11 @@ class TestDeaths:
             ray.kill(cluster.rollouts.registry, no_restart=False)
             report = await publishing
             assert report.complete, report.missing
-            cluster.settle()
-            assert {each.version for each in cluster.serving()} == {version}
+            await until(
+                lambda wanted=version: [each.version for each in cluster.serving()] == [wanted, wanted],  # type: ignore[misc]
+                "both replicas are known again, with these weights",
+                120,
+            )
 
 
 class TestScaling:
