@@ -162,7 +162,7 @@ def test_steps_go_on_over_commits_and_publications(services: Services) -> None:
 def test_without_a_batch_the_error_names_what_each_cell_lacks_and_who_is_at_work(services: Services) -> None:
     async def begin() -> None:
         hands = Hands(services, "hands-7@1")
-        await hands.experience.next_work(0, [named(0, "hands-7@1/1")], ("propose",), (), 0.0)
+        await hands.experience.next_work(0, [named(0, f"{hands.experience.owner}/1")], ("propose",), (), 0.0)
 
     asyncio.run(begin())
     assert services.experience.take(Version(0, 0), 0.2) is None
@@ -171,7 +171,7 @@ def test_without_a_batch_the_error_names_what_each_cell_lacks_and_who_is_at_work
         services.experience.must_take(Version(0, 0), 1.5)
     assert 1.4 <= time.monotonic() - began < 10
     assert "induction/solve" in str(caught.value)
-    assert "hands-7@1 1" in str(caught.value)
+    assert "hands-7@1@0 1" in str(caught.value), "player, life, and how many groups it is at"
 
 
 def test_a_learner_that_waits_is_given_its_batch_as_soon_as_it_is_there(services: Services) -> None:
