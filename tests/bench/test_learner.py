@@ -73,7 +73,8 @@ class TestWaiting:
     def test_on_a_cpu_the_time_this_process_did_not_run_is_idle(self) -> None:
         import time
 
-        assert profiled(lambda: time.sleep(0.05), CPU, 0.05).idle > 0.5
+        # Long against what other threads of a test session do meanwhile.
+        assert profiled(lambda: time.sleep(0.5), CPU, 0.5).idle > 0.5
 
     def test_a_cpu_has_a_measured_ceiling_and_no_published_peak(self) -> None:
         assert matmul_ceiling(CPU, torch.float32) > 0.0
