@@ -19,6 +19,8 @@ from tests.advantages.examples import PROPOSE, SOLVE, attempts, samples
 
 #: Estimators whose baseline is the group's own mean: there a group without variance has no gradient.
 LEAVE_OUT = ("leave_one_out", "rloo", "grpo", "dr_grpo")
+#: Estimators that compare rewards with one another; the other looks at each by itself.
+COMPARING = sorted(set(ESTIMATORS) - {"rejection_sampling"})
 
 
 def by(name: str, given_samples: Samples, *, weighting: str = "sequence", epsilon: float = 1e-8) -> Advantages:
@@ -131,7 +133,18 @@ class TestReinforcePpBaseline:
         assert got.trained.all()
 
 
-@pytest.mark.parametrize("name", sorted(ESTIMATORS))
+class TestRejectionSampling:
+    def test_what_earned_something_is_imitated_alike_and_the_rest_is_left_out(self) -> None:
+        got = by("rejection_sampling", attempts([1.0, -0.5, -1.0], [1.0, 1.0], [-0.5, -0.5], [0.5, 0.0]))
+        assert got.values.tolist() == [1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0]
+        assert got.trained.tolist() == [True, False, False, True, True, False, False, True, False]
+
+    def test_whatever_the_cell_and_the_lengths(self) -> None:
+        got = by("rejection_sampling", samples((SOLVE, "a", 1.0, 9), (PROPOSE, "p", 0.1, 1), (PROPOSE, "q", -1.0, 3)))
+        assert got.values.tolist() == [1.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("name", COMPARING)
 def test_a_group_without_variance_is_left_out_where_its_mean_is_the_baseline_and_only_there(name: str) -> None:
     got = by(name, attempts([0.1, 0.1, 0.1], [1.0, 0.0]))
     assert got.trained.tolist() == ([False] * 3 + [True] * 2 if name in LEAVE_OUT else [True] * 5)
@@ -150,7 +163,7 @@ def test_no_samples_have_no_advantages(name: str) -> None:
     assert len(by(name, samples()).values) == 0
 
 
-@pytest.mark.parametrize("name", sorted(ESTIMATORS))
+@pytest.mark.parametrize("name", COMPARING)
 @given(groups=st.lists(st.lists(st.sampled_from([-1.0, -0.5, 1.0]), min_size=2, max_size=5), min_size=1, max_size=5))
 def test_shifting_all_rewards_changes_no_advantage(name: str, groups: list[list[float]]) -> None:
     before, after = by(name, attempts(*groups)), by(name, attempts(*([r + 8.0 for r in group] for group in groups)))

@@ -9,6 +9,7 @@ from azr.advantages.estimators.grpo import grpo
 from azr.advantages.estimators.leave_one_out import leave_one_out
 from azr.advantages.estimators.reinforce_pp import reinforce_pp
 from azr.advantages.estimators.reinforce_pp_baseline import reinforce_pp_baseline
+from azr.advantages.estimators.rejection_sampling import rejection_sampling
 from azr.advantages.estimators.rloo import rloo
 from azr.advantages.estimators.trrpp import trrpp
 from azr.advantages.records import Advantages, Samples, Statistics
@@ -30,6 +31,7 @@ ESTIMATORS: dict[str, Estimator] = {
     "dr_grpo": dr_grpo,
     "reinforce_pp": reinforce_pp,
     "reinforce_pp_baseline": reinforce_pp_baseline,
+    "rejection_sampling": rejection_sampling,
 }
 
 __all__ = ["ESTIMATORS", "Estimator"]

@@ -130,7 +130,8 @@ class EstimatorConfig:
     """How rewards of one role become advantages."""
 
     name: str = "trrpp"
-    """`trrpp`, `leave_one_out`, `rloo`, `grpo`, `dr_grpo`, `reinforce_pp`, `reinforce_pp_baseline`."""
+    """`trrpp`, `leave_one_out`, `rloo`, `grpo`, `dr_grpo`, `reinforce_pp`, `reinforce_pp_baseline`; and, for a control,
+    `rejection_sampling`."""
     weighting: str = "sequence"
     """Whitening over `sequence`s or over `token`s (as published; long responses then count for more)."""
     running_weight: float = 32.0

@@ -23,7 +23,16 @@ LEARNABILITIES = ("variance", "one_minus_mean", "min_p", "target_rate")
 COMBINATIONS = ("sum", "multiply", "sum_multiply", "multiply_sum")
 MALFORMED_MEANS = ("answer", "tags")
 WHEN_DRY = ("redistribute", "carry", "wait")
-ESTIMATORS = ("trrpp", "leave_one_out", "rloo", "grpo", "dr_grpo", "reinforce_pp", "reinforce_pp_baseline")
+ESTIMATORS = (
+    "trrpp",
+    "leave_one_out",
+    "rloo",
+    "grpo",
+    "dr_grpo",
+    "reinforce_pp",
+    "reinforce_pp_baseline",
+    "rejection_sampling",
+)
 GROUP_ESTIMATORS = ("leave_one_out", "rloo", "grpo", "dr_grpo", "reinforce_pp_baseline")
 WEIGHTINGS = ("sequence", "token")
 ANCHORED_AT_BEHAVIOUR = ("ppo", "cispo", "dppo_tv")

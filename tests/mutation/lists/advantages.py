@@ -91,6 +91,11 @@ MUTATIONS = [
         ],
     ),
     *mutations(
+        "azr/advantages/estimators/rejection_sampling.py",
+        ESTIMATORS,
+        [("rewards > 0.0", "rewards >= 0.0"), ("trained=kept", "trained=~kept"), ("kept, 1.0, 0.0", "kept, 1.0, -1.0")],
+    ),
+    *mutations(
         "azr/advantages/compute.py",
         COMPUTE,
         [
