@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,6 +46,11 @@ class Asked(msgspec.Struct, frozen=True):
         """What is asked for by these overrides and this code."""
         name, changed = commit()
         return cls(tuple(overrides), name + "+" * changed)
+
+    def value(self, key: str) -> str:
+        """What a key was overridden with, the last word counting; empty where it was not."""
+        found = [word.partition("=")[2] for word in self.overrides if word.partition("=")[0] == key]
+        return found[-1] if found else ""
 
 
 class Outcome(NamedTuple):
@@ -110,6 +115,32 @@ def outcome(folder: Path) -> Outcome | None:
     return Outcome(folder, read(run.evaluations), steps)
 
 
+def asked_of(folder: Path) -> Asked:
+    """What the run in this folder was begun with; nothing where nobody noted it."""
+    path = _asked_path(folder)
+    return msgspec.json.decode(path.read_bytes(), type=Asked) if path.exists() else Asked((), "")
+
+
+def _asked_path(folder: Path) -> Path:
+    return folder.parent / f"{folder.name}.asked.json"
+
+
+def finished(folder: Path, arms: Iterable[Arm]) -> tuple[dict[str, dict[int, Outcome]], list[str]]:
+    """All finished runs of these arms that lie in a folder, by arm and seed; and what lies there unfinished."""
+    found: dict[str, dict[int, Outcome]] = {}
+    unfinished = []
+    for arm in arms:
+        for path in folder.glob(f"{arm.name}-*"):
+            seed = path.name.removeprefix(f"{arm.name}-")
+            if not (seed.isdigit() and RunFolder(path).exists):
+                continue
+            if (one := outcome(path)) is None:
+                unfinished.append(path.name)
+            else:
+                found.setdefault(arm.name, {})[int(seed)] = one
+    return {arm: dict(sorted(by_seed.items())) for arm, by_seed in found.items()}, sorted(unfinished)
+
+
 def carry_out(folder: Path, overrides: Sequence[str]) -> Outcome:
     """The outcome of the run in this folder: read if it is finished, else begun or gone on with, to its end."""
     begun = RunFolder(folder).exists
@@ -132,11 +163,10 @@ def carry_out(folder: Path, overrides: Sequence[str]) -> Outcome:
 
 def settle(folder: Path, asked: Asked, *, begun: bool) -> None:
     """Note what a new run is asked for; refuse one that was begun with anything else."""
-    path = folder.parent / f"{folder.name}.asked.json"
     if not begun:
-        write_bytes(path, msgspec.json.encode(asked) + b"\n")
+        write_bytes(_asked_path(folder), msgspec.json.encode(asked) + b"\n")
         return
-    before = msgspec.json.decode(path.read_bytes(), type=Asked) if path.exists() else Asked((), "")
+    before = asked_of(folder)
     if before == asked:
         return
     differing = [f"- {word}" for word in before.overrides if word not in asked.overrides]

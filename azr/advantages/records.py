@@ -98,8 +98,8 @@ class Advantages:
     values: Floats
     trained: Flags
     """False: the group's rewards are all equal and its own mean is the baseline, so that nothing can be learned from
-    it (`rejection_sampling`: it earned nothing). The learner leaves it out; the ledger counts it as trained like the rest of its batch, and its share of a cell
-    is the metric `advantage/without_variance`."""
+    it (`rejection_sampling`: it earned nothing). The learner leaves it out; the ledger counts it as trained like the
+    rest of its batch, and its share of a cell is the metric `advantage/without_variance`."""
 
     @classmethod
     def all_trained(cls, values: Floats) -> Advantages:

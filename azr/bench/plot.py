@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from azr import files
+from azr.bench.picture import write_picture
 from azr.bench.result import Measure, Result
 from azr.bench.table import number
 
@@ -54,7 +54,6 @@ def write_plot(result: Result, path: Path) -> None:
             f"azr bench {result.benchmark} · {result.machine.cpu} · {result.date[:10]} · {result.commit[:7]}",
             fontsize=9,
         )
-        with files.replacing(path) as file:
-            figure.savefig(file, format=path.suffix.removeprefix("."), dpi=120)
+        write_picture(figure, path, dpi=120)
     finally:
         pyplot.close(figure)

@@ -7,9 +7,10 @@ import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from azr.bench import machine
-from azr.bench.result import Better, Check, Goal, Measure, Ratio, Result
+from azr.bench.result import Better, Check, Curve, Goal, Measure, Ratio, Result
 
 
 class Report:
@@ -27,6 +28,8 @@ class Report:
         self._goals: list[Goal] = []
         self._checks: list[Check] = []
         self._notes: list[str] = []
+        self._runs: list[dict[str, Any]] = []
+        self._curves: list[Curve] = []
 
     def measure(self, name: str, unit: str, rounds: Sequence[float], *, better: Better = "higher") -> Measure:
         """One quantity with its value in each round."""
@@ -70,6 +73,11 @@ class Report:
         """A sentence a reader of the result should know."""
         self._notes.append(text)
 
+    def run(self, record: Mapping[str, Any], curve: Curve) -> None:
+        """What a long run was and left, as plain data, and how it went."""
+        self._runs.append(dict(record))
+        self._curves.append(curve)
+
     def progress(self, text: str) -> None:
         """Tell on stderr what is being measured now; one line that is written over on a terminal."""
         if sys.stderr.isatty():
@@ -95,4 +103,6 @@ class Report:
             goals=tuple(self._goals),
             checks=tuple(self._checks),
             notes=tuple(self._notes),
+            runs=tuple(self._runs),
+            curves=tuple(self._curves),
         )

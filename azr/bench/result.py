@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -89,6 +89,19 @@ class Check(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
+class Curve(msgspec.Struct, frozen=True):
+    """How quantities of one run went, thinned to what a plot can show (`azr.bench.curves`)."""
+
+    arm: str
+    """What was run; runs of one arm are drawn together."""
+    run: str
+    """Which run of the arm it was, as in `seed 3`."""
+    x: tuple[float, ...]
+    """Learner steps, the middle of what each point stands for."""
+    values: dict[str, tuple[float | None, ...]]
+    """By quantity; null where nothing was told of it."""
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """One run of one benchmark."""
 
@@ -113,6 +126,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     goals: tuple[Goal, ...] = ()
     checks: tuple[Check, ...] = ()
     notes: tuple[str, ...] = ()
+    runs: tuple[dict[str, Any], ...] = ()
+    """What single runs were and left, where a benchmark is made of long ones that cannot be had again in minutes."""
+    curves: tuple[Curve, ...] = ()
 
     @property
     def sound(self) -> bool:

@@ -10,12 +10,14 @@ import argparse
 import ast
 import importlib
 import importlib.util
+import re
 from pathlib import Path
 from typing import Protocol, cast
 
 import msgspec
 
 from azr import files
+from azr.bench.curves import write_curves
 from azr.bench.machine import checkout
 from azr.bench.plot import write_plot
 from azr.bench.report import Report
@@ -25,6 +27,9 @@ from azr.names import did_you_mean
 
 #: The package that holds the benchmarks, in a checkout and in a wheel.
 PACKAGE = "benchmarks"
+
+#: An array of numbers, which indentation gives a line each: curves have thousands. No string has a bare line break.
+_ARRAY = re.compile(rb"\[\n\s*[^\[\]{}\"]+?\n\s*\]")
 
 
 class Benchmark(Protocol):
@@ -65,16 +70,24 @@ def results_folder() -> Path:
 
 
 def write_result(result: Result, folder: Path) -> Path:
-    """Write the JSON and the plot; a second result of the same day and commit gets a number, none is overwritten."""
+    """Write the JSON and its plots; a second result of the same day and commit gets a number, none is overwritten."""
     path = folder / f"{result.stem}.json"
     count = 1
     while path.exists():
         count += 1
         path = folder / f"{result.stem}-{count}.json"
-    files.write_bytes(path, msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
+    files.write_bytes(
+        path, _ARRAY.sub(_on_one_line, msgspec.json.format(msgspec.json.encode(result), indent=1)) + b"\n"
+    )
     if result.measures:
         write_plot(result, path.with_suffix(".png"))
+    if result.curves:
+        write_curves(result, path.with_name(f"{path.stem}-curves.png"))
     return path
+
+
+def _on_one_line(array: re.Match[bytes]) -> bytes:
+    return b"[" + b", ".join(array[0][1:-1].replace(b",", b" ").split()) + b"]"
 
 
 def _summary(path: Path) -> str | None:
