@@ -161,6 +161,7 @@ class Driver:
         config, wait = self.config, self.config.cluster.start_seconds
         with self._stages.stage("cluster", "Ray", wait):
             stack.enter_context(ray_of(config, self.folder.logs, [weights_folder(config)]))
+            self._stop.listen_again()
         hub = start_hub(f"azr-{config.run.name}-hub")
         engines = start_engines(config)
         stack.callback(lambda: engines.stop(self._patience))

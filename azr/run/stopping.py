@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
+_SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "termination"}
+
 
 class StoppedError(Exception):
     """The run was told to end while it did not train: before it had begun to, or in its last evaluation."""
@@ -44,6 +46,7 @@ class Stop:
         self.insisted = False
         """Whether a second signal came: nobody is given time to finish any more."""
         self._tell, self._clock = tell, clock
+        self._listens = False
         self._deadline: float | None = None
 
     def after(self, seconds: float) -> None:
@@ -76,14 +79,21 @@ class Stop:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        names = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "termination"}
-
-        def heard(number: int, _frame: FrameType | None) -> None:
-            self.signalled(names[signal.Signals(number)])
-
-        before = {number: signal.signal(number, heard) for number in names}
+        before = {number: signal.signal(number, self._heard) for number in _SIGNALS}
+        self._listens = True
         try:
             yield
         finally:
+            self._listens = False
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def listen_again(self) -> None:
+        """Take the signals back from a library that has put its own handlers on them since: Ray does where it starts,
+        below Python, and the driver would die of a SIGTERM (`ray job stop`, a pod that is deleted) then and there."""
+        if self._listens:
+            for number in _SIGNALS:
+                signal.signal(number, self._heard)
+
+    def _heard(self, number: int, _frame: FrameType | None) -> None:
+        self.signalled(_SIGNALS[signal.Signals(number)])

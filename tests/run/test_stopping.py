@@ -44,6 +44,20 @@ def test_the_first_signal_asks_and_the_second_interrupts(number: signal.Signals,
     assert signal.getsignal(number) is before
 
 
+def test_signals_are_taken_back_from_a_library_that_took_them() -> None:
+    told: list[str] = []
+    stop = Stop(told.append)
+    before = signal.getsignal(signal.SIGTERM)
+    stop.listen_again()
+    assert signal.getsignal(signal.SIGTERM) is before, "who does not listen takes nothing"
+    with stop.listening():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        stop.listen_again()
+        signal.raise_signal(signal.SIGTERM)
+    assert stop.reason == "termination"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_before_training_a_signal_leaves_at_the_next_look() -> None:
     stop = Stop(print)
     stop.leave_if_signalled()
