@@ -51,7 +51,7 @@ def rings_of(pids: Iterable[int]) -> list[str]:
 def sweep(pids: Collection[int], rings: Collection[str] = ()) -> list[str]:
     """Remove what these processes left, as far as they are dead, and those rings of theirs if all are; the answer:
     what was removed."""
-    dead = [pid for pid in pids if not Path(f"/proc/{pid}").exists()]
+    dead = [pid for pid in pids if not _lives(pid)]
     found = [path for pid in dead for path in _SHARED_MEMORY.glob(f"sem.loky-{pid}-*")]
     if len(dead) == len(pids):
         found += [_SHARED_MEMORY / Path(ring).name for ring in rings]
@@ -78,6 +78,15 @@ def sweep_transients() -> list[str]:
         if gone and path.lstat().st_uid == os.getuid() and _unlink(path):
             removed.append(str(path))
     return removed
+
+
+def _lives(pid: int) -> bool:
+    """Whether there is such a process that can still do anything: a zombie only waits to be asked how it ended."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in ("Z", "X")
 
 
 def _ours_alone(folder: Path) -> bool:

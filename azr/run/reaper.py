@@ -6,6 +6,8 @@ the end of its own standard input, gives everybody a moment to leave by themselv
 
     driver ── standard input held open ──► reaper: every two seconds, who descends from the driver?
        └─ ends well: "done" ──► leaves     └─ end of input without it ──► wait ──► kill those ──► remove folders
+
+Either way the semaphores go that any of those left: a process that is killed does not take them along.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from pathlib import Path
 
 import psutil
 
+from actors.engine.leftovers import sweep
 from actors.weights.transports.files import remove_versions
 
 #: Seconds between two looks at who descends from the driver, and for which those may leave by themselves.
@@ -84,14 +87,18 @@ def _lives(process: psutil.Process) -> bool:
 def main(driver: int, folders: Sequence[Path], weights: Sequence[Path]) -> None:
     """Watch until the driver is done or gone."""
     known: set[psutil.Process] = set()
+    seen: set[int] = set()
     while True:
         known = {process for process in known if _lives(process)} | descendants(driver)
+        seen |= {process.pid for process in known}
         ready, _, _ = select.select([sys.stdin.buffer], [], [], LOOK_SECONDS)
         if ready:
             break
     if sys.stdin.buffer.readline() == DONE:
+        sweep(seen)
         return
     end(known)
+    sweep(seen)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
     for folder in weights:

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import ray
 
+from actors.engine.leftovers import sweep
 from learner.ray_train import train
 from tests.learner.plans import curve, plan
 
@@ -23,7 +24,7 @@ PATIENCE_SECONDS = 240
 
 
 def kill_a_rank_after(folder: Path, step: int) -> None:
-    """Wait until the run has done `step` steps, then SIGKILL one of the ranks."""
+    """Wait until the run has done `step` steps, then SIGKILL one of the ranks, and remove what it left."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (folder / "curve.jsonl").exists() or max(curve(folder), default=0) < step:
         if time.monotonic() > deadline:
@@ -36,6 +37,8 @@ def kill_a_rank_after(folder: Path, step: int) -> None:
         if "RayTrainWorker" in " ".join(process.cmdline())
     ]
     ranks[-1].kill()
+    psutil.wait_procs(ranks[-1:], timeout=10)
+    sweep([ranks[-1].pid])
     print(f"killed {ranks[-1].pid} of {len(ranks)}", flush=True)
 
 

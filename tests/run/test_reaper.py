@@ -68,6 +68,26 @@ def test_after_a_good_end_the_reaper_touches_nothing(tmp_path: Path) -> None:
         child.kill()
 
 
+def test_semaphores_of_who_was_killed_go_at_either_end(tmp_path: Path) -> None:
+    """Python's, under the name that `joblib` gives them in all processes that import it."""
+    for rest in ("", "time.sleep(600)"):
+        driver, child = drive(tmp_path / "session", f"time.sleep({reaper.LOOK_SECONDS} + 1.0); {rest}")
+        semaphore = Path(f"/dev/shm/sem.loky-{child.pid}-test")
+        semaphore.touch()
+        try:
+            time.sleep(reaper.LOOK_SECONDS + 0.5)
+            child.kill()
+            if rest:
+                driver.kill()
+            driver.wait(30)
+            deadline = time.monotonic() + 30
+            while semaphore.exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        finally:
+            semaphore.unlink(missing_ok=True)
+
+
 def test_who_leaves_by_itself_is_not_killed() -> None:
     brief = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.3)"])
     assert reaper.end({psutil.Process(brief.pid)}, grace=10.0) == []

@@ -41,7 +41,7 @@ class Story(NamedTuple):
     second: WholeRun
     mlflow_before: str
     left: list[psutil.Process]
-    """Processes of the killed driver that lived at the moment it died."""
+    """Processes of the killed driver that lived at the moment it died, and the rank that was killed before."""
     status: int
     books_before: Experience
     """As the journal told them when the driver was dead."""
@@ -54,11 +54,11 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     second = None
     try:
         first.until(lambda: len(first.steps()) >= 1, "a step")
-        first.kill_one("RayTrainWorker")
+        rank = first.kill_one("RayTrainWorker")
         goes_on = max(first.steps()) + STEPS
         first.until(lambda: max(first.steps()) >= goes_on, "steps after the learner's return")
         first.until(lambda: bool(card(first.folder)["mlflow"]), "an id of MLflow")
-        left = first.kill()
+        left = [*first.kill(), rank]
         _gone(left)
         before = _books(first.folder, tmp_path_factory.mktemp("journal-before"))
         mlflow_before = str(card(first.folder)["mlflow"])
@@ -109,6 +109,7 @@ def test_nothing_is_left_behind(story: Story) -> None:
     ]
     assert mine == []
     assert list(Path("/dev/shm").glob("azr-azr-story*")) == []
+    assert [path for process in story.left for path in Path("/dev/shm").glob(f"sem.loky-{process.pid}-*")] == []
     owners = [path.name.split("-")[2] for path in Path("/tmp").glob("azr-ray-*") if path.name.count("-") >= 3]
     assert str(story.first.process.pid) not in owners
     assert str(story.second.process.pid) not in owners

@@ -37,10 +37,12 @@ PATIENCE_SECONDS = 280.0
 class WholeRun:
     """One driver of a run in `folder`."""
 
-    def __init__(self, runs: Path, name: str, words: list[str]) -> None:
+    def __init__(self, runs: Path, name: str, words: list[str], plugins: str = "") -> None:
+        """`plugins` is a folder of metadata of installed packages."""
         self.folder = runs / name
-        self.output = runs / f"{name}.txt"
-        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+        self.output = runs.parent / f"{name}.txt"
+        path = f"{CHECKOUT}:{plugins}" if plugins else str(CHECKOUT)
+        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
         self._file = self.output.open("a")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "azr.cli.main", "--debug", "train", *words],
@@ -52,10 +54,10 @@ class WholeRun:
         )
 
     @classmethod
-    def begin(cls, runs: Path, name: str, *overrides: str) -> WholeRun:
+    def begin(cls, runs: Path, name: str, *overrides: str, plugins: str = "") -> WholeRun:
         """A new run."""
         words = ["--config", "tiny", f"run.name={name}", f"run.folder={runs}", *SMALL, *overrides]
-        return cls(runs, name, words)
+        return cls(runs, name, words, plugins)
 
     @classmethod
     def resume(cls, runs: Path, name: str, *overrides: str) -> WholeRun:
@@ -95,12 +97,13 @@ class WholeRun:
         """Send a signal as a terminal does: to the driver and all of its process group."""
         os.killpg(self.process.pid, number)
 
-    def kill_one(self, name: str) -> None:
-        """SIGKILL one of its processes, by what Ray calls it."""
+    def kill_one(self, name: str) -> psutil.Process:
+        """SIGKILL one of its processes, by what Ray calls it; which it was."""
         children = psutil.Process(self.process.pid).children(recursive=True)
         found = [child for child in children if name in " ".join(child.cmdline())]
         assert found, f"no process is called {name}: {[' '.join(child.cmdline())[:60] for child in children]}"
         found[0].kill()
+        return found[0]
 
     def kill(self) -> list[psutil.Process]:
         """SIGKILL the driver alone; returns the processes it leaves."""
