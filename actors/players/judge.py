@@ -11,9 +11,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from azr.config.sections.sandbox import SandboxConfig
+from azr.errors import AzrError
+from azr.game.limits import limits_of
 from azr.game.plan import Plan, drive_async
 from sandbox_wasm.pool import SandboxPool
-from sandbox_wasm.protocol import Sandbox
+from sandbox_wasm.protocol import RunJob, RunResult, Sandbox
 
 Outcome = TypeVar("Outcome")
 
@@ -28,6 +30,30 @@ def open_pool(config: SandboxConfig, workers: int) -> SandboxPool:
         grace_seconds=config.grace_seconds,
         start_seconds=config.start_seconds,
     )
+
+
+class SandboxUselessError(AzrError):
+    """The sandbox stands, and runs nothing."""
+
+
+def open_tried_pool(config: SandboxConfig, workers: int) -> SandboxPool:
+    """A pool that has run one program, so that one that answers nothing is told in seconds: judging takes each of
+    thousands of programs for one that the machine stumbled over, and waits for it."""
+    pool = open_pool(config, workers)
+    try:
+        job = RunJob(program="def f(n):\n    return n * 2", inputs=("21",), limits=limits_of(config))
+        (result,) = pool.run_many([job])
+        (outcome,) = result.outcomes if isinstance(result, RunResult) else ()
+        if outcome.value is None or outcome.value.literal != "42":
+            told = f"{outcome.status} {outcome.error}".rstrip()
+            raise SandboxUselessError(
+                f"the sandbox {config.backend!r} stands but runs no program: one that doubles 21 ended as {told}",
+                "azr doctor looks closer; sandbox.backend chooses another",
+            )
+    except BaseException:
+        pool.close()
+        raise
+    return pool
 
 
 class Judge:

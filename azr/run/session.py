@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from actors.players.judge import open_pool
+from actors.players.judge import open_tried_pool
 from actors.players.tokens import Tokens, load_tokens
 from azr.config.root import Config
 from azr.run.engines import Engines, at_its_place, start_engines
@@ -44,7 +44,7 @@ def session(config: Config, tell: Callable[[str], None]) -> Iterator[Session]:
         stack.callback(engines.stop, config.cluster.stop_seconds)
         tokens = load_tokens(config.model)
         workers = config.sandbox.workers or len(os.sched_getaffinity(0))
-        sandbox = stack.enter_context(open_pool(config.sandbox, workers))
+        sandbox = stack.enter_context(open_tried_pool(config.sandbox, workers))
         with stages.stage("engines", f"{config.rollout.replicas} to load {config.model.path}", wait) as stage:
             engines.ready(stage.remaining, stage.now)
         yield Session(config, engines, tokens, sandbox)
