@@ -65,6 +65,11 @@ class ExperienceClient:
             "look at the logs of proposers and solvers; where nobody is at work, engines or the sandbox are stuck",
         )
 
+    def lacking(self, consumer: Version) -> str:
+        """What the batch of a learner step lacks now, and who is at work on it; nothing when it is there."""
+        taken = self.ask_for(consumer, 0.0)
+        return "" if isinstance(taken, Batch) else "; ".join(map(str, taken))
+
     def ask_for(self, consumer: Version, deadline_seconds: float) -> Batch | list[Lack]:
         """The batch for a learner step, or what its shards lack when the time is over."""
         deadline = time.monotonic() + deadline_seconds

@@ -120,7 +120,7 @@ def _make(arguments: argparse.Namespace) -> int:
 
     async def make() -> SeedingState:
         async with at_work.engines.client("propose") as client:
-            return await seeds.make_seeds(config, client, at_work.tokens, at_work.sandbox, tell)
+            return await seeds.make_seeds(config, client, at_work.tokens, at_work.sandbox, tell, warn=tell)
 
     with session(config, tell) as at_work:
         tasks = seeds.seed_tasks(asyncio.run(make()), config)

@@ -60,6 +60,7 @@ _ALL = (
     _metric("batch/valid", "share", "mean", "Proposals of the batch that the gate had let in.", "task"),
     _metric("batch/accuracy", "share", "mean", "Attempts of the batch that were right.", "task"),
     _metric("batch/malformed", "share", "mean", "Attempts of the batch without a readable answer.", "task"),
+    _metric("batch/broken", "share", "mean", "Samples of the batch with broken log-probs.", "cell"),
     _metric("batch/missing", "groups", "sum", "Groups that the batch lacked of the cell's quota.", "cell"),
     _metric("batch/replay_share", "share", "mean", "Attempts at tasks of earlier steps.", "task"),
     _metric("batch/loss_weight", "1", "mean", "What the cell's loss was multiplied by.", "cell"),

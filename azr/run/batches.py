@@ -117,8 +117,11 @@ def prepare(
     tell(metrics, samples, advantages, weights, baselines, consumer.step)
     _tell_game(metrics, entries)
     _tell_age(metrics, entries, consumer)
+    broken = _screened(trajectories)
+    for place, trajectory in enumerate(trajectories):
+        metrics.add("batch/broken", float(place in broken), label=str(trajectory.cell))
     flat = int(samples.lengths[~advantages.trained].sum())
-    taught = set(trained) - _screened([trajectories[place] for place in trained], trained)
+    taught = set(trained) - broken
     withheld = int(samples.lengths[advantages.trained].sum()) - int(sum(samples.lengths[place] for place in taught))
     after = Memory(
         baselines=baselines,
@@ -137,12 +140,12 @@ def prepare(
     return Prepared(batch, after, metrics, _tasks_of(entries, consumer.step))
 
 
-def _screened(trajectories: Sequence[Trajectory], places: Sequence[int]) -> set[int]:
-    """Places of those that the learner will drop for broken log-probs; it counts them by their reasons."""
+def _screened(trajectories: Sequence[Trajectory]) -> set[int]:
+    """Places of those that the learner drops, if they come to it, for broken log-probs; it counts them by reason."""
     screening = screen(
         [len(one.response_ids) for one in trajectories], [one.behaviour_logprobs for one in trajectories]
     )
-    return {places[index] for index in screening.dropped}
+    return set(screening.dropped)
 
 
 def _tell_missing(metrics: Accumulator, entries: Sequence[_Entry], algorithm: AlgorithmConfig) -> None:

@@ -138,8 +138,8 @@ def _facts(values: Values) -> list[tuple[str, str]]:
         ("waits", f"learner {share(values.get('perf/learner_idle'))} engines {share(values.get('perf/rollout_idle'))}"),
         ("sandbox", f"{number(values.get('sandbox/executions_per_second'), ',.0f')} runs/s"),
         ("trained", f"{share(values.get('ledger/trained_share'))} of all tokens"),
-        ("refused", _largest(values, "proposal/refused/")),
-        ("dropped", _largest(values, "ledger/discarded/")),
+        ("refused", largest(values, "proposal/refused/")),
+        ("dropped", largest(values, "ledger/discarded/")),
     ]
 
 
@@ -165,7 +165,7 @@ def _speed(values: Values) -> str:
     return f"{made} tok/s made, {trained} trained"
 
 
-def _largest(values: Values, prefix: str) -> str:
+def largest(values: Values, prefix: str) -> str:
     """The most frequent of what is told apart by reason."""
     counts = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix) and value}
     top = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:REASONS_SHOWN]

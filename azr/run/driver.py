@@ -30,7 +30,7 @@ from omegaconf import OmegaConf
 
 from actors.engine.records import EngineStatistics
 from actors.players import start as players
-from actors.players.judge import open_pool
+from actors.players.judge import open_tried_pool
 from actors.players.tokens import Tokens, load_tokens
 from actors.services import start as services
 from actors.services.records import Books
@@ -42,6 +42,7 @@ from azr.files import write_bytes, write_text
 from azr.metrics import Accumulator, merged
 from azr.report import page, read_history
 from azr.run import evaluation, seeds
+from azr.run.alarms import Alarms
 from azr.run.console import Console, Goal
 from azr.run.engines import Engines, at_its_place, start_engines, weights_folder
 from azr.run.evaluation import Evaluation
@@ -99,7 +100,8 @@ class Driver:
         self._engines_before: dict[str, EngineStatistics] = {}
         self._told: dict[str, float] = {}
         """Of the newest step that was told since the last round."""
-        self._reported_at = 0.0
+        self._reported_at = self._stepped_at = 0.0
+        self._alarms = Alarms()
         self._flat_tokens = self._withheld_tokens = 0.0
         self._parity = False
         """Whether engine and learner have been compared."""
@@ -245,7 +247,7 @@ class Driver:
     ) -> None:
         """Let everybody work until the learner ends."""
         self.console.begin()
-        self._reported_at = time.monotonic()
+        self._reported_at = self._stepped_at = time.monotonic()
         if self.config.run.minutes:
             self._stop.after(max(1.0, 60.0 * self.config.run.minutes - self._before))
         books: Poll[list[Books]] = Poll("experience", hosted.experience.statistics, seconds=POLL_SECONDS)
@@ -262,6 +264,8 @@ class Driver:
                     self.console.say(line)
                 self._told = {}
                 self._watch(polls, playing, silent_since)
+                if told := self._alarms.waiting(round_began - self._stepped_at, self._counted):
+                    self.console.say(told)
                 self._note(round_began)
                 learner.wait(max(0.0, ROUND_SECONDS - (time.monotonic() - round_began)))
             self._listen(hub, books, stocks, statuses, tracking)
@@ -294,6 +298,11 @@ class Driver:
         with self._lock:
             for name, accumulator in players.metrics(found).items():
                 self._gathered[f"{name}@{len(self._gathered)}"] = accumulator
+
+    def _counted(self) -> dict[str, float]:
+        """What players told since the last step."""
+        with self._lock:
+            return merged(self._gathered).report()
 
     def _watch(self, polls: list[Poll[Any]], playing: dict[str, Any], last_seen: dict[str, float]) -> None:
         """Who is silent? Newly silent ones are said, ones that came back as well."""
@@ -341,6 +350,7 @@ class Driver:
             self._engines_before = dict(engines)
         values = merged({**shards, "driver": own}).report()
         self._told = values
+        self._stepped_at = time.monotonic()
         self._check_parity(values)
         tracking.metrics(parts.step, values)
         self.console.step(values)
@@ -349,6 +359,8 @@ class Driver:
         if flagged := parts.parts.get("flagged"):
             with contextlib.suppress(OSError):
                 write_bytes(self.folder.flagged, flagged)
+        for told in self._alarms.step(parts.step, values):
+            self.console.say(told)
 
     def _check_parity(self, values: dict[str, float]) -> None:
         """Engine and learner must say the same of the same tokens under the same weights, at the first step that has
@@ -419,7 +431,9 @@ class Driver:
 
                 async def make(sandbox: Sandbox) -> list[Any]:
                     async with engines.client() as client:
-                        state = await seeds.make_seeds(config, client, tokens, sandbox, stage.now)
+                        state = await seeds.make_seeds(
+                            config, client, tokens, sandbox, stage.now, warn=self.console.say
+                        )
                     return seeds.seed_tasks(state, config)
 
                 with self._sandbox() as sandbox:
@@ -431,7 +445,7 @@ class Driver:
 
     def _sandbox(self) -> SandboxPool:
         """A pool for the driver's own judging, while nobody else runs programs."""
-        return open_pool(self.config.sandbox, self.config.sandbox.workers or len(os.sched_getaffinity(0)))
+        return open_tried_pool(self.config.sandbox, self.config.sandbox.workers or len(os.sched_getaffinity(0)))
 
     def _end_players(self, playing: dict[str, Any]) -> None:
         if playing:

@@ -49,9 +49,16 @@ class Tokens(Protocol):
 
 
 async def make_seeds(
-    config: Config, engines: Generator, tokens: Tokens, sandbox: Sandbox, tell: Callable[[str], None]
+    config: Config,
+    engines: Generator,
+    tokens: Tokens,
+    sandbox: Sandbox,
+    tell: Callable[[str], None],
+    *,
+    warn: Callable[[str], None],
 ) -> SeedingState:
-    """Carry seeding to its end. Where the model brings nothing new for long, what there is by then is all there is."""
+    """Carry seeding to its end; `tell` hears how far it is. Where the model brings nothing new for long, what there is
+    by then is all there is: `warn` hears of it."""
     rules = rules_of(config, tokens)
     (zero,) = await asyncio.to_thread(lambda: list(drive_many([zero_tasks(rules)], sandbox)))
     machine = Seeding.of(config, SeedingState.beginning(zero), np.random.default_rng([config.run.seed, 1]))
@@ -60,7 +67,7 @@ async def make_seeds(
         try:
             kinds = machine.next_batch()
         except SeedingStalledError as stalled:
-            tell(f"{stalled.what}; the run begins with what there is")
+            warn(f"{stalled.what}; what there is must do\n  mend: {stalled.mend}")
             break
         made = [_composed(machine, kind, tokens, config) for kind in kinds]
         outcomes = await asyncio.gather(

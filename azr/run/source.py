@@ -10,7 +10,7 @@ its weights; whatever a restart of the ranks or a resume undoes is undone in the
     commit ──► forget what only older checkpoints could undo
 
 Who waits: `ready`, for the driver's stages before players, `READY_SECONDS` at most; and `take`, for the experience,
-`run.batch_seconds` at most; then it names the cells that lack something.
+`run.batch_seconds` at most. The cells that lack something are named after a minute, and when that time is over.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ from learner.trainer import StepReport
 READY_SECONDS = 3 * 3600.0
 #: One wait for a batch; between two of them the wish to stop is heard.
 PIECE_SECONDS = 1.0
+#: A wait for a batch is said when it has lasted so long, and whenever it lasts twice as long as when it was said last.
+SAY_SECONDS = 60.0
 
 
 class Experience(Protocol):
@@ -53,6 +55,10 @@ class Experience(Protocol):
 
     def take(self, consumer: Version, deadline_seconds: float) -> Batch | None:
         """The batch, or None when it is not there in time."""
+        ...
+
+    def lacking(self, consumer: Version) -> str:
+        """What the batch lacks now, in words."""
         ...
 
     def commit(self, consumer: Version) -> None:
@@ -244,13 +250,16 @@ class RunSource:
             self._experience.commit(Version(self.lineage, step - 1))
 
     def _wait(self, consumer: Version) -> Batch | None:
-        bound = self._setting.config.run.batch_seconds
-        deadline = self._clock() + bound
+        began, say_at = self._clock(), SAY_SECONDS
         while not (reason := self._hub.stopping()):
             if (batch := self._experience.take(consumer, PIECE_SECONDS)) is not None:
                 return batch
-            if self._clock() >= deadline:
+            waited = self._clock() - began
+            if waited >= self._setting.config.run.batch_seconds:
                 return self._experience.must_take(consumer, 0.0)
+            if waited >= say_at and (lacking := self._experience.lacking(consumer)):
+                say_at = 2 * waited
+                self._hub.say(f"waiting for the batch of step {consumer.step + 1} for {waited:.0f} s: {lacking}")
         self._hub.say(f"the learner ends at step {consumer.step}: {reason}")
         return None
 

@@ -52,6 +52,10 @@ class LocalExperience:
     def must_take(self, consumer: Version, deadline_seconds: float) -> Batch:
         raise TimeoutError(f"no batch for step {consumer.lineage}.{consumer.step}")
 
+    def lacking(self, consumer: Version) -> str:
+        taken = self.books.take(consumer, self._plan)
+        return "" if isinstance(taken, Batch) else ", ".join(f"{cell} {count}" for cell, count in taken.lacking.items())
+
     def commit(self, consumer: Version) -> None:
         self.calls.append(f"commit {consumer.lineage}.{consumer.step}")
         self.books.commit(consumer)

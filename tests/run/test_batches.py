@@ -212,6 +212,21 @@ def test_tokens_that_the_learner_will_not_have_count_as_withheld_and_not_as_trai
     assert prepared.metrics.report()["ledger/withheld_tokens"] == 3.0
 
 
+def test_broken_log_probs_are_told_by_cell_also_where_nothing_carries_a_gradient() -> None:
+    """An engine whose weights are broken says one token again and again: groups without variance, which nobody sees."""
+    assert ready(usual()).metrics.report()["batch/broken/deduction/solve"] == 0.0
+    items = usual()
+    for place in (4, 5):
+        record = decode(items[place].sample.body, Attempt)
+        broken = np.array([-0.5, np.nan], dtype=np.float32)
+        trajectory = msgspec.structs.replace(record.trajectory, behaviour_logprobs=broken)
+        body = encode(msgspec.structs.replace(record, trajectory=trajectory))
+        items[place] = items[place]._replace(sample=msgspec.structs.replace(items[place].sample, body=body))
+    told = ready(items).metrics.report()
+    assert told["batch/broken/deduction/solve"] == 0.5
+    assert told["batch/broken/deduction/propose"] == 0.0
+
+
 def test_what_a_cell_lacks_of_its_quota_is_told() -> None:
     """Two proposals and two groups of two attempts are asked for."""
     told = ready(usual()).metrics.report()

@@ -87,6 +87,21 @@ def test_a_wait_without_end_names_what_is_lacking_at_its_deadline(tmp_path: Path
         source.take(0)
 
 
+def test_a_wait_is_said_after_a_minute_and_at_each_doubling_with_what_is_lacking(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.config.run.batch_seconds = 500.0
+    now = iter(range(0, 100_000, 20))
+    setting = Setting(world.config, world.root, world.experience, world.tasks, world.hub)
+    source = RunSource(setting, clock=lambda: float(next(now)))
+    source.begin(0)
+    with pytest.raises(TimeoutError):
+        source.take(0)
+    lacking = "deduction/propose 1, deduction/solve 4"
+    assert world.hub.said == [
+        f"waiting for the batch of step 1 for {seconds} s: {lacking}" for seconds in (60, 120, 240, 480)
+    ]
+
+
 def test_nobody_is_asked_for_a_batch_before_players_play(tmp_path: Path) -> None:
     """Whoever is asked has patience from then on: it would be gone before the first player begins."""
     world = World(tmp_path)
