@@ -8,6 +8,7 @@ instead of being read as if it were this one.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -22,9 +23,12 @@ from azr.files import write_bytes
 from azr.run.evaluation import Evaluation, overall, read
 from azr.run.folder import RunFolder
 from azr.run.tracking.json_lines import read_lines
+from benchmarks.cores import Cores, watched
 
 #: A run may take so long beyond its own bound: starting, evaluating, stopping.
 GRACE_SECONDS = 1800.0
+#: A step of the tiny run takes two seconds; one that takes so long on average is stuck.
+STEP_SECONDS = 60.0
 
 
 class Arm(NamedTuple):
@@ -125,6 +129,29 @@ def _asked_path(folder: Path) -> Path:
     return folder.parent / f"{folder.name}.asked.json"
 
 
+def longest(overrides: Sequence[str]) -> float:
+    """Seconds that a run of these bounds may train."""
+    asked = Asked(tuple(overrides), "")
+    return 60.0 * float(asked.value("run.minutes") or 0.0) + STEP_SECONDS * int(asked.value("run.steps") or 0)
+
+
+def ended(driver: subprocess.Popen[bytes], seconds: float) -> int:
+    """The exit status of a driver, which may take so long; a Ctrl-C reaches it as well and is waited out."""
+    try:
+        return driver.wait(seconds)
+    except subprocess.TimeoutExpired:
+        driver.terminate()
+        return driver.wait(GRACE_SECONDS)
+    except KeyboardInterrupt:
+        driver.wait(GRACE_SECONDS)
+        raise
+
+
+def looks_path(folder: Path) -> Path:
+    """Where it is kept what processor time the run took."""
+    return folder.parent / f"{folder.name}.cores.jsonl"
+
+
 def finished(folder: Path, arms: Iterable[Arm]) -> tuple[dict[str, dict[int, Outcome]], list[str]]:
     """All finished runs of these arms that lie in a folder, by arm and seed; and what lies there unfinished."""
     found: dict[str, dict[int, Outcome]] = {}
@@ -141,8 +168,13 @@ def finished(folder: Path, arms: Iterable[Arm]) -> tuple[dict[str, dict[int, Out
     return {arm: dict(sorted(by_seed.items())) for arm, by_seed in found.items()}, sorted(unfinished)
 
 
-def carry_out(folder: Path, overrides: Sequence[str]) -> Outcome:
-    """The outcome of the run in this folder: read if it is finished, else begun or gone on with, to its end."""
+def carry_out(folder: Path, overrides: Sequence[str], *, cores: Cores | None = None, anew: bool = False) -> Outcome:
+    """The outcome of the run in this folder: read if it is finished, else begun or gone on with, to its end.
+
+    `cores` binds its sides; `anew` begins a run again that was interrupted, for whom a pause would spoil the times.
+    """
+    if anew and RunFolder(folder).exists and outcome(folder) is None:
+        shutil.rmtree(folder)
     begun = RunFolder(folder).exists
     settle(folder, Asked.now(overrides), begun=begun)
     if (found := outcome(folder)) is not None:
@@ -150,12 +182,12 @@ def carry_out(folder: Path, overrides: Sequence[str]) -> Outcome:
     common = ["run.folder=" + str(folder.parent), "run.name=" + folder.name, *overrides]
     words = ["--resume", str(folder)] if begun else ["--config", "tiny", *common]
     with (folder.parent / f"{folder.name}.txt").open("a") as said:
-        done = subprocess.run(
-            [sys.executable, "-m", "azr.cli.main", "train", *words], stdout=said, stderr=said, check=False
-        )
+        driver = subprocess.Popen([sys.executable, "-m", "azr.cli.main", "train", *words], stdout=said, stderr=said)
+        with watched(driver.pid, looks_path(folder), cores):
+            status = ended(driver, GRACE_SECONDS + longest(overrides))
     if (found := outcome(folder)) is None:
         raise AzrError(
-            f"the run in {folder} did not finish (exit status {done.returncode})",
+            f"the run in {folder} did not finish (exit status {status})",
             f"{folder.parent / folder.name}.txt says why; the same command goes on with it",
         )
     return found

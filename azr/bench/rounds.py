@@ -8,10 +8,11 @@ round 3   C A B
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 Measured = TypeVar("Measured")
+Contender = TypeVar("Contender")
 
 
 def interleave(
@@ -26,7 +27,7 @@ def interleave(
         raise ValueError(f"{rounds} rounds measure nothing; ask for at least one")
     measured: dict[str, list[Measured]] = {name: [] for name in contenders}
     for turn in range(warm_up + rounds):
-        for name in _turned(list(contenders), turn):
+        for name in turned(list(contenders), turn):
             progress(f"{'warming up' if turn < warm_up else f'round {turn - warm_up + 1}/{rounds}'}: {name}")
             value = contenders[name]()
             if turn >= warm_up:
@@ -45,5 +46,6 @@ def cpu_seconds() -> float:
     )
 
 
-def _turned(names: list[str], by: int) -> Iterator[str]:
-    return (names[(index + by) % len(names)] for index in range(len(names)))
+def turned(contenders: Sequence[Contender], by: int) -> Iterator[Contender]:
+    """All of them in their order, begun so many places further on."""
+    return (contenders[(index + by) % len(contenders)] for index in range(len(contenders)))

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from benchmarks.asynchrony import idle_gap, implied_idle, phases, seconds_of
+from azr.bench import Report
+from azr.errors import AzrError, UsageError
+from benchmarks.asynchrony import (
+    SET_UPS,
+    chosen,
+    idle_gap,
+    implied_idle,
+    judge,
+    judge_best,
+    phases,
+    seconds_of,
+    taken,
+    tell,
+)
+from benchmarks.cores import Look
+from benchmarks.run_folder import Outcome, looks_path
 from tests.benchmarks.written_runs import read, write_run
 
 
@@ -23,3 +39,69 @@ def test_who_is_faster_idles_as_the_rates_imply(tmp_path: Path) -> None:
     assert idle_gap(read(write_run(tmp_path / "default-0")), 2.0, 1.0) == pytest.approx(0.4), (
         "the folder's learner idles for a tenth"
     )
+
+
+def watched_run(folder: Path, *, playing: float, learning: float, stretch: float = 1.0) -> Outcome:
+    """A written run whose sides take so many seconds of processor time each second; its own clock stretched."""
+    found = read(write_run(folder))
+    looks = [Look(at, playing * at, learning * at) for at in (0.0, 1000.0)]
+    looks_path(folder).write_bytes(b"\n".join(map(msgspec.json.encode, looks)) + b"\n")
+    return found._replace(lines=[{**line, "at": (line["at"] or 0.0) * stretch} for line in found.lines])
+
+
+def test_processor_time_is_that_after_the_warm_up(tmp_path: Path) -> None:
+    """Fifteen seconds, in which the sides were at work for 0.8 and 0.4 of the time."""
+    cost = taken(watched_run(tmp_path / "eta4-30-0", playing=0.8, learning=0.4))
+    assert (cost.wall, cost.playing, cost.learning) == (15.0, pytest.approx(12.0), pytest.approx(6.0))
+    with pytest.raises(AzrError, match="nobody watched"):
+        taken(read(write_run(tmp_path / "unwatched")))
+
+
+def test_a_run_of_warm_up_alone_has_no_time(tmp_path: Path) -> None:
+    with pytest.raises(AzrError, match="10 steps, and 10 are warm-up"):
+        seconds_of(read(write_run(tmp_path / "eta4-10-0")), skip=10)
+
+
+def test_set_ups_are_chosen_by_name() -> None:
+    assert [one.name for one in chosen("eta0,eta4-both")] == ["eta0", "eta4-both"]
+    with pytest.raises(UsageError, match="did you mean 'eta4'"):
+        chosen("eta")
+
+
+def test_numbers_and_goals_by_hand(tmp_path: Path) -> None:
+    """One core each: η=0 takes twice as long as η=4, and its phases (2 s and 1 s a step) allow 1.5 times.
+
+    On both cores η=0 takes 1.2 times as long as the better η=4, and keeps 1.5 of two cores at work.
+    """
+    stretches = {"eta4": 1.0, "eta0": 2.0, "eta4-both": 1.25, "eta0-both": 1.2}
+    found = {
+        name: [
+            watched_run(tmp_path / f"{name}-{seed}", playing=1.0, learning=0.5, stretch=stretch) for seed in range(2)
+        ]
+        for name, stretch in stretches.items()
+    }
+    for outcomes in found.values():
+        for one in outcomes:
+            for line in one.lines:
+                line.update({"perf/rollout_idle": 0.02, "ledger/trained_share": 0.97})
+    report = Report("asynchrony", "azr bench asynchrony")
+    for name, outcomes in found.items():
+        tell(report, name, outcomes)
+    judge(report, found["eta4"], found["eta0"])
+    judge_best(report, found, cores=2)
+    result = report.result()
+    goals = {goal.name: (goal.met, goal.value) for goal in result.goals}
+    assert goals == {
+        "N4: share of tokens trained on": (True, 0.97),
+        "N5: the bottleneck side waits": (True, pytest.approx(0.02)),
+        "N5: the other side idles as the rates imply, within": (False, pytest.approx(0.4)),
+        "N6: share of the bound reached": (True, pytest.approx(2.0 / 1.5)),
+        "N6: over the better of two η=0 set-ups": (True, pytest.approx(1.2)),
+    }
+    measures = {measure.name: measure.median for measure in result.measures}
+    assert measures["eta4: cores at work"] == pytest.approx(1.5)
+    assert measures["eta4: processor time a step, playing"] == pytest.approx(15.0 / 5)
+    assert measures["N6: bound of the machine"] == pytest.approx(2 / 1.5)
+    [note] = result.notes
+    assert note.startswith("the better set-ups are eta0-both and eta4.")
+    assert len(SET_UPS) == len(found)
