@@ -142,10 +142,23 @@ def _keys_of(read: Callable[[], Any], origin: str) -> dict[str, Any]:
 def _merge(config: DictConfig, layer: Layer) -> DictConfig:
     _check_keys(layer.values, Config, layer.origin)
     try:
-        return typing.cast(DictConfig, OmegaConf.merge(config, layer.values))
+        return typing.cast(DictConfig, OmegaConf.merge(config, _as_words(layer.values, Config)))
     except OmegaConfBaseException as error:
         key = f"{error.full_key}: " if error.full_key else ""
         raise ConfigError(f"{layer.origin}: {key}{_first_line(error)}", _MEND_VALUE) from error
+
+
+def _as_words(values: dict[str, Any], section: type[Any]) -> dict[str, Any]:
+    """YAML takes a bare `off` for false; where a key takes words, the word was meant."""
+    hints = typing.get_type_hints(section)
+    return {
+        name: _as_words(value, inner)
+        if (inner := section_type(hints[name])) is not None
+        else ("on" if value else "off")
+        if isinstance(value, bool) and hints[name] is str
+        else value
+        for name, value in values.items()
+    }
 
 
 def _check_keys(values: dict[str, Any], section: type[Any], origin: str, prefix: str = "") -> None:

@@ -172,3 +172,12 @@ def test_every_key_can_be_named_and_found() -> None:
     keys = known_keys()
     assert len(keys) == len(set(keys))
     assert {"run", "run.seed", "algorithm.loss.clip_low"} <= set(keys)
+
+
+def test_a_bare_off_is_the_word_where_a_key_takes_words(tmp_path: Path) -> None:
+    """YAML reads it as false, and MLflow was then looked for in a folder of that name."""
+    assert load([], ["tracking.mlflow=off"]).tracking.mlflow == "off"
+    path = tmp_path / "my.yaml"
+    path.write_text("tracking: {mlflow: off}\n")
+    assert load([str(path)]).tracking.mlflow == "off"
+    assert load([], ["tracking.tensorboard=on"]).tracking.tensorboard is True
