@@ -116,11 +116,10 @@ class Alarms:
         over, lasts = self._refused.ends(none), self._refused.lasts(none)
         if lasts:
             reasons = largest(values, "proposal/refused/")
-            garbled = [value for name, value in values.items() if name.startswith("batch/malformed/")]
             return [
                 f"no proposal was let in for {self._refused.steps} steps"
                 + (f" (refused: {reasons})" if reasons != NONE else "")
-                + (f", and {sum(garbled) / len(garbled):.0%} of the answers cannot be read" if garbled else "")
+                + _answers(values)
                 + "; the run goes on with the tasks there are"
             ]
         return ["proposals are let in again"] if over else []
@@ -134,3 +133,13 @@ class Alarms:
                 " fared alike, so that no sample carries a gradient"
             ]
         return ["samples carry gradients again"] if over else []
+
+
+def _answers(values: Values) -> str:
+    """How solvers fare meanwhile: a model that proposes nothing need not be one of garbage."""
+    garbled = [value for name, value in values.items() if name.startswith("batch/malformed/")]
+    cut = [value for name, value in values.items() if name.startswith("solve/truncated/") and name.endswith("/solve")]
+    if not garbled:
+        return ""
+    told = f"; of the answers {sum(garbled) / len(garbled):.0%} cannot be read"
+    return told + (f", {sum(cut) / len(cut):.0%} are cut off at the length limit" if cut else "")

@@ -20,6 +20,8 @@ GARBAGE = {
     "batch/valid/abduction": 0.0,
     "batch/malformed/deduction": 1.0,
     "batch/malformed/abduction": 0.9,
+    "solve/truncated/deduction/propose": 0.0,
+    "solve/truncated/deduction/solve": 0.25,
     "proposal/refused/no_program": 30.0,
     "proposal/refused/\x1b[31m": 2.0,
     "learner/empty_step": 1.0,
@@ -58,8 +60,8 @@ def test_a_model_of_garbage_is_said_with_the_reasons_and_the_run_goes_on() -> No
     assert list(told) == [5, 10, 20, 40]
     proposals, gradients = told[5]
     assert proposals == (
-        "step 5: no proposal was let in for 5 steps (refused: no_program 30, \\x1b[31m 2), and 95% of the answers"
-        " cannot be read; the run goes on with the tasks there are"
+        "step 5: no proposal was let in for 5 steps (refused: no_program 30, \\x1b[31m 2); of the answers 95%"
+        " cannot be read, 25% are cut off at the length limit; the run goes on with the tasks there are"
     )
     assert gradients.startswith("step 5: nothing was trained on for 5 steps: ")
 
