@@ -174,7 +174,7 @@ class Driver:
         learner = LearnerThread(self._plan(setting, engines), config.cluster)
         learner.start()
         stack.callback(learner.abandon)
-        with self._stages.stage("engines", f"{config.rollout.replicas} to load {self.asked.model.path}", wait) as stage:
+        with self._stages.stage("engines", f"{engines.wanted} to load {self.asked.model.path}", wait) as stage:
             engines.ready(partial(self._remaining, stage), stage.now)
         with self._stages.stage("learner", "its first weights to reach the engines", wait) as stage:
             self.step = self._until_published(hub, learner, partial(self._remaining, stage))

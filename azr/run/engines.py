@@ -18,7 +18,7 @@ from actors.engine.records import EngineStatistics
 from actors.engine.settings import EngineSettings, has_gpu
 from actors.players.engines import Replicas
 from actors.rollout.client import RolloutClient
-from actors.rollout.deployment import Rollouts, pool_for
+from actors.rollout.deployment import Rollouts, pool_for, pools_of
 from actors.rollout.replica import ReplicaStatus
 from actors.rollout.scaling import ScalingState, decide
 from actors.weights.transports.files import remove_versions, versions_folder
@@ -48,9 +48,14 @@ class Engines:
         self._config, self._rollouts = config, rollouts
         self._scaling = ScalingState(config.rollout.replicas)
 
+    @property
+    def wanted(self) -> int:
+        """How many should serve, of all roles."""
+        return sum(map(self._rollouts.count, pools_of(self._rollouts.settings)))
+
     def ready(self, remaining: Callable[[], float], now: Callable[[str], None]) -> None:
         """Wait until all serve; `now` hears who is missing, `remaining` raises when the time is over."""
-        wanted = sum(self._rollouts._counts.values())
+        wanted = self.wanted
         while True:
             states = [member.state for member in self._rollouts.members()]
             if (serving := states.count("serving")) >= wanted:

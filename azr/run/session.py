@@ -45,7 +45,7 @@ def session(config: Config, tell: Callable[[str], None]) -> Iterator[Session]:
         tokens = load_tokens(config.model)
         workers = config.sandbox.workers or len(os.sched_getaffinity(0))
         sandbox = stack.enter_context(open_tried_pool(config.sandbox, workers))
-        with stages.stage("engines", f"{config.rollout.replicas} to load {config.model.path}", wait) as stage:
+        with stages.stage("engines", f"{engines.wanted} to load {config.model.path}", wait) as stage:
             engines.ready(stage.remaining, stage.now)
         yield Session(config, engines, tokens, sandbox)
 
