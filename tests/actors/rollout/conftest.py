@@ -20,6 +20,7 @@ from actors.rollout.client import RolloutClient
 from actors.rollout.deployment import Rollouts
 from actors.weights.publisher import WeightPublisher
 from actors.weights.records import Member
+from actors.weights.transports.files import remove_versions, versions_folder
 from azr.config.sections.rollout import RolloutConfig
 from azr.config.sections.weights import WeightsConfig
 from azr.game.types import Version
@@ -114,6 +115,7 @@ def cluster() -> Iterator[Cluster]:
     import ray
     from ray import serve
 
+    name = f"test-{os.getpid()}"
     folder = Path(tempfile.mkdtemp(prefix="azr-", dir="/tmp"))
     model = save_engine_model(folder / "model")
     search = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")]))
@@ -129,7 +131,7 @@ def cluster() -> Iterator[Cluster]:
         settings = EngineSettings.of(
             model, RolloutConfig(replicas=2, standby=1, start_seconds=280, drain_seconds=20), WeightsConfig()
         )
-        rollouts = Rollouts.start(f"test-{os.getpid()}", settings)
+        rollouts = Rollouts.start(name, settings)
         cluster = Cluster(rollouts, model)
         cluster.settle()
         yield cluster
@@ -138,3 +140,4 @@ def cluster() -> Iterator[Cluster]:
         serve.shutdown()
         ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+        remove_versions(versions_folder("", name))  # where they did not come to stand, nobody else does
