@@ -15,13 +15,13 @@ from collections.abc import Sequence
 import msgspec
 
 from actors.players.asking import References, draw_ask, sources_of
-from actors.players.generating import PoisonedError, generated, request_of, trajectory_of
-from actors.players.seeds import generator_of, seed_of
+from actors.players.generating import trajectory_of
+from actors.players.seeds import generator_of
 from actors.players.table import Table
 from azr.game import play
 from azr.game.composing import Composition, compose_proposal
 from azr.game.gate import GateRules
-from azr.game.reasons import STUMBLES, clean
+from azr.game.reasons import STUMBLES
 from azr.game.rewards.proposer import asks_for_facts
 from azr.game.tasks import TaskType, task_type
 from azr.game.types import Cell, Proposal, Refusal, Task, Trajectory
@@ -66,27 +66,8 @@ class Proposer:
             await table.experience.drop(work.group, NO_REFERENCES)
             return
         prompt = table.tokens.encode(composition.prompt)
-        sampling = config.algorithm.sampling
-        request = request_of(
-            work.group,
-            prompt,
-            1,
-            seed_of(config.run.seed, work.group),
-            config.lengths.response,
-            sampling,
-            sampling.temperature,
-        )
-        try:
-            with table.tally.part("generate"):
-                generation = await generated(
-                    table.engines,
-                    request,
-                    seconds=config.actors.generate_seconds,
-                    tries=config.actors.generate_tries,
-                    failed=lambda error: table.tally.failed(type(error).__name__),
-                )
-        except PoisonedError as error:
-            table.logger.warning("%s", clean(str(error)))
+        generation = await table.generate(work.group, prompt, 1, config.algorithm.sampling.temperature)
+        if generation is None:
             await table.experience.drop(work.group, POISONED, [(cell, 1, 0)])
             return
         (response,) = generation.responses

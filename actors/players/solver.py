@@ -18,11 +18,10 @@ import time
 from collections.abc import Sequence
 
 from actors.engine.records import Response
-from actors.players.generating import PoisonedError, generated, request_of, trajectory_of
-from actors.players.seeds import seed_of
+from actors.players.generating import trajectory_of
 from actors.players.table import Table
 from azr.game import play
-from azr.game.reasons import STUMBLES, UNDECIDED, clean
+from azr.game.reasons import STUMBLES, UNDECIDED
 from azr.game.rewards import solver_reward
 from azr.game.tasks import TaskType, task_type
 from azr.game.types import Attempt, Cell, Task, Verdict
@@ -96,19 +95,8 @@ class Solver:
         prompt = table.tokens.encode(play.solve_prompt(task, kind, table.tokens.frame))
         algorithm = config.algorithm
         heat = algorithm.rating.temperature if rating else algorithm.sampling.temperature
-        seed = seed_of(config.run.seed, group)
-        request = request_of(group, prompt, size, seed, config.lengths.response, algorithm.sampling, heat)
-        try:
-            with table.tally.part("generate"):
-                generation = await generated(
-                    table.engines,
-                    request,
-                    seconds=config.actors.generate_seconds,
-                    tries=config.actors.generate_tries,
-                    failed=lambda error: table.tally.failed(type(error).__name__),
-                )
-        except PoisonedError as error:
-            table.logger.warning("%s", clean(str(error)))
+        generation = await table.generate(group, prompt, size, heat)
+        if generation is None:
             await table.experience.lost(group, tries)
             if tries + 1 >= config.staleness.max_tries:
                 await table.tasks.let_go(task)

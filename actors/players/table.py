@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from logging import Logger
 
-from actors.players.generating import Generator
+from actors.engine.records import Generation
+from actors.players.generating import Generator, PoisonedError, generated, request_of
 from actors.players.judge import Judge
+from actors.players.seeds import seed_of
 from actors.players.tally import PlayerTally
 from actors.players.tokens import Tokens
 from actors.services.for_players import PlayerExperience, PlayerTasks
 from azr.config.root import Config
+from azr.game.reasons import clean
 
 
 @dataclass(frozen=True)
@@ -27,3 +30,22 @@ class Table:
     logger: Logger
     held_out: frozenset[str] = frozenset()
     """Normal forms of programs that may not be proposed, because evaluation asks about them."""
+
+    async def generate(self, group: str, prompt: tuple[int, ...], samples: int, heat: float) -> Generation | None:
+        """A group's responses to a prompt at temperature `heat`, seeded by its name; None when the request failed
+        every time, which is logged."""
+        config = self.config
+        seed, longest = seed_of(config.run.seed, group), config.lengths.response
+        request = request_of(group, prompt, samples, seed, longest, config.algorithm.sampling, heat)
+        try:
+            with self.tally.part("generate"):
+                return await generated(
+                    self.engines,
+                    request,
+                    seconds=config.actors.generate_seconds,
+                    tries=config.actors.generate_tries,
+                    failed=lambda error: self.tally.failed(type(error).__name__),
+                )
+        except PoisonedError as error:
+            self.logger.warning("%s", clean(str(error)))
+            return None
