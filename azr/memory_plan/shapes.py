@@ -59,39 +59,37 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
         return self.layers * self.layer_parameters + self.root_parameters
 
 
-_QWEN25_3B = Shape(
-    layers=36,
-    hidden=2048,
-    heads=16,
-    kv_heads=2,
-    head_width=128,
-    intermediate=11008,
-    vocabulary=151936,
-    tied=True,
-    query_bias=True,
-)
-_QWEN25_7B = Shape(
-    layers=28,
-    hidden=3584,
-    heads=28,
-    kv_heads=4,
-    head_width=128,
-    intermediate=18944,
-    vocabulary=152064,
-    tied=False,
-    query_bias=True,
-)
-_QWEN25_14B = Shape(
-    layers=48,
-    hidden=5120,
-    heads=40,
-    kv_heads=8,
-    head_width=128,
-    intermediate=13824,
-    vocabulary=152064,
-    tied=False,
-    query_bias=True,
-)
+def _published(
+    layers: int,
+    hidden: int,
+    heads: int,
+    kv_heads: int,
+    intermediate: int,
+    vocabulary: int,
+    *,
+    tied: bool = False,
+    query_bias: bool = False,
+    query_norm: bool = False,
+) -> Shape:
+    """A published model; heads are 128 wide in all of them."""
+    return Shape(
+        layers=layers,
+        hidden=hidden,
+        heads=heads,
+        kv_heads=kv_heads,
+        head_width=128,
+        intermediate=intermediate,
+        vocabulary=vocabulary,
+        tied=tied,
+        query_bias=query_bias,
+        query_norm=query_norm,
+    )
+
+
+#           layers, hidden, heads, their keys, intermediate, vocabulary
+_QWEN25_3B = _published(36, 2048, 16, 2, 11008, 151936, tied=True, query_bias=True)
+_QWEN25_7B = _published(28, 3584, 28, 4, 18944, 152064, query_bias=True)
+_QWEN25_14B = _published(48, 5120, 40, 8, 13824, 152064, query_bias=True)
 
 #: The models that presets name, by their public names.
 PUBLISHED: dict[str, Shape] = {
@@ -101,38 +99,9 @@ PUBLISHED: dict[str, Shape] = {
     "Qwen/Qwen2.5-Coder-3B": _QWEN25_3B,
     "Qwen/Qwen2.5-Coder-7B": _QWEN25_7B,
     "Qwen/Qwen2.5-Coder-14B": _QWEN25_14B,
-    "Qwen/Qwen3-4B-Base": Shape(
-        layers=36,
-        hidden=2560,
-        heads=32,
-        kv_heads=8,
-        head_width=128,
-        intermediate=9728,
-        vocabulary=151936,
-        tied=True,
-        query_norm=True,
-    ),
-    "Qwen/Qwen3-8B-Base": Shape(
-        layers=36,
-        hidden=4096,
-        heads=32,
-        kv_heads=8,
-        head_width=128,
-        intermediate=12288,
-        vocabulary=151936,
-        tied=False,
-        query_norm=True,
-    ),
-    "meta-llama/Llama-3.1-8B": Shape(
-        layers=32,
-        hidden=4096,
-        heads=32,
-        kv_heads=8,
-        head_width=128,
-        intermediate=14336,
-        vocabulary=128256,
-        tied=False,
-    ),
+    "Qwen/Qwen3-4B-Base": _published(36, 2560, 32, 8, 9728, 151936, tied=True, query_norm=True),
+    "Qwen/Qwen3-8B-Base": _published(36, 4096, 32, 8, 12288, 151936, query_norm=True),
+    "meta-llama/Llama-3.1-8B": _published(32, 4096, 32, 8, 14336, 128256),
 }
 
 
