@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import psutil
+from tests.cluster.ending import end
 
 _RAY = Path(sys.executable).parent / "ray"
 
@@ -70,18 +69,7 @@ class SecondNode:
 
     def close(self) -> None:
         """Everything in it ends, and with the last process its namespaces."""
-        family = [child.pid for child in psutil.Process(self.process.pid).children(recursive=True)]
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
-        for pid in family:
-            try:
-                psutil.Process(pid).kill()
-            except psutil.NoSuchProcess:
-                continue
+        end(self.process)
         self._holder.kill()
         self._holder.wait(10)
 
