@@ -29,7 +29,7 @@ from actors.services.records import ProcessReport
 from actors.services.state_thread import StateThread
 from azr.errors import AzrError
 from azr.files import make_folder
-from azr.journal.journal import Journal, SyncPolicy
+from azr.journal.journal import Journal, JournalError, SyncPolicy
 from azr.journal.storage import Folder
 from azr.ledger.ledger import BooksBrokenError
 
@@ -104,6 +104,13 @@ class Host:
         if self._thread is None:
             raise RuntimeError(f"{self.place.name} is asked before it is open")
         return self._thread
+
+    def shorten(self, act: Callable[[], bool]) -> None:
+        """Shorten the journal. Where there is no room for that it stays as it was, and whoever called need not know."""
+        try:
+            act()
+        except JournalError as error:
+            self.logger.warning("the journal could not be shortened: %s", error)
 
     async def act(self, act: Callable[[], Result]) -> Result:
         """Run something on the state; returns when what it did is safe."""

@@ -119,7 +119,7 @@ class TaskShard:
 
         def act() -> None:
             self.tasks.advance(step)
-            self.tasks.shorten(self.host.place.shorten_bytes)
+            self.host.shorten(lambda: self.tasks.shorten(self.host.place.shorten_bytes))
 
         await self.host.act(act)
 

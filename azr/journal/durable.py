@@ -50,7 +50,7 @@ def open_experience(
 
 def shorten(journal: Journal, experience: Experience, above_bytes: int = SHORTEN_ABOVE_BYTES) -> bool:
     """Put a snapshot in place of the journal's history once it has grown; returns whether it did."""
-    if journal.size <= above_bytes:
+    if not journal.outgrew(above_bytes):
         return False
     journal.compact([events.encode([experience.book.snapshot()])])
     return True

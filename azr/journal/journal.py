@@ -79,14 +79,24 @@ class Journal:
         self._size = 0
         self._synced = 0
         """Bytes of the file that are safe from a power cut."""
+        self._compacted = 0
+        """Bytes of the file after the last compacting, or when it failed; 0 when there was none since opening."""
         self._synced_at = clock()
         self._file: Appender | None = None
         self._unusable = "it has not been opened"
 
     @property
     def size(self) -> int:
-        """Bytes of the present file, to decide when to compact."""
+        """Bytes of the present file."""
         return self._size
+
+    def outgrew(self, bytes_: int) -> bool:
+        """Whether it is time to compact: the file is longer than this, and twice as long as it was left the last time.
+
+        So all compacting together writes no more than was appended, however much of it must stay; and what failed for
+        want of room is not tried again at once.
+        """
+        return self._size > max(bytes_, 2 * self._compacted)
 
     def open(self, *, salvage: bool = False) -> Recovery:
         """Read everything back and make ready to append; cuts off a torn tail, with a warning.
@@ -159,6 +169,7 @@ class Journal:
     def compact(self, records: Iterable[bytes]) -> None:
         """Put a shorter history in place of the present one, as one act: a crash leaves the one or the other."""
         self._usable()
+        self._compacted = self._size
         self._begin_generation(self._generation + 1, records)
         self._remove_older()
 
@@ -210,7 +221,7 @@ class Journal:
         self.close()
         self._generation, self._marker, self._file = generation, marker, file
         self._size, self._sequence, self._unusable = size, count - 1, ""
-        self._synced, self._synced_at = size, self._clock()
+        self._synced, self._synced_at, self._compacted = size, self._clock(), size
 
     def _put_in_place(self, part: str, name: str) -> None:
         """Rename; if that fails half-way, which file the next opening finds is unknown, so nothing more is appended."""
@@ -231,7 +242,7 @@ class Journal:
         file.sync()
         self._generation, self._marker, self._file = generation, content.marker, file
         self._size, self._sequence, self._unusable = content.end, content.next_sequence, ""
-        self._synced = content.end
+        self._synced, self._compacted = content.end, 0
         self._remove_older()
 
     def _remove_older(self) -> None:

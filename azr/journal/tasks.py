@@ -113,7 +113,7 @@ class DurableTasks:
 
     def shorten(self, above_bytes: int = SHORTEN_ABOVE_BYTES) -> bool:
         """Put the buffers themselves in place of the journal's history once it has grown; returns whether it did."""
-        if self._journal.size <= above_bytes:
+        if not self._journal.outgrew(above_bytes):
             return False
         self._journal.compact([_encoder.encode(self.written())])
         return True

@@ -59,6 +59,19 @@ def test_a_real_folder_is_compacted_to_one_file(tmp_path: Path) -> None:
     assert records_on(Folder(tmp_path)) == [b"sum of a", b"b"]
 
 
+def test_it_is_time_to_compact_when_the_file_is_longer_than_asked_and_twice_as_long_as_it_was_left() -> None:
+    journal, _ = opened(CrashingDisk())
+    journal.append(bytes(1000))
+    assert journal.outgrew(1000)
+    assert not journal.outgrew(2000)
+    journal.compact([bytes(1500)])
+    journal.append(bytes(1000))
+    assert not journal.outgrew(1000), "2,500 bytes and some: compacting again would write what it just wrote"
+    journal.append(bytes(1000))
+    assert journal.outgrew(1000)
+    assert not journal.outgrew(4000)
+
+
 def test_a_torn_tail_is_cut_off_with_a_warning_and_appending_goes_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -151,6 +164,16 @@ class TestFullDisk:
         journal.append(b"more")
         assert disk.names() == ["00000001.journal"]
         assert records_on(disk.reboot(1.0, True)) == [b"kept", b"more"]
+
+    def test_compacting_that_failed_is_not_tried_again_at_once(self) -> None:
+        disk = CrashingDisk(room=4000)
+        journal, _ = opened(disk)
+        journal.append(bytes(1000))
+        with pytest.raises(JournalError, match="the disk is full"):
+            journal.compact([bytes(4000)])
+        assert not journal.outgrew(500)
+        journal.append(bytes(1200))
+        assert journal.outgrew(500)
 
     def test_a_write_that_fails_otherwise_is_taken_back_as_well(self) -> None:
         disk = CrashingDisk()
