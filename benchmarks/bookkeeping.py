@@ -7,7 +7,7 @@ network and serialisation between processes.
 
     next_work ─► proposals ─ tasks.add_many, judge_many ─► journals ─┐
     next_work ─► attempts ── attempt_many, tasks.rate_many ─► journals ─┴─► take ─► decode ─► rewards ─► advantages
-                                                                               commit, publish, forget, advance ◄─┘
+                                                                               commit, publish, keep, advance   ◄─┘
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class Step:
             self.tasks.advance(self.step)
         with self._part("experience and its journal"):
             self.experience.publish(Version(0, self.step))
-            self.experience.forget(self.step - 2)
+            self.experience.keep([self.step - 1, self.step])
         return {**self.seconds, "wall": time.perf_counter() - began}
 
     def _propose(self, names: Sequence[str]) -> None:

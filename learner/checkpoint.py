@@ -140,6 +140,19 @@ def newest(root: Path) -> Path | None:
     return None
 
 
+def complete_steps(root: Path) -> list[int]:
+    """Steps of the checkpoints that were written to their end, in order."""
+    return sorted(step for folder in root.glob("step_*") if (step := _step_of(folder)) is not None)
+
+
+def _step_of(folder: Path) -> int | None:
+    """The step of a complete checkpoint; None of anything else."""
+    try:
+        return None if folder.name.endswith(_PARTIAL) else read_state(folder).step
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
 def prune(root: Path, *, keep_last: int, keep_every: int) -> list[Path]:
     """Delete checkpoints that the policy does not keep; returns what was deleted. The newest always stays."""
     complete = sorted(folder for folder in root.glob("step_*") if not folder.name.endswith(_PARTIAL))

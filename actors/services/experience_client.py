@@ -5,7 +5,7 @@ resumed on all. It holds metadata only. Each part's bodies stay in the object st
 learner fetches them.
 
       take ──► shard 0 … k: part or what is lacking ──► all parts? ──► Batch      (a shard that gave its part keeps it:
-      commit, publish, resume, forget ──► all shards                               asking again gives the same)
+      commit, publish, resume, keep ──► all shards                                 asking again gives the same)
 
 Who waits: the learner in `take`, for its own deadline; everybody else for `actors.call_seconds` at most.
 """
@@ -98,9 +98,9 @@ class ExperienceClient:
         """Continue from the checkpoint of weights `at` under a lineage that is new."""
         self._all("resume", at, lineage)
 
-    def forget(self, step: int) -> None:
-        """No checkpoint older than this step is left."""
-        self._all("forget", step)
+    def keep(self, checkpoints: Sequence[int]) -> None:
+        """A resume begins from one of the checkpoints of these steps: let go of what only others need."""
+        self._all("keep", list(checkpoints))
 
     def lineage(self) -> Version:
         """The newest lineage that any shard knows, and the step that comes next in all of them."""

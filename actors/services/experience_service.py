@@ -199,8 +199,13 @@ class ExperienceShard:
         return Part(consumer, bare, [await asyncio.to_thread(_kept, bodies)])
 
     async def commit(self, consumer: Version) -> None:
-        """The learner's step is done."""
-        await self._change(lambda: self.experience.commit(consumer))
+        """The learner's step is done: what no resume asks for any more need not be in the journal, if it has grown."""
+
+        def act() -> None:
+            self.experience.commit(consumer)
+            self.host.shorten(lambda: shorten(self.host.journal, self.experience, self.host.place.shorten_bytes))
+
+        await self._change(act)
 
     async def publish(self, version: Version) -> None:
         """New weights generate."""
@@ -221,14 +226,9 @@ class ExperienceShard:
 
         await self._change(act)
 
-    async def forget(self, step: int) -> None:
-        """No checkpoint older than this step is left."""
-
-        def act() -> None:
-            self.experience.forget(step)
-            shorten(self.host.journal, self.experience, self.host.place.shorten_bytes)
-
-        await self.host.act(act)
+    async def keep(self, checkpoints: Sequence[int]) -> None:
+        """A resume begins from one of the checkpoints of these steps: what only others need goes."""
+        await self.host.act(lambda: self.experience.keep(checkpoints))
 
     async def ancestry(self) -> Ancestry:
         """The path of weights that led to the present ones."""
@@ -306,7 +306,8 @@ class ExperienceShard:
 
     def _position(self) -> Position:
         book = self.experience.book
-        return Position(book.ancestry.lineage, book.next_step, book.published, book.next_step in book.taken)
+        taken = book.next_step in book.taken
+        return Position(book.ancestry.lineage, book.next_step, book.published, taken, tuple(book.checkpoints))
 
     def _lack(self, lacking: dict[Cell, int]) -> Lack:
         making: Counter[Cell] = Counter()

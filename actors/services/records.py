@@ -63,15 +63,18 @@ class Position(NamedTuple):
     published: Version
     taken: bool = False
     """Whether the batch of the next step is out."""
+    checkpoints: tuple[int, ...] = (0,)
+    """Steps of the checkpoints that the books can go back to, in order."""
 
     def reaches(self, at: Version) -> bool:
-        """Whether these books lead to the weights `at`, so that they can be resumed there.
+        """Whether these books lead to the weights `at`, so that they can be resumed there: back to a checkpoint that
+        is kept, or where they stand.
 
         One step behind is near enough when its batch is out: the learner died between writing a checkpoint and saying
         that its step was done.
         """
-        ends = self.next_step + self.taken
-        return at.lineage <= self.lineage and at.step <= ends
+        ends = (self.next_step, self.next_step + self.taken)
+        return at.lineage <= self.lineage and (at.step in self.checkpoints or at.step in ends)
 
 
 class Books(msgspec.Struct, kw_only=True):

@@ -5,7 +5,7 @@ never refuses: an event that does not fit is a defect and raises `LedgerError`. 
 it is journaled, for a journal with such an event could never be opened again.
 
       admitted ──► open ──────────────► ready ──► taken ──► committed ──► (published: slots free) ──► forgotten
-                    │ valid proposal      ▲         │
+                    │ valid proposal      ▲         │            └─ bodies: see azr.ledger.bodies
                     └──► judged ──────────┘         └─ resume: ready again
                           its rating complete
       dropped from any state but taken: all samples of the group discarded for one reason
@@ -20,6 +20,7 @@ import msgspec
 
 from azr.game.types import Cell, Version
 from azr.ledger import events
+from azr.ledger.bodies import may_return
 from azr.ledger.events import Event, Group, Rating
 from azr.ledger.ledger import Ledger, LedgerError, Sample
 from azr.staleness.admission import Admission, Limits
@@ -27,6 +28,8 @@ from azr.staleness.bound import Ancestry
 
 #: Reason of what was made by weights that no longer exist.
 LINEAGE = "lineage"
+#: Reason of what a resume brings back without bodies, for it begins from a checkpoint that nobody said was kept.
+FORGOTTEN = "forgotten"
 #: Reason of groups whose work failed for everybody who tried.
 POISONED = "poisoned"
 #: Reason of samples whose group was gone when they came in.
@@ -53,6 +56,8 @@ class Book:
         self.next_step = 0
         """The step that is committed next."""
         self.ancestry = Ancestry()
+        self.checkpoints = [0]
+        """Steps of the checkpoints that a resume may begin from, in order; that of step 0 is the base weights."""
         self._unpublished: list[int] = []
         """Steps committed whose weights are not published: their slots are still held."""
         self._sequence = 0
@@ -80,8 +85,8 @@ class Book:
                 self._published(version)
             case events.Resumed():
                 self._resumed(event)
-            case events.Forgotten(step):
-                self._forgotten(step)
+            case events.Kept(checkpoints):
+                self._kept(checkpoints)
             case events.Snapshot():
                 self._restore(event)
 
@@ -125,10 +130,12 @@ class Book:
             next_step=self.next_step,
             ancestry=self.ancestry,
             sequence=self._sequence,
+            checkpoints=self.checkpoints,
         )
 
     def assert_closed(self) -> None:
-        """Raise unless the ledger closes, its samples are those of the groups, and the slots held are theirs."""
+        """Raise unless the ledger closes, its samples are those of the groups, the slots held are theirs, and no more
+        bodies are held than docs/staleness.md allows."""
         self.ledger.assert_closed()
         grouped = Counter(sample for group in self.groups.values() for sample in group.samples)
         held = sum(count.samples for count in self.ledger.in_flight().values())
@@ -137,6 +144,11 @@ class Book:
         for sample in grouped:
             self.ledger.sample(sample)
         self.admission.assert_same(self._count_slots())
+        self._assert_bodies()
+
+    def may_return(self, group: Group, trained: int) -> bool:
+        """Whether a resume may hand out again a group that this step trained on: then its bodies are held."""
+        return may_return(group.versions, trained, self.checkpoints)
 
     def _opened(self, event: events.Opened) -> None:
         if event.group in self.groups:
@@ -232,6 +244,7 @@ class Book:
         groups = [self.groups.pop(group) for group in self.taken.pop(step)]
         self.ledger.trained_many([sample for group in groups for sample in group.samples], step)
         self.committed[step] = groups
+        self._strip(step)
         self._unpublished.append(step)
         self.next_step = step + 1
 
@@ -262,13 +275,39 @@ class Book:
         self.ancestry = self.ancestry.forked(event.at, event.lineage)
         self.published = Version(event.lineage, event.at.step)
         self.next_step = event.at.step
+        self.checkpoints = [*(step for step in self.checkpoints if step < event.at.step), event.at.step]
 
-    def _forgotten(self, step: int) -> None:
+    def _kept(self, checkpoints: list[int]) -> None:
+        """No resume goes back behind the oldest of them, nor to a step between them."""
+        self.checkpoints, step = checkpoints, checkpoints[0]
         for trained in [trained for trained in self.committed if trained < step and trained not in self._unpublished]:
             del self.committed[trained]
         last = max((taken for taken in self.owing if taken < step), default=step)
         self.owing = {taken: owing for taken, owing in self.owing.items() if taken >= last}
         self.ledger.forget(trained_before=step, made_before=step - self.limits.max_staleness)
+        for trained in self.committed:
+            self._strip(trained)
+
+    def _gone(self, step: int) -> list[Group]:
+        """What a step trained on and no resume hands out again; nothing of steps that the ledger forgot."""
+        groups = self.committed[step] if step >= self.checkpoints[0] else []
+        return [group for group in groups if not self.may_return(group, step)]
+
+    def _strip(self, step: int) -> None:
+        """Let go of bodies of a step that no resume asks for."""
+        self.ledger.strip(sample for group in self._gone(step) for sample in group.samples)
+
+    def _assert_bodies(self) -> None:
+        """Raise unless only what may return has bodies, and no more of it than each checkpoint has steps behind it
+        that trained on what its weights, or older ones, made."""
+        returning = 0
+        for step, groups in self.committed.items():
+            gone = self._gone(step)
+            if self.ledger.has_bodies(sample for group in gone for sample in group.samples):
+                raise LedgerError(f"bodies of step {step} are held that no resume asks for")
+            returning += step >= self.checkpoints[0] and len(gone) < len(groups)
+        if returning > len(self.checkpoints) * (self.limits.max_staleness + 1):
+            raise LedgerError(f"bodies of {returning} steps are held for the checkpoints {self.checkpoints}")
 
     def _restore(self, snapshot: events.Snapshot) -> None:
         check_schema(snapshot)
@@ -279,6 +318,7 @@ class Book:
         self.owing, self._unpublished = snapshot.owing, snapshot.unpublished
         self.published, self.next_step = snapshot.published, snapshot.next_step
         self.ancestry, self._sequence = snapshot.ancestry, snapshot.sequence
+        self.checkpoints = snapshot.checkpoints
         self.admission = self._count_slots()
 
     def _slots(self, group: Group) -> list[tuple[Cell, int, bool]]:

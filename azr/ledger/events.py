@@ -141,10 +141,11 @@ class Resumed(msgspec.Struct, frozen=True, tag="resumed", array_like=True):
     lineage: int
 
 
-class Forgotten(msgspec.Struct, frozen=True, tag="forgotten", array_like=True):
-    """No checkpoint older than this step is left to resume from."""
+class Kept(msgspec.Struct, frozen=True, tag="kept", array_like=True):
+    """A resume begins from one of these checkpoints, and from no other."""
 
-    step: int
+    checkpoints: list[int]
+    """Their steps, in order."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, tag="snapshot", array_like=True):
@@ -161,25 +162,16 @@ class Snapshot(msgspec.Struct, frozen=True, tag="snapshot", array_like=True):
     next_step: int
     ancestry: Ancestry
     sequence: int
+    checkpoints: list[int] = []
+    """Steps of those that are kept. What an older schema wrote lacks them, and is read so that it can be refused."""
 
 
 Event = (
-    Opened
-    | Judged
-    | Attempted
-    | Retried
-    | Dropped
-    | Wasted
-    | Taken
-    | Committed
-    | Published
-    | Resumed
-    | Forgotten
-    | Snapshot
+    Opened | Judged | Attempted | Retried | Dropped | Wasted | Taken | Committed | Published | Resumed | Kept | Snapshot
 )
 
 #: Raised with every change of the events above; a reader refuses what it does not know.
-SCHEMA = 2
+SCHEMA = 3
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[list[Event]] = msgspec.msgpack.Decoder(list[Event])

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from azr.game.batch import BatchPlan
 from azr.game.types import Cell, Role, Version
 from azr.ledger import events
-from azr.ledger.book import LINEAGE, POISONED, Book, check_schema
+from azr.ledger.book import FORGOTTEN, LINEAGE, POISONED, Book, check_schema
 from azr.ledger.events import Event, Group, Rating
 from azr.ledger.leases import Leases
 from azr.ledger.ledger import BooksBrokenError, LedgerError, Sample
@@ -318,6 +318,7 @@ class Experience:
     def resume(self, at: Version, lineage: int) -> None:
         """Continue from the checkpoint of weights `at`: later steps are undone, what dead weights made is discarded.
 
+        From a checkpoint that is not kept, what was trained on since may have no bodies any more: it is discarded too.
         Asking again for the resume that came last changes nothing.
         """
         if self.book.ancestry.lineage == lineage and self.book.ancestry.forks[-1:] == (at,):
@@ -327,8 +328,16 @@ class Experience:
                 f"the checkpoint of step {at.step} is ahead of the journal, which ends before step "
                 f"{self.book.next_step + 1}: restore the experience that was written with it first"
             )
+        if at.step < self.book.checkpoints[0]:
+            raise LedgerError(
+                f"the checkpoint of step {at.step} is older than that of step {self.book.checkpoints[0]}, the oldest "
+                "that these books can go back to: restore the experience that was written with it first"
+            )
         path = self.book.ancestry.forked(at, lineage)
-        undone = [group for step, groups in self.book.committed.items() if step >= at.step for group in groups]
+        undone, gone = [], []
+        for step in [step for step in self.book.committed if step >= at.step]:
+            undone += self.book.committed[step]
+            gone += [group for group in self.book.committed[step] if not self.book.may_return(group, step)]
         doomed: dict[str, str] = {}
         for group in (everyone := [*self.book.groups.values(), *undone]):
             if not all(map(path.holds, group.versions)):
@@ -336,6 +345,8 @@ class Experience:
         for group in everyone:
             if group.state == "open" and group.kind == "proposal":
                 doomed.setdefault(group.id, "lost")
+        for group in gone:
+            doomed.setdefault(group.id, FORGOTTEN)
         self._record([events.Resumed(at, lineage), *(events.Dropped(*fate) for fate in doomed.items())])
         for group_id in doomed:
             self._forget_work(group_id)
@@ -344,9 +355,23 @@ class Experience:
             self.leases.release(group_id)
         self._pending = dict.fromkeys(open_groups)
 
-    def forget(self, step: int) -> None:
-        """No checkpoint older than this step is left: let go of what only they could ask for."""
-        self._record([events.Forgotten(step)])
+    def keep(self, checkpoints: Collection[int]) -> None:
+        """From now on a resume begins from one of the checkpoints of these steps: let go of what only others need.
+
+        A checkpoint is named before the step behind it is committed, at the latest; until it stands, beside those that
+        do. One that was not named once is let go of for good: named again, it is passed over.
+        """
+        known, next_step = self.book.checkpoints, self.book.next_step
+        kept = [step for step in sorted(set(checkpoints)) if step in known or step == next_step]
+        if wrong := [step for step in checkpoints if step > known[-1] and step not in kept]:
+            raise LedgerError(
+                f"checkpoints of steps {wrong} are to be kept, but the step that comes next is {next_step}, and bodies "
+                f"are held for {known} only"
+            )
+        if not kept:
+            raise LedgerError(f"of the checkpoints of steps {known}, none is to be kept")
+        if kept != known:
+            self._record([events.Kept(kept)])
 
     def assert_closed(self) -> None:
         """Raise unless ledger, groups and slots agree."""

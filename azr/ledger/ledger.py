@@ -158,6 +158,17 @@ class Ledger:
             self._account(sample.cell).trained.add(-1, -sample.tokens)
         return undone
 
+    def strip(self, ids: Iterable[str]) -> None:
+        """Let go of the bodies of trained samples, which no resume hands out again; all else stays known of them."""
+        for sample_id in ids:
+            step, sample = self._trained[sample_id]
+            if sample.body:
+                self._trained[sample_id] = (step, msgspec.structs.replace(sample, body=b""))
+
+    def has_bodies(self, ids: Iterable[str]) -> bool:
+        """Whether the body of one of these trained samples is held."""
+        return any(self._trained[sample_id][1].body for sample_id in ids)
+
     def forget(self, trained_before: int, made_before: int) -> None:
         """Let go of samples trained before one step and of ids made by weights before another: no resume wants them."""
         for sample_id, (step, sample) in list(self._trained.items()):

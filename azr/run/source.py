@@ -6,8 +6,8 @@ its weights; whatever a restart of the ranks or a resume undoes is undone in the
     begin ──► lineage: go on, or resume the books at the checkpoint's weights under a new one
     ready ──► players play; evaluation and seeding come before, and are no wait for a batch
     take ───► commit(step - 1) ──► experience.take, in short waits, until there is a batch or the run ends ──► prepare
-    write_state ──► commit(step - 1) ──► snapshots, baselines ──► into the checkpoint
-    commit ──► forget what only older checkpoints could undo
+    write_state ──► commit(step - 1) ──► keep what it may bring back ──► snapshots, baselines ──► into the checkpoint
+    commit ──► keep what the newest checkpoints may bring back, and nothing else
 
 Who waits: `ready`, for the driver's stages before players, `READY_SECONDS` at most; and `take`, for the experience,
 `run.batch_seconds` at most. The cells that lack something are named after a minute, and when that time is over.
@@ -34,7 +34,7 @@ from azr.run.checkpoint import EXPERIENCE, TASKS, RunState, read_snapshot, read_
 from azr.run.learner_metrics import tell_step
 from azr.run.watching import Watching
 from azr.staleness.bound import Ancestry
-from learner.checkpoint import checkpoint_folder
+from learner.checkpoint import checkpoint_folder, complete_steps
 from learner.samples import StepBatch
 from learner.trainer import StepReport
 
@@ -73,8 +73,8 @@ class Experience(Protocol):
         """Continue from these weights under a new lineage."""
         ...
 
-    def forget(self, step: int) -> None:
-        """No checkpoint older than this is left."""
+    def keep(self, checkpoints: Sequence[int]) -> None:
+        """A resume begins from one of the checkpoints of these steps."""
         ...
 
     def lineage(self) -> Version:
@@ -179,7 +179,7 @@ class RunSource:
             self.lineage = at.lineage
         else:
             if not all(position.reaches(at) for position in positions):
-                self._restore(positions, step)
+                self._restore(positions, at)
             # A lost journal may have known fewer lineages than the checkpoint, and none may be used twice.
             self.lineage = max(at.lineage, *(position.lineage for position in positions)) + 1
             self._experience.resume(at, self.lineage)
@@ -229,6 +229,7 @@ class RunSource:
     def write_state(self, step: int, folder: Path) -> None:
         """Write what belongs to the weights after `step` steps into their checkpoint."""
         self._done(step)
+        self._experience.keep([*self._standing(step), step])
         snapshot = self._setting.config.checkpoint.snapshot
         write_state(
             folder,
@@ -238,9 +239,17 @@ class RunSource:
         )
 
     def commit(self, step: int) -> None:
-        """A checkpoint stands: nothing before the oldest that is left can be undone any more."""
-        kept = [int(folder.name.removeprefix("step_")) for folder in self._setting.checkpoints.glob("step_????????")]
-        self._experience.forget(min(kept, default=step))
+        """A checkpoint stands: the books can go back to it, and to the newest of those before it.
+
+        Not to those that `learner.keep_every` spares: what was trained on since the oldest of these would be kept for
+        ever. A resume from one of them takes up the snapshots that lie in it.
+        """
+        self._experience.keep(self._standing(step + 1))
+
+    def _standing(self, before: int) -> list[int]:
+        """Steps of the checkpoints before this step that the books can go back to; without any, the base weights'."""
+        steps = [step for step in complete_steps(self._setting.checkpoints) if step < before]
+        return steps[-max(1, self._setting.config.learner.keep_last) :] or [0]
 
     def _done(self, step: int) -> None:
         """All steps before this one are trained on."""
@@ -272,23 +281,32 @@ class RunSource:
         self._watching.restore(state.safety)
         return state.version
 
-    def _restore(self, positions: Sequence[Position], step: int) -> None:
-        """Books that never heard of these weights lost their journal: the checkpoint's snapshot takes its place.
+    def _restore(self, positions: Sequence[Position], at: Version) -> None:
+        """The books cannot go back to these weights: the checkpoint's snapshots take their place.
 
-        The experience is restored last: killed in between, the next start finds it behind and restores both again.
+        The experience is restored last: killed in between, the next start finds it as it was and restores both again.
         """
-        end = min(position.next_step for position in positions)
-        folder = checkpoint_folder(self._setting.checkpoints, step)
+        why = _why_unreached(positions, at)
+        folder = checkpoint_folder(self._setting.checkpoints, at.step)
         experience, tasks = read_snapshot(folder, EXPERIENCE), read_snapshot(folder, TASKS)
         if experience is None or tasks is None:
             raise AzrError(
-                f"the journals of the run end at step {end}, before the checkpoint of step {step}, "
-                "which was written without snapshots",
-                "bring the journals back, or resume from a checkpoint they know",
+                f"{why}, and the checkpoint of step {at.step} was written without snapshots",
+                "resume from a checkpoint that the journals know; or, where they were lost, bring them back",
             )
-        self._hub.say(f"the journals end at step {end}: taking up the snapshots of step {step}")
+        self._hub.say(f"{why}: taking up the snapshots of step {at.step}")
         self._setting.tasks.restore(tasks)
         self._experience.restore(experience)
+
+
+def _why_unreached(positions: Sequence[Position], at: Version) -> str:
+    """What keeps the books from going back to the checkpoint of these weights."""
+    if (end := min(position.next_step for position in positions)) < at.step:
+        return f"the journals end at step {end}"
+    if (lineage := min(position.lineage for position in positions)) < at.lineage:
+        return f"the journals know lineage {lineage} at most, and weights {at.lineage}.{at.step} are of a later one"
+    known = set.intersection(*(set(position.checkpoints) for position in positions))
+    return f"the journals do not go back to step {at.step}, only to {', '.join(map(str, sorted(known)))}"
 
 
 def _is_continued(positions: Sequence[Position], at: Version) -> bool:

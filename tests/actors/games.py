@@ -78,7 +78,7 @@ class Learner:
         publish(self.version_file, Version(self.lineage, self.step))
         self.tasks.advance(self.step)
         self.experience.publish(Version(self.lineage, self.step))
-        self.experience.forget(max(0, self.step - 2))
+        self.experience.keep([self.step - 1, self.step])
         self.batches.append(batch)
         return batch
 

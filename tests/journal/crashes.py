@@ -143,6 +143,8 @@ class Run:
             shorten(self.journal, experience, above_bytes=0)
             self.compacted = True
         experience.publish(Version(self.lineage, self.step + 1))
+        if self.step + 1 == CHECKPOINT.step == experience.book.next_step:
+            experience.keep([0, CHECKPOINT.step])
         self.step += 1
 
     def check(self, experience: Experience) -> None:

@@ -176,8 +176,8 @@ def test_a_disk_that_cannot_sync_stops_the_service_until_it_is_opened_anew() -> 
 
 def test_a_journal_of_another_schema_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     open_experience(real(tmp_path), LIMITS, now=0.0)
-    monkeypatch.setattr("azr.ledger.events.SCHEMA", 3)
-    with pytest.raises(LedgerError, match="a snapshot of schema 2 cannot be read by schema 3"):
+    monkeypatch.setattr("azr.ledger.events.SCHEMA", 4)
+    with pytest.raises(LedgerError, match="a snapshot of schema 3 cannot be read by schema 4"):
         open_experience(real(tmp_path), LIMITS, now=0.0)
 
 

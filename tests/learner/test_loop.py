@@ -262,6 +262,7 @@ class TestCheckpoints:
         assert found is not None
         assert found.name == "step_00000001"
         assert caplog.text.count("passing over") == 2
+        assert checkpoint.complete_steps(tmp_path) == [1]
 
     def test_old_ones_go_by_policy(self, tmp_path: Path) -> None:
         for step in range(1, 9):

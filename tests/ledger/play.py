@@ -64,11 +64,13 @@ class Play:
         assert isinstance(batch, Batch), batch
         return batch
 
-    def train(self) -> None:
-        """Commit the step of the batch that was taken, and publish its weights."""
+    def train(self, *, checkpoint: bool = True) -> None:
+        """Commit the step of the batch that was taken, publish its weights, and keep a checkpoint of them."""
         self.experience.commit(self.version)
         self.version = Version(self.version.lineage, self.version.step + 1)
         self.experience.publish(self.version)
+        if checkpoint:
+            self.experience.keep([*self.experience.book.checkpoints, self.version.step])
 
     def state(self, name: str) -> str:
         return self.experience.book.group(name).state

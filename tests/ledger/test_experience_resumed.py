@@ -107,7 +107,11 @@ class TestResume:
         again.experience.rebuild([play.experience.book.snapshot()], now=0.0)
         again.experience.attempt_many([late])
         assert again.discarded() == {"lineage": 1}
-        again.experience.forget(100)
+        for name in "12":
+            again.fill(name)
+            again.take()
+            again.train()
+        again.experience.keep([2])
         again.experience.attempt_many([late])
         assert again.discarded() == {"lineage": 2}
 
@@ -245,10 +249,14 @@ class TestHistory:
         play.fill("3")
         play.take()
         play.experience.commit(Version(0, 2))
-        play.experience.forget(3)
+        play.experience.keep([3])
         assert list(play.experience.book.committed) == [2]
-        play.experience.publish(Version(0, 3))
-        play.experience.forget(3)
+        play.version = Version(0, 3)
+        play.experience.publish(play.version)
+        play.fill("4")
+        play.take()
+        play.train()
+        play.experience.keep([4])
         assert play.experience.book.committed == {}
         play.experience.assert_closed()
 

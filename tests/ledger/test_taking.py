@@ -191,7 +191,7 @@ class TestCarry:
             play.ready(A, 2)
             assert play.got(CARRY, patient=False) == {A: 2, B: 0}
             play.train()
-            play.experience.forget(step)
+            play.experience.keep([step, step + 1])
         assert sorted(play.experience.book.owing) == [2, 3], "step 3 begins with what step 2 left"
         assert play.experience.book.carried(Version(0, 3)) == {B: 2}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from actors.services.records import Position
 from azr.config.root import Config
 from azr.game.batch import BatchPlan
@@ -68,16 +70,17 @@ class LocalExperience:
         self.calls.append(f"resume {at.lineage}.{at.step} as {lineage}")
         self.books.resume(at, lineage)
 
-    def forget(self, step: int) -> None:
-        self.calls.append(f"forget {step}")
-        self.books.forget(step)
+    def keep(self, checkpoints: Sequence[int]) -> None:
+        self.calls.append(f"keep {' '.join(map(str, checkpoints))}")
+        self.books.keep(checkpoints)
 
     def lineage(self) -> Version:
         return Version(self.books.book.ancestry.lineage, self.books.book.next_step)
 
     def positions(self) -> list[Position]:
         book = self.books.book
-        return [Position(book.ancestry.lineage, book.next_step, book.published, book.next_step in book.taken)]
+        taken = book.next_step in book.taken
+        return [Position(book.ancestry.lineage, book.next_step, book.published, taken, tuple(book.checkpoints))]
 
     def ancestry(self) -> Ancestry:
         return self.books.book.ancestry
@@ -120,6 +123,10 @@ class LocalShards(LocalExperience):
     def resume(self, at: Version, lineage: int) -> None:
         super().resume(at, lineage)
         self.second.resume(at, lineage)
+
+    def keep(self, checkpoints: Sequence[int]) -> None:
+        super().keep(checkpoints)
+        self.second.keep(checkpoints)
 
     def lineage(self) -> Version:
         both = self.positions()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from azr.config.root import Config
 from azr.errors import AzrError
-from azr.game.types import Version
+from azr.game.types import Cell, Version
 from azr.run.checkpoint import EXPERIENCE, STATE, TASKS, read_state
 from azr.run.source import RunObserver, RunSource, Setting
-from learner.checkpoint import checkpoint_folder
+from learner.checkpoint import MARKER, LearnerState, checkpoint_folder, complete_steps, prune
 from learner.samples import StepBatch
 from learner.trainer import StepReport
 from tests.run.books import LocalExperience, LocalHub, LocalShards, LocalTasks, config
@@ -46,8 +48,27 @@ class World:
         folder = checkpoint_folder(self.root, step)
         folder.mkdir()
         source.write_state(step, folder)
+        (folder / MARKER).write_bytes(msgspec.json.encode(LearnerState(step, step, "tiny")))
+        prune(self.root, keep_last=self.config.learner.keep_last, keep_every=self.config.learner.keep_every)
         source.commit(step)
         return folder
+
+    def learn(self, source: RunSource, steps: range) -> None:
+        """Steps, each with a checkpoint behind it."""
+        for step in steps:
+            self.train(source, step)
+            self.checkpoint(source, step + 1)
+
+    def go_back(self, step: int) -> None:
+        """A person moves the checkpoints behind this one away."""
+        for later in complete_steps(self.root):
+            if later > step:
+                shutil.rmtree(checkpoint_folder(self.root, later))
+
+    @property
+    def bodies(self) -> int:
+        """Trained samples whose bodies are held."""
+        return sum(bool(sample.body) for _, sample in self.experience.books.book.ledger.state().trained)
 
 
 def test_a_new_run_begins_without_a_resume(tmp_path: Path) -> None:
@@ -180,7 +201,7 @@ def test_a_checkpoint_holds_baselines_of_what_was_trained_and_nothing_of_what_is
     source = world.source()
     world.train(source, 0)
     folder = world.checkpoint(source, 1)
-    assert {path.name for path in folder.iterdir()} == {STATE, EXPERIENCE, TASKS}
+    assert {path.name for path in folder.iterdir()} == {STATE, EXPERIENCE, TASKS, MARKER}
     state = read_state(folder)
     assert state.version == Version(0, 1)
     assert (state.trained_tokens, state.flat_tokens) == (6, 4)
@@ -197,10 +218,104 @@ def test_a_checkpoint_holds_baselines_of_what_was_trained_and_nothing_of_what_is
 def test_only_what_the_oldest_kept_checkpoint_could_undo_is_remembered(tmp_path: Path) -> None:
     world = World(tmp_path)
     source = world.source()
-    for step in range(3):
+    world.learn(source, range(3))
+    said = [call for call in world.experience.calls if call.startswith("keep")]
+    assert said == ["keep 0 1", "keep 1", "keep 1 2", "keep 1 2", "keep 1 2 3", "keep 2 3"], "two, and the one begun"
+
+
+def spared() -> Config:
+    """Each second checkpoint is spared besides the two newest."""
+    settings = config()
+    settings.learner.keep_every = 2
+    return settings
+
+
+def test_checkpoints_that_are_spared_do_not_make_the_books_grow(tmp_path: Path) -> None:
+    world = World(tmp_path, spared())
+    source = world.source()
+    sizes = []
+    for step in range(12):
+        world.learn(source, range(step, step + 1))
+        sizes.append((len(world.experience.snapshot()), world.bodies))
+    assert complete_steps(world.root) == [2, 4, 6, 8, 10, 11, 12]
+    assert world.experience.books.book.checkpoints == [11, 12]
+    assert [bodies for _, bodies in sizes[2:]] == [5] * 10, "of step 11, made by weights 11; step 12 is not done yet"
+    assert sizes[11][0] < 1.2 * sizes[3][0]
+    world.experience.books.assert_closed()
+
+
+def test_a_resume_from_a_spared_checkpoint_takes_up_the_snapshots_that_lie_in_it(tmp_path: Path) -> None:
+    world = World(tmp_path, spared())
+    world.learn(world.source(), range(6))
+    world.experience.calls.clear()
+    world.go_back(2)
+    restarted = world.source(2)
+    assert world.experience.calls == ["restore", "resume 0.2 as 1"]
+    assert world.tasks.calls == ["restore tasks", "advance 2"]
+    assert world.hub.said[0] == "the journals do not go back to step 2, only to 5, 6: taking up the snapshots of step 2"
+    assert world.experience.books.book.ledger.accounts[Cell("deduction", "solve")].trained.samples == 2 * 4
+    world.learn(restarted, range(2, 6))
+    assert world.experience.books.book.checkpoints == [5, 6]
+    world.experience.books.assert_closed()
+
+
+def test_a_resume_from_one_of_the_newest_needs_no_snapshot(tmp_path: Path) -> None:
+    settings = spared()
+    settings.checkpoint.snapshot = False
+    world = World(tmp_path, settings)
+    world.learn(world.source(), range(6))
+    world.go_back(5)
+    restarted = world.source(5)
+    assert world.experience.calls[-1] == "resume 0.5 as 1"
+    batch = restarted.take(5)
+    assert batch is not None, "what was trained on behind the checkpoint is there again, bodies and all"
+    world.experience.books.assert_closed()
+
+
+def test_a_spared_checkpoint_without_snapshots_says_which_ones_the_journals_go_back_to(tmp_path: Path) -> None:
+    settings = spared()
+    settings.checkpoint.snapshot = False
+    world = World(tmp_path, settings)
+    world.learn(world.source(), range(6))
+    world.go_back(2)
+    complaint = "do not go back to step 2, only to 5, 6, and the checkpoint of step 2 was written without snapshots"
+    with pytest.raises(AzrError, match=complaint):
+        world.source(2)
+
+
+def test_checkpoints_for_which_there_is_no_room_are_not_waited_for(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    source = world.source()
+    world.learn(source, range(2))
+    for step in range(2, 9):
         world.train(source, step)
-        world.checkpoint(source, step + 1)
-    assert [call for call in world.experience.calls if call.startswith("forget")] == ["forget 1"] * 3
+        source.write_state(step + 1, tmp_path)
+        assert world.experience.books.book.checkpoints == [1, 2, step + 1]
+    assert world.bodies == 2 * 5, "behind the two that stand"
+    assert world.source(2).take(2) is not None
+
+
+def test_what_is_no_whole_checkpoint_is_not_kept_for(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    source = world.source()
+    world.learn(source, range(2))
+    (checkpoint_folder(world.root, 2) / MARKER).write_bytes(b"torn")
+    restarted = world.source(1)
+    world.train(restarted, 1)
+    world.learn(restarted, range(2, 3))
+    assert "keep 1 3" in world.experience.calls, "beside the one that is whole"
+    assert world.experience.books.book.checkpoints == [3]
+
+
+def test_more_checkpoints_may_be_kept_than_the_books_go_back_to(tmp_path: Path) -> None:
+    """`learner.keep_last` is raised between two drivers."""
+    world = World(tmp_path, spared())
+    world.learn(world.source(), range(6))
+    world.config.learner.keep_last = 4
+    source = world.source(6)
+    world.learn(source, range(6, 7))
+    assert complete_steps(world.root) == [2, 4, 5, 6, 7]
+    assert world.experience.books.book.checkpoints == [5, 6, 7]
 
 
 def test_lost_journals_are_replaced_by_the_snapshots_of_the_checkpoint(tmp_path: Path) -> None:
@@ -255,6 +370,7 @@ def test_a_journal_with_more_steps_but_fewer_lineages_than_the_checkpoint_is_of_
         older.train(first, step)
     restarted = older.source(1)
     assert older.experience.calls[-2:] == ["restore", "resume 1.1 as 2"]
+    assert older.hub.said[0].startswith("the journals know lineage 0 at most, and weights 1.1 are of a later one:")
     assert restarted.lineage == 2
 
 
@@ -300,7 +416,7 @@ def test_lost_journals_without_snapshots_are_an_error_that_says_so(tmp_path: Pat
     for step in range(3):
         world.train(source, step)
     world.checkpoint(source, 3)
-    with pytest.raises(AzrError, match="journals of the run end at step 0"):
+    with pytest.raises(AzrError, match="the journals end at step 0, and the checkpoint of step 3 was written without"):
         World(tmp_path, settings).source(3)
 
 

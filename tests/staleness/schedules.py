@@ -207,7 +207,12 @@ class Schedule:
                 self.made_by.setdefault(request.sample, request.versions)
             tokens = self.random.randrange(1, 9)
             sample = Sample(
-                id=request.sample, group=request.group, cell=request.cell, tokens=tokens, versions=request.versions
+                id=request.sample,
+                group=request.group,
+                cell=request.cell,
+                tokens=tokens,
+                versions=request.versions,
+                body=request.sample.encode(),
             )
             if request.cell.role == "propose":
                 proposals.append((sample, "a task" if self.random.random() < self.validity else None))
@@ -240,6 +245,7 @@ class Schedule:
         self.alive.add(new)
         if self.random.random() < 0.5:
             self.checkpoints.append(new)
+            self.keep()
         if self.random.random() < 0.9:
             self.experience.publish(new)
             self.replicas = [new if self.random.random() < 0.8 else old for old in self.replicas]
@@ -250,6 +256,7 @@ class Schedule:
         where = f"seed {self.seed}, step {self.step}"
         for item in batch.items:
             self.check_age(item.sample.id, where)
+            assert item.sample.body == item.sample.id.encode(), f"{where}: {item.sample.id} has lost its body"
             if item.group.rating is not None:
                 for index in range(self.limits.attempts):
                     self.check_age(f"{item.group.id}/rating#{index}", where)
@@ -336,4 +343,8 @@ class Schedule:
 
     def forget_old_checkpoints(self) -> None:
         self.checkpoints = self.checkpoints[-3:]
-        self.experience.forget(min(version.step for version in self.checkpoints))
+        self.keep()
+
+    def keep(self) -> None:
+        for _ in range(self.random.choice((1, 1, 2))):  # whoever did not hear the answer asks again
+            self.experience.keep([version.step for version in self.checkpoints])

@@ -49,9 +49,10 @@ class LearnerConfig:
     checkpoint_every: int = 50
     """Learner steps between checkpoints."""
     keep_last: int = 2
-    """Newest checkpoints that are kept."""
+    """Newest checkpoints that are kept, and that journals go back to."""
     keep_every: int = 0
-    """Checkpoints whose step is a multiple of this are kept as well; 0: none."""
+    """Checkpoints whose step is a multiple of this are kept as well; 0: none. A resume from one that is not among the
+    newest takes up the snapshots in it."""
     restarts: int = 3
     """How often Ray Train restarts the ranks after one is lost, from the newest checkpoint."""
     health_check_seconds: float = 0.2

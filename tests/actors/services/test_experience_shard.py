@@ -7,10 +7,13 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from actors.services.experience_service import ExperienceShard
 from azr.game.types import Cell, Version
+from azr.journal.journal import JournalError
+from azr.ledger.experience import Shortage
 from azr.ledger.ledger import LedgerError, Sample
 from azr.ledger.work import ToAttempt, ToPropose, ToReplay
 from tests.actors.games import small_config
@@ -204,6 +207,49 @@ async def test_a_checkpoint_one_step_ahead_of_the_books_commits_the_batch_that_i
         await shard.resume(Version(0, 3), 2)
 
 
+async def test_books_go_back_to_the_checkpoints_that_are_kept_and_to_where_they_stand(shard: ExperienceShard) -> None:
+    await step_of(shard, 0)
+    await shard.keep([0, 1])
+    await step_of(shard, 1)
+    position = await shard.ready()
+    assert position.checkpoints == (0, 1)
+    assert [position.reaches(Version(0, step)) for step in range(4)] == [True, True, True, False]
+    await shard.keep([1])
+    await shard.keep([1])
+    position = await shard.ready()
+    assert [position.reaches(Version(0, step)) for step in range(4)] == [False, True, True, False]
+    await shard.assert_closed()
+
+
+async def test_a_journal_that_has_grown_is_shortened_when_a_step_is_committed(tmp_path: Path) -> None:
+    shard = shortening(tmp_path)
+    await fill(shard)
+    await shard.host.act(lambda: shard.experience.take(OLD, shard.plan))
+    journal = tmp_path / "journal" / "experience-0"
+    assert [file.name for file in journal.glob("*.journal")] == ["00000001.journal"]
+    for _ in range(2):  # whoever did not hear the answer asks again
+        await shard.commit(OLD)
+        assert [file.name for file in journal.glob("*.journal")] == ["00000002.journal"]
+    expected = await shard.statistics()
+    await shard.close()
+    again = shortening(tmp_path)
+    assert (await again.statistics()).accounts == expected.accounts
+    await again.close()
+
+
+async def test_a_commit_does_not_fail_for_a_journal_that_cannot_be_shortened(tmp_path: Path) -> None:
+    shard = shortening(tmp_path)
+
+    def full(records: object) -> None:
+        raise JournalError("the disk is full", "free space")
+
+    shard.host.journal.compact = full  # type: ignore[method-assign]
+    await step_of(shard, 0)
+    assert (await shard.ready()).next_step == 1
+    assert "could not be shortened: the disk is full" in (tmp_path / "logs" / "experience-0.log").read_text()
+    await shard.close()
+
+
 async def test_what_is_written_to_a_checkpoint_comes_back(tmp_path: Path, shard: ExperienceShard) -> None:
     await fill(shard)
     snapshot = await shard.snapshot()
@@ -229,13 +275,27 @@ async def test_the_event_loop_is_never_held_up_by_the_disk(shard: ExperienceShar
     assert report.loop_lag < 0.15
 
 
-async def fill(shard: ExperienceShard) -> None:
+def shortening(folder: Path) -> ExperienceShard:
+    """One whose journal is too long from its second record on."""
+    short = msgspec.structs.replace(place(folder, "experience-0"), shorten_bytes=1)
+    return ExperienceShard(short, rules_of(small_config(folder)))
+
+
+async def step_of(shard: ExperienceShard, step: int) -> None:
+    """A whole step."""
+    await fill(shard, Version(0, step))
+    assert not isinstance(await shard.host.act(lambda: shard.experience.take(Version(0, step), shard.plan)), Shortage)
+    await shard.commit(Version(0, step))
+    await shard.publish(Version(0, step + 1))
+
+
+async def fill(shard: ExperienceShard, version: Version = OLD) -> None:
     """Enough for a whole batch of every cell."""
     for number in range(18):
-        work = await opened(shard, f"0.p/{number}")
-        await shard.judge_many([(proposal(work.group, work.task_type), f"0.task-{number}")])
+        work = await opened(shard, f"0.p/{version.step}/{number}")
+        await shard.judge_many([(proposal(work.group, work.task_type, version), f"0.task-{number}")])
     number = 0
-    while works := await shard.next_work("s@1", [f"0.s/{number}"], ["solve"], [], 0.0):
+    while works := await shard.next_work("s@1", [f"0.s/{version.step}/{number}"], ["solve"], [], 0.0):
         (work,) = works
         number += 1
         if isinstance(work, ToReplay):

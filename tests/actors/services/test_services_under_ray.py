@@ -149,7 +149,7 @@ def test_steps_go_on_over_commits_and_publications(services: Services) -> None:
         for _ in range(2):  # whoever did not hear the answer asks again
             services.experience.commit(Version(0, step))
             services.experience.publish(Version(0, step + 1))
-        services.experience.forget(step - 1)
+            services.experience.keep([step, step + 1])
     services.experience.assert_closed()
     assert services.experience.lineage() == Version(0, 3)
     books = services.experience.statistics()
@@ -194,15 +194,18 @@ def test_a_resume_undoes_later_steps_on_all_shards(services: Services) -> None:
     for step in range(2):
         asyncio.run(Hands(services, f"hands-{step}@1", step).work())
         services.experience.must_take(Version(0, step), 10)
+        services.experience.keep([0, step])
         services.experience.commit(Version(0, step))
         services.experience.publish(Version(0, step + 1))
     services.experience.resume(Version(0, 1), 1)
     services.experience.resume(Version(0, 1), 1)
+    assert {position.checkpoints for position in services.experience.positions()} == {(0, 1)}
     assert services.experience.lineage() == Version(1, 1)
     with pytest.raises(LedgerError, match="lineage"):
         services.experience.commit(Version(0, 1))
     batch = services.experience.must_take(Version(1, 1), 10)
     assert len(batch.items) == 114
+    assert all(item.sample.body == item.sample.id.encode() for item in batch.items)
     services.experience.assert_closed()
 
 

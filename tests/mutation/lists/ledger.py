@@ -10,6 +10,7 @@ EXPERIENCE = (
     "tests/ledger/test_taking.py",
     "tests/ledger/test_work.py",
 )
+BODIES = ("tests/ledger/test_bodies.py",)
 
 MUTATIONS = [
     *mutations(
@@ -24,6 +25,22 @@ MUTATIONS = [
             ("if generated != accounted:", "if generated < accounted:"),
             ("if len(set(ids)) < len(ids):", "if False:"),
             ("account.generated.add(samples, tokens)\n        account.discard(", "account.discard("),
+        ],
+    ),
+    *mutations(
+        "azr/ledger/ledger.py",
+        BODIES,
+        [('replace(sample, body=b"")', "replace(sample)"), ("if sample.body:", "if False:")],
+    ),
+    *mutations(
+        "azr/ledger/bodies.py",
+        BODIES,
+        [
+            ("newest <= checkpoint <= trained", "newest < checkpoint <= trained"),
+            ("newest <= checkpoint <= trained", "newest <= checkpoint < trained"),
+            ("newest <= checkpoint <= trained", "newest <= checkpoint"),
+            ("newest <= checkpoint <= trained", "checkpoint <= trained"),
+            ("newest = max(", "newest = min("),
         ],
     ),
     *mutations(
@@ -53,6 +70,19 @@ MUTATIONS = [
             ("dict.fromkeys(name for name in names", "(name for name in names"),
             ('if "solve" in roles else []', "if True else []"),
             ("fresh[: len(fresh) - len(waiting)]", "fresh"),
+        ],
+    ),
+    *mutations(
+        "azr/ledger/experience.py",
+        BODIES,
+        [
+            ("doomed.setdefault(group.id, FORGOTTEN)", "pass"),
+            ("if not self.book.may_return(group, step)]", "]"),
+            ("if at.step < self.book.checkpoints[0]:", "if False:"),
+            ("if step in known or step == next_step]", "if step in known or step <= next_step]"),
+            ("step > known[-1] and step not in kept", "step > next_step"),
+            ("if kept != known:", "if True:"),
+            ("if not kept:", "if False:"),
         ],
     ),
     *mutations(
@@ -104,6 +134,19 @@ MUTATIONS = [
         ],
     ),
     *mutations(
+        "azr/ledger/book.py",
+        BODIES,
+        [
+            ("        self._strip(step)\n", ""),
+            ("            self._strip(trained)\n", "            pass\n"),
+            ("for step in self.checkpoints if step < event.at.step), event.at.step]", "for step in self.checkpoints)]"),
+            ("if step < event.at.step), event.at.step]", "if step < event.at.step)]"),
+            ("        self.checkpoints = snapshot.checkpoints\n", ""),
+            ("if step >= self.checkpoints[0] else []", ""),
+            ("(self.limits.max_staleness + 1):", "(self.limits.max_staleness + 9):"),
+        ],
+    ),
+    *mutations(
         "azr/journal/frames.py",
         "tests/journal/test_frames.py",
         [
@@ -136,6 +179,9 @@ MUTATIONS = [
             ),
             ("if older < self._generation:", "if older <= self._generation:"),
             ("newest = generations[-1]", "newest = generations[0]"),
+            ("max(bytes_, 2 * self._compacted)", "bytes_"),
+            ("max(bytes_, 2 * self._compacted)", "2 * self._compacted"),
+            ("        self._compacted = self._size\n", ""),
             ('self._unusable = f"syncing it failed ({error})"', "pass"),
             ('self._unusable = f"putting {name} in place failed ({error})"', "pass"),
         ],
