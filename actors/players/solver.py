@@ -157,9 +157,7 @@ class Solver:
         tokens = sum(len(response.token_ids) for response, _ in made.values())
         rated = await table.experience.attempted(samples, (cell, len(made), tokens, AGAIN) if made else None)
         for _, rating in rated:
-            await table.tasks.rate(
-                task.task_type, table.tasks.address(task), rating.correct, rating.attempts, rating.oldest.step
-            )
+            await table.tasks.rate(task.task_type, table.tasks.address(task), group, rating)
 
 
 def _names(group: str, size: int) -> list[str]:

@@ -17,6 +17,7 @@ from actors.services.records import Surplus
 from actors.services.split import named, plain_name, shard_of_name
 from azr.buffers import Estimate, shard_of
 from azr.game.types import Cell, Role, Task
+from azr.ledger.events import Rating
 from azr.ledger.experience import Rated
 from azr.ledger.ledger import Sample
 from azr.ledger.work import ToAttempt, ToPropose, Work
@@ -223,7 +224,7 @@ class PlayerTasks:
         service = self.shards[shard_of(task.normal_form, len(self.shards))]
         await service.ask("let_go", task.task_type, [task.id])
 
-    async def rate(self, task_type: str, address: str, correct: int, attempts: int, step: int) -> None:
-        """Attempts at a task came back."""
-        estimate = Estimate(plain_name(address), correct, attempts, step)
+    async def rate(self, task_type: str, address: str, group: str, rating: Rating) -> None:
+        """A group of attempts at a task came back; told again, because the answer was lost, it counts once."""
+        estimate = Estimate(plain_name(address), rating.correct, rating.attempts, rating.oldest.step, group)
         await self.shards[shard_of_name(address)].ask("rate_many", task_type, [estimate])

@@ -111,7 +111,7 @@ class TaskShard:
         await self.host.act(lambda: self.tasks.let_go(task_type, task_ids))
 
     async def rate_many(self, task_type: str, estimates: Sequence[Estimate]) -> int:
-        """Attempts came back; returns how many of the tasks are still held."""
+        """Attempts came back; those of one group count once, however often they are told. Returns how many counted."""
         return await self.host.act(lambda: self.tasks.rate_many(task_type, estimates))
 
     async def advance(self, step: int) -> None:

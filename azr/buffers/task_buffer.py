@@ -46,6 +46,8 @@ class Estimate(NamedTuple):
     attempts: int
     step: int
     """Learner step of the oldest weights that attempted."""
+    group: str = ""
+    """Name of the attempts, by which whoever hears of them twice can tell; the buffer itself does not ask."""
 
 
 class Status(NamedTuple):

@@ -5,6 +5,9 @@ acknowledged, and with new tasks those that leave for them: what leaves depends 
 So the tasks held and their ratings come back exactly; visits do not, and a task that was out is simply drawn again.
 Written out on purpose (checkpoints), buffers come back to the very next draw; see `TaskBuffer.state`.
 
+An estimate counts once, though whoever tells it asks again because the answer was lost: the groups that rated last are
+remembered, in the journal and in checkpoints as well.
+
       add_many · rate_many · advance ── append, sync ──► buffers ──► answer
       draw · references ─────────────────────────────────► buffers ──► answer
 """
@@ -12,6 +15,7 @@ Written out on purpose (checkpoints), buffers come back to the very next draw; s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -19,6 +23,10 @@ from azr.buffers import BufferState, Estimate, TaskBuffer
 from azr.game.types import Task
 from azr.journal.durable import SHORTEN_ABOVE_BYTES
 from azr.journal.journal import Journal, Recovery
+
+#: Groups whose estimates are remembered, a shard. A call is repeated for `actors.call_seconds` at most; this is what a
+#: hundred groups a second rate in that time, and more.
+REMEMBERED = 16_384
 
 
 class Added(msgspec.Struct, frozen=True, tag="added", array_like=True):
@@ -47,6 +55,8 @@ class Written(msgspec.Struct, frozen=True, tag="written", array_like=True):
     """All buffers, in place of all events before."""
 
     buffers: dict[str, BufferState]
+    rated: list[str] = []
+    """Groups that rated last, oldest first."""
 
 
 Event = Added | Rated | Stepped | Written
@@ -62,6 +72,8 @@ class DurableTasks:
         """`buffers` are empty ones, whose configuration and generators are used where the journal holds none."""
         self.buffers = dict(buffers)
         self._journal = journal
+        self._rated: dict[str, None] = {}
+        """Groups that rated last, oldest first."""
 
     def open(self, *, salvage: bool = False) -> Recovery:
         """Take up where the journal ends."""
@@ -94,10 +106,13 @@ class DurableTasks:
         return new
 
     def rate_many(self, task_type: str, estimates: Iterable[Estimate]) -> int:
-        """Attempts came back; returns how many of the tasks were still held."""
-        buffer = self._buffer(task_type)
-        self._record(event := Rated(task_type, list(estimates)))
-        return buffer.rate_many(event.estimates)
+        """Attempts came back; returns how many of the tasks were still held and not rated by these attempts before."""
+        self._buffer(task_type)
+        named = {estimate.group or number: estimate for number, estimate in enumerate(estimates)}
+        if not (new := [estimate for group, estimate in named.items() if group not in self._rated]):
+            return 0
+        self._record(event := Rated(task_type, new))
+        return self._rate(event)
 
     def let_go(self, task_type: str, task_ids: Iterable[str]) -> None:
         """Tasks that nobody can attempt, or be judged by, leave for good."""
@@ -120,7 +135,8 @@ class DurableTasks:
 
     def written(self) -> Written:
         """All buffers, for a checkpoint."""
-        return Written({task_type: buffer.state() for task_type, buffer in self.buffers.items()})
+        states = {task_type: buffer.state() for task_type, buffer in self.buffers.items()}
+        return Written(states, list(self._rated))
 
     def restore(self, written: Written) -> None:
         """Take up from a checkpoint, whose buffers take the place of the journal's history."""
@@ -137,14 +153,21 @@ class DurableTasks:
                     self._buffer(task_type).evict(task_ids)
                 for task in tasks:
                     self._buffer(task.task_type).add(task, out=out)
-            case Rated(task_type, estimates):
-                self._buffer(task_type).rate_many(estimates)
+            case Rated():
+                self._rate(event)
             case Stepped(step):
                 for buffer in self.buffers.values():
                     buffer.advance(step)
-            case Written(states):
+            case Written(states, rated):
+                self._rated = dict.fromkeys(rated)
                 for task_type, state in states.items():
                     self.buffers[task_type] = TaskBuffer.from_state(state, self._buffer(task_type).config)
+
+    def _rate(self, event: Rated) -> int:
+        self._rated |= dict.fromkeys(estimate.group for estimate in event.estimates if estimate.group)
+        for group in list(islice(self._rated, max(0, len(self._rated) - REMEMBERED))):
+            del self._rated[group]
+        return self._buffer(event.task_type).rate_many(event.estimates)
 
     def _buffer(self, task_type: str) -> TaskBuffer:
         try:

@@ -179,6 +179,89 @@ def test_cut_at_every_byte_no_acknowledged_task_or_rating_is_lost() -> None:
         assert found in states[max(len(acknowledged) - 1, 0) :], budget
 
 
+class TestToldAgain:
+    """Whoever did not hear the answer tells the estimate again."""
+
+    TOLD = Estimate("task-1", 3, 4, 0, "0.s/1")
+
+    def evidence(self, tasks: DurableTasks) -> tuple[float, float]:
+        """Right and wrong attempts at the task."""
+        buffer = tasks.buffers["deduction"]
+        row = buffer._table.rows[buffer._table.slot("task-1")]
+        return float(row["right"]), float(row["wrong"])
+
+    def told(self, disk: CrashingDisk) -> DurableTasks:
+        tasks = tasks_on(disk)
+        tasks.add_many([task(1), task(2)])
+        assert tasks.rate_many("deduction", [self.TOLD]) == 1
+        return tasks
+
+    def test_it_counts_once_and_is_not_written(self) -> None:
+        disk = CrashingDisk()
+        tasks = self.told(disk)
+        spent = disk.spent
+        assert tasks.rate_many("deduction", [self.TOLD]) == 0
+        assert disk.spent == spent
+        assert self.evidence(tasks) == (3, 1)
+
+    def test_beside_what_is_new_and_twice_in_one_call_it_counts_once(self) -> None:
+        tasks = self.told(CrashingDisk())
+        other = Estimate("task-1", 0, 4, 0, "0.s/2")
+        assert tasks.rate_many("deduction", [self.TOLD, other, other]) == 1
+        assert self.evidence(tasks) == (3, 5)
+
+    def test_without_a_group_each_counts(self) -> None:
+        tasks = self.told(CrashingDisk())
+        assert tasks.rate_many("deduction", [Estimate("task-1", 1, 2, 0)] * 2) == 2
+        assert self.evidence(tasks) == (5, 3)
+
+    def test_a_service_that_died_in_between_knows_it_from_its_journal_however_short(self) -> None:
+        for shortened in (False, True):
+            disk = CrashingDisk()
+            tasks = self.told(disk)
+            assert tasks.shorten(above_bytes=0) or not shortened
+            again = tasks_on(disk.reboot(0.0, False))
+            assert again.rate_many("deduction", [self.TOLD]) == 0
+            assert self.evidence(again) == (3, 1)
+
+    def test_buffers_of_a_checkpoint_know_what_they_were_told_and_not_what_came_later(self) -> None:
+        tasks = self.told(CrashingDisk())
+        checkpoint = msgspec.msgpack.encode(tasks.written())
+        later = Estimate("task-1", 0, 4, 0, "0.s/2")
+        tasks.rate_many("deduction", [later])
+        tasks.restore(msgspec.msgpack.decode(checkpoint, type=Written))
+        assert tasks.rate_many("deduction", [self.TOLD]) == 0
+        assert tasks.rate_many("deduction", [later]) == 1
+        assert self.evidence(tasks) == (3, 5)
+
+    def test_cut_at_every_byte_and_told_again_it_counts_once(self) -> None:
+        whole = CrashingDisk()
+        self.told(whole)
+        for budget, fate in zip(range(whole.spent + 1), itertools.cycle(FATES)):
+            disk = CrashingDisk(budget)
+            with contextlib.suppress(PowerCutError):
+                self.told(disk)
+            again = tasks_on(disk.reboot(*fate))
+            again.add_many([task(1), task(2)])
+            again.rate_many("deduction", [self.TOLD])
+            assert self.evidence(again) == (3, 1), budget
+
+    def test_only_so_many_are_remembered(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("azr.journal.tasks.REMEMBERED", 3)
+        tasks = self.told(CrashingDisk())
+        for number in range(2, 4):
+            tasks.rate_many("deduction", [Estimate("task-2", 1, 2, 0, f"0.s/{number}")])
+        assert tasks.rate_many("deduction", [self.TOLD]) == 0
+        tasks.rate_many("deduction", [Estimate("task-2", 1, 2, 0, "0.s/4")])
+        assert tasks.written().rated == ["0.s/2", "0.s/3", "0.s/4"]
+
+    def test_what_was_written_before_groups_were_remembered_is_read(self) -> None:
+        tasks = self.told(CrashingDisk())
+        tag, buffers, _ = msgspec.msgpack.decode(msgspec.msgpack.encode(tasks.written()))
+        older = msgspec.msgpack.decode(msgspec.msgpack.encode([tag, buffers]), type=Written)
+        assert older.rated == []
+
+
 def test_a_type_without_a_buffer_is_named() -> None:
     with pytest.raises(ValueError, match="no buffer for tasks of type induction; there are"):
         tasks_on(CrashingDisk()).add_many([task(1, task_type="induction")])

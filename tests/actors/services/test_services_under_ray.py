@@ -22,6 +22,7 @@ from actors.services.metrics import buffer_metrics, ledger_metrics
 from actors.services.split import named, shard_of_name
 from actors.services.start import Services
 from azr.game.types import Cell, Task, Version
+from azr.ledger.events import Rating
 from azr.ledger.ledger import LedgerError, Sample
 from azr.ledger.work import ToAttempt, ToPropose, ToReplay
 from azr.run.source import RunSource, Setting
@@ -283,7 +284,7 @@ def test_tasks_live_in_the_shard_of_their_program_and_are_found_by_their_address
         again = await client.draw("deduction", 0)
         assert again is not None
         assert again.id == given[3].id
-        await client.rate("deduction", client.address(given[3]), 2, 4, 0)
+        await client.rate("deduction", client.address(given[3]), "0.s/1", Rating(2, 4, Version(0, 0)))
         shown = await client.references(["deduction"], 10, 1)
         assert len({task.id for task in shown}) == 10
 

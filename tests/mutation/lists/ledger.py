@@ -186,4 +186,14 @@ MUTATIONS = [
             ('self._unusable = f"putting {name} in place failed ({error})"', "pass"),
         ],
     ),
+    *mutations(
+        "azr/journal/tasks.py",
+        "tests/journal/test_tasks.py",
+        [
+            ("if group not in self._rated]", "]"),
+            ("estimate.group or number", "number"),
+            ("self._rated = dict.fromkeys(rated)", "pass"),
+            ("len(self._rated) - REMEMBERED", "len(self._rated) - REMEMBERED - 1"),
+        ],
+    ),
 ]
