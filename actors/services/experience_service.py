@@ -28,12 +28,12 @@ from actors.services.records import Books, Lack, OpenGroup, Part, Position, Surp
 from azr.config.sections.algorithm import AlgorithmConfig
 from azr.game.batch import BatchPlan
 from azr.game.types import Cell, Role, Version
-from azr.journal.durable import open_experience, shorten
-from azr.ledger import events
+from azr.journal.durable import open_experience, restore, shorten
 from azr.ledger.book import POISONED
 from azr.ledger.events import Rating
 from azr.ledger.experience import UNCLAIMED, Batch, Rated
-from azr.ledger.ledger import LedgerError, Sample
+from azr.ledger.ledger import Sample
+from azr.ledger.snapshots import to_records
 from azr.ledger.work import Work
 from azr.staleness.admission import Limits, Refusal
 from azr.staleness.bound import Ancestry
@@ -234,16 +234,14 @@ class ExperienceShard:
         """The path of weights that led to the present ones."""
         return await self.host.act(lambda: self.experience.book.ancestry)
 
-    async def snapshot(self) -> bytes:
-        """Everything, for a checkpoint."""
-        return await self.host.act(lambda: events.encode([self.experience.book.snapshot()]))
+    async def snapshot(self) -> list[bytes]:
+        """Everything, for a checkpoint, in records."""
+        return await self.host.act(lambda: list(to_records(self.experience.book.snapshot())))
 
-    async def restore(self, snapshot: bytes) -> None:
+    async def restore(self, snapshot: Sequence[bytes]) -> None:
         """Take up from a checkpoint's snapshot."""
-        (event,) = events.decode(snapshot)
-        if not isinstance(event, events.Snapshot):
-            raise LedgerError(f"what should be a snapshot of the experience is a {type(event).__name__}")
-        await self._change(lambda: self.experience.restore(event, time.monotonic(), self.rules.grace_seconds))
+        now, grace = time.monotonic(), self.rules.grace_seconds
+        await self._change(lambda: restore(self.host.journal, self.experience, snapshot, now=now, grace_seconds=grace))
 
     async def assert_closed(self) -> None:
         """Raise unless ledger, groups and slots agree."""

@@ -6,15 +6,19 @@ Called by the experience service at its start, and at times to keep the journal 
       every call:       events ── append, sync ──► apply ──► answer  so that its first record always tells the schema)
                         (one record: a crash keeps all of a decision or nothing)
       shorten:          snapshot ── compact
+      restore:          a checkpoint's snapshot ── compact ──► rebuild
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 from azr.journal.journal import Journal, Recovery
 from azr.ledger import events
 from azr.ledger.experience import Experience
+from azr.ledger.ledger import BooksBrokenError
+from azr.ledger.snapshots import from_records, to_records
 from azr.staleness.admission import Limits
 from azr.staleness.lengths import SweptByLength
 
@@ -52,5 +56,17 @@ def shorten(journal: Journal, experience: Experience, above_bytes: int = SHORTEN
     """Put a snapshot in place of the journal's history once it has grown; returns whether it did."""
     if not journal.outgrew(above_bytes):
         return False
-    journal.compact([events.encode([experience.book.snapshot()])])
+    journal.compact(to_records(experience.book.snapshot()))
     return True
+
+
+def restore(
+    journal: Journal, experience: Experience, records: Sequence[bytes], *, now: float, grace_seconds: float = 10.0
+) -> None:
+    """Put a checkpoint's snapshot in place of the journal and of what the experience knows, or of neither."""
+    history = from_records(records)
+    journal.compact(records)
+    try:
+        experience.restore(history, now, grace_seconds)
+    except Exception as error:
+        raise BooksBrokenError(f"a snapshot was taken up, but it could not happen: {error!r}") from error

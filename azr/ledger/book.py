@@ -87,7 +87,7 @@ class Book:
                 self._resumed(event)
             case events.Kept(checkpoints):
                 self._kept(checkpoints)
-            case events.Snapshot():
+            case events.Snapshot() | events.Bodies():
                 self._restore(event)
 
     def group(self, group_id: str) -> Group:
@@ -309,7 +309,10 @@ class Book:
         if returning > len(self.checkpoints) * (self.limits.max_staleness + 1):
             raise LedgerError(f"bodies of {returning} steps are held for the checkpoints {self.checkpoints}")
 
-    def _restore(self, snapshot: events.Snapshot) -> None:
+    def _restore(self, snapshot: events.Snapshot | events.Bodies) -> None:
+        if isinstance(snapshot, events.Bodies):
+            self.ledger.embody(snapshot.bodies)
+            return
         check_schema(snapshot)
         snapshot = msgspec.msgpack.decode(msgspec.msgpack.encode(snapshot), type=events.Snapshot)
         self.ledger = Ledger.from_state(snapshot.ledger)

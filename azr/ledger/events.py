@@ -148,6 +148,12 @@ class Kept(msgspec.Struct, frozen=True, tag="kept", array_like=True):
     """Their steps, in order."""
 
 
+class Bodies(msgspec.Struct, frozen=True, tag="bodies", array_like=True):
+    """Bodies of samples that the snapshot before it names without."""
+
+    bodies: dict[str, bytes]
+
+
 class Snapshot(msgspec.Struct, frozen=True, tag="snapshot", array_like=True):
     """Everything, in place of all events before it."""
 
@@ -167,7 +173,19 @@ class Snapshot(msgspec.Struct, frozen=True, tag="snapshot", array_like=True):
 
 
 Event = (
-    Opened | Judged | Attempted | Retried | Dropped | Wasted | Taken | Committed | Published | Resumed | Kept | Snapshot
+    Opened
+    | Judged
+    | Attempted
+    | Retried
+    | Dropped
+    | Wasted
+    | Taken
+    | Committed
+    | Published
+    | Resumed
+    | Kept
+    | Snapshot
+    | Bodies
 )
 
 #: Raised with every change of the events above; a reader refuses what it does not know.

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from azr.game.batch import BatchPlan
 from azr.game.types import Cell, Role, Version
 from azr.ledger import events
-from azr.ledger.book import FORGOTTEN, LINEAGE, POISONED, Book, check_schema
+from azr.ledger.book import FORGOTTEN, LINEAGE, POISONED, Book
 from azr.ledger.events import Event, Group, Rating
 from azr.ledger.leases import Leases
 from azr.ledger.ledger import BooksBrokenError, LedgerError, Sample
@@ -93,12 +93,10 @@ class Experience:
             if group.state == "open":
                 self.leases.grant(group.id, UNCLAIMED, now, grace_seconds)
 
-    def restore(self, snapshot: events.Snapshot, now: float, grace_seconds: float = 10.0) -> None:
-        """Take up from the snapshot of a checkpoint, in place of all that happened here."""
-        check_schema(snapshot)
-        self._record([snapshot])
+    def restore(self, history: Iterable[Event], now: float, grace_seconds: float = 10.0) -> None:
+        """Take up from a checkpoint's snapshot, in place of all that happened here; the journal holds it already."""
         self.leases = Leases(self.leases.seconds)
-        self.rebuild((), now, grace_seconds)
+        self.rebuild(history, now, grace_seconds)
 
     def next_work(
         self,

@@ -11,7 +11,7 @@ as a repetition could still be young enough to be trained on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -164,6 +164,15 @@ class Ledger:
             step, sample = self._trained[sample_id]
             if sample.body:
                 self._trained[sample_id] = (step, msgspec.structs.replace(sample, body=b""))
+
+    def embody(self, bodies: Mapping[str, bytes]) -> None:
+        """Give bodies to samples in flight or trained on."""
+        for sample_id, body in bodies.items():
+            if sample_id in self._trained:
+                step, sample = self._trained[sample_id]
+                self._trained[sample_id] = (step, msgspec.structs.replace(sample, body=body))
+            else:
+                self._in_flight[sample_id] = msgspec.structs.replace(self.sample(sample_id), body=body)
 
     def has_bodies(self, ids: Iterable[str]) -> bool:
         """Whether the body of one of these trained samples is held."""

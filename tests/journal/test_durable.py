@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import random
@@ -11,9 +12,11 @@ import pytest
 
 from azr.game.types import Version
 from azr.journal import Folder, Journal, JournalError
-from azr.journal.durable import open_experience, shorten
+from azr.journal.durable import open_experience, restore, shorten
 from azr.ledger import events
-from azr.ledger.ledger import LedgerError
+from azr.ledger.experience import Experience
+from azr.ledger.ledger import BooksBrokenError, LedgerError
+from azr.ledger.snapshots import to_records
 from tests.journal.crashes import LIMITS, Run
 from tests.journal.disks import CrashingDisk, PowerCutError
 from tests.journal.test_journal import FATES, markers
@@ -143,8 +146,81 @@ def test_a_journal_is_shortened_only_once_it_has_grown(tmp_path: Path) -> None:
     size = journal.size
     assert shorten(journal, experience, above_bytes=size - 1)
     back, recovery = open_experience(real(tmp_path), LIMITS, now=0.0)
-    assert len(recovery.records) == 1
+    assert len(recovery.records) == 1, "nothing in it has a body"
     assert back.book.snapshot() == experience.book.snapshot()
+
+
+class TestRestore:
+    """A checkpoint's snapshot takes the place of a journal that does not lead to it."""
+
+    @pytest.fixture
+    def snapshot(self) -> list[bytes]:
+        run = Run(steps=1)
+        run.boot(CrashingDisk())
+        run.play()
+        assert run.experience is not None
+        return list(to_records(run.experience.book.snapshot(), piece_bytes=10))
+
+    def other(self, disk: CrashingDisk) -> tuple[Run, Experience]:
+        """The books of another run, in whose place the snapshot goes."""
+        run = Run(compact=False)
+        experience = run.boot(disk)
+        if not experience.book.ledger.accounts:
+            experience.wasted(SOLVE, 1, 10, "cancelled")
+        return run, experience
+
+    def test_it_is_what_the_journal_tells_from_then_on(self, snapshot: list[bytes]) -> None:
+        disk = CrashingDisk()
+        run, experience = self.other(disk)
+        assert run.journal is not None
+        restore(run.journal, experience, snapshot, now=0.0)
+        experience.wasted(SOLVE, 1, 10, "later")
+        expected = experience.book.snapshot()
+        assert expected.next_step == 1
+        assert {sample.body for _, sample in expected.ledger.trained} > {b"p0.0#0"}, "bodies and all"
+        assert Run().boot(disk.reboot(0.0, False)).book.snapshot() == expected
+
+    def test_cut_at_every_byte_the_one_is_there_or_the_other(self, snapshot: list[bytes]) -> None:
+        def restored(disk: CrashingDisk) -> None:
+            run, experience = self.other(disk)
+            assert run.journal is not None
+            restore(run.journal, experience, snapshot, now=0.0)
+
+        whole = CrashingDisk()
+        restored(whole)
+        after = events.encode([Run().boot(whole.reboot(0.0, False)).book.snapshot()])
+        met = set()
+        for budget, fate in zip(range(0, whole.spent + 1, 3), itertools.cycle(FATES)):
+            disk = CrashingDisk(budget)
+            with contextlib.suppress(PowerCutError):
+                restored(disk)
+            found = Run().boot(disk.reboot(*fate))
+            found.assert_closed()
+            taken_up = events.encode([found.book.snapshot()]) == after
+            assert taken_up or found.book.next_step == 0, budget
+            met.add(taken_up)
+        assert met == {False, True}
+
+    def test_refused_it_changes_nothing(self, snapshot: list[bytes]) -> None:
+        disk = CrashingDisk()
+        run, experience = self.other(disk)
+        assert run.journal is not None
+        before, spent = events.encode([experience.book.snapshot()]), disk.spent
+        with pytest.raises(LedgerError, match="does not begin with one"):
+            restore(run.journal, experience, snapshot[1:], now=0.0)
+        assert disk.spent == spent
+        disk.room = sum(len(content.data) for content in disk.files.values()) + 10
+        with pytest.raises(JournalError, match="the disk is full"):
+            restore(run.journal, experience, snapshot, now=0.0)
+        assert events.encode([experience.book.snapshot()]) == before
+        assert events.encode([Run().boot(disk.reboot(0.0, False)).book.snapshot()]) == before
+
+    def test_one_that_does_not_fit_itself_ends_the_books(self, snapshot: list[bytes]) -> None:
+        run, experience = self.other(CrashingDisk())
+        assert run.journal is not None
+        stranger = events.encode([events.Bodies({"nobody": b"said"})])
+        with pytest.raises(BooksBrokenError, match="nobody is not in flight"):
+            restore(run.journal, experience, [*snapshot, stranger], now=0.0)
 
 
 def test_on_a_full_disk_the_call_fails_and_the_experience_is_as_it_was() -> None:

@@ -332,7 +332,7 @@ class History:
     def resumed(self, step: int) -> Experience:
         """A copy of the books as a resume at this step leaves them."""
         copy = Experience(self.limits)
-        copy.restore(self.play.experience.book.snapshot(), now=0.0)
+        copy.restore([self.play.experience.book.snapshot()], now=0.0)
         copy.resume(self.checkpointed(step), self.lineage + 1)
         copy.assert_closed()
         return copy

@@ -181,9 +181,8 @@ class TestResume:
         written = events.encode([play.experience.book.snapshot()])
         other = Play()
         other.replay("of another run")
-        [snapshot] = events.decode(written)
-        assert isinstance(snapshot, events.Snapshot)
-        other.experience.restore(snapshot, now=50.0)
+        other.events[:] = events.decode(written)
+        other.experience.restore(events.decode(written), now=50.0)
         other.experience.resume(Version(0, 1), lineage=1)
         assert set(other.experience.book.groups) == {"open"}
         assert other.experience.leases.holder("of another run") is None
@@ -266,10 +265,6 @@ class TestHistory:
         assert isinstance(strange, events.Snapshot)
         with pytest.raises(LedgerError, match="schema 99"):
             play.experience.book.apply(msgspec.structs.replace(strange, schema=99))
-        recorded = len(play.events)
-        with pytest.raises(LedgerError, match="schema 99"):
-            play.experience.restore(msgspec.structs.replace(strange, schema=99), now=0.0)
-        assert len(play.events) == recorded, "refused before it is journaled"
 
 
 class TestDefects:

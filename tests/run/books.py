@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from actors.services.records import Position
 from azr.config.root import Config
 from azr.game.batch import BatchPlan
 from azr.game.types import Version
-from azr.ledger import events
 from azr.ledger.experience import Batch, Experience
+from azr.ledger.snapshots import from_records, to_records
 from azr.staleness.admission import Limits
 from azr.staleness.bound import Ancestry
 from tests.run.items import attempts, proposal, spans
@@ -86,13 +88,11 @@ class LocalExperience:
         return self.books.book.ancestry
 
     def snapshot(self) -> bytes:
-        return events.encode([self.books.book.snapshot()])
+        return msgspec.msgpack.encode(list(to_records(self.books.book.snapshot())))
 
     def restore(self, snapshot: bytes) -> None:
         self.calls.append("restore")
-        (event,) = events.decode(snapshot)
-        assert isinstance(event, events.Snapshot)
-        self.books.restore(event, 0.0)
+        self.books.restore(from_records(msgspec.msgpack.decode(snapshot, type=list[bytes])), 0.0)
 
 
 class LocalShards(LocalExperience):

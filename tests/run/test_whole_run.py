@@ -22,6 +22,7 @@ from azr.journal.journal import Journal
 from azr.journal.storage import Folder
 from azr.ledger import events
 from azr.ledger.experience import Experience
+from azr.ledger.snapshots import from_records
 from azr.run.checkpoint import EXPERIENCE, TASKS, read_state
 from azr.run.evaluation import read as read_evaluations
 from azr.run.tracking.json_lines import read_lines
@@ -162,13 +163,13 @@ def test_checkpoints_hold_everything(story: Story) -> None:
     newest = max((story.folder / "checkpoints").iterdir())
     assert read_state(newest).step == max(story.second.steps())
     assert (newest / TASKS).stat().st_size > 0
-    (snapshot,) = [events.decode(part)[0] for part in _parts((newest / EXPERIENCE).read_bytes())]
+    (snapshot,) = [from_records(part)[0] for part in _parts((newest / EXPERIENCE).read_bytes())]
     assert isinstance(snapshot, events.Snapshot)
     assert snapshot.next_step == max(story.second.steps())
 
 
-def _parts(content: bytes) -> list[bytes]:
-    return msgspec.msgpack.decode(content, type=list[bytes])
+def _parts(content: bytes) -> list[list[bytes]]:
+    return msgspec.msgpack.decode(content, type=list[list[bytes]])
 
 
 def test_all_cells_were_trained_on_by_responses_within_the_bound(story: Story) -> None:

@@ -44,6 +44,19 @@ MUTATIONS = [
         ],
     ),
     *mutations(
+        "azr/ledger/snapshots.py",
+        ("tests/ledger/test_snapshots.py", "tests/journal/test_durable.py"),
+        [
+            ("if piece and size + len(sample.body) > piece_bytes:", "if piece and size > piece_bytes:"),
+            ("size + len(sample.body) > piece_bytes", "size + len(sample.body) >= piece_bytes"),
+            ("            piece, size = {}, 0\n", "            piece = {}\n"),
+            ("    if piece:\n        yield piece\n", ""),
+            ("trained=[(step, _without_body(sample)) for step, sample in ledger.trained],", ""),
+            ("in_flight=[_without_body(sample) for sample in ledger.in_flight],", ""),
+            ("    check_schema(history[0])\n", ""),
+        ],
+    ),
+    *mutations(
         "azr/ledger/leases.py",
         "tests/ledger/test_leases.py",
         [
