@@ -289,6 +289,22 @@ def task_of(
     return refusal_of_length(task, rules) or refusal_of_duplicate(task, rules) or task
 
 
+def task_of_values(
+    kind: Kind, candidate: Candidate, examined: Examined, values: Sequence[Value], rules: GateRules, shown: int = 0
+) -> Task | Refusal:
+    """The same where the outputs are the values that the program gave."""
+    return task_of(
+        kind,
+        candidate,
+        examined,
+        outputs=[value.literal for value in values],
+        output_keys=[value.key for value in values],
+        output_types=[value.type_name for value in values],
+        rules=rules,
+        shown=shown,
+    )
+
+
 def _ending(outcome: Outcome) -> tuple[str, str]:
     if outcome.value is not None:
         return outcome.status, outcome.value.exact
@@ -322,12 +338,4 @@ def single_run(
         return values
     if (refusal := (yield from round_trip(values))) is not None:
         return refusal
-    return task_of(
-        kind,
-        candidate,
-        examined,
-        outputs=[value.literal for value in values],
-        output_keys=[value.key for value in values],
-        output_types=[value.type_name for value in values],
-        rules=rules,
-    )
+    return task_of_values(kind, candidate, examined, values, rules)

@@ -104,16 +104,7 @@ class Induction:
         refusal = yield from gate.round_trip(values)
         if refusal is not None:
             return refusal
-        return gate.task_of(
-            self,
-            candidate,
-            examined,
-            outputs=[value.literal for value in values],
-            output_keys=[value.key for value in values],
-            output_types=[value.type_name for value in values],
-            rules=rules,
-            shown=rules.induction_shown,
-        )
+        return gate.task_of_values(self, candidate, examined, values, rules, shown=rules.induction_shown)
 
     def apart_by(self, task: Task) -> Sequence[str]:
         """The set of inputs, whatever the message, or a proposer would earn again and again by rewording."""
