@@ -68,23 +68,23 @@ class Reader:
 
     def unsigned(self) -> int:
         """The next unsigned LEB128 number."""
-        value = shift = 0
-        while True:
-            low = self.byte()
-            value |= (low & 0x7F) << shift
-            shift += 7
-            if not low & 0x80:
-                return value
+        value, _, _ = self._leb128()
+        return value
 
     def signed(self) -> int:
         """The next signed LEB128 number."""
+        value, bits, last = self._leb128()
+        return value - (1 << bits) if last & 0x40 else value
+
+    def _leb128(self) -> tuple[int, int, int]:
+        """The bits of the next LEB128 number, how many there are, and its last byte, which holds the sign."""
         value = shift = 0
         while True:
             low = self.byte()
             value |= (low & 0x7F) << shift
             shift += 7
             if not low & 0x80:
-                return value - (1 << shift) if low & 0x40 else value
+                return value, shift, low
 
     def name(self) -> str:
         """The next name."""
