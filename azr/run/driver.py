@@ -17,7 +17,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -171,7 +170,7 @@ class Driver:
             hosted = services.start(config, self.folder.root)
         stack.callback(lambda: services.stop(hosted, self._patience))
         setting = Setting(config, self.folder.checkpoints, hosted.experience, hosted.tasks, hub)
-        learner = LearnerThread(self._plan(setting, engines), config.cluster)
+        learner = LearnerThread(self._plan(setting, engines), config.cluster, self.console.say)
         learner.start()
         stack.callback(learner.abandon)
         with self._stages.stage("engines", f"{engines.wanted} to load {self.asked.model.path}", wait) as stage:
@@ -206,7 +205,6 @@ class Driver:
 
     def _plan(self, setting: Setting, engines: Engines) -> LearnerPlan:
         config = self.config
-        shutil.rmtree(self.folder.root / "ray_train", ignore_errors=True)  # of an earlier driver; ours are checkpoints/
         return LearnerPlan(
             model=config.model.path,
             loss=config.algorithm.loss,

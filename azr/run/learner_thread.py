@@ -1,14 +1,23 @@
 """The learner, in a thread of the driver: Ray Train's `fit` blocks until training is over.
 
 LearnerThread ── learner.ray_train.train ──► ranks (Ray actors) ──► ends, or an error that `check` raises here
+       ▲                                          │
+       └────────────── `Renewal`: once more? ◄────┘ failed for good, or its controller is dead
+
+Ray Train restarts ranks so often and no oftener, however long ago the first death was, and nobody restarts its
+controller. So a training that failed for good is begun anew here, from the newest checkpoint, if it had got anywhere.
 """
 
 from __future__ import annotations
 
+import shutil
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 from azr.config.sections.cluster import ClusterConfig
 from azr.errors import AzrError
+from learner import checkpoint
 from learner.loop import LearnerPlan
 
 
@@ -16,11 +25,31 @@ class LearnerFailedError(AzrError):
     """The learner gave up, restarts and all."""
 
 
-class LearnerThread:
-    """Runs a plan; `cluster` says what its ranks ask of Ray and where they go."""
+class Renewal:
+    """Whether a training that ended with an error is begun anew. Pure."""
 
-    def __init__(self, plan: LearnerPlan, cluster: ClusterConfig) -> None:
-        self._plan, self._cluster = plan, cluster
+    def __init__(self, restarts: int) -> None:
+        self._restarts = restarts
+        self._lost = 0
+        """Controllers that died since the newest checkpoint got newer."""
+
+    def again(self, *, got_further: bool, controller_died: bool) -> bool:
+        """One that wrote a checkpoint is; one that did not has used up its restarts, unless it was its controller that
+        died, which then counts as one of them."""
+        if got_further:
+            self._lost = 0
+            return True
+        self._lost += controller_died
+        return controller_died and self._lost <= self._restarts
+
+
+class LearnerThread:
+    """Runs a plan; `cluster` says what its ranks ask of Ray and where they go, `tell` hears of new beginnings."""
+
+    def __init__(
+        self, plan: LearnerPlan, cluster: ClusterConfig, tell: Callable[[str], None] = lambda _line: None
+    ) -> None:
+        self._plan, self._cluster, self._tell = plan, cluster, tell
         self._error: BaseException | None = None
         self._abandoned = False
         self._thread = threading.Thread(target=self._run, name="azr-learner", daemon=True)
@@ -52,13 +81,32 @@ class LearnerThread:
         self._abandoned = True
 
     def _run(self) -> None:
+        from ray.exceptions import RayActorError
+
         from learner.ray_train import train
 
-        try:
-            train(self._plan, self._cluster)
-        except BaseException as error:
-            if not self._abandoned:
-                self._error = error
+        renewal = Renewal(self._plan.learner.restarts)
+        while True:
+            begins_at = self._newest()
+            # Ray Train's own notes on a training that is over; what we keep lies in checkpoints/.
+            shutil.rmtree(self._plan.folder / "ray_train", ignore_errors=True)
+            try:
+                train(self._plan, self._cluster)
+                return
+            except BaseException as error:
+                if self._abandoned:
+                    return
+                newest, died = self._newest(), isinstance(error, RayActorError)
+                if not renewal.again(got_further=newest != begins_at, controller_died=died):
+                    self._error = error
+                    return
+                cause = "its controller died" if died else f"{type(innermost(error)).__name__}"
+                self._tell(
+                    f"the learner failed ({cause}); it begins anew from {newest.name if newest else 'the start'}"
+                )
+
+    def _newest(self) -> Path | None:
+        return checkpoint.newest(self._plan.checkpoints)
 
 
 def innermost(error: BaseException) -> BaseException:

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from ray.exceptions import ActorDiedError
 
 from azr.config.sections.cluster import ClusterConfig
-from azr.run.learner_thread import LearnerFailedError, LearnerThread
+from azr.run.learner_thread import LearnerFailedError, LearnerThread, Renewal
+from learner.checkpoint import MARKER, LearnerState, checkpoint_folder
 from tests.learner.plans import plan
 
 
-def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, train: Any, cluster: ClusterConfig) -> LearnerThread:
+def started(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    train: Any,
+    cluster: ClusterConfig,
+    tell: Callable[[str], None] = print,
+) -> LearnerThread:
     monkeypatch.setattr("learner.ray_train.train", train)
-    learner = LearnerThread(plan(tmp_path / "no model", tmp_path, steps=1), cluster)
+    learner = LearnerThread(plan(tmp_path / "no model", tmp_path, steps=1), cluster, tell)
     learner.start()
     return learner
 
@@ -56,3 +66,55 @@ def test_the_end_of_a_learner_that_was_given_up_is_no_error(monkeypatch: pytest.
     given_up.set()
     learner.wait(10)
     learner.check()
+
+
+class TestRenewal:
+    def test_a_training_that_wrote_a_checkpoint_is_begun_anew_as_often_as_it_does(self) -> None:
+        renewal = Renewal(restarts=1)
+        assert [renewal.again(got_further=True, controller_died=False) for _ in range(5)] == [True] * 5
+
+    def test_one_that_did_not_has_used_up_its_restarts(self) -> None:
+        assert not Renewal(restarts=3).again(got_further=False, controller_died=False)
+
+    def test_a_dead_controller_is_one_restart_until_a_checkpoint_is_written(self) -> None:
+        renewal = Renewal(restarts=2)
+        dead = [renewal.again(got_further=further, controller_died=True) for further in (False, False, False)]
+        assert dead == [True, True, False]
+        renewal = Renewal(restarts=2)
+        dead = [renewal.again(got_further=further, controller_died=True) for further in (False, True, False, False)]
+        assert dead == [True] * 4
+
+
+def test_a_training_whose_ranks_were_lost_too_often_goes_on_from_its_newest_checkpoint(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It writes one checkpoint each time but the last, and leaves Ray Train's own folder behind."""
+    steps, told = iter((1, 2)), list[str]()
+
+    def fails(*_arguments: Any) -> None:
+        assert not (tmp_path / "ray_train").exists()
+        (tmp_path / "ray_train").mkdir()
+        if (step := next(steps, None)) is not None:
+            folder = checkpoint_folder(tmp_path / "checkpoints", step)
+            folder.mkdir(parents=True)
+            (folder / MARKER).write_bytes(msgspec.json.encode(LearnerState(step, step, "model")))
+        raise RuntimeError("a worker failed") from ValueError("its machine is gone")
+
+    learner = started(monkeypatch, tmp_path, fails, ClusterConfig(), told.append)
+    learner.wait(10)
+    assert told == [f"the learner failed (ValueError); it begins anew from step_{step:08d}" for step in (1, 2)]
+    with pytest.raises(LearnerFailedError, match="its machine is gone"):
+        learner.check()
+
+
+def test_a_training_whose_controller_died_is_begun_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    deaths, told = iter([ActorDiedError()]), list[str]()
+
+    def dies_once(*_arguments: Any) -> None:
+        if (death := next(deaths, None)) is not None:
+            raise death
+
+    learner = started(monkeypatch, tmp_path, dies_once, ClusterConfig(), told.append)
+    learner.wait(10)
+    learner.check()
+    assert told == ["the learner failed (its controller died); it begins anew from the start"]
