@@ -3,20 +3,22 @@
 A driver that ends in any other way takes everything down itself. After SIGKILL Ray's own watching takes minutes on a
 busy machine, and nobody removes its folders. So this process remembers the driver's descendants, hears of its end by
 the end of its own standard input, gives everybody a moment to leave by themselves, and ends and removes what is left.
+Should it be killed itself, the driver starts another.
 
     driver ── standard input held open ──► reaper: every two seconds, who descends from the driver?
-       └─ ends well: "done" ──► leaves     └─ end of input without it ──► wait ──► kill those ──► remove folders
-
-Either way the semaphores go that any of those left: a process that is killed does not take them along.
+       └─ ends well: "done" ──► leaves     └─ end of input without it ──► wait ──► kill those ──► remove folders,
+                                                                                                  sockets, semaphores
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,6 +30,12 @@ from actors.weights.transports.files import remove_versions
 
 #: Seconds between two looks at who descends from the driver, and for which those may leave by themselves.
 LOOK_SECONDS, GRACE_SECONDS = 2.0, 5.0
+#: Until somebody who was killed is no process any more, not even one that its parent has yet to ask about.
+GONE_SECONDS = 5.0
+#: From the end of a reaper that was killed to the start of the next.
+AGAIN_SECONDS = 1.0
+#: Among the first words of a command line is the program: its path, or Python, a switch and a script.
+PROGRAM_WORDS = 3
 DONE = b"done\n"
 #: Between the two kinds of folders on the reaper's command line.
 WEIGHTS = "--weights"
@@ -40,29 +48,76 @@ def reaping(driver: int, folders: Sequence[Path], weights: Sequence[Path] = ()) 
     `folders` are Ray's and go as a whole; `weights` may lie beside files of the user's and lose only what is ours.
     """
     command = [sys.executable, "-m", "azr.run.reaper", str(driver), *map(str, folders), WEIGHTS, *map(str, weights)]
-    reaper = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    assert reaper.stdin is not None
+    kept = _Kept(command)
     try:
         yield
     finally:
+        kept.end()
+
+
+class _Kept:
+    """One reaper at a time, until the end: a thread waits for it, and starts the next when it is killed."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = list(command)
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._reaper = self._start()
+        self._thread = threading.Thread(target=self._watch, name="azr-reaper", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Tell the reaper that the driver takes care of everything, and wait for it to leave."""
+        with self._lock:
+            self._over.set()
+            reaper = self._reaper
+        assert reaper.stdin is not None
         with contextlib.suppress(OSError):
             reaper.stdin.write(DONE)
             reaper.stdin.close()
         reaper.wait()
+        self._thread.join()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        nowhere = subprocess.DEVNULL
+        return subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True
+        )
+
+    def _watch(self) -> None:
+        while True:
+            self._reaper.wait()
+            # One that cannot live at all (no memory, say) is not tried again and again at once.
+            if self._over.wait(AGAIN_SECONDS):
+                return
+            with self._lock, contextlib.suppress(OSError):
+                if not self._over.is_set():
+                    self._reaper = self._start()
 
 
 def descendants(driver: int) -> set[psutil.Process]:
     """Who descends from the driver now, this process apart."""
     try:
-        return {child for child in psutil.Process(driver).children(recursive=True) if child.pid != psutil.Process().pid}
+        return {child for child in psutil.Process(driver).children(recursive=True) if child.pid != os.getpid()}
     except psutil.NoSuchProcess:
         return set()
 
 
+def rays_in(folders: Sequence[Path]) -> set[psutil.Process]:
+    """Ray's programs that were started with one of these folders among their arguments: also those that a driver
+    started in the moment before it was killed, which nobody has seen descend from it."""
+    found = set()
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        ray = any("/ray/" in word for word in words[:PROGRAM_WORDS])
+        if ray and any(str(folder) in word for word in words for folder in folders):
+            found.add(process)
+    return found
+
+
 def end(processes: set[psutil.Process], grace: float = GRACE_SECONDS) -> list[int]:
-    """Let them leave, then kill those that stay (with whom they started since); returns who was killed."""
+    """Let them leave, then kill those that stay (with whom they started since), and see them gone; returns who was
+    killed."""
     deadline = time.monotonic() + grace
     while time.monotonic() < deadline and any(map(_lives, processes)):
         time.sleep(0.1)
@@ -73,6 +128,9 @@ def end(processes: set[psutil.Process], grace: float = GRACE_SECONDS) -> list[in
                 if _lives(one):
                     one.kill()
                     killed.append(one.pid)
+    gone = time.monotonic() + GONE_SECONDS
+    while any(map(psutil.pid_exists, killed)) and time.monotonic() < gone:
+        time.sleep(0.05)
     return killed
 
 
@@ -87,22 +145,21 @@ def _lives(process: psutil.Process) -> bool:
 def main(driver: int, folders: Sequence[Path], weights: Sequence[Path]) -> None:
     """Watch until the driver is done or gone."""
     known: set[psutil.Process] = set()
-    seen: set[int] = set()
+    ever: set[int] = set()
     while True:
         known = {process for process in known if _lives(process)} | descendants(driver)
-        seen |= {process.pid for process in known}
+        ever |= {process.pid for process in known}
         ready, _, _ = select.select([sys.stdin.buffer], [], [], LOOK_SECONDS)
         if ready:
             break
     if sys.stdin.buffer.readline() == DONE:
-        sweep(seen)
         return
-    end(known)
-    sweep(seen)
+    ever |= set(end(known | rays_in(folders)))
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
     for folder in weights:
         remove_versions(folder)
+    sweep(ever)
 
 
 if __name__ == "__main__":

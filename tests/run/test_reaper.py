@@ -56,6 +56,64 @@ def test_a_killed_driver_takes_its_processes_and_folders_along(tmp_path: Path) -
     assert [path.name for path in weights.iterdir()] == ["of the user"]
 
 
+def test_a_killed_reaper_is_replaced_and_the_next_does_its_work(tmp_path: Path) -> None:
+    """All of it: processes, folders, and what engines leave in memory and as sockets."""
+    folder = tmp_path / "session"
+    folder.mkdir()
+    driver, child = drive(folder, "time.sleep(600)")
+    semaphore, sockets = Path(f"/dev/shm/sem.loky-{child.pid}-test"), Path(f"/tmp/azr-engine-{child.pid}")
+    semaphore.touch()
+    sockets.mkdir(mode=0o700)
+    try:
+        first = reapers(driver.pid)[0]
+        first.kill()
+        deadline = time.monotonic() + 20
+        while not (following := [one for one in reapers(driver.pid) if one.pid != first.pid]):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(reaper.LOOK_SECONDS + 1.0)
+        os.kill(driver.pid, signal.SIGKILL)
+        driver.wait()
+        gone, _ = psutil.wait_procs([child, *following], timeout=30)
+        assert {process.pid for process in gone} == {child.pid, following[0].pid}
+        assert [path for path in (folder, semaphore, sockets) if path.exists()] == []
+    finally:
+        semaphore.unlink(missing_ok=True)
+        if sockets.exists():
+            sockets.rmdir()
+
+
+def test_a_reaper_that_was_just_replaced_leaves_at_a_good_end(tmp_path: Path) -> None:
+    driver, child = drive(tmp_path / "session", "time.sleep(3)")
+    try:
+        reapers(driver.pid)[0].kill()
+        assert driver.wait(30) == 0
+        assert child.is_running()
+    finally:
+        child.kill()
+
+
+def reapers(driver: int) -> list[psutil.Process]:
+    return [child for child in psutil.Process(driver).children() if "azr.run.reaper" in " ".join(child.cmdline())]
+
+
+def test_programs_of_ray_are_known_by_the_folder_they_were_given(tmp_path: Path) -> None:
+    """Also those that nobody has seen descend from the driver; a user's own look into the folder is no such program."""
+    sleep = "import time; time.sleep(60)"
+    script = tmp_path / "ray" / "raylet.py"
+    script.parent.mkdir()
+    script.write_text(sleep)
+    folder = tmp_path / "session"
+    commands = (["-u", str(script), f"--dir={folder}/sockets"], ["-u", str(script)], ["-c", sleep, str(folder)])
+    started = [subprocess.Popen([sys.executable, *words]) for words in commands]
+    try:
+        assert [process.pid for process in reaper.rays_in([folder])] == [started[0].pid]
+    finally:
+        for one in started:
+            one.kill()
+            one.wait()
+
+
 def test_after_a_good_end_the_reaper_touches_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "session"
     folder.mkdir()
