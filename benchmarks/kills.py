@@ -16,25 +16,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import psutil
-
-from actors.players import start as players
 from azr.bench import Report
 from azr.config.root import Config
+from benchmarks.processes import of_kind
 from benchmarks.self_play import SelfPlay, self_play, small_config
+from benchmarks.victims import drawn
 
 SUMMARY = "kill -9 of anything in a self-play: recovery, and that nothing acknowledged is lost or trained on twice"
 
-#: What the processes of our actors, of replicas and of engines call themselves.
-_TITLES = {
-    "experience": "ray::ExperienceShard",
-    "tasks": "ray::TaskShard",
-    "registry": "ray::Registry",
-    "replica": "ray::ServeReplica",
-    "engine": "EngineCore",
-}
-
-KINDS = ("proposer", "solver", "sandbox worker", *_TITLES)
+KINDS = ("proposer", "solver", "sandbox worker", "experience", "tasks", "registry", "replica", "engine")
 
 #: Two steps after a kill must be done within this time, on a machine that is busy with other things as well.
 PATIENCE_SECONDS = 150.0
@@ -62,7 +52,7 @@ def run(arguments: argparse.Namespace, report: Report) -> None:
     """Kill, and hold the books to what they said."""
     report.settings |= {"kills": arguments.kills, "replicas": arguments.replicas, "seed": arguments.seed}
     lot = random.Random(arguments.seed)
-    kinds = [lot.choice(KINDS) for _ in range(arguments.kills)]
+    kinds = drawn(KINDS, arguments.kills, lot)
     with (
         tempfile.TemporaryDirectory(prefix="azr-kills-") as folder,
         self_play(config_for_kills(arguments.model, arguments.replicas), Path(folder), seed_programs=24) as play,
@@ -106,7 +96,7 @@ def strike(
     for number, kind in enumerate(kinds, start=1):
         time.sleep(lot.uniform(0.0, 0.5))
         before, step = counted(play), play.learner.step
-        kill(play, kind, lot.randrange(1000))
+        kill(kind, lot.randrange(1000))
         began = time.monotonic()
         play.learner.until(step + 2, PATIENCE_SECONDS)
         seconds, after = time.monotonic() - began, counted(play)
@@ -116,10 +106,10 @@ def strike(
     return recoveries
 
 
-def kill(play: SelfPlay, kind: str, number: int, wait_seconds: float = 60.0) -> int:
+def kill(kind: str, number: int, wait_seconds: float = 60.0) -> int:
     """SIGKILL one process of this kind, waiting for one to be there; returns its id."""
     deadline = time.monotonic() + wait_seconds
-    while not (found := pids(play, kind)):
+    while not (found := pids(kind)):
         if time.monotonic() > deadline:
             raise TimeoutError(f"there is no {kind} to kill, waited {wait_seconds:g} s for one")
         time.sleep(0.1)
@@ -128,14 +118,10 @@ def kill(play: SelfPlay, kind: str, number: int, wait_seconds: float = 60.0) -> 
     return victim
 
 
-def pids(play: SelfPlay, kind: str) -> list[int]:
-    """Process ids of this kind."""
-    if kind in ("proposer", "solver", "sandbox worker"):
-        reports = players.reports(play.players, deadline_seconds=5.0).values()
-        if kind == "sandbox worker":
-            return [pid for report in reports for pid in report.sandbox_workers]
-        return [report.pid for report in reports if report.name.startswith(kind)]
-    return [process.pid for process in psutil.Process().children(recursive=True) if _TITLES[kind] in _title(process)]
+def pids(kind: str) -> list[int]:
+    """Process ids of this kind. Sandbox workers are those of players: this process may have a pool of its own."""
+    below = ("proposer", "solver") if kind == "sandbox worker" else ()
+    return [process.pid for process in of_kind(os.getpid(), kind, below)]
 
 
 def counted(play: SelfPlay) -> dict[str, int]:
@@ -151,10 +137,3 @@ def trained(play: SelfPlay) -> int:
     """Samples that the books say were trained on."""
     books = play.services.experience.statistics()
     return sum(account.trained.samples for part in books for account in part.accounts.values())
-
-
-def _title(process: psutil.Process) -> str:
-    try:
-        return "" if process.status() == psutil.STATUS_ZOMBIE else " ".join(process.cmdline())
-    except psutil.Error:
-        return ""

@@ -13,7 +13,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -132,6 +132,17 @@ class PlayerActor:
         self._logger.critical("leaves: %s", why)
         logging.shutdown()
         os._exit(1)
+
+
+class Proposer(PlayerActor):
+    """A player that proposes: of its own class, because Ray calls a process by it, for whoever looks at `ps`."""
+
+
+class Solver(PlayerActor):
+    """A player that solves."""
+
+
+ACTORS: Mapping[Role, type[PlayerActor]] = {"propose": Proposer, "solve": Solver}
 
 
 def seats(config: Config, logs: str, experience: Sequence[Service], tasks: Sequence[Service]) -> list[Seat]:

@@ -10,7 +10,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from actors.players.actor import PlayerActor, PlayerReport, seats
+from actors.players.actor import ACTORS, PlayerReport, seats
 from actors.players.engines import Engines
 from actors.services.calls import Service
 from actors.services.start import Services
@@ -42,7 +42,7 @@ def start(
         asked = {"num_cpus": 0, **(options or {})}
         name = f"azr-{config.run.name}-{seat.name}"
         handles[name] = (
-            ray.remote(PlayerActor)
+            ray.remote(ACTORS[seat.role])
             .options(name=name, max_restarts=-1, max_task_retries=0, max_concurrency=CONCURRENCY, **asked)
             .remote(seat, config, engines, held_out)
         )

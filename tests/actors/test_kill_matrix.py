@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.kills import KINDS, begin, config_for_kills, strike, trained
 from benchmarks.self_play import SelfPlay, self_play
+from benchmarks.victims import drawn
 from tests.actors.signals import trap_handlers_kept
 
 
@@ -32,7 +33,7 @@ def test_two_of_each_kind_are_killed_under_load_and_the_run_goes_on(play: SelfPl
 @pytest.mark.timeout(7200)
 def test_sixty_are_killed_at_random(play: SelfPlay) -> None:
     lot = random.Random(7)
-    survives(play, [lot.choice(KINDS) for _ in range(60)], lot)
+    survives(play, drawn(KINDS, 60, lot), lot)
 
 
 def survives(play: SelfPlay, kinds: list[str], lot: random.Random) -> None:
