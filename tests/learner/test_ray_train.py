@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from tests.learner.plans import curve, noted, plan
 from tests.learner.tiny import save_tiny_model
 
 STEPS, KILL_AFTER = 20, 7
+#: The long form: so many steps, of which so many are the last of some rank.
+LONG_STEPS, KILLS = 60, 6
 CHECKOUT = Path(__file__).parents[2]
 
 
@@ -28,32 +31,34 @@ def test_a_rank_asks_for_what_the_cluster_section_says() -> None:
     assert rank_resources(cluster, gpu=True) == {"CPU": 2.0, "GPU": 0.5}
 
 
-def trained_alone(folder: Path) -> Path:
+def trained_alone(folder: Path, steps: int = STEPS) -> Path:
     """The model whose curve everything else must have, trained by one rank without Ray into `folder/alone`."""
     model = save_tiny_model(folder / "model")
-    run(plan(model, folder / "alone", steps=STEPS), torch.device("cpu"))
+    run(plan(model, folder / "alone", steps=steps), torch.device("cpu"))
     return model
 
 
-def hold_two_ranks_to_one(folder: Path, model: Path, kill_after: int) -> None:
-    """Train on two ranks, kill one after so many steps, and compare what came of it with what one rank made."""
-    together = folder / f"killed_after_{kill_after}"
+def hold_two_ranks_to_one(
+    folder: Path, model: Path, kill_after: Sequence[int], steps: int = STEPS, seconds: float = 400.0
+) -> None:
+    """Train on two ranks, kill one after each of these steps, and compare what came of it with what one rank made."""
+    together = folder / f"killed_after_{'_'.join(map(str, kill_after))}"
     together.mkdir()
-    words = [str(model), str(together), str(STEPS), str(kill_after)]
+    words = [str(model), str(together), str(steps), *map(str, kill_after)]
     done = subprocess.run(
         [sys.executable, "-m", "tests.learner.kill_a_rank", *words],
         cwd=CHECKOUT,
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=seconds,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "killed" in done.stdout, done.stderr[-3000:]
+    assert done.stdout.count("killed") == len(kill_after), done.stderr[-3000:]
 
     one, two = curve(folder / "alone"), curve(together)
-    assert len(noted(together, "take")) > STEPS, "the killed run must have asked for some steps again"
-    assert sorted(two) == list(range(1, STEPS + 1))
+    assert len(noted(together, "take")) > steps, "the killed run must have asked for some steps again"
+    assert sorted(two) == list(range(1, steps + 1))
     for step in one:
         assert two[step] == pytest.approx(one[step], abs=1e-5, rel=1e-5), f"step {step}"
 
@@ -69,12 +74,14 @@ def hold_two_ranks_to_one(folder: Path, model: Path, kill_after: int) -> None:
 
 @pytest.mark.timeout(420)
 def test_two_ranks_of_which_one_is_killed_give_the_curve_and_the_export_of_one_rank(tmp_path: Path) -> None:
-    hold_two_ranks_to_one(tmp_path, trained_alone(tmp_path), KILL_AFTER)
+    hold_two_ranks_to_one(tmp_path, trained_alone(tmp_path), [KILL_AFTER])
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1500)
-def test_so_they_do_whenever_the_rank_dies(tmp_path: Path) -> None:
-    model = trained_alone(tmp_path)
-    for kill_after in np.random.default_rng().choice(np.arange(1, STEPS - 1), 3, replace=False):
-        hold_two_ranks_to_one(tmp_path, model, int(kill_after))
+def test_so_they_do_whenever_and_however_often_ranks_die(tmp_path: Path) -> None:
+    model = trained_alone(tmp_path, LONG_STEPS)
+    seed = int(np.random.default_rng().integers(1 << 32))
+    kill_after = np.random.default_rng(seed).choice(np.arange(1, LONG_STEPS - 1), KILLS, replace=False)
+    print(f"seed {seed}: ranks are killed after steps {sorted(kill_after)}")
+    hold_two_ranks_to_one(tmp_path, model, sorted(map(int, kill_after)), LONG_STEPS, seconds=1300.0)
