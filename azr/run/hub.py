@@ -1,7 +1,8 @@
 """Where the learner and the driver meet: reports of steps one way, the wishes to begin and to stop the other.
 
 A small Ray actor, because rank 0 of the learner may run on another machine and is replaced when it dies. It decides
-nothing and holds little; if it dies Ray starts it again empty, and the driver's next call tells it anew what it wishes.
+nothing and holds little; if it dies Ray starts it again empty, the driver's next call tells it anew what it wishes, and
+rank 0, as long as it waits for players, which weights the engines were given.
 
     rank 0 ── report(step, part, bytes) ──► Hub ── drain(stop, playing) ──► driver
     rank 0 ◄── stopping(), playing() ───────┘
@@ -67,6 +68,12 @@ class Board:
         """Engines were given the weights of this step."""
         self.published = step
 
+    def plays(self, published: int) -> bool:
+        """Whether players play; who asks tells again what it has published, -1 for nothing yet."""
+        if published >= 0:
+            self.published = published
+        return self.playing
+
     def say(self, line: str) -> None:
         """Something a person should read."""
         self._news.append(line)
@@ -91,6 +98,8 @@ class HubClient:
 
     def __init__(self, actor: Any) -> None:
         self.actor = actor
+        self._published = -1
+        """By this client; what it tells again."""
 
     def report(self, step: int, parts: Mapping[str, bytes], *, last: bool) -> None:
         """Send parts of a step's report; nobody waits for it to arrive."""
@@ -99,6 +108,7 @@ class HubClient:
 
     def publish(self, step: int) -> None:
         """Tell that engines were given these weights."""
+        self._published = step
         self.actor.publish.remote(step)
 
     def say(self, line: str) -> None:
@@ -111,20 +121,23 @@ class HubClient:
 
     def stopping(self) -> str:
         """Why the run is to end with this step; empty when it is not. A hub that is away is taken for silence."""
-        answer: str = self._asked("stopping", "")
+        answer: str = self._asked("", "stopping")
         return answer
 
     def playing(self) -> bool:
-        """Whether players play, so that a batch can be waited for. A hub that is away is taken for a no."""
-        answer: bool = self._asked("playing", False)
+        """Whether players play, so that a batch can be waited for. A hub that is away is taken for a no.
+
+        Players are let in once weights are published, which a hub that was restarted since does not know any more.
+        """
+        answer: bool = self._asked(False, "playing", self._published)
         return answer
 
-    def _asked(self, question: str, otherwise: Any) -> Any:
+    def _asked(self, otherwise: Any, question: str, *told: Any) -> Any:
         import ray
         from ray.exceptions import RayError
 
         try:
-            return ray.get(getattr(self.actor, question).remote(), timeout=ANSWER_SECONDS)
+            return ray.get(getattr(self.actor, question).remote(*told), timeout=ANSWER_SECONDS)
         except RayError as error:
             logger.warning("the hub does not answer: %s", type(error).__name__)
             return otherwise
@@ -165,8 +178,8 @@ def start_hub(name: str) -> HubClient:
         def stopping(self) -> str:
             return self._board.stop
 
-        def playing(self) -> bool:
-            return self._board.playing
+        def playing(self, published: int) -> bool:
+            return self._board.plays(published)
 
         def drain(self, stop: str, playing: bool) -> Drained:
             return self._board.drain(stop, playing)

@@ -47,6 +47,16 @@ def test_players_play_once_the_driver_says_so_and_a_hub_that_begins_anew_knows_o
     assert not Board().playing
 
 
+def test_a_hub_that_begins_anew_hears_what_is_published_from_whoever_waits_for_players() -> None:
+    board = Board()
+    assert not board.plays(-1)
+    assert board.drain("", False).published == -1, "nothing is published yet"
+    assert not board.plays(7)
+    assert board.drain("", True).published == 7
+    assert board.plays(-1)
+    assert board.drain("", True).published == 7, "ranks that were restarted have published nothing themselves"
+
+
 def test_news_and_publications_are_handed_on_once() -> None:
     board = Board()
     assert board.drain("", False).published == -1
