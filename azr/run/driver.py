@@ -49,7 +49,7 @@ from azr.run.folder import Card, RunFolder
 from azr.run.gathering import tell_books, tell_engines, tell_stocks, trained_share
 from azr.run.hub import HubClient, StepParts, start_hub
 from azr.run.learner_thread import LearnerThread
-from azr.run.local_ray import ray_of
+from azr.run.local_ray import check_ray, ray_of
 from azr.run.polling import Poll
 from azr.run.publishing import make_publish
 from azr.run.room import Room
@@ -199,8 +199,9 @@ class Driver:
         return self._stop.reason or "its steps are done"
 
     def _remaining(self, stage: Stage) -> float:
-        """Seconds that may still be waited for a stage, unless the run is told to end."""
+        """Seconds that may still be waited for a stage, unless the run is told to end or Ray is dead."""
         self._stop.leave_if_signalled()
+        check_ray()
         return stage.remaining()
 
     def _plan(self, setting: Setting, engines: Engines) -> LearnerPlan:
@@ -257,6 +258,7 @@ class Driver:
         with _running(polls):
             while learner.running:
                 round_began = time.monotonic()
+                check_ray()
                 self._listen(hub, books, stocks, statuses, tracking)
                 if line := engines.follow(self._told):
                     self.console.say(line)

@@ -31,6 +31,9 @@ PREFIX = "azr-ray-"
 #: Files of Ray's own logs that are kept when a run fails: more would be noise, and a worker may have said much.
 KEPT_LOG_BYTES = 1 << 20
 
+#: Of Ray's own processes, those without which nothing goes on, by Ray's names for them.
+_VITAL = {"raylet": "node manager", "gcs_server": "control store"}
+
 #: Threads of the libraries in each of our processes: they share the cores, and each would take all.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
@@ -43,6 +46,27 @@ def driver_name(config: Config) -> str:
     """
     place = blake2b(f"{socket.gethostname()}/{Path(config.run.folder).absolute()}".encode(), digest_size=3).hexdigest()
     return f"azr-{config.run.name}-{place}-{os.getpid()}"
+
+
+class RayLostError(AzrError):
+    """Ray itself died; nothing can be restarted in it any more."""
+
+
+def check_ray() -> None:
+    """Raise when a process of this driver's own Ray is dead that all others live by. A cluster that was joined looks
+    after itself.
+
+    Ray would notice, too: after a minute in which every call hangs, by ending this process without a word.
+    """
+    from ray._private import worker
+
+    node = worker._global_node
+    dead = {kind for kind, _ in node.dead_processes()} if node else set()
+    if lost := [f"{what} ({kind})" for kind, what in _VITAL.items() if kind in dead]:
+        raise RayLostError(
+            f"Ray's {' and '.join(lost)} died, and everything in it with them",
+            "azr train --resume goes on from the newest checkpoint; logs/ray in the run's folder may say why it died",
+        )
 
 
 def remove_leftovers(folder: Path, pattern: str = f"{PREFIX}*") -> list[Path]:

@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from azr.config import load
-from azr.run.local_ray import PREFIX, cores_of, driver_name, remove_leftovers
+from azr.run.local_ray import PREFIX, RayLostError, check_ray, cores_of, driver_name, remove_leftovers
 
 
 def dead_process() -> int:
@@ -37,6 +39,38 @@ def test_weights_of_dead_drivers_are_removed_from_shared_memory(tmp_path: Path) 
         folder.mkdir()
     assert remove_leftovers(tmp_path, "azr-azr-*") == [dead]
     assert living.exists()
+
+
+class Node:
+    """Ray's record of the processes it started, with some of them dead."""
+
+    def __init__(self, *dead: str) -> None:
+        self._dead = dead
+
+    def dead_processes(self) -> list[tuple[str, None]]:
+        return [(kind, None) for kind in self._dead]
+
+
+@pytest.mark.parametrize(
+    ("dead", "named"),
+    [
+        (("raylet",), "node manager"),
+        (("log_monitor", "gcs_server"), "control store"),
+        (("gcs_server", "raylet"), "and"),
+    ],
+)
+def test_a_ray_that_died_is_named(monkeypatch: pytest.MonkeyPatch, dead: tuple[str, ...], named: str) -> None:
+    monkeypatch.setattr("ray._private.worker._global_node", Node(*dead))
+    with pytest.raises(RayLostError, match=named):
+        check_ray()
+
+
+def test_a_ray_lives_without_its_helpers_and_one_that_was_joined_is_not_ours_to_watch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for node in (Node("log_monitor", "dashboard"), Node(), None):
+        monkeypatch.setattr("ray._private.worker._global_node", node)
+        check_ray()
 
 
 def test_each_driver_has_a_name_of_its_own_even_for_runs_of_one_name(tmp_path: Path) -> None:
