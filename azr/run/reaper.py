@@ -6,7 +6,7 @@ the end of its own standard input, gives everybody a moment to leave by themselv
 Should it be killed itself, the driver starts another.
 
     driver ── standard input held open ──► reaper: every two seconds, who descends from the driver?
-       └─ ends well: "done" ──► leaves     └─ end of input without it ──► wait ──► kill those ──► remove folders,
+       └─ ends well: "done" ──► sockets    └─ end of input without it ──► wait ──► kill those ──► remove folders,
                                                                                                   sockets, semaphores
 """
 
@@ -118,9 +118,7 @@ def rays_in(folders: Sequence[Path]) -> set[psutil.Process]:
 def end(processes: set[psutil.Process], grace: float = GRACE_SECONDS) -> list[int]:
     """Let them leave, then kill those that stay (with whom they started since), and see them gone; returns who was
     killed."""
-    deadline = time.monotonic() + grace
-    while time.monotonic() < deadline and any(map(_lives, processes)):
-        time.sleep(0.1)
+    _wait_for(processes, grace)
     killed = []
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -132,6 +130,13 @@ def end(processes: set[psutil.Process], grace: float = GRACE_SECONDS) -> list[in
     while any(map(psutil.pid_exists, killed)) and time.monotonic() < gone:
         time.sleep(0.05)
     return killed
+
+
+def _wait_for(processes: set[psutil.Process], seconds: float) -> None:
+    """Until none of these lives, or the time is over."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and any(map(_lives, processes)):
+        time.sleep(0.1)
 
 
 def _lives(process: psutil.Process) -> bool:
@@ -153,6 +158,10 @@ def main(driver: int, folders: Sequence[Path], weights: Sequence[Path]) -> None:
         if ready:
             break
     if sys.stdin.buffer.readline() == DONE:
+        # Ray is gone, and who lived in it is gone in a moment; replicas that end so clean up nothing. Whoever still
+        # descends from the driver is its own business.
+        _wait_for(known - descendants(driver), GRACE_SECONDS)
+        sweep(ever)
         return
     ever |= set(end(known | rays_in(folders)))
     for folder in folders:

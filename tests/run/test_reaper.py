@@ -114,16 +114,28 @@ def test_programs_of_ray_are_known_by_the_folder_they_were_given(tmp_path: Path)
             one.wait()
 
 
-def test_after_a_good_end_the_reaper_touches_nothing(tmp_path: Path) -> None:
+def test_after_a_good_end_the_reaper_removes_what_dead_engines_left_and_nothing_else(tmp_path: Path) -> None:
     folder = tmp_path / "session"
     folder.mkdir()
-    driver, child = drive(folder, "")
+    driver, child = drive(folder, "time.sleep(4); child.kill(); child.wait()")
+    sockets = Path(f"/tmp/azr-engine-{child.pid}")
+    sockets.mkdir(mode=0o700)
+    assert driver.wait(30) == 0
+    assert not sockets.exists()
+    assert folder.exists()
+
+
+def test_after_a_good_end_who_lives_goes_on_living(tmp_path: Path) -> None:
+    driver, child = drive(tmp_path / "session", "")
+    sockets = Path(f"/tmp/azr-engine-{child.pid}")
+    sockets.mkdir(mode=0o700)
     try:
         assert driver.wait(30) == 0
         assert child.is_running(), "whoever ends well has ended its processes by itself, or wants them to live"
-        assert folder.exists()
+        assert sockets.exists()
     finally:
         child.kill()
+        sockets.rmdir()
 
 
 def test_semaphores_of_who_was_killed_go_at_either_end(tmp_path: Path) -> None:
