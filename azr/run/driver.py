@@ -49,7 +49,7 @@ from azr.run.folder import Card, RunFolder
 from azr.run.gathering import tell_books, tell_engines, tell_stocks, trained_share
 from azr.run.hub import HubClient, StepParts, start_hub
 from azr.run.learner_thread import LearnerThread
-from azr.run.local_ray import check_ray, ray_of
+from azr.run.local_ray import RayLostError, check_ray, ray_of
 from azr.run.polling import Poll
 from azr.run.publishing import make_publish
 from azr.run.room import Room
@@ -106,6 +106,8 @@ class Driver:
         """Whether engine and learner have been compared."""
         self._hurried = False
         """Something went wrong, or somebody insists: take everything down without waiting for it to finish."""
+        self._rayless = False
+        """Ray is dead: there is nobody whom anything could be told."""
 
     def run(self) -> Ending:
         """Carry the run to its end; whatever happens, everything is taken down."""
@@ -117,8 +119,8 @@ class Driver:
             with self._stop.listening(), contextlib.ExitStack() as stack:
                 try:
                     reason = self._play(stack, tracking)
-                except BaseException:
-                    self._hurried = True
+                except BaseException as error:
+                    self._hurried, self._rayless = True, isinstance(error, RayLostError)
                     raise
                 status = "stopped" if self._stop.by_signal else "finished"
         except StoppedError as told:
@@ -150,6 +152,11 @@ class Driver:
         """Seconds that a part may take to finish what it does."""
         return 1.0 if self._hurried or self._stop.insisted else self.config.cluster.stop_seconds
 
+    def _end_part(self, stop: Callable[[float], None]) -> None:
+        """Have a part end, with the patience there is by then, unless nobody can be told anything."""
+        if not self._rayless:
+            stop(self._patience)
+
     @property
     def seconds(self) -> float:
         """Of training, earlier drivers' included."""
@@ -165,10 +172,10 @@ class Driver:
             self._stop.listen_again()
         hub = start_hub(f"azr-{config.run.name}-hub")
         engines = start_engines(config)
-        stack.callback(lambda: engines.stop(self._patience))
+        stack.callback(self._end_part, engines.stop)
         with self._stages.stage("services", "task and experience services to read their journals", wait):
             hosted = services.start(config, self.folder.root)
-        stack.callback(lambda: services.stop(hosted, self._patience))
+        stack.callback(self._end_part, partial(services.stop, hosted))
         setting = Setting(config, self.folder.checkpoints, hosted.experience, hosted.tasks, hub)
         learner = LearnerThread(self._plan(setting, engines), config.cluster, self.console.say)
         learner.start()
@@ -229,8 +236,8 @@ class Driver:
                     self.console.say(line)
                 if drained.published >= 0:
                     return drained.published
-            learner.check()
             remaining()
+            learner.check()
             time.sleep(ROUND_SECONDS)
 
     # ── the rounds ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -268,6 +275,7 @@ class Driver:
                     self.console.say(told)
                 self._note(round_began)
                 learner.wait(max(0.0, ROUND_SECONDS - (time.monotonic() - round_began)))
+            check_ray()
             self._listen(hub, books, stocks, statuses, tracking)
         learner.check()
         self.console.end()
@@ -448,7 +456,7 @@ class Driver:
         return open_tried_pool(self.config.sandbox, self.config.sandbox.workers or len(os.sched_getaffinity(0)))
 
     def _end_players(self, playing: dict[str, Any]) -> None:
-        if playing:
+        if playing and not self._rayless:
             with contextlib.suppress(Exception):  # Ray may be gone; then so are they
                 players.stop(playing, self._patience)
             playing.clear()

@@ -4,16 +4,19 @@ Owns starting, joining and leaving. Ray's own files lie in a short folder under 
 that bears the driver's process id, so that the next run finds and removes what a killed driver left.
 
     address "" ──► ray.init in /tmp/azr-ray-PID-… ──► … ──► ray.shutdown, folder removed, logs kept where it failed
+                                                   └─ Ray died: the reaper ends what is left, and this process leaves
     address    ──► join                            ──► … ──► leave; our actors end with the job
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
@@ -52,19 +55,22 @@ class RayLostError(AzrError):
     """Ray itself died; nothing can be restarted in it any more."""
 
 
-def check_ray() -> None:
-    """Raise when a process of this driver's own Ray is dead that all others live by. A cluster that was joined looks
-    after itself.
-
-    Ray would notice, too: after a minute in which every call hangs, by ending this process without a word.
-    """
+def lost_ray() -> str:
+    """What of this driver's own Ray is dead that all others live by; empty while it lives. A cluster that was joined
+    looks after itself."""
     from ray._private import worker
 
     node = worker._global_node
     dead = {kind for kind, _ in node.dead_processes()} if node else set()
-    if lost := [f"{what} ({kind})" for kind, what in _VITAL.items() if kind in dead]:
+    return " and ".join(f"{what} ({kind})" for kind, what in _VITAL.items() if kind in dead)
+
+
+def check_ray() -> None:
+    """Raise when Ray is dead: it would notice, too, after a minute in which every call hangs, by ending this process
+    without a word."""
+    if lost := lost_ray():
         raise RayLostError(
-            f"Ray's {' and '.join(lost)} died, and everything in it with them",
+            f"Ray's {lost} died, and everything in it with them",
             "azr train --resume goes on from the newest checkpoint; logs/ray in the run's folder may say why it died",
         )
 
@@ -114,10 +120,11 @@ def ray_of(config: Config, logs: Path, weights: Sequence[Path] = ()) -> Iterator
         return
     _hush_raylet()
     remove_leftovers(Path(tempfile.gettempdir()))
+    remove_leftovers(Path(tempfile.gettempdir()), "azr-engine-*")
     remove_leftovers(Path("/dev/shm"), "azr-azr-*")
     temporary = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     failed = True
-    with reaping(os.getpid(), [temporary], weights):
+    with reaping(os.getpid(), [temporary], weights) as reaper:
         try:
             ray.init(
                 num_cpus=cores_of(config, len(os.sched_getaffinity(0))),
@@ -132,10 +139,22 @@ def ray_of(config: Config, logs: Path, weights: Sequence[Path] = ()) -> Iterator
             yield
             failed = False
         finally:
-            ray.shutdown()
             if failed:
                 _keep_logs(temporary, logs / "ray")
-            shutil.rmtree(temporary, ignore_errors=True)
+            if lost_ray():
+                # Leaving it would wait a minute for what is dead, now and once more when Python ends.
+                reaper.end_all()
+                atexit.register(_leave)
+            else:
+                ray.shutdown()
+                shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _leave() -> None:
+    """The last act of a process whose Ray is dead: whatever Ray has registered for the end is passed over."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _leave_serve() -> None:

@@ -42,20 +42,20 @@ WEIGHTS = "--weights"
 
 
 @contextlib.contextmanager
-def reaping(driver: int, folders: Sequence[Path], weights: Sequence[Path] = ()) -> Iterator[None]:
+def reaping(driver: int, folders: Sequence[Path], weights: Sequence[Path] = ()) -> Iterator[Reaper]:
     """A reaper for the block; it leaves when the block ends, however it ends.
 
     `folders` are Ray's and go as a whole; `weights` may lie beside files of the user's and lose only what is ours.
     """
     command = [sys.executable, "-m", "azr.run.reaper", str(driver), *map(str, folders), WEIGHTS, *map(str, weights)]
-    kept = _Kept(command)
+    reaper = Reaper(command)
     try:
-        yield
+        yield reaper
     finally:
-        kept.end()
+        reaper.end(DONE)
 
 
-class _Kept:
+class Reaper:
     """One reaper at a time, until the end: a thread waits for it, and starts the next when it is killed."""
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -66,14 +66,18 @@ class _Kept:
         self._thread = threading.Thread(target=self._watch, name="azr-reaper", daemon=True)
         self._thread.start()
 
-    def end(self) -> None:
-        """Tell the reaper that the driver takes care of everything, and wait for it to leave."""
+    def end_all(self) -> None:
+        """Have it do now what it would do if the driver was killed, the driver itself apart; comes back when it has."""
+        self.end(b"")
+
+    def end(self, last_word: bytes) -> None:
+        """Say it, and wait for the reaper to leave."""
         with self._lock:
             self._over.set()
             reaper = self._reaper
         assert reaper.stdin is not None
-        with contextlib.suppress(OSError):
-            reaper.stdin.write(DONE)
+        with contextlib.suppress(OSError, ValueError):  # it is dead, or has been told
+            reaper.stdin.write(last_word)
             reaper.stdin.close()
         reaper.wait()
         self._thread.join()

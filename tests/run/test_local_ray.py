@@ -31,6 +31,14 @@ def test_only_folders_of_dead_drivers_are_removed(tmp_path: Path) -> None:
     assert foreign.exists()
 
 
+def test_sockets_of_dead_engines_are_removed(tmp_path: Path) -> None:
+    dead, living = tmp_path / f"azr-engine-{dead_process()}", tmp_path / f"azr-engine-{os.getpid()}"
+    for folder in (dead, living):
+        folder.mkdir()
+    assert remove_leftovers(tmp_path, "azr-engine-*") == [dead]
+    assert living.exists()
+
+
 def test_weights_of_dead_drivers_are_removed_from_shared_memory(tmp_path: Path) -> None:
     config = load(["tiny"])
     dead = tmp_path / f"azr-azr-tiny-abc123-{dead_process()}"
