@@ -51,8 +51,9 @@ check: setup  ## linter, formatter, strict types, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-soak: setup  ## the long forms of tests; results are committed
+soak: setup  ## the long forms of tests, and half an hour of kills in a whole run; results are committed
 	@$(BIN)/python -m pytest -m soak
+	@$(BIN)/azr bench soak
 
 coverage: setup  ## statements and branches of the pure parts that their own tests reach; 95 % at least
 	@$(BIN)/python -m pytest -m "not soak" -q $(PURE_TESTS) $(addprefix --cov=azr.,$(PURE_PARTS)) --cov-branch \

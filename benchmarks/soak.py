@@ -1,0 +1,312 @@
+"""The whole run under fire: `azr train` whose processes are killed at random, each kind, the driver as well.
+
+        kill -9 of one kind, at a moment, both by lot ──► does the run go on by itself? (a killed driver: --resume)
+        └── … for so many minutes ── Ctrl-C ──► the books, the journals, MLflow, what is left on the machine
+
+A kill is recovered from when two more steps are told. Who is waited for: the run, `PATIENCE_SECONDS` for a step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from azr.bench import Report
+from azr.errors import AzrError
+from benchmarks.aftermath import books, remains, same_mlflow_run
+from benchmarks.audit import Audit, Beginning, journals
+from benchmarks.growth import FLAT, Memory, growth, thirds
+from benchmarks.processes import Seen, lives
+from benchmarks.victims import DRIVER, OURS, RAYS, drawn, moments
+from benchmarks.whole_run import Lines, Step, WholeRun
+
+SUMMARY = "kill -9 of every kind of process of a whole run, at random: does it go on, is anything lost or left?"
+
+#: What is ours dies twice as often as what Ray brings along.
+KINDS = (*OURS, DRIVER, *OURS, DRIVER, *RAYS)
+
+#: Without these a driver cannot live: it is started again with --resume. Ray's raylet lives and dies with its agents.
+FATAL = (DRIVER, "gcs", "raylet", "runtime env agent", "dashboard agent")
+#: Whose death may cut a journal.
+WRITERS = (*FATAL, "experience", "tasks")
+
+#: Small steps, so that many are killed at; two engines, so that one can answer for the other.
+OVERRIDES = (
+    "run.minutes=0",
+    "algorithm.batch.propose=4",
+    "algorithm.batch.solve=40",
+    "seeding.triplets=16",
+    "seeding.inductions=16",
+    "evaluation.suite=none",
+    "learner.checkpoint_every=5",
+    "rollout.replicas=2",
+    "rollout.kv_cache_mb=64",
+    "actors.heartbeat_seconds=0.5",
+    "actors.silence_seconds=8",
+    "actors.grace_seconds=3",
+    "actors.restart_seconds=240",
+    "actors.shorten_mb=4096",  # the audit reads all of the history
+)
+
+#: Seconds between two looks.
+LOOK_SECONDS = 1.0
+#: Without a new step for so long, the run does not go on.
+PATIENCE_SECONDS = 400.0
+#: For a killed driver's processes, and for the driver after Ctrl-C.
+GRACE_SECONDS, STOP_SECONDS = 60.0, 240.0
+#: What N11 allows an engine without a standby.
+ENGINE_SECONDS = 45.0
+#: Steps after a kill that show that the run goes on: one may have been under way.
+STEPS = 2
+
+
+@dataclass
+class Kill:
+    """One process killed, and what came of it."""
+
+    kind: str
+    pid: int
+    at: float
+    """Seconds since 1970, as steps are told."""
+    step: int
+    """The newest step that was told."""
+    others: int
+    """Processes of the kind that there were."""
+    back: float | None = None
+    """Seconds until there were as many again."""
+    recovered: float | None = None
+    """Seconds until `STEPS` more steps were told."""
+    steps: list[int] = field(default_factory=list)
+    """Told since."""
+
+
+class Outcome(NamedTuple):
+    """What a soak saw."""
+
+    kills: list[Kill]
+    steps: list[Step]
+    memory: Memory
+    ended: list[str]
+    """Drivers that ended though nobody had killed what they live by."""
+    cut: list[str]
+    """Journals that lost something they had held."""
+    spared: list[str]
+    """Kinds that were to be killed and were not there at any moment left for them."""
+    status: int
+    """With which the last driver ended."""
+
+
+class Soak:
+    """Kills in a run, and watches."""
+
+    def __init__(self, run: WholeRun, lot: random.Random, tell: Callable[[str], None] = lambda _: None) -> None:
+        self._run, self._lot, self._tell = run, lot, tell
+        self._lines = Lines(run.folder.metrics)
+        self._steps: list[Step] = []
+        self._kills: list[Kill] = []
+        self._memory = Memory()
+        self._ended: list[str] = []
+        self._beginnings: list[Beginning] = []
+        self._heard = time.monotonic()
+        self._doomed = False
+        """Whether the present driver was killed, or what it lives by."""
+        self._under_way = False
+        """Whether the present driver has told a step."""
+
+    def carry_out(self, kinds: Sequence[str], at: Sequence[float], seconds: float) -> Outcome:
+        """Kill these kinds at these moments of the time that begins with the first steps; end after `seconds`."""
+        self._run.start()
+        while len(self._steps) < STEPS:
+            self._look()
+        began, waiting = time.monotonic(), list(kinds)
+        for moment in at:
+            while time.monotonic() - began < moment or not self._strike(waiting):
+                self._look()
+        while time.monotonic() - began < seconds or not self._settled():
+            self._look()
+        self._run.note("Ctrl-C")
+        status = self._run.stop(STOP_SECONDS)
+        self._steps += self._lines.new()
+        cut = sorted({str(one.path) for one in self._beginnings if not one.kept()})
+        return Outcome(self._kills, self._steps, self._memory, self._ended, cut, waiting, status)
+
+    def _strike(self, waiting: list[str]) -> bool:
+        """Kill one of the first kind in the queue of which there is a process; whether there was any.
+
+        A driver that only starts is spared, with what it lives by: it would be started again and again.
+        """
+        found = self._run.look()
+        spared = () if self._under_way else FATAL
+        for kind in waiting:
+            if victims := [one for one in found if one.kind == kind and kind not in spared]:
+                waiting.remove(kind)
+                self._kill(self._lot.choice(victims), len(victims))
+                return True
+        return False
+
+    def _kill(self, victim: Seen, others: int) -> None:
+        step = self._steps[-1].number if self._steps else 0
+        kill = Kill(victim.kind, victim.process.pid, time.time(), step, others)
+        self._say(f"kill {len(self._kills) + 1}: {kill.kind} (process {kill.pid}) after step {step}")
+        victim.process.kill()
+        self._kills.append(kill)
+        self._doomed = self._doomed or kill.kind in FATAL
+        if kill.kind in WRITERS:
+            _wait_for_end(victim)
+            self._beginnings += [Beginning.of(path) for path in journals(self._run.folder.root)]
+
+    def _look(self) -> None:
+        """Sleep, then see who is there, what was told, and start a driver if there is none."""
+        time.sleep(LOOK_SECONDS)
+        if not self._run.alive:
+            self._again()
+        found = self._run.look()
+        self._memory.note(found, apiece=True)
+        new = self._lines.new()
+        self._steps += new
+        if new:
+            self._heard, self._under_way = time.monotonic(), True
+        for kill in self._kills:
+            self._follow(kill, found, new)
+        if time.monotonic() - self._heard > PATIENCE_SECONDS:
+            raise AzrError(f"no step within {PATIENCE_SECONDS:g} s", f"{self._run.output} has what the run said")
+
+    def _again(self) -> None:
+        status = self._run.driver.returncode
+        if not self._doomed:
+            last = self._kills[-1].kind if self._kills else "no kill"
+            self._ended.append(f"driver {len(self._run.drivers)} ended with status {status} after {last}")
+            if self._lines.new() == [] and len(self._ended) > len(self._kills) + 1:
+                raise AzrError("drivers end again and again", f"{self._run.output} has what the run said")
+        self._say(f"driver {len(self._run.drivers)} is gone (status {status}); --resume")
+        self._doomed = self._under_way = False
+        self._run.start()
+
+    def _follow(self, kill: Kill, found: Sequence[Seen], new: Sequence[Step]) -> None:
+        passed = time.time() - kill.at
+        if kill.back is None and sum(one.kind == kill.kind and one.process.pid != kill.pid for one in found) >= (
+            kill.others
+        ):
+            kill.back = passed
+        if kill.recovered is None:
+            kill.steps += [step.number for step in new if step.at > kill.at]
+            if len(kill.steps) >= STEPS:
+                kill.recovered = passed
+                back = "not yet" if kill.back is None else f"after {kill.back:.1f} s"
+                self._say(f"{kill.kind} (process {kill.pid}): {STEPS} steps after {passed:.1f} s, back {back}")
+
+    def _settled(self) -> bool:
+        return self._run.alive and all(kill.recovered is not None for kill in self._kills)
+
+    def _say(self, line: str) -> None:
+        self._run.note(line)
+        self._tell(line)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare for how long, and how often."""
+    parser.add_argument("--minutes", type=float, default=30.0, help="of killing (default: %(default)g)")
+    parser.add_argument("--every", type=float, default=30.0, help="seconds between kills (default: %(default)g)")
+    parser.add_argument("--seed", type=int, default=7, help="of whom to kill and when (default: %(default)s)")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="whom to kill, by comma; twice is twice as often")
+    parser.add_argument("--folder", type=Path, default=Path("runs"), help="of the run (default: %(default)s)")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="change the run's configuration")
+
+
+def run(arguments: argparse.Namespace, report: Report) -> None:
+    """Kill for so long, then look at what is left."""
+    kinds = tuple(arguments.kinds.split(","))
+    words = [*OVERRIDES, *arguments.overrides]
+    report.settings |= {
+        "minutes": arguments.minutes,
+        "every": arguments.every,
+        "seed": arguments.seed,
+        "overrides": " ".join(words),
+    }
+    lot = random.Random(arguments.seed)
+    seconds = 60.0 * arguments.minutes
+    at = moments(seconds, arguments.every, lot)
+    before = remains()
+    with WholeRun(arguments.folder, f"soak-{time.strftime('%m%d-%H%M%S')}", words) as whole:
+        outcome = Soak(whole, lot, report.progress).carry_out(drawn(kinds, len(at), lot), at, seconds)
+        left = whole.left(GRACE_SECONDS)
+    report.note(f"the run is in {whole.folder.root}, what it said in {whole.output}")
+    hold(report, whole, outcome, left, remains() - before)
+    tell(report, outcome)
+
+
+def hold(report: Report, whole: WholeRun, outcome: Outcome, left: Sequence[str], lying: Iterable[Path]) -> None:
+    """What must be true whatever was killed."""
+    card = whole.card()
+    not_closed, audit = books(whole.folder.root)
+    report.check(
+        "the run ended properly",
+        outcome.status == 0 and card.ended == "stopped",
+        f"exit status {outcome.status}, {card.ended}",
+    )
+    report.check("no driver ended that could have gone on", not outcome.ended, "; ".join(outcome.ended))
+    report.check("the run went on after every kill", all(kill.recovered is not None for kill in outcome.kills))
+    report.check("the ledger closes", not not_closed, not_closed)
+    report.check("no sample was trained on twice", not audit.twice, ", ".join(audit.twice[:5]))
+    report.check("the journal tells the whole run", audit.whole)
+    report.check("nothing acknowledged was lost: journals hold what they held", not outcome.cut, ", ".join(outcome.cut))
+    told = disagreements(outcome.steps, audit)
+    report.check("books and learner agree on what was trained on", not told, "; ".join(told[:5]))
+    report.check("one MLflow run", *same_mlflow_run(whole.folder))
+    report.check("no process is left", not left, ", ".join(left))
+    litter = ", ".join(map(str, sorted(lying)))
+    report.check("nothing is left in /dev/shm or in the temporary folder", not litter, litter)
+    if outcome.spared:
+        report.note(f"not killed, because not there: {', '.join(outcome.spared)}")
+    report.note(
+        f"{len(outcome.kills)} kills, {len(whole.drivers)} drivers, {len(outcome.steps)} steps told, "
+        f"{audit.samples:,} samples, {audit.undone:,} of them trained on, undone and available again"
+    )
+
+
+def disagreements(steps: Sequence[Step], audit: Audit) -> list[str]:
+    """Steps that told of a batch which the books never gave out for them."""
+    found = []
+    for step in steps:
+        size = round(sum(value for name, value in step.values.items() if name.startswith("batch/sequences/")))
+        if size and size not in audit.sizes.get(step.number - 1, []):
+            found.append(f"step {step.number} told {size} sequences, the books {audit.sizes.get(step.number - 1)}")
+    return found
+
+
+def tell(report: Report, outcome: Outcome) -> None:
+    """Recovery by kind, and how flat the run was."""
+    by_kind: dict[str, list[Kill]] = defaultdict(list)
+    for kill in outcome.kills:
+        by_kind[kill.kind].append(kill)
+    for kind, kills in sorted(by_kind.items()):
+        if seconds := [kill.recovered for kill in kills if kill.recovered is not None]:
+            report.measure(f"{kind} killed: two steps later", "s", seconds, better="lower")
+        if seconds := [kill.back for kill in kills if kill.back is not None]:
+            report.measure(f"{kind} killed: there again", "s", seconds, better="lower")
+    repeated = [kill.step + 1 - kill.steps[0] for kill in by_kind.get(DRIVER, []) if kill.steps]
+    if repeated:
+        report.measure("steps done again by the next driver", "steps", repeated, better="lower")
+    if engines := [kill.recovered for kill in by_kind.get("engine", []) if kill.recovered is not None]:
+        report.goal("N11: an engine's recovery, longest", max(engines), at_most=ENGINE_SECONDS, unit="s")
+    times = [step.values["time/step"] for step in outcome.steps]
+    report.measure("step: median of the first and of the last third", "s", thirds(times), better="lower")
+    report.goal("N13: step, growth", growth(times), at_most=FLAT)
+    for kind, held in sorted(outcome.memory.by_kind.items()):
+        if len(held) >= 30:
+            mib = [value / 2**20 for value in held]
+            report.measure(f"memory of a process, {kind}: first and last third", "MiB", thirds(mib), better="lower")
+            report.goal(f"N13: memory, {kind}, growth", growth(held), at_most=FLAT)
+
+
+def _wait_for_end(victim: Seen, seconds: float = 10.0) -> None:
+    """Until a killed process writes no more."""
+    gone = time.monotonic() + seconds
+    while lives(victim.process) and time.monotonic() < gone:
+        time.sleep(0.01)
