@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from azr.errors import AzrError
-from benchmarks.run_folder import Arm, Asked, asked_of, carry_out, finished, outcome, settle
+from benchmarks.run_folder import Arm, Asked, asked_of, carry_out, ended, finished, longest, outcome, settle
 from tests.benchmarks.written_runs import read, write_run
 
 
@@ -102,3 +105,35 @@ def test_finished_runs_are_found_by_arm_and_seed(tmp_path: Path) -> None:
     found, unfinished = finished(tmp_path, [Arm("eta16"), Arm("eta16-uncorrected"), Arm("paper")])
     assert {arm: list(by_seed) for arm, by_seed in found.items()} == {"eta16": [2, 10], "eta16-uncorrected": [0]}
     assert unfinished == ["eta16-3"]
+
+
+class TestDriver:
+    """A run that does not end by itself is ended."""
+
+    def test_it_may_take_as_long_as_its_bounds_say(self) -> None:
+        assert longest(["run.minutes=10", "run.seed=0"]) == 600.0
+        assert longest(["run.minutes=10", "run.steps=30", "run.minutes=0"]) == 30 * 60.0
+        assert longest([]) == 0.0
+
+    def test_one_that_takes_longer_is_told_to_end(self) -> None:
+        driver = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        assert ended(driver, 0.2) == -signal.SIGTERM
+
+    def test_one_that_ends_says_how(self) -> None:
+        assert ended(subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"]), 30.0) == 3
+
+    def test_what_was_interrupted_is_begun_again_where_its_pause_would_count(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The driver is a stand-in that finishes the run at once, and says whether it found one."""
+        folder = write_run(tmp_path / "eta4-30-0", ended="")
+        stand_in = tmp_path / "driver"
+        stand_in.write_text(
+            f"#!{sys.executable}\nimport pathlib, sys\nfolder = pathlib.Path({str(folder)!r})\n"
+            "print('resumed' if '--resume' in sys.argv else 'new', folder.exists())\n"
+        )
+        stand_in.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(stand_in))
+        with pytest.raises(AzrError, match="did not finish"):
+            carry_out(folder, [], anew=True)
+        assert (tmp_path / "eta4-30-0.txt").read_text() == "new False\n"
