@@ -127,5 +127,5 @@ class TestBeginning:
 
 
 def test_events_that_say_nothing_of_training_are_passed_over() -> None:
-    passed = [Opened("g", "proposal", "deduction", 1), events.Forgotten(3), events.Published(Version(0, 1))]
+    passed = [Opened("g", "proposal", "deduction", 1), events.Retried("g"), events.Published(Version(0, 1))]
     assert Audit().read(passed).samples == 0
