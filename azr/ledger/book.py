@@ -279,14 +279,16 @@ class Book:
 
     def _kept(self, checkpoints: list[int]) -> None:
         """No resume goes back behind the oldest of them, nor to a step between them."""
+        lost = [step for step in self.checkpoints if step not in checkpoints]
         self.checkpoints, step = checkpoints, checkpoints[0]
         for trained in [trained for trained in self.committed if trained < step and trained not in self._unpublished]:
             del self.committed[trained]
         last = max((taken for taken in self.owing if taken < step), default=step)
         self.owing = {taken: owing for taken, owing in self.owing.items() if taken >= last}
         self.ledger.forget(trained_before=step, made_before=step - self.limits.max_staleness)
-        for trained in self.committed:
-            self._strip(trained)
+        for trained in self.committed:  # only so many steps behind a checkpoint are held for it: the bound on age
+            if any(step <= trained <= step + self.limits.max_staleness for step in lost):
+                self._strip(trained)
 
     def _gone(self, step: int) -> list[Group]:
         """What a step trained on and no resume hands out again; nothing of steps that the ledger forgot."""

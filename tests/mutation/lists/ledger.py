@@ -151,7 +151,15 @@ MUTATIONS = [
         BODIES,
         [
             ("        self._strip(step)\n", ""),
-            ("            self._strip(trained)\n", "            pass\n"),
+            ("                self._strip(trained)\n", "                pass\n"),
+            (
+                "step <= trained <= step + self.limits.max_staleness",
+                "step < trained <= step + self.limits.max_staleness",
+            ),
+            (
+                "step <= trained <= step + self.limits.max_staleness",
+                "step <= trained < step + self.limits.max_staleness",
+            ),
             ("for step in self.checkpoints if step < event.at.step), event.at.step]", "for step in self.checkpoints)]"),
             ("if step < event.at.step), event.at.step]", "if step < event.at.step)]"),
             ("        self.checkpoints = snapshot.checkpoints\n", ""),
