@@ -47,7 +47,7 @@ ARMS = (
         "eta16-uncorrected",
         ("staleness.max_staleness=16", "algorithm.loss.weight=none", "algorithm.loss.allow_uncorrected=true"),
     ),
-    Arm("paper", ("algorithm=paper", "algorithm.optimiser.lr=1.5e-5")),
+    Arm("paper", ("algorithm=paper", "algorithm.optimiser.lr=5e-5")),
 )
 
 #: In place of arms: run nothing, tell what lies finished in the folder.
