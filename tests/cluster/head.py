@@ -30,6 +30,9 @@ _BIN = Path(sys.executable).parent
 READY_SECONDS = 240.0
 JOB_SECONDS = 240.0
 
+#: Of which Ray keeps one in a cluster, from the first job with a learner on.
+_OF_RAY = "ray::_AutoscalingCoordinatorActor"
+
 #: Ray hands its workers ports between 10002 and 19999; its own must lie elsewhere.
 _LOWEST_PORT = 20_000
 
@@ -119,13 +122,15 @@ class Head:
         """Command lines of what jobs run here: processes with this text in their environment, and sandbox workers.
 
         The workers keep no environment; the job's working folder, inside this node's, stands in their command line.
+        What Ray keeps for all jobs to come bears the mark of the first, and is no job's.
         """
         found = []
         for process in psutil.process_iter():
             try:
                 line = " ".join(process.cmdline())
                 worker = "sandbox_wasm.worker" in line and str(self.folder) in line
-                if worker or (process.pid != os.getpid() and mark in process.environ().values()):
+                marked = process.pid != os.getpid() and mark in process.environ().values() and _OF_RAY not in line
+                if worker or marked:
                     found.append(f"{process.pid}: {line}")
             except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
                 continue

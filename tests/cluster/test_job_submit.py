@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.head import JOB_SECONDS, Head, install_wheel, until
+from tests.cluster.head import JOB_SECONDS, Head, until
 
 pytestmark = pytest.mark.timeout(600)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return install_wheel(tmp_path_factory.mktemp("wheel"))
-
-
-@pytest.fixture(scope="module")
-def head(site: Path) -> Iterator[Head]:
-    """One cluster for all tests of the module."""
-    node = Head(site)
-    try:
-        node.wait()
-        yield node
-    finally:
-        node.close()
 
 
 @pytest.fixture
