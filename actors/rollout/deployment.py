@@ -55,6 +55,15 @@ def pool_for(settings: EngineSettings, role: str) -> str:
     return role if settings.rollout_config.separate_roles else "shared"
 
 
+def resources_of(settings: EngineSettings) -> dict[str, float]:
+    """What Ray sets aside for a replica: all cards of its engine, so that they are on one machine."""
+    rollout = settings.rollout_config
+    gpus = rollout.gpus_per_replica
+    if gpus < 0:
+        gpus = float(rollout.tensor_parallel if settings.gpu else 0)
+    return {"num_cpus": rollout.cpus_per_replica, "num_gpus": gpus}
+
+
 class Rollouts:
     """All replicas of a run; made by `Rollouts.start` in the driver, with Ray up."""
 
@@ -156,9 +165,6 @@ class Rollouts:
         from ray import serve
 
         rollout = self.settings.rollout_config
-        gpus = rollout.gpus_per_replica
-        if gpus < 0:
-            gpus = float(rollout.tensor_parallel if self.settings.gpu else 0)
         deployment: Any = serve.deployment(
             name="engine",
             health_check_period_s=rollout.health_check_seconds,
@@ -166,8 +172,7 @@ class Rollouts:
             graceful_shutdown_wait_loop_s=0.2,
             graceful_shutdown_timeout_s=rollout.drain_seconds + 30.0,
             ray_actor_options={
-                "num_cpus": rollout.cpus_per_replica,
-                "num_gpus": gpus,
+                **resources_of(self.settings),
                 "runtime_env": {"env_vars": self.settings.environment()},
             },
             max_replicas_per_node=rollout.replicas_per_node or None,
