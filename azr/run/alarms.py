@@ -97,7 +97,7 @@ class Alarms:
                 " and nothing was trained on",
                 "the weights have most likely grown out of bounds (loss and learner/grad_norm in metrics.jsonl; lower"
                 " algorithm.optimiser.lr), or the engine's precision is to blame (rollout.dtype); azr train --resume"
-                " goes on from the newest checkpoint",
+                " goes on from the newest checkpoint, so take away those that were written since it began",
             )
         if lasts:
             parts = ", ".join(
