@@ -423,11 +423,18 @@ class Driver:
             with self._sandbox() as sandbox:
                 rows = asyncio.run(watched(ask(sandbox), partial(self._remaining, stage)))
             done = Evaluation(step=step, seconds=time.monotonic() - began, rows=rows)
-            evaluation.keep(self.folder.evaluations, done)
+            self._keep_evaluation(done)
             metrics = Accumulator()
             evaluation.tell(metrics, done)
             metrics.add("time/evaluation", done.seconds)
             tracking.metrics(step, metrics.report())
+
+    def _keep_evaluation(self, done: Evaluation) -> None:
+        """A disk that is full by then takes the last evaluation, and not the run with it."""
+        try:
+            evaluation.keep(self.folder.evaluations, done)
+        except OSError as error:
+            self.console.say(f"{self.folder.evaluations} cannot be written ({error.strerror}); the run goes on without")
 
     def _seed(self, engines: Engines, tokens: Tokens, tasks: Any) -> None:
         config = self.config

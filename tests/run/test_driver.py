@@ -9,18 +9,25 @@ import pytest
 
 from azr.config import load
 from azr.errors import AzrError
+from azr.metrics import Accumulator
 from azr.run.console import Console, Goal
 from azr.run.driver import Driver
+from azr.run.evaluation import Evaluation
 from azr.run.folder import Card, RunFolder
 from azr.tiny import shipped
 
 
 @pytest.fixture
-def driver(tmp_path: Path) -> Driver:
+def said() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def driver(tmp_path: Path, said: io.StringIO) -> Driver:
     config = load(["tiny"], [f"run.folder={tmp_path}"])
     folder = RunFolder.of(str(tmp_path), "tiny")
     folder.create(Card(name="tiny", started=0.0))
-    return Driver(config, folder, Console(("deduction",), Goal(), stream=io.StringIO(), terminal=False))
+    return Driver(config, folder, Console(("deduction",), Goal(), stream=said, terminal=False))
 
 
 def test_parts_get_the_embedded_model_by_its_folder_and_the_run_keeps_its_name(driver: Driver) -> None:
@@ -39,3 +46,17 @@ def test_engine_and_learner_that_differ_end_the_run_with_the_reason(driver: Driv
     with pytest.raises(AzrError, match=r"engine and learner differ by .* nats") as refused:
         driver._check_parity({"off_policy/mismatch_k3": gap})
     assert "rollout.dtype" in refused.value.mend
+
+
+def test_an_evaluation_that_cannot_be_kept_is_said_and_ends_nothing(driver: Driver, said: io.StringIO) -> None:
+    driver.folder.evaluations.mkdir()
+    driver._keep_evaluation(Evaluation(step=7, seconds=1.0, rows=[]))
+    assert "evaluations.jsonl cannot be written (Is a directory); the run goes on without" in said.getvalue()
+
+
+def test_what_players_told_since_the_last_step_is_counted_together(driver: Driver) -> None:
+    """What a wait is explained by."""
+    for name in ("one", "two"):
+        driver._gathered[name] = Accumulator()
+        driver._gathered[name].add("sandbox/workers_replaced", 2.0)
+    assert driver._counted() == {"sandbox/workers_replaced": 4.0}
