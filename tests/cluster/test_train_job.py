@@ -27,6 +27,8 @@ algorithm: {batch: {propose: 2, solve: 24, patience_seconds: 5}}
 
 #: How long a run may take to its steps, and how long to leave.
 RUN_SECONDS, LEAVE_SECONDS = 600.0, 120.0
+#: Between two looks at a job: each is a Python of its own.
+LOOK_SECONDS = 3.0
 
 
 @pytest.fixture
@@ -65,6 +67,7 @@ def begin(head: Head, client: Path, name: str, what: str, run: Path) -> None:
         told = head.ray("status", name, cwd=client).stdout
         assert "failed" not in told, head.ray("logs", name, cwd=client).stdout[-5000:]
         assert time.monotonic() < deadline, f"no {what} within {RUN_SECONDS:g} s"
+        time.sleep(LOOK_SECONDS)
 
 
 def test_a_run_stopped_on_the_way_leaves_no_process_and_a_second_job_takes_it_up_and_is_followed_to_its_end(
