@@ -19,6 +19,7 @@ from pathlib import Path
 from azr.bench import Report
 from azr.errors import AzrError
 from benchmarks.processes import Seen
+from benchmarks.victims import DRIVER, OURS
 from benchmarks.whole_run import Lines, Step, WholeRun
 
 SUMMARY = "step time and memory of every kind of process over many steps: flat, or do they grow?"
@@ -36,6 +37,8 @@ OVERRIDES = (
     "rollout.kv_cache_mb=64",
     "buffers.capacity=128",
 )
+#: Ray's own processes, and those that libraries keep for themselves.
+THE_REST = "Ray's own and others"
 #: Share of the run that is left out at its start.
 WARM_UP = 0.1
 #: Seconds between two looks at the processes.
@@ -53,10 +56,11 @@ class Memory:
         self.by_kind: dict[str, list[float]] = defaultdict(list)
 
     def note(self, found: Sequence[Seen], *, apiece: bool = False) -> None:
-        """One look; `apiece`: of one process of the kind, since kinds that are being killed vary in number."""
+        """One look; `apiece`: of one process of the kind, since kinds that are being killed vary in number. What is not
+        ours counts as one kind."""
         kinds: dict[str, list[int]] = defaultdict(list)
         for one in found:
-            kinds[one.kind or "other"].append(one.memory)
+            kinds[one.kind if one.kind in (*OURS, DRIVER) else THE_REST].append(one.memory)
         for kind, held in kinds.items():
             self.by_kind[kind].append(sum(held) / (len(held) if apiece else 1))
 

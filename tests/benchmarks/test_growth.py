@@ -7,7 +7,7 @@ import pytest
 
 from azr.bench import Report
 from azr.errors import AzrError
-from benchmarks.growth import Memory, growth, tell, thirds
+from benchmarks.growth import THE_REST, Memory, growth, tell, thirds
 from benchmarks.processes import Seen
 from benchmarks.whole_run import Step
 
@@ -34,13 +34,13 @@ def test_too_few_values_are_refused() -> None:
 
 def test_memory_is_of_a_kind_together_or_apiece() -> None:
     me = psutil.Process()
-    found = [Seen("engine", me, 100), Seen("engine", me, 300), Seen("", me, 5)]
+    found = [Seen("engine", me, 100), Seen("engine", me, 300), Seen("", me, 5), Seen("gcs", me, 7)]
     together, apiece = Memory(), Memory()
     for _ in range(2):
         together.note(found)
         apiece.note(found, apiece=True)
-    assert together.by_kind == {"engine": [400.0, 400.0], "other": [5.0, 5.0]}
-    assert apiece.by_kind == {"engine": [200.0, 200.0], "other": [5.0, 5.0]}
+    assert together.by_kind == {"engine": [400.0, 400.0], THE_REST: [12.0, 12.0]}
+    assert apiece.by_kind == {"engine": [200.0, 200.0], THE_REST: [6.0, 6.0]}
 
 
 def test_waiting_is_told_apart_from_work() -> None:
