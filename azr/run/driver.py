@@ -73,6 +73,9 @@ logger = logging.getLogger(__name__)
 ROUND_SECONDS, POLL_SECONDS = 0.25, 2.0
 #: Seconds between notes on the card of how long training has lasted: what a kill may take from it.
 NOTE_SECONDS = 5.0
+#: How long the learner may take to end with a run that fails or is stopped before its time. It hears of it within a
+#: second, may be in the middle of a step, and writes what it has.
+LEARNER_SECONDS = 20.0
 #: Steps of a run that only its time ends.
 ENDLESS = 1 << 40
 
@@ -121,6 +124,8 @@ class Driver:
                     reason = self._play(stack, tracking)
                 except BaseException as error:
                     self._hurried, self._rayless = True, isinstance(error, RayLostError)
+                    if not isinstance(error, StoppedError | KeyboardInterrupt):
+                        self._fail_early(error)
                     raise
                 status = "stopped" if self._stop.by_signal else "finished"
         except StoppedError as told:
@@ -152,6 +157,20 @@ class Driver:
         """Seconds that a part may take to finish what it does."""
         return 1.0 if self._hurried or self._stop.insisted else self.config.cluster.stop_seconds
 
+    def _fail_early(self, error: BaseException) -> None:
+        """Say why the run fails before anything is taken down: whatever happens then, no word would be left of it."""
+        self.console.say(f"the run fails, taking everything down: {shortened(str(error), 200)}")
+        self._end_card("failed", shortened(str(error), 500))
+
+    def _end_learner(self, hub: HubClient, learner: LearnerThread) -> None:
+        """Have the learner end with what it has. A thread that still asks Ray when it is left has Ray end the whole
+        process on the spot, without a word and with another exit status."""
+        learner.abandon()
+        deadline = time.monotonic() + (1.0 if self._stop.insisted else LEARNER_SECONDS)
+        while learner.running and not self._rayless and time.monotonic() < deadline:
+            hub.drain(self._stop.reason or "the run failed", timeout=1.0)
+            learner.wait(ROUND_SECONDS)
+
     def _end_part(self, stop: Callable[[float], None]) -> None:
         """Have a part end, with the patience there is by then, unless nobody can be told anything."""
         if not self._rayless:
@@ -179,7 +198,7 @@ class Driver:
         setting = Setting(config, self.folder.checkpoints, hosted.experience, hosted.tasks, hub)
         learner = LearnerThread(self._plan(setting, engines), config.cluster, self.console.say)
         learner.start()
-        stack.callback(learner.abandon)
+        stack.callback(self._end_learner, hub, learner)
         with self._stages.stage("engines", f"{engines.wanted} to load {self.asked.model.path}", wait) as stage:
             engines.ready(partial(self._remaining, stage), stage.now)
         with self._stages.stage("learner", "its first weights to reach the engines", wait) as stage:

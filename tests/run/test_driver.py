@@ -60,3 +60,50 @@ def test_what_players_told_since_the_last_step_is_counted_together(driver: Drive
         driver._gathered[name] = Accumulator()
         driver._gathered[name].add("sandbox/workers_replaced", 2.0)
     assert driver._counted() == {"sandbox/workers_replaced": 4.0}
+
+
+class Hub:
+    """A hub that hears wishes to stop."""
+
+    def __init__(self) -> None:
+        self.wishes: list[str] = []
+
+    def drain(self, stop: str, *, timeout: float) -> None:
+        self.wishes.append(stop)
+
+
+class Learner:
+    """A learner that ends when it was waited for so often."""
+
+    def __init__(self, waits: int) -> None:
+        self.waits, self.abandoned = waits, False
+
+    @property
+    def running(self) -> bool:
+        return self.waits > 0
+
+    def wait(self, seconds: float) -> None:
+        self.waits -= 1
+
+    def abandon(self) -> None:
+        self.abandoned = True
+
+
+def test_a_learner_is_told_to_end_and_waited_for_before_ray_is_left(driver: Driver) -> None:
+    hub, learner = Hub(), Learner(waits=3)
+    driver._end_learner(hub, learner)  # type: ignore[arg-type]
+    assert hub.wishes == ["the run failed"] * 3
+    assert learner.abandoned, "how it ends is no error any more"
+
+
+def test_a_learner_of_a_dead_ray_is_not_waited_for(driver: Driver) -> None:
+    driver._rayless = True
+    hub, learner = Hub(), Learner(waits=3)
+    driver._end_learner(hub, learner)  # type: ignore[arg-type]
+    assert (hub.wishes, learner.abandoned) == ([], True)
+
+
+def test_why_a_run_fails_is_said_and_noted_before_anything_is_taken_down(driver: Driver, said: io.StringIO) -> None:
+    driver._fail_early(AzrError("the sandbox runs no program\x1b[31m"))
+    assert "the run fails, taking everything down: the sandbox runs no program\\x1b[31m" in said.getvalue()
+    assert driver.folder.card().ended == "failed: the sandbox runs no program\\x1b[31m"
