@@ -126,7 +126,8 @@ class Soak:
             self._look()
         began, waiting = time.monotonic(), list(kinds)
         for moment in at:
-            while time.monotonic() - began < moment or not self._strike(waiting):
+            # Of some kinds there may never be a process.
+            while (passed := time.monotonic() - began) < moment or (passed < seconds and not self._strike(waiting)):
                 self._look()
         while time.monotonic() - began < seconds or not self._settled():
             self._look()
