@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
+
 from azr.bench import Report
 from azr.errors import AzrError
 from benchmarks.aftermath import books, remains, same_mlflow_run
@@ -62,6 +64,8 @@ PATIENCE_SECONDS = 400.0
 GRACE_SECONDS, STOP_SECONDS = 60.0, 240.0
 #: What N11 allows an engine without a standby.
 ENGINE_SECONDS = 45.0
+#: Drivers that may end by themselves without a step in between.
+VAIN = 3
 #: Steps after a kill that show that the run goes on: one may have been under way.
 STEPS = 2
 
@@ -118,6 +122,8 @@ class Soak:
         """Whether the present driver was killed, or what it lives by."""
         self._under_way = False
         """Whether the present driver has told a step."""
+        self._in_vain = 0
+        """Drivers that ended by themselves, one after the other, without a step in between."""
 
     def carry_out(self, kinds: Sequence[str], at: Sequence[float], seconds: float) -> Outcome:
         """Kill these kinds at these moments of the time that begins with the first steps; end after `seconds`."""
@@ -146,21 +152,27 @@ class Soak:
         spared = () if self._under_way else FATAL
         for kind in waiting:
             if victims := [one for one in found if one.kind == kind and kind not in spared]:
+                if not self._kill(self._lot.choice(victims), len(victims)):
+                    return False
                 waiting.remove(kind)
-                self._kill(self._lot.choice(victims), len(victims))
                 return True
         return False
 
-    def _kill(self, victim: Seen, others: int) -> None:
+    def _kill(self, victim: Seen, others: int) -> bool:
+        """Kill it, unless it has just gone by itself."""
         step = self._steps[-1].number if self._steps else 0
         kill = Kill(victim.kind, victim.process.pid, time.time(), step, others)
-        self._say(f"kill {len(self._kills) + 1}: {kill.kind} (process {kill.pid}) after step {step}")
-        victim.process.kill()
+        try:
+            victim.process.kill()
+        except psutil.NoSuchProcess:
+            return False
         self._kills.append(kill)
+        self._say(f"kill {len(self._kills)}: {kill.kind} (process {kill.pid}) after step {step}")
         self._doomed = self._doomed or kill.kind in FATAL
         if kill.kind in WRITERS:
             _wait_for_end(victim)
             self._beginnings += [Beginning.of(path) for path in journals(self._run.folder.root)]
+        return True
 
     def _look(self) -> None:
         """Sleep, then see who is there, what was told, and start a driver if there is none."""
@@ -172,7 +184,7 @@ class Soak:
         new = self._lines.new()
         self._steps += new
         if new:
-            self._heard, self._under_way = time.monotonic(), True
+            self._heard, self._under_way, self._in_vain = time.monotonic(), True, 0
         for kill in self._kills:
             self._follow(kill, found, new)
         if time.monotonic() - self._heard > PATIENCE_SECONDS:
@@ -183,8 +195,9 @@ class Soak:
         if not self._doomed:
             last = self._kills[-1].kind if self._kills else "no kill"
             self._ended.append(f"driver {len(self._run.drivers)} ended with status {status} after {last}")
-            if self._lines.new() == [] and len(self._ended) > len(self._kills) + 1:
-                raise AzrError("drivers end again and again", f"{self._run.output} has what the run said")
+            self._in_vain += 1
+            if self._in_vain == VAIN:
+                raise AzrError(f"{VAIN} drivers ended without a step", f"{self._run.output} has what the run said")
         self._say(f"driver {len(self._run.drivers)} is gone (status {status}); --resume")
         self._doomed = self._under_way = False
         self._run.start()

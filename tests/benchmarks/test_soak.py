@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import random
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
 
 from azr.bench import Report
+from azr.errors import AzrError
+from azr.run.folder import RunFolder
+from benchmarks import soak
 from benchmarks.audit import Audit
 from benchmarks.growth import Memory
-from benchmarks.soak import FATAL, KINDS, WRITERS, Kill, Outcome, disagreements, tell
+from benchmarks.processes import Seen
+from benchmarks.soak import FATAL, KINDS, WRITERS, Kill, Outcome, Soak, disagreements, tell
 from benchmarks.victims import DRIVER, TITLES
 from benchmarks.whole_run import Step
 
@@ -46,6 +57,112 @@ class TestDisagreements:
 
     def test_a_step_whose_batch_was_not_told_says_nothing(self) -> None:
         assert disagreements([Step(9, 1.0, {"time/step": 1.0})], audited()) == []
+
+
+class Process:
+    """A process that does what its world does when it is killed."""
+
+    def __init__(self, world: World, kind: str, pid: int) -> None:
+        self.world, self.kind, self.pid = world, kind, pid
+
+    def kill(self) -> None:
+        self.world.killed(self)
+
+    def is_running(self) -> bool:
+        return False
+
+
+class World:
+    """A run in which a step is told at each look, while a driver lives; its parts come back by themselves."""
+
+    def __init__(self, tmp_path: Path, kinds: Sequence[str], mortal: Sequence[str] = ()) -> None:
+        self.folder, self.output = RunFolder(tmp_path / "run"), tmp_path / "run.txt"
+        self.folder.root.mkdir()
+        self.drivers: list[World] = []
+        self.returncode: int | None = None
+        self.alive = False
+        self.told: list[str] = []
+        self._kinds, self._mortal, self._pids = kinds, {DRIVER, *mortal}, itertools.count(10)
+        self._steps = itertools.count(1)
+        self._looks_since_start = 0
+
+    @property
+    def driver(self) -> World:
+        return self
+
+    def start(self) -> None:
+        self.drivers.append(self)
+        self.alive, self.returncode, self._looks_since_start = True, None, 0
+
+    def look(self) -> list[Seen]:
+        self._looks_since_start += 1
+        if self.alive and self._looks_since_start > 3:
+            with self.folder.metrics.open("a") as file:
+                line = {"step": next(self._steps), "at": time.time(), "learner/step": 1, "time/step": 1.0}
+                file.write(json.dumps(line) + "\n")
+        found = [DRIVER, *self._kinds] if self.alive else []
+        return [Seen(kind, Process(self, kind, next(self._pids)), 100) for kind in found]  # type: ignore[arg-type]
+
+    def killed(self, process: Process) -> None:
+        self.told.append(f"{process.kind} killed {'under way' if self._looks_since_start > 3 else 'too soon'}")
+        if process.kind in self._mortal:
+            self.alive, self.returncode = False, -9 if process.kind == DRIVER else 1
+
+    def note(self, line: str) -> None:
+        pass
+
+    def stop(self, _seconds: float) -> int:
+        self.alive = False
+        return 0
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soak, "LOOK_SECONDS", 0.005)
+
+
+@pytest.mark.usefixtures("quick")
+class TestCarryingOut:
+    @staticmethod
+    def carried_out(world: World, *kinds: str, seconds: float = 0.3) -> Outcome:
+        at = [seconds * number / (len(kinds) + 1) for number in range(1, len(kinds) + 1)]
+        return Soak(world, random.Random(1)).carry_out(kinds, at, seconds)  # type: ignore[arg-type]
+
+    def test_each_kind_is_killed_and_two_steps_are_waited_for(self, tmp_path: Path) -> None:
+        outcome = self.carried_out(World(tmp_path, ["engine", "hub"]), "hub", "engine")
+        assert [one.kind for one in outcome.kills] == ["hub", "engine"]
+        assert all(one.recovered is not None and one.back is not None for one in outcome.kills)
+        assert (outcome.ended, outcome.spared, outcome.status) == ([], [], 0)
+
+    def test_a_kind_of_which_there_is_nobody_makes_way_for_the_next_and_is_told(self, tmp_path: Path) -> None:
+        outcome = self.carried_out(World(tmp_path, ["engine"]), "dashboard", "engine")
+        assert [one.kind for one in outcome.kills] == ["engine"]
+        assert outcome.spared == ["dashboard"]
+
+    def test_a_killed_driver_is_started_again_and_spared_until_it_has_told_a_step(self, tmp_path: Path) -> None:
+        world = World(tmp_path, [])
+        outcome = self.carried_out(world, DRIVER, DRIVER)
+        assert len(world.drivers) == 3
+        assert world.told == ["driver killed under way"] * 2
+        assert outcome.ended == []
+
+    def test_a_driver_that_goes_with_ray_was_doomed(self, tmp_path: Path) -> None:
+        world = World(tmp_path, ["gcs"], mortal=["gcs"])
+        assert self.carried_out(world, "gcs").ended == []
+        assert len(world.drivers) == 2
+
+    def test_a_driver_that_could_have_gone_on_is_held_against_the_run(self, tmp_path: Path) -> None:
+        world = World(tmp_path, ["hub"], mortal=["hub"])
+        assert self.carried_out(world, "hub").ended == ["driver 1 ended with status 1 after hub"]
+
+    def test_a_run_that_cannot_begin_is_given_up(self, tmp_path: Path) -> None:
+        class Stillborn(World):
+            def start(self) -> None:
+                self.drivers.append(self)
+                self.returncode = 1
+
+        with pytest.raises(AzrError, match="3 drivers ended without a step"):
+            self.carried_out(Stillborn(tmp_path, []), "hub")
 
 
 def test_recovery_is_told_by_kind_and_engines_are_held_to_their_bound() -> None:
