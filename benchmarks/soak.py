@@ -82,6 +82,8 @@ class Kill:
     """The newest step that was told."""
     others: int
     """Processes of the kind that there were."""
+    starting: bool = False
+    """Whether the driver had not told a step yet: recovery then takes what its start takes."""
     back: float | None = None
     """Seconds until there were as many again."""
     recovered: float | None = None
@@ -161,7 +163,7 @@ class Soak:
     def _kill(self, victim: Seen, others: int) -> bool:
         """Kill it, unless it has just gone by itself."""
         step = self._steps[-1].number if self._steps else 0
-        kill = Kill(victim.kind, victim.process.pid, time.time(), step, others)
+        kill = Kill(victim.kind, victim.process.pid, time.time(), step, others, not self._under_way)
         try:
             victim.process.kill()
         except psutil.NoSuchProcess:
@@ -300,14 +302,16 @@ def tell(report: Report, outcome: Outcome) -> None:
     for kill in outcome.kills:
         by_kind[kill.kind].append(kill)
     for kind, kills in sorted(by_kind.items()):
-        if seconds := [kill.recovered for kill in kills if kill.recovered is not None]:
+        if seconds := _recoveries(kills, starting=False):
             report.measure(f"{kind} killed: two steps later", "s", seconds, better="lower")
         if seconds := [kill.back for kill in kills if kill.back is not None]:
             report.measure(f"{kind} killed: there again", "s", seconds, better="lower")
+    if seconds := _recoveries(outcome.kills, starting=True):
+        report.measure("anybody killed while a driver starts: two steps later", "s", seconds, better="lower")
     repeated = [kill.step + 1 - kill.steps[0] for kill in by_kind.get(DRIVER, []) if kill.steps]
     if repeated:
         report.measure("steps done again by the next driver", "steps", repeated, better="lower")
-    if engines := [kill.recovered for kill in by_kind.get("engine", []) if kill.recovered is not None]:
+    if engines := _recoveries(by_kind.get("engine", []), starting=False):
         report.goal("N11: an engine's recovery, longest", max(engines), at_most=ENGINE_SECONDS, unit="s")
     times = [step.values["time/step"] for step in outcome.steps]
     report.measure("step: median of the first and of the last third", "s", thirds(times), better="lower")
@@ -317,6 +321,11 @@ def tell(report: Report, outcome: Outcome) -> None:
             mib = [value / 2**20 for value in held]
             report.measure(f"memory of a process, {kind}: first and last third", "MiB", thirds(mib), better="lower")
             report.goal(f"N13: memory, {kind}, growth", growth(held), at_most=FLAT)
+
+
+def _recoveries(kills: Sequence[Kill], *, starting: bool) -> list[float]:
+    """Seconds of those that were made while a driver started, or of the others."""
+    return [kill.recovered for kill in kills if kill.recovered is not None and kill.starting == starting]
 
 
 def _wait_for_end(victim: Seen, seconds: float = 10.0) -> None:

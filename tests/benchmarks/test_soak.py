@@ -7,6 +7,7 @@ import json
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,7 @@ class TestCarryingOut:
         outcome = self.carried_out(world, DRIVER, DRIVER)
         assert len(world.drivers) == 3
         assert world.told == ["driver killed under way"] * 2
+        assert not any(one.starting for one in outcome.kills)
         assert outcome.ended == []
 
     def test_a_driver_that_goes_with_ray_was_doomed(self, tmp_path: Path) -> None:
@@ -170,12 +172,15 @@ def test_recovery_is_told_by_kind_and_engines_are_held_to_their_bound() -> None:
     memory.by_kind["driver"] = [100.0] * 40
     steps = [step(number) for number in range(1, 41)]
     kills = [kill("engine", 3, [4, 5], 9.0), kill("engine", 8, [9, 10], 50.0), kill(DRIVER, 14, [11, 12])]
+    kills += [replace(kill(kind, 14, [11, 12], 70.0), starting=True) for kind in ("engine", "hub")]
     report = Report("soak", "azr bench soak")
     tell(report, Outcome(kills, steps, memory, [], [], [], 0))
     result = report.result()
     measured = {measure.name: measure.rounds for measure in result.measures}
     assert measured["engine killed: two steps later"] == (9.0, 50.0)
-    assert measured["engine killed: there again"] == (2.0, 2.0)
+    assert measured["engine killed: there again"] == (2.0, 2.0, 2.0)
+    assert measured["anybody killed while a driver starts: two steps later"] == (70.0, 70.0)
+    assert "hub killed: two steps later" not in measured
     assert measured["steps done again by the next driver"] == (4,)
     met = {goal.name: goal.met for goal in result.goals}
     assert met == {
