@@ -30,13 +30,20 @@ from actors.weights.transports.files import remove_versions
 
 #: Seconds between two looks at who descends from the driver, and for which those may leave by themselves.
 LOOK_SECONDS, GRACE_SECONDS = 2.0, 5.0
-#: Until somebody who was killed is no process any more, not even one that its parent has yet to ask about.
+#: Until somebody who was killed lives no more.
 GONE_SECONDS = 5.0
 #: From the end of a reaper that was killed to the start of the next.
 AGAIN_SECONDS = 1.0
 #: Among the first words of a command line is the program: its path, or Python, a switch and a script.
 PROGRAM_WORDS = 3
-DONE = b"done\n"
+#: What a driver may say at its end: it has taken everything down itself, or nobody could be told anything any more.
+DONE, END_ALL = b"done\n", b"end all\n"
+#: What the reaper says for a driver that could not: who is killed, for want of memory say, or ended by its Ray's death,
+#: leaves a terminal without a word.
+LAST_WORDS = (
+    "azr: error: the driver is gone: it was killed, or its Ray died. What it left is being ended and removed.\n"
+    "  mend: azr train --resume goes on from the newest checkpoint"
+)
 #: Between the two kinds of folders on the reaper's command line.
 WEIGHTS = "--weights"
 
@@ -68,7 +75,7 @@ class Reaper:
 
     def end_all(self) -> None:
         """Have it do now what it would do if the driver was killed, the driver itself apart; comes back when it has."""
-        self.end(b"")
+        self.end(END_ALL)
 
     def end(self, last_word: bytes) -> None:
         """Say it, and wait for the reaper to leave."""
@@ -83,10 +90,7 @@ class Reaper:
         self._thread.join()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        nowhere = subprocess.DEVNULL
-        return subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True
-        )
+        return subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
 
     def _watch(self) -> None:
         while True:
@@ -123,17 +127,15 @@ def end(processes: set[psutil.Process], grace: float = GRACE_SECONDS) -> list[in
     """Let them leave, then kill those that stay (with whom they started since), and see them gone; returns who was
     killed."""
     _wait_for(processes, grace)
-    killed = []
+    killed: set[psutil.Process] = set()
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             for one in [*process.children(recursive=True), process]:
                 if _lives(one):
                     one.kill()
-                    killed.append(one.pid)
-    gone = time.monotonic() + GONE_SECONDS
-    while any(map(psutil.pid_exists, killed)) and time.monotonic() < gone:
-        time.sleep(0.05)
-    return killed
+                    killed.add(one)
+    _wait_for(killed, GONE_SECONDS)
+    return [process.pid for process in killed]
 
 
 def _wait_for(processes: set[psutil.Process], seconds: float) -> None:
@@ -161,12 +163,16 @@ def main(driver: int, folders: Sequence[Path], weights: Sequence[Path]) -> None:
         ready, _, _ = select.select([sys.stdin.buffer], [], [], LOOK_SECONDS)
         if ready:
             break
-    if sys.stdin.buffer.readline() == DONE:
+    word = sys.stdin.buffer.readline()
+    if word == DONE:
         # Ray is gone, and who lived in it is gone in a moment; replicas that end so clean up nothing. Whoever still
         # descends from the driver is its own business.
         _wait_for(known - descendants(driver), GRACE_SECONDS)
         sweep(ever)
         return
+    if word != END_ALL:
+        with contextlib.suppress(OSError):  # nobody may be there to read it
+            print(LAST_WORDS, file=sys.stderr, flush=True)
     ever |= set(end(known | rays_in(folders)))
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)

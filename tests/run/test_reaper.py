@@ -12,14 +12,18 @@ from pathlib import Path
 import psutil
 
 from azr.run import reaper
+from benchmarks.processes import title
 
 DRIVER = """
 import os, subprocess, sys, time
 from pathlib import Path
 from azr.run.reaper import reaping
 stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
-with reaping(os.getpid(), [Path(sys.argv[1])], [Path(sys.argv[2])]):
-    child = subprocess.Popen([sys.executable, "-c", stubborn], stdout=subprocess.PIPE, start_new_session=True)
+with reaping(os.getpid(), [Path(sys.argv[1])], [Path(sys.argv[2])]) as reaper:
+    quiet = subprocess.DEVNULL
+    child = subprocess.Popen(
+        [sys.executable, "-c", stubborn], stdout=subprocess.PIPE, stderr=quiet, start_new_session=True
+    )
     child.stdout.readline()
     print(child.pid, flush=True)
     {rest}
@@ -30,6 +34,7 @@ def drive(folder: Path, rest: str, weights: Path = Path("/nowhere")) -> tuple[su
     driver = subprocess.Popen(
         [sys.executable, "-c", DRIVER.replace("{rest}", rest), str(folder), str(weights)],
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
     assert driver.stdout is not None
@@ -54,6 +59,8 @@ def test_a_killed_driver_takes_its_processes_and_folders_along(tmp_path: Path) -
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert [path.name for path in weights.iterdir()] == ["of the user"]
+    assert driver.stderr is not None
+    assert driver.stderr.read() == reaper.LAST_WORDS + "\n", "the reaper speaks for it"
 
 
 def test_a_killed_reaper_is_replaced_and_the_next_does_its_work(tmp_path: Path) -> None:
@@ -94,7 +101,7 @@ def test_a_reaper_that_was_just_replaced_leaves_at_a_good_end(tmp_path: Path) ->
 
 
 def reapers(driver: int) -> list[psutil.Process]:
-    return [child for child in psutil.Process(driver).children() if "azr.run.reaper" in " ".join(child.cmdline())]
+    return [child for child in psutil.Process(driver).children() if "azr.run.reaper" in title(child)]
 
 
 def test_programs_of_ray_are_known_by_the_folder_they_were_given(tmp_path: Path) -> None:
@@ -125,6 +132,17 @@ def test_after_a_good_end_the_reaper_removes_what_dead_engines_left_and_nothing_
     assert folder.exists()
 
 
+def test_a_driver_that_can_tell_nobody_anything_has_all_ended_and_lives_on(tmp_path: Path) -> None:
+    folder = tmp_path / "session"
+    folder.mkdir()
+    driver, child = drive(folder, "time.sleep(3); reaper.end_all(); child.wait(); sys.exit(4)")
+    assert driver.wait(60) == 4
+    assert not child.is_running()
+    assert not folder.exists()
+    assert driver.stderr is not None
+    assert driver.stderr.read() == "", "it speaks for itself"
+
+
 def test_after_a_good_end_who_lives_goes_on_living(tmp_path: Path) -> None:
     driver, child = drive(tmp_path / "session", "")
     sockets = Path(f"/tmp/azr-engine-{child.pid}")
@@ -133,6 +151,8 @@ def test_after_a_good_end_who_lives_goes_on_living(tmp_path: Path) -> None:
         assert driver.wait(30) == 0
         assert child.is_running(), "whoever ends well has ended its processes by itself, or wants them to live"
         assert sockets.exists()
+        assert driver.stderr is not None
+        assert driver.stderr.read() == ""
     finally:
         child.kill()
         sockets.rmdir()
