@@ -1,0 +1,164 @@
+"""Whole runs that something is wrong with: what a person sees, and that they go on, or end by name and in order."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from azr.run.checkpoint import read_state
+from azr.run.tracking.json_lines import read_lines
+from tests.plugins import announce
+from tests.run.broken_models import save_broken_model, save_garbage_model
+from tests.run.wedged_backend import ENTRIES
+from tests.run.whole import WholeRun, card
+
+pytestmark = pytest.mark.timeout(900)
+
+#: No evaluation, no MLflow, and no more patience with a model that brings nothing than it takes.
+PLAIN = (
+    "evaluation.suite=none",
+    "tracking.mlflow=off",
+    "seeding.batch=16",
+    "seeding.stall_batches=2",
+    "algorithm.batch.patience_seconds=1",
+)
+
+Begin = Callable[..., WholeRun]
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Iterator[Begin]:
+    """Starts runs; all are gone at the end, whatever happened."""
+    begun: list[WholeRun] = []
+
+    def start(name: str, *overrides: str, runs: Path = tmp_path / "runs", plugins: str = "") -> WholeRun:
+        runs.mkdir(exist_ok=True)
+        begun.append(WholeRun.begin(runs, name, *PLAIN, *overrides, plugins=plugins))
+        return begun[-1]
+
+    yield start
+    for run in begun:
+        run.tear_down()
+
+
+def size_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_model_of_garbage_is_said_and_the_run_goes_on_to_its_end(begin: Begin, tmp_path: Path) -> None:
+    model = save_garbage_model(tmp_path / "model")
+    run = begin("garbage", f"model.path={model}", "learner.checkpoint_every=50")
+    run.until(lambda: "no proposal was let in" in run.said, "word of the proposals")
+    run.process.send_signal(signal.SIGTERM)
+    assert run.end() == 0, run.said[-4000:]
+    assert "termination: finishing the step, writing a checkpoint" in run.said
+    assert "seeding stands still at 1 of 6 triplets and 1 of 6 induction tasks" in run.said
+    assert "3 seed tasks in the buffers" in run.said
+    assert "step 5: no proposal was let in for 5 steps (refused: " in run.said
+    assert card(run.folder)["ended"] == "stopped"
+    told = [item for line in read_lines(run.folder / "metrics.jsonl") for item in line.items()]
+    assert sum(value or 0.0 for name, value in told if name.startswith("proposal/refused/")) > 0
+    assert "mlflow" not in run.said, "it was turned off"
+    assert size_of(run.folder / "journal") + size_of(run.folder / "logs") < 10 << 20
+
+
+def test_engines_whose_logprobs_are_no_numbers_end_the_run_by_name(begin: Begin, tmp_path: Path) -> None:
+    model = save_broken_model(tmp_path / "model")
+    run = begin("nan", f"model.path={model}", "run.steps=50")
+    assert run.end() == 1, run.said[-4000:]
+    assert "step 1: engines returned log-probs that are no log-probs, and those samples are dropped: " in run.said
+    assert "the engines' log-probs are broken: in 3 steps in a row no sample had sound ones" in run.said
+    assert str(card(run.folder)["ended"]).startswith("failed: the engines' log-probs are broken")
+    assert all(line.get("learner/empty_step") == 1.0 for line in read_lines(run.folder / "metrics.jsonl"))
+
+
+def test_a_learner_whose_weights_grow_out_of_bounds_ends_the_run_by_name(begin: Begin) -> None:
+    run = begin("diverged", "run.steps=50", "algorithm.optimiser.lr=1e30", "learner.restarts=1")
+    assert run.end() == 1, run.said[-4000:]
+    assert "the learner failed: FloatingPointError: the gradient's norm is nan at step" in run.said
+    assert str(card(run.folder)["ended"]).startswith("failed: the learner failed: FloatingPointError")
+
+
+def test_a_sandbox_that_wedges_again_and_again_is_replaced_and_the_run_goes_on(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announce(tmp_path / "plugins", "azr_wedged", ENTRIES, monkeypatch)
+    run = begin(
+        "wedging",
+        "sandbox.backend=wedged",
+        "sandbox.options={after: '300'}",
+        "sandbox.wall_seconds=1",
+        "sandbox.grace_seconds=1",
+        "run.steps=6",
+        plugins=str(tmp_path / "plugins"),
+    )
+    assert run.end() == 0, run.said[-4000:]
+    assert "finished after 6 steps" in run.said
+    lines = read_lines(run.folder / "metrics.jsonl")
+    assert sum(line.get("sandbox/workers_replaced") or 0.0 for line in lines) > 0
+
+
+@pytest.mark.soak
+def test_a_sandbox_that_never_answers_is_said_and_ends_the_run_by_name(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announce(tmp_path / "plugins", "azr_wedged", ENTRIES, monkeypatch)
+    first = begin("seeded", "run.steps=1")
+    assert first.end() == 0
+    run = begin(
+        "wedged",
+        "sandbox.backend=wedged",
+        f"seeding.file={first.folder / 'seeds.jsonl'}",
+        "sandbox.wall_seconds=1",
+        "sandbox.grace_seconds=1",
+        "run.batch_seconds=80",
+        plugins=str(tmp_path / "plugins"),
+    )
+    assert run.end() == 1, run.said[-4000:]
+    assert "waiting for the batch of step 1 for 6" in run.said
+    assert "sandbox workers had to be replaced" in run.said
+    assert "no batch for step 0.0" in run.said
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk that holds one checkpoint of the tiny model and not two."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(place)]
+    able = os.geteuid() == 0 and shutil.which("mount") is not None
+    if not able or subprocess.run(mount, check=False).returncode:
+        pytest.skip("no file system of its own can be mounted here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.soak
+def test_a_run_on_a_full_disk_says_so_goes_on_once_there_is_room_and_ends_well(begin: Begin, small_disk: Path) -> None:
+    run = begin("full", "checkpoint.free_gb=0.001", "learner.keep_last=1", runs=small_disk / "runs")
+    run.until(lambda: len(run.steps()) >= 2, "two steps")
+    ballast = small_disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(1 << 12))
+    run.until(lambda: "GiB left; checkpoints that do not fit are left out" in run.said, "word of the full disk")
+    time.sleep(20.0)
+    ballast.unlink()
+    run.until(lambda: "GiB left again" in run.said, "word of the room")
+    goes_on = max(run.steps()) + 3
+    run.until(lambda: max(run.steps()) >= goes_on, "steps after it")
+    run.process.send_signal(signal.SIGTERM)
+    assert run.end() == 0, run.said[-4000:]
+    assert card(run.folder)["ended"] == "stopped"
+    newest = max((run.folder / "checkpoints").glob("step_????????"))
+    assert read_state(newest).step == max(run.steps())
