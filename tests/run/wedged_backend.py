@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from sandbox_wasm.protocol import Job, JobResult
-from sandbox_wasm.wasm.backend import WasmBackend
+from sandbox_wasm.wasm.backend import Instances, WasmBackend
 
 #: What a distribution would announce of it.
 ENTRIES = {"azr.sandboxes": {"wedged": f"{__name__}:WedgedBackend"}}
@@ -16,8 +16,8 @@ class WedgedBackend(WasmBackend):
 
     name = "wedged"
 
-    def __init__(self, after: str = "0") -> None:
-        super().__init__()
+    def __init__(self, after: str = "0", instances: Instances = "fresh") -> None:
+        super().__init__(instances=instances)
         self._after, self._left = int(after), 1 << 30
 
     def prepare(self) -> None:
