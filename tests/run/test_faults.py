@@ -70,6 +70,17 @@ def test_a_model_of_garbage_is_said_and_the_run_goes_on_to_its_end(begin: Begin,
     assert size_of(run.folder / "journal") + size_of(run.folder / "logs") < 10 << 20
 
 
+def test_a_run_that_is_stopped_before_it_trains_ends_well(begin: Begin) -> None:
+    """Its learner waits for players by then, in the middle of a call to Ray."""
+    run = begin("early", "seeding.triplets=5000")
+    run.until(lambda: "seeds … the model's first tasks" in run.said, "seeding")
+    run.signal(signal.SIGINT)
+    assert run.end() == 0, run.said[-4000:]
+    assert "stopped after 0 steps" in run.said
+    assert "Ctrl-C, before training began" in run.said
+    assert card(run.folder)["ended"] == "stopped"
+
+
 def test_engines_whose_logprobs_are_no_numbers_end_the_run_by_name(begin: Begin, tmp_path: Path) -> None:
     model = save_broken_model(tmp_path / "model")
     run = begin("nan", f"model.path={model}", "run.steps=50")
