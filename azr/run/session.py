@@ -19,6 +19,7 @@ from azr.run.engines import Engines, at_its_place, start_engines
 from azr.run.local_ray import ray_of
 from azr.run.quiet import hush
 from azr.run.stages import Stages
+from azr.run.stopping import leave_on_termination
 from sandbox_wasm.pool import SandboxPool
 
 
@@ -40,6 +41,7 @@ def session(config: Config, tell: Callable[[str], None]) -> Iterator[Session]:
     with tempfile.TemporaryDirectory(prefix="azr-session-") as logs, contextlib.ExitStack() as stack:
         with stages.stage("cluster", "Ray", wait):
             stack.enter_context(ray_of(config, Path(logs)))
+        leave_on_termination()
         engines = start_engines(config)
         stack.callback(engines.stop, config.cluster.stop_seconds)
         tokens = load_tokens(config.model)

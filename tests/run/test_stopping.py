@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from azr.run.stopping import Stop, StoppedError, watched
+from azr.run.stopping import Stop, StoppedError, leave_on_termination, watched
 
 
 def test_nothing_ends_a_run_without_bounds() -> None:
@@ -56,6 +56,16 @@ def test_signals_are_taken_back_from_a_library_that_took_them() -> None:
         signal.raise_signal(signal.SIGTERM)
     assert stop.reason == "termination"
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_short_job_is_ended_by_a_termination_as_by_ctrl_c() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        leave_on_termination()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_before_training_a_signal_leaves_at_the_next_look() -> None:
