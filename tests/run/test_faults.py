@@ -13,8 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from azr.config import load
+from azr.game.gate import GateRules
+from azr.game.plan import drive_many
+from azr.game.seeding import SeedingState, zero_tasks
 from azr.run.checkpoint import read_state
+from azr.run.seeds import seed_tasks, write_seeds
 from azr.run.tracking.json_lines import read_lines
+from sandbox_wasm.protocol import Sandbox
 from tests.plugins import announce
 from tests.run.broken_models import save_broken_model, save_garbage_model
 from tests.run.wedged_backend import ENTRIES
@@ -119,15 +125,17 @@ def test_a_sandbox_that_wedges_again_and_again_is_replaced_and_the_run_goes_on(
 
 @pytest.mark.soak
 def test_a_sandbox_that_never_answers_is_said_and_ends_the_run_by_name(
-    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
 ) -> None:
+    """It is not tried by the driver, since seeds come from a file."""
     announce(tmp_path / "plugins", "azr_wedged", ENTRIES, monkeypatch)
-    first = begin("seeded", "run.steps=1")
-    assert first.end() == 0
+    config = load(["tiny"])
+    (zero,) = drive_many([zero_tasks(GateRules.of(config))], sandbox)
+    write_seeds(tmp_path / "seeds.jsonl", seed_tasks(SeedingState.beginning(zero), config))
     run = begin(
         "wedged",
         "sandbox.backend=wedged",
-        f"seeding.file={first.folder / 'seeds.jsonl'}",
+        f"seeding.file={tmp_path / 'seeds.jsonl'}",
         "sandbox.wall_seconds=1",
         "sandbox.grace_seconds=1",
         "run.batch_seconds=80",
