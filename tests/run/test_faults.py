@@ -26,7 +26,7 @@ from tests.run.broken_models import save_broken_model, save_garbage_model
 from tests.run.wedged_backend import ENTRIES
 from tests.run.whole import WholeRun, card
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 
 #: No evaluation, no MLflow, and no more patience with a model that brings nothing than it takes.
 PLAIN = (
@@ -123,7 +123,6 @@ def test_a_sandbox_that_wedges_again_and_again_is_replaced_and_the_run_goes_on(
     assert sum(line.get("sandbox/workers_replaced") or 0.0 for line in lines) > 0
 
 
-@pytest.mark.soak
 def test_a_sandbox_that_never_answers_is_said_and_ends_the_run_by_name(
     begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
 ) -> None:
@@ -162,7 +161,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(place)], check=True)
 
 
-@pytest.mark.soak
 def test_a_run_on_a_full_disk_says_so_goes_on_once_there_is_room_and_ends_well(begin: Begin, small_disk: Path) -> None:
     run = begin("full", "checkpoint.free_gb=0.001", "learner.keep_last=1", runs=small_disk / "runs")
     run.until(lambda: len(run.steps()) >= 2, "two steps")

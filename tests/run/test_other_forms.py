@@ -119,11 +119,11 @@ def azr(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.soak
 def test_what_it_trained_is_evaluated_through_the_engine(ended: Ended, tmp_path: Path) -> None:
     done = azr(tmp_path, "eval", str(ended.run.folder), "--tasks", "3", "--samples", "1", "--output", "table.json")
     assert done.returncode == 0, done.stderr[-4000:]
     rows = json.loads((tmp_path / "table.json").read_text())
-    print(done.stdout, rows)
     solved = [row for row in rows if row["cell"].endswith("/solve") and row["difficulty"] == "common"]
     assert max(row["right"] for row in solved) > 0.0
 
