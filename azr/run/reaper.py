@@ -156,10 +156,10 @@ def _lives(process: psutil.Process) -> bool:
 def main(driver: int, folders: Sequence[Path], weights: Sequence[Path]) -> None:
     """Watch until the driver is done or gone."""
     known: set[psutil.Process] = set()
-    ever: set[int] = set()
     while True:
-        known = {process for process in known if _lives(process)} | descendants(driver)
-        ever |= {process.pid for process in known}
+        # At once and not at the end: a reaper that is killed takes along what it knows of the dead.
+        sweep(dead := {process.pid for process in known if not _lives(process)})
+        known = {process for process in known if process.pid not in dead} | descendants(driver)
         ready, _, _ = select.select([sys.stdin.buffer], [], [], LOOK_SECONDS)
         if ready:
             break
@@ -168,17 +168,17 @@ def main(driver: int, folders: Sequence[Path], weights: Sequence[Path]) -> None:
         # Ray is gone, and who lived in it is gone in a moment; replicas that end so clean up nothing. Whoever still
         # descends from the driver is its own business.
         _wait_for(known - descendants(driver), GRACE_SECONDS)
-        sweep(ever)
+        sweep({process.pid for process in known})
         return
     if word != END_ALL:
         with contextlib.suppress(OSError):  # nobody may be there to read it
             print(LAST_WORDS, file=sys.stderr, flush=True)
-    ever |= set(end(known | rays_in(folders)))
+    ended = end(known | rays_in(folders))
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
     for folder in weights:
         remove_versions(folder)
-    sweep(ever)
+    sweep({*ended, *(process.pid for process in known)})
 
 
 if __name__ == "__main__":

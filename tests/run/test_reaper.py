@@ -121,6 +121,22 @@ def test_programs_of_ray_are_known_by_the_folder_they_were_given(tmp_path: Path)
             one.wait()
 
 
+def test_what_a_process_left_that_died_on_the_way_goes_while_the_driver_works_on(tmp_path: Path) -> None:
+    driver, child = drive(tmp_path / "session", "time.sleep(2 * 2.0); child.kill(); child.wait(); time.sleep(60)")
+    semaphore = Path(f"/dev/shm/sem.loky-{child.pid}-test")
+    semaphore.touch()
+    try:
+        deadline = time.monotonic() + 30
+        while semaphore.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert driver.poll() is None
+    finally:
+        semaphore.unlink(missing_ok=True)
+        driver.kill()
+        driver.wait()
+
+
 def test_after_a_good_end_the_reaper_removes_what_dead_engines_left_and_nothing_else(tmp_path: Path) -> None:
     folder = tmp_path / "session"
     folder.mkdir()
