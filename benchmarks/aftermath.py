@@ -6,9 +6,11 @@ Called by the soak, before a run (`remains`) and after it.
 from __future__ import annotations
 
 import contextlib
+import re
 import stat
 import tempfile
 import time
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +33,8 @@ _PLACES = (
     (Path(tempfile.gettempdir()), f"{PREFIX}*"),
     (Path(tempfile.gettempdir()), "azr-engine-*"),
 )
+
+_OWNER = re.compile(rf"^(?:{PREFIX}|azr-engine-|sem\.loky-)(\d+)|^azr-azr-.*-(\d+)$")
 
 
 class Books(NamedTuple):
@@ -79,6 +83,27 @@ def same_mlflow_run(folder: RunFolder) -> tuple[bool, str]:
     starts = runs[0].data.tags.get("azr.starts", "") if runs else ""
     same = [run.info.run_id for run in runs] == [card.mlflow] and starts == str(card.starts)
     return same, f"{len(runs)} runs, {starts} of {card.starts} starts"
+
+
+def owner(path: Path) -> int | None:
+    """The process that such a name tells it belongs to, if it does."""
+    found = _OWNER.search(path.name)
+    return int(found[1] or found[2]) if found else None
+
+
+def left_by(pids: Collection[int], found: Iterable[Path]) -> list[Path]:
+    """Those that belonged to these processes, and those that tell no owner and that nobody uses: another run on the
+    machine has its own."""
+    return sorted(path for path in found if owner(path) in pids or (owner(path) is None and not _used(path)))
+
+
+def _used(path: Path) -> bool:
+    """Whether any process has it in its memory."""
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        with contextlib.suppress(OSError):  # it has just ended, or is not ours to ask
+            if str(path) in maps.read_text():
+                return True
+    return False
 
 
 def remains() -> frozenset[Path]:

@@ -21,7 +21,7 @@ import psutil
 
 from azr.bench import Report
 from azr.errors import AzrError
-from benchmarks.aftermath import books, remains, same_mlflow_run
+from benchmarks.aftermath import books, left_by, remains, same_mlflow_run
 from benchmarks.audit import Audit, Beginning, journals
 from benchmarks.growth import FLAT, Memory, growth, thirds
 from benchmarks.processes import Seen, lives
@@ -253,7 +253,8 @@ def run(arguments: argparse.Namespace, report: Report) -> None:
         outcome = Soak(whole, lot, report.progress).carry_out(drawn(kinds, len(at), lot), at, seconds)
         left = whole.left(GRACE_SECONDS)
     report.note(f"the run is in {whole.folder.root}, what it said in {whole.output}")
-    hold(report, whole, outcome, left, remains() - before)
+    lying = left_by({pid for pid, _ in whole.everybody}, remains() - before)
+    hold(report, whole, outcome, left, lying)
     tell(report, outcome)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from azr.journal.journal import Journal
 from azr.journal.storage import Folder
 from azr.ledger import events
 from azr.staleness.admission import Limits
-from benchmarks.aftermath import books, remains
+from benchmarks.aftermath import books, left_by, owner, remains
 from tests.ledger.play import Play
 
 SHARD = "experience-0"
@@ -65,13 +66,42 @@ def test_more_than_one_shard_is_refused(tmp_path: Path) -> None:
         books(run)
 
 
+@pytest.mark.parametrize(
+    ("name", "pid"),
+    [
+        ("azr-ray-8514-0gg8unpd", 8514),
+        ("azr-engine-19400", 19400),
+        ("azr-engine-19400-x7", 19400),
+        ("sem.loky-19829-e4bz8ewv", 19829),
+        ("azr-azr-soak-1125-200242-2bd8b4-9298", 9298),
+        ("psm_1a2b3c4d", None),
+        ("of somebody else 123", None),
+    ],
+)
+def test_names_tell_whose_they_are(name: str, pid: int | None) -> None:
+    assert owner(Path(name)) == pid
+
+
 def test_what_runs_leave_in_memory_and_in_the_temporary_folder_is_seen() -> None:
     before = remains()
     left = [Path(f"/dev/shm/sem.loky-{os.getpid()}-test"), Path(f"/tmp/azr-engine-{os.getpid()}")]
     left[0].touch()
     left[1].mkdir()
     try:
-        assert remains() - before == set(left)
+        assert set(left) <= remains() - before
+        assert left_by([os.getpid()], remains() - before) == sorted(left)
+        assert left_by([1], left) == [], "another run's"
     finally:
         left[0].unlink()
         left[1].rmdir()
+
+
+def test_shared_memory_without_an_owner_is_left_when_nobody_uses_it() -> None:
+    memory = SharedMemory(create=True, size=4096)
+    path = Path("/dev/shm", memory.name)
+    try:
+        assert left_by([], [path]) == []
+        memory.close()
+        assert left_by([], [path]) == [path]
+    finally:
+        memory.unlink()
