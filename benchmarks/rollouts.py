@@ -12,10 +12,10 @@ from collections import Counter
 from pathlib import Path
 
 from actors.players import start as players
-from actors.services.metrics import ledger_metrics
 from azr.bench import Report
 from azr.game.batch import quotas
 from azr.metrics.accumulator import Accumulator, merged
+from azr.run.gathering import tell_books, trained_share
 from benchmarks.self_play import SelfPlay, self_play, small_config
 
 SUMMARY = "self-play without a learner: cells filled, engines busy, refusals by reason, tokens a second"
@@ -117,8 +117,9 @@ class _Watch:
                 f"{got:.1f} of {quota.sequences} a step",
             )
         report.check("no sample was trained on twice", not learner.twice, ", ".join(learner.twice[:5]))
-        ledger = ledger_metrics(books).report()
-        report.measure("share of generated tokens trained on", "share", [ledger.get("ledger/trained_share", 0.0)])
-        for name, value in ledger.items():
+        report.measure("share of generated tokens trained on", "share", [trained_share(books, 0.0) or 0.0])
+        ledger = Accumulator()
+        tell_books(ledger, books, self.play.config.staleness)
+        for name, value in ledger.report().items():
             if name.startswith(("ledger/discarded/", "service/longest_sync", "service/loop_lag")):
                 report.note(f"{name}: {value:.4g}")

@@ -18,13 +18,15 @@ from actors.services import start as services_module
 from actors.services.calls import Service, ServiceError
 from actors.services.experience_client import ShardMismatchError, ShortageError
 from actors.services.for_players import PlayerExperience, PlayerTasks
-from actors.services.metrics import buffer_metrics, ledger_metrics
 from actors.services.split import named, shard_of_name
 from actors.services.start import Services
+from azr.config.sections.staleness import StalenessConfig
 from azr.game.types import Cell, Task, Version
 from azr.ledger.events import Rating
 from azr.ledger.ledger import LedgerError, Sample
 from azr.ledger.work import ToAttempt, ToPropose, ToReplay
+from azr.metrics import Accumulator
+from azr.run.gathering import tell_books, tell_stocks, trained_share
 from azr.run.source import RunSource, Setting
 from tests.actors.games import small_config
 from tests.run.books import LocalHub
@@ -155,9 +157,9 @@ def test_steps_go_on_over_commits_and_publications(services: Services) -> None:
     assert services.experience.lineage() == Version(0, 3)
     books = services.experience.statistics()
     assert sum(books_.accounts["deduction/solve"].trained.samples for books_ in books) == 96
-    report = ledger_metrics(books).report()
-    assert report["ledger/trained/deduction/solve"] == 96
-    assert 0.0 < report["ledger/trained_share"] <= 1.0
+    tell_books(metrics := Accumulator(), books, StalenessConfig())
+    assert metrics.report()["ledger/trained/deduction/solve"] == 96
+    assert 0.0 < (trained_share(books, 0.0) or 0.0) <= 1.0
 
 
 def test_without_a_batch_the_error_names_what_each_cell_lacks_and_who_is_at_work(services: Services) -> None:
@@ -289,7 +291,8 @@ def test_tasks_live_in_the_shard_of_their_program_and_are_found_by_their_address
         assert len({task.id for task in shown}) == 10
 
     asyncio.run(look())
-    report = buffer_metrics(services.tasks.statistics()).report()
+    tell_stocks(metrics := Accumulator(), services.tasks.statistics())
+    report = metrics.report()
     assert report["buffer/tasks/deduction"] == 60
     assert report["buffer/out/deduction"] == 59
 
