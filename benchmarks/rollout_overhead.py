@@ -10,15 +10,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from azr.bench import Report
-from benchmarks.sync import _model
+from benchmarks.replicas import model_folder, numbered_request, small_ray
 
 SUMMARY = "overhead of client and replica per request, over the bare engine, at 64 in flight"
 
@@ -37,32 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, report: Report) -> None:
     """Measure both sides in turns."""
-    import ray
-    from ray import serve
-
-    model = _model(arguments.model)
+    model = model_folder(arguments.model)
     report.settings |= {
         "model": model.name,
         "in_flight": arguments.in_flight,
         "requests": arguments.requests,
         "tokens": arguments.tokens,
     }
-    folder = Path(tempfile.mkdtemp(prefix="azr-", dir="/tmp"))
-    search = os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")]))
-    ray.init(
-        num_cpus=4,
-        include_dashboard=False,
-        object_store_memory=128 << 20,
-        _temp_dir=str(folder / "ray"),
-        log_to_driver=False,
-        runtime_env={"env_vars": {"PYTHONPATH": search}},
-    )
-    try:
+    with small_ray():
         bare, ours = asyncio.run(_measure(arguments, report, model))
-    finally:
-        serve.shutdown()
-        ray.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
     report.measure("bare engine: time of a request", "ms of the machine", bare, better="lower")
     report.measure("through client and replica", "ms of the machine", ours, better="lower")
     over = sorted(one - other for one, other in zip(ours, bare, strict=True))
@@ -110,21 +91,11 @@ async def _measure(arguments: argparse.Namespace, report: Report, model: Path) -
 
 async def _round(arguments: argparse.Namespace, name: str, ask: Callable[[Any], Awaitable[Any]]) -> float:
     """Seconds that all of a round's requests take together."""
-    from actors.engine.records import GenerateRequest
-
     numbers = iter(range(arguments.requests))
 
     async def lane() -> None:
         for number in numbers:
-            await ask(
-                GenerateRequest(
-                    id=f"{name}-{number}",
-                    prompt_ids=tuple(range(number % 40, number % 40 + 40)),
-                    seed=number,
-                    max_tokens=arguments.tokens,
-                    ignore_end=True,
-                )
-            )
+            await ask(numbered_request(f"{name}-{number}", number, arguments.tokens, seed=number))
 
     began = time.perf_counter()
     await asyncio.gather(*(lane() for _ in range(arguments.in_flight)))

@@ -10,14 +10,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from azr.bench import Report
+from benchmarks.replicas import model_folder, numbered_request, small_ray
 
 SUMMARY = "gap between the last token of old weights and the first of new ones, by transport and treatment of caches"
 
@@ -37,11 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, report: Report) -> None:
     """Measure each transport with caches recomputed, and kept."""
-    import ray
-    from ray import serve
-
     transports = arguments.transport or ["shm", "gloo"]
-    model = _model(arguments.model)
+    model = model_folder(arguments.model)
     report.settings |= {
         "model": model.name,
         "updates": arguments.updates,
@@ -49,23 +45,9 @@ def run(arguments: argparse.Namespace, report: Report) -> None:
         "tokens": arguments.tokens,
         "batched_tokens": arguments.batched_tokens,
     }
-    folder = Path(tempfile.mkdtemp(prefix="azr-", dir="/tmp"))
-    search = os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")]))
-    ray.init(
-        num_cpus=4,
-        include_dashboard=False,
-        object_store_memory=128 << 20,
-        _temp_dir=str(folder / "ray"),
-        log_to_driver=False,
-        runtime_env={"env_vars": {"PYTHONPATH": search}},
-    )
-    try:
+    with small_ray():
         for treatment in ("recompute", "keep"):
             _treatment(arguments, report, model, treatment, transports)
-    finally:
-        serve.shutdown()
-        ray.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _treatment(
@@ -108,7 +90,6 @@ async def _updates(
     arguments: argparse.Namespace, rollouts: Any, model: Path, transport: str
 ) -> tuple[list[float], list[Any], int]:
     """Gaps, reports of updates, and how many requests did not complete."""
-    from actors.engine.records import GenerateRequest
     from actors.rollout.client import RolloutClient
     from actors.weights.publisher import WeightPublisher
     from azr.config.sections.weights import WeightsConfig
@@ -127,14 +108,8 @@ async def _updates(
         while not ending:
             count += 1
             asked += 1
-            prompt = tuple(range(number % 40, number % 40 + 40))
-            request = GenerateRequest(
-                id=f"{transport}-{number}-{count}",
-                prompt_ids=prompt,
-                seed=count * 1000 + number,
-                max_tokens=arguments.tokens,
-                ignore_end=True,
-            )
+            name = f"{transport}-{number}-{count}"
+            request = numbered_request(name, number, arguments.tokens, seed=count * 1000 + number)
             generation = await client.generate(request, 300)
             answered += generation.responses[0].token_ids.size == arguments.tokens
 
@@ -168,11 +143,3 @@ def _weights(model: Path) -> dict[str, Any]:
 
     loaded: Any = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     return dict(loaded.state_dict())
-
-
-def _model(named: str) -> Path:
-    if named:
-        return Path(named).absolute()
-    from azr.tiny.shipped import folder
-
-    return Path(folder())

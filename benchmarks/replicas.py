@@ -1,0 +1,60 @@
+"""What benchmarks of real replicas share: a small Ray of their own, the model, requests."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from actors.engine.records import GenerateRequest
+
+#: Where this code is imported from, which Ray's processes must find as well.
+CODE = Path(__file__).parents[1]
+
+
+@contextlib.contextmanager
+def small_ray() -> Iterator[Path]:
+    """A Ray with Serve for the block, and a short folder that goes with it (Ray's socket paths have little room)."""
+    import ray
+    from ray import serve
+
+    folder = Path(tempfile.mkdtemp(prefix="azr-", dir="/tmp"))
+    search = os.pathsep.join(filter(None, [str(CODE), os.environ.get("PYTHONPATH")]))
+    try:
+        ray.init(
+            num_cpus=4,
+            include_dashboard=False,
+            object_store_memory=128 << 20,
+            _temp_dir=str(folder / "ray"),
+            log_to_driver=False,
+            runtime_env={"env_vars": {"PYTHONPATH": search}},
+        )
+        try:
+            yield folder
+        finally:
+            serve.shutdown()
+    finally:
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def model_folder(named: str) -> Path:
+    """The model folder named, or the embedded model."""
+    if named:
+        return Path(named).absolute()
+    from azr.tiny.shipped import folder
+
+    return Path(folder())
+
+
+def numbered_request(name: str, number: int, tokens: int, seed: int) -> GenerateRequest:
+    """A request for exactly so many tokens, with a prompt of forty by its number."""
+    from actors.engine.records import GenerateRequest
+
+    prompt = tuple(range(number % 40, number % 40 + 40))
+    return GenerateRequest(id=name, prompt_ids=prompt, seed=seed, max_tokens=tokens, ignore_end=True)
