@@ -279,6 +279,10 @@ def hold(report: Report, whole: WholeRun, outcome: Outcome, left: Sequence[str],
     report.check("no process is left", not left, ", ".join(left))
     litter = ", ".join(map(str, sorted(lying)))
     report.check("nothing is left in /dev/shm or in the temporary folder", not litter, litter)
+    report.note(
+        "journals are kept whole for the audit: a shard that is restarted reads all of its own, and holds more memory "
+        "for it the longer the soak has lasted"
+    )
     if outcome.spared:
         report.note(f"not killed, because not there: {', '.join(outcome.spared)}")
     report.note(
