@@ -89,8 +89,8 @@ class Engine:
         """
         sockets = socket_folder()
         os.environ.update(settings.environment() | {"VLLM_RPC_BASE_PATH": str(sockets)})
-        before = set(sockets.iterdir())
         await asyncio.to_thread(warm_up)
+        before = set(sockets.iterdir())
         use_fork_server()
         from vllm.config import WeightTransferConfig
         from vllm.engine.arg_utils import AsyncEngineArgs

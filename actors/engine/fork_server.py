@@ -11,15 +11,24 @@ import multiprocessing
 from multiprocessing import forkserver
 from typing import Any
 
+from actors.engine.leftovers import socket_folder
+
 #: What the fork server imports before it forks anything.
 PRELOADED = "actors.engine.preload"
 
 
 def warm_up() -> None:
     """Start this process's fork server, which then imports vLLM while this process does the same."""
-    multiprocessing.set_forkserver_preload([PRELOADED])
-    forkserver.ensure_running()
+    start_server([PRELOADED])
     import vllm.v1.engine.async_llm  # noqa: F401
+
+
+def start_server(preloaded: list[str]) -> None:
+    """Start it. Its socket lies where this process's others do: Python would put it into a folder that bears nobody's
+    name and stays in /tmp when its owner is ended from outside, as Serve ends every replica."""
+    multiprocessing.current_process()._config["tempdir"] = str(socket_folder())  # type: ignore[attr-defined]
+    multiprocessing.set_forkserver_preload(preloaded)
+    forkserver.ensure_running()
 
 
 def use_fork_server() -> None:

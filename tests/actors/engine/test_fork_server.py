@@ -1,0 +1,44 @@
+"""The fork server leaves nothing that nobody could be told by."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from actors.engine import leftovers
+from actors.engine.leftovers import sweep
+
+OWNER = """
+import multiprocessing, time
+from actors.engine.fork_server import start_server
+start_server([])
+child = multiprocessing.get_context("forkserver").Process(target=print, args=("forked",), daemon=True)
+child.start()
+child.join(60)
+print(multiprocessing.util.get_temp_dir(), flush=True)
+time.sleep(600)
+"""
+
+
+def test_its_socket_lies_in_its_owners_folder_and_goes_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
+    try:
+        assert owner.stdout is not None
+        assert owner.stdout.readline().strip() == "forked"
+        folder = Path(owner.stdout.readline().strip())
+        assert folder == tmp_path / f"azr-engine-{owner.pid}"
+        assert [path.name.partition("-")[0] for path in folder.iterdir()] == ["listener"]
+        assert list(tmp_path.glob("pymp-*")) == []
+    finally:
+        owner.send_signal(signal.SIGKILL)
+        owner.wait(30)
+    monkeypatch.setattr(leftovers, "_TEMPORARY", tmp_path)
+    assert sweep([owner.pid]) == [str(folder)]
+    assert list(tmp_path.iterdir()) == []
