@@ -319,6 +319,12 @@ class Driver:
         for place, parts in enumerate(drained.steps):
             last = place == len(drained.steps) - 1
             self._tell(parts, books, stocks, statuses, tracking, everything=last)
+        if drained.failure:
+            raise AzrError(
+                drained.failure,
+                "look at the logs of proposers and solvers in the run's folder; where nobody is at work, engines or "
+                "the sandbox are stuck; azr train --resume goes on from the newest checkpoint",
+            )
 
     def _hear(self, found: dict[str, Any]) -> None:
         """Players reported: keep what they counted until the next step is told."""

@@ -40,6 +40,8 @@ class Drained(NamedTuple):
     news: list[str]
     loose: list[bytes]
     """Accumulators that belong to no step in particular."""
+    failure: str = ""
+    """Why the run cannot go on, where that is no fault of the ranks, which would only be restarted for it."""
 
 
 class Board:
@@ -47,6 +49,7 @@ class Board:
 
     def __init__(self) -> None:
         self.stop = ""
+        self.failure = ""
         self.playing = False
         self.published = -1
         self._open: dict[int, dict[str, bytes]] = {}
@@ -79,6 +82,10 @@ class Board:
         self._news.append(line)
         del self._news[:-KEPT_STEPS]
 
+    def fail(self, why: str) -> None:
+        """The run cannot go on."""
+        self.failure = self.failure or why
+
     def add(self, content: bytes) -> None:
         """Metrics of whatever happened beside the steps."""
         self._loose.append(content)
@@ -90,7 +97,7 @@ class Board:
         steps, self._done = self._done, []
         news, self._news = self._news, []
         loose, self._loose = self._loose, []
-        return Drained(steps, self.published, news, loose)
+        return Drained(steps, self.published, news, loose, self.failure)
 
 
 class HubClient:
@@ -114,6 +121,10 @@ class HubClient:
     def say(self, line: str) -> None:
         """Tell something a person should read."""
         self.actor.say.remote(line)
+
+    def fail(self, why: str) -> None:
+        """Tell that the run cannot go on."""
+        self.actor.fail.remote(why)
 
     def add(self, content: bytes) -> None:
         """Send metrics that belong to no step."""
@@ -171,6 +182,9 @@ def start_hub(name: str) -> HubClient:
 
         def say(self, line: str) -> None:
             self._board.say(line)
+
+        def fail(self, why: str) -> None:
+            self._board.fail(why)
 
         def add(self, content: bytes) -> None:
             self._board.add(content)

@@ -49,10 +49,6 @@ SAY_SECONDS = 60.0
 class Experience(Protocol):
     """What is asked of the experience; `actors.services.experience_client.ExperienceClient` is it."""
 
-    def must_take(self, consumer: Version, deadline_seconds: float) -> Batch:
-        """The batch, or an error that names who was waited for."""
-        ...
-
     def take(self, consumer: Version, deadline_seconds: float) -> Batch | None:
         """The batch, or None when it is not there in time."""
         ...
@@ -127,6 +123,10 @@ class Hub(Protocol):
 
     def say(self, line: str) -> None:
         """Something a person should read."""
+        ...
+
+    def fail(self, why: str) -> None:
+        """The run cannot go on."""
         ...
 
     def add(self, content: bytes) -> None:
@@ -264,11 +264,14 @@ class RunSource:
             if (batch := self._experience.take(consumer, PIECE_SECONDS)) is not None:
                 return batch
             waited = self._clock() - began
-            if waited >= self._setting.config.run.batch_seconds:
-                return self._experience.must_take(consumer, 0.0)
-            if waited >= say_at and (lacking := self._experience.lacking(consumer)):
-                say_at = 2 * waited
-                self._hub.say(f"waiting for the batch of step {consumer.step + 1} for {waited:.0f} s: {lacking}")
+            over = waited >= self._setting.config.run.batch_seconds
+            if not (over or waited >= say_at) or not (lacking := self._experience.lacking(consumer)):
+                continue
+            if over:  # no error: ranks would be restarted for it, and wait as long again
+                self._hub.fail(f"no batch for step {consumer.step + 1} within {waited:.0f} s: {lacking}")
+                return None
+            say_at = 2 * waited
+            self._hub.say(f"waiting for the batch of step {consumer.step + 1} for {waited:.0f} s: {lacking}")
         self._hub.say(f"the learner ends at step {consumer.step}: {reason}")
         return None
 

@@ -53,9 +53,6 @@ class LocalExperience:
         taken = self.books.take(consumer, self._plan)
         return taken if isinstance(taken, Batch) else None
 
-    def must_take(self, consumer: Version, deadline_seconds: float) -> Batch:
-        raise TimeoutError(f"no batch for step {consumer.lineage}.{consumer.step}")
-
     def lacking(self, consumer: Version) -> str:
         taken = self.books.take(consumer, self._plan)
         return "" if isinstance(taken, Batch) else ", ".join(f"{cell} {count}" for cell, count in taken.lacking.items())
@@ -157,6 +154,7 @@ class LocalHub:
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.failed: list[str] = []
         self.reports: list[tuple[int, list[str], bool]] = []
         self.published: list[int] = []
         self.added: list[bytes] = []
@@ -171,6 +169,9 @@ class LocalHub:
 
     def say(self, line: str) -> None:
         self.said.append(line)
+
+    def fail(self, why: str) -> None:
+        self.failed.append(why)
 
     def add(self, content: bytes) -> None:
         self.added.append(content)
