@@ -104,14 +104,17 @@ def watched(driver: int, path: Path, cores: Cores | None = None, *, every: float
 
 
 def _watch(driver: int, path: Path, cores: Cores | None, every: float, over: threading.Event) -> None:
-    tally = Tally()
+    tally, ending = Tally(), False
     with path.open("wb", buffering=0) as file:
-        while not over.wait(every):
+        while True:
             with contextlib.suppress(psutil.NoSuchProcess):
                 root = psutil.Process(driver)
                 for process in [root, *root.children(recursive=True)]:
                     _count(process, tally, cores)
             file.write(msgspec.json.encode(tally.look(time.time())) + b"\n")
+            if ending:  # the run's last steps lie before this look
+                return
+            ending = over.wait(every)
 
 
 def _count(process: psutil.Process, tally: Tally, cores: Cores | None) -> None:
