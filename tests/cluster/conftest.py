@@ -1,4 +1,4 @@
-"""One cluster for all tests that submit jobs."""
+"""A cluster for the tests of a module that submit jobs, all from one wheel."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return install_wheel(tmp_path_factory.mktemp("wheel"))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def head(site: Path) -> Iterator[Head]:
-    """A node that takes jobs."""
+    """A node that takes jobs; gone before the next module brings up nodes of its own."""
     node = Head(site)
     try:
         node.wait()

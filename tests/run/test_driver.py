@@ -14,6 +14,7 @@ from azr.run.console import Console, Goal
 from azr.run.driver import Driver
 from azr.run.evaluation import Evaluation
 from azr.run.folder import Card, RunFolder
+from azr.run.hub import Drained
 from azr.tiny import shipped
 
 
@@ -107,3 +108,12 @@ def test_why_a_run_fails_is_said_and_noted_before_anything_is_taken_down(driver:
     driver._fail_early(AzrError("the sandbox runs no program\x1b[31m"))
     assert "the run fails, taking everything down: the sandbox runs no program\\x1b[31m" in said.getvalue()
     assert driver.folder.card().ended == "failed: the sandbox runs no program\\x1b[31m"
+
+
+def test_a_run_that_cannot_go_on_ends_with_what_the_learner_said(driver: Driver) -> None:
+    class Failed:
+        def drain(self, stop: str, *, playing: bool) -> Drained:
+            return Drained([], 0, ["the last news"], [], "no batch for step 3 within 80 s: nobody is at work")
+
+    with pytest.raises(AzrError, match="no batch for step 3 within 80 s: nobody is at work"):
+        driver._listen(Failed(), None, None, None, None)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from actors.engine.leftovers import sweep
 from azr.run.tracking.json_lines import read_lines
 
 CHECKOUT = Path(__file__).parents[2]
@@ -116,9 +118,13 @@ class WholeRun:
     def tear_down(self) -> None:
         """Leave nothing of it, whatever happened."""
         if self.process.poll() is None:
-            for child in [*psutil.Process(self.process.pid).children(recursive=True), self.process]:
-                child.kill()
+            children = psutil.Process(self.process.pid).children(recursive=True)
+            for child in [*children, self.process]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.kill()
             self.process.wait()
+            psutil.wait_procs(children, timeout=10)
+            sweep([child.pid for child in children])  # its reaper was killed with it
         self._file.close()
 
 
