@@ -84,7 +84,7 @@ def test_names_tell_whose_they_are(name: str, pid: int | None) -> None:
 
 def test_what_runs_leave_in_memory_and_in_the_temporary_folder_is_seen() -> None:
     before = remains()
-    left = [Path(f"/dev/shm/sem.loky-{os.getpid()}-test"), Path(f"/tmp/azr-engine-{os.getpid()}")]
+    left = [Path(f"/dev/shm/sem.loky-{os.getpid()}-test"), Path(f"/tmp/azr-engine-{os.getpid()}-test")]
     left[0].touch()
     left[1].mkdir()
     try:

@@ -80,12 +80,13 @@ def test_whoever_outlives_the_driver_is_told_and_torn_down(tmp_path: Path) -> No
 
 
 def test_a_benchmark_that_is_told_to_end_takes_its_run_along(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit), Told(tmp_path, "run", ()) as run:
         run.start_program(FAMILY.format(handler="signal.SIG_IGN"))
         signal.raise_signal(signal.SIGTERM)
     assert not run.alive
     assert run.left(grace=5.0) == []
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_driver_that_does_not_heed_ctrl_c_is_an_error_that_says_where_to_look(tmp_path: Path) -> None:
