@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import psutil
 
-from benchmarks.victims import DRIVER, kind_of
+from benchmarks.victims import DRIVER, ENGINE, FORK_SERVER, kind_of
 
 
 class Seen(NamedTuple):
@@ -64,4 +64,13 @@ def title(process: psutil.Process) -> str:
 def _looked_at(process: psutil.Process) -> Iterator[Seen]:
     with contextlib.suppress(psutil.Error):
         if process.status() != psutil.STATUS_ZOMBIE:
-            yield Seen(kind_of(title(process)), process, process.memory_info().rss)
+            yield Seen(_kind(process), process, process.memory_info().rss)
+
+
+def _kind(process: psutil.Process) -> str:
+    """Its kind. An engine that could not give itself a title (where the environment leaves no room for one, as under
+    `env -i`) looks like the fork server that made it."""
+    kind, parent = kind_of(title(process)), process.parent()
+    if kind == FORK_SERVER and parent is not None and kind_of(title(parent)) == FORK_SERVER:
+        return ENGINE
+    return kind

@@ -9,10 +9,13 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
+#: Kinds that are looked for by name elsewhere.
+ENGINE, FORK_SERVER = "engine", "fork server"
+
 #: What each kind's command line holds: kinds of ours. Ray calls an actor's process by its class, and adds the method
 #: that it is in.
 OURS: Mapping[str, str] = {
-    "engine": "EngineCore",
+    ENGINE: "EngineCore",
     "replica": "ray::ServeReplica",
     "proposer": "ray::Proposer",
     "solver": "ray::Solver",
@@ -23,7 +26,7 @@ OURS: Mapping[str, str] = {
     "learner rank": "ray::RayTrainWorker",
     "hub": "ray::Hub",
     "reaper": "azr.run.reaper",
-    "fork server": "multiprocessing.forkserver",
+    FORK_SERVER: "multiprocessing.forkserver",
 }
 #: Kinds that Ray brings along.
 RAYS: Mapping[str, str] = {

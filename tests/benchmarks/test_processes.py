@@ -51,3 +51,17 @@ def test_the_dead_are_not_seen(parent: subprocess.Popen[bytes]) -> None:
     assert of_kind(parent.pid, "sandbox worker") == [], "its parent has not waited for it: a zombie"
     assert seen(2**22 + 1) == []
     assert title(psutil.Process()) != ""
+
+
+def test_an_engine_that_could_not_give_itself_a_title_is_known_by_the_fork_server_that_made_it() -> None:
+    worker = "import time\nif 0:\n    import multiprocessing.forkserver\ntime.sleep(60)"
+    server = subprocess.Popen([sys.executable, "-c", _CHILD, worker, "multiprocessing.forkserver"])
+    try:
+        while not (engines := of_kind(os.getpid(), "engine")):
+            assert server.poll() is None
+        assert [engine.ppid() for engine in engines] == [server.pid]
+        assert [one.pid for one in of_kind(os.getpid(), "fork server")] == [server.pid]
+    finally:
+        for process in [*psutil.Process(server.pid).children(recursive=True), server]:
+            process.kill()
+        server.wait()
