@@ -222,10 +222,11 @@ def test_only_what_the_oldest_kept_checkpoint_could_undo_is_remembered(tmp_path:
     assert said == ["keep 0 1", "keep 1", "keep 1 2", "keep 1 2", "keep 1 2 3", "keep 2 3"], "two, and the one begun"
 
 
-def spared() -> Config:
+def spared(*, snapshot: bool = True) -> Config:
     """Each second checkpoint is spared besides the two newest."""
     settings = config()
     settings.learner.keep_every = 2
+    settings.checkpoint.snapshot = snapshot
     return settings
 
 
@@ -259,9 +260,7 @@ def test_a_resume_from_a_spared_checkpoint_takes_up_the_snapshots_that_lie_in_it
 
 
 def test_a_resume_from_one_of_the_newest_needs_no_snapshot(tmp_path: Path) -> None:
-    settings = spared()
-    settings.checkpoint.snapshot = False
-    world = World(tmp_path, settings)
+    world = World(tmp_path, spared(snapshot=False))
     world.learn(world.source(), range(6))
     world.go_back(5)
     restarted = world.source(5)
@@ -272,9 +271,7 @@ def test_a_resume_from_one_of_the_newest_needs_no_snapshot(tmp_path: Path) -> No
 
 
 def test_a_spared_checkpoint_without_snapshots_says_which_ones_the_journals_go_back_to(tmp_path: Path) -> None:
-    settings = spared()
-    settings.checkpoint.snapshot = False
-    world = World(tmp_path, settings)
+    world = World(tmp_path, spared(snapshot=False))
     world.learn(world.source(), range(6))
     world.go_back(2)
     complaint = "do not go back to step 2, only to 5, 6, and the checkpoint of step 2 was written without snapshots"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -24,10 +22,9 @@ from actors.weights.transports.files import remove_versions, versions_folder
 from azr.config.sections.rollout import RolloutConfig
 from azr.config.sections.weights import WeightsConfig
 from azr.game.types import Version
+from benchmarks.replicas import small_ray
 from tests.actors.tiny import save_engine_model
 from tests.actors.waiting import until_now
-
-CHECKOUT = Path(__file__).parents[3]
 
 
 @dataclass
@@ -112,32 +109,17 @@ class Load:
 
 @pytest.fixture(scope="package")
 def cluster() -> Iterator[Cluster]:
-    import ray
-    from ray import serve
-
     name = f"test-{os.getpid()}"
-    folder = Path(tempfile.mkdtemp(prefix="azr-", dir="/tmp"))
-    model = save_engine_model(folder / "model")
-    search = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")]))
-    ray.init(
-        num_cpus=4,
-        include_dashboard=False,
-        object_store_memory=128 << 20,
-        _temp_dir=str(folder / "ray"),
-        log_to_driver=False,
-        runtime_env={"env_vars": {"PYTHONPATH": search}},
-    )
     try:
-        settings = EngineSettings.of(
-            model, RolloutConfig(replicas=2, standby=1, start_seconds=280, drain_seconds=20), WeightsConfig()
-        )
-        rollouts = Rollouts.start(name, settings)
-        cluster = Cluster(rollouts, model)
-        cluster.settle()
-        yield cluster
-        rollouts.stop()
+        with small_ray() as folder:
+            model = save_engine_model(folder / "model")
+            settings = EngineSettings.of(
+                model, RolloutConfig(replicas=2, standby=1, start_seconds=280, drain_seconds=20), WeightsConfig()
+            )
+            rollouts = Rollouts.start(name, settings)
+            cluster = Cluster(rollouts, model)
+            cluster.settle()
+            yield cluster
+            rollouts.stop()
     finally:
-        serve.shutdown()
-        ray.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
         remove_versions(versions_folder("", name))  # where they did not come to stand, nobody else does
