@@ -38,8 +38,8 @@ def test_descendants_are_seen_with_their_kind_and_memory(parent: subprocess.Pope
 
 
 def test_a_kind_below_another_is_found_there_only(parent: subprocess.Popen[bytes]) -> None:
-    (worker,) = of_kind(os.getpid(), "sandbox worker", below=("solver",))
-    assert worker.ppid() == parent.pid
+    found = of_kind(os.getpid(), "sandbox worker", below=("solver",))
+    assert parent.pid in [worker.ppid() for worker in found]
     assert of_kind(os.getpid(), "sandbox worker", below=("proposer",)) == []
 
 
@@ -57,10 +57,11 @@ def test_an_engine_that_could_not_give_itself_a_title_is_known_by_the_fork_serve
     worker = "import time\nif 0:\n    import multiprocessing.forkserver\ntime.sleep(60)"
     server = subprocess.Popen([sys.executable, "-c", _CHILD, worker, "multiprocessing.forkserver"])
     try:
-        while not (engines := of_kind(os.getpid(), "engine")):
+        # Below the server only: the engines of other tests, and their fork servers, descend from this process too.
+        while not (engines := of_kind(server.pid, "engine")):
             assert server.poll() is None
         assert [engine.ppid() for engine in engines] == [server.pid]
-        assert [one.pid for one in of_kind(os.getpid(), "fork server")] == [server.pid]
+        assert server.pid in [one.pid for one in of_kind(os.getpid(), "fork server")]
     finally:
         for process in [*psutil.Process(server.pid).children(recursive=True), server]:
             process.kill()
