@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,6 +37,8 @@ logger = logging.getLogger(__name__)
 #: Stands in a checkpoint that every rank has written to its end.
 MARKER = "learner.json"
 _PARTIAL = ".partial"
+#: What is named otherwise was put there by somebody else.
+_NAME = re.compile(rf"step_\d+({re.escape(_PARTIAL)})?")
 #: A disk with less than this left is full, whatever a failed write was called by the libraries on the way.
 FULL_BYTES = 16 << 20
 
@@ -154,15 +157,30 @@ def _step_of(folder: Path) -> int | None:
 
 
 def prune(root: Path, *, keep_last: int, keep_every: int) -> list[Path]:
-    """Delete checkpoints that the policy does not keep; returns what was deleted. The newest always stays."""
-    complete = sorted(folder for folder in root.glob("step_*") if not folder.name.endswith(_PARTIAL))
-    spared = set(complete[-max(1, keep_last) :])
+    """Delete checkpoints that the policy does not keep; returns what was deleted. The newest whole one always stays.
+
+    Whole ones alone count. A torn one goes when a newer one is whole, for then nobody writes it any more: steps only
+    grow, and a learner that begins anew does so from the newest whole one. Any other may be one in writing.
+    """
+    whole, torn = list[Path](), list[Path]()
+    for folder in sorted(folder for folder in root.glob("step_*") if _NAME.fullmatch(folder.name)):
+        (torn if _step_of(folder) is None else whole).append(folder)
+    if not whole:
+        return []
+    kept = set(whole[-max(1, keep_last) :])
     if keep_every:
-        spared |= {folder for folder in complete if int(folder.name.removeprefix("step_")) % keep_every == 0}
-    deleted = [folder for folder in complete if folder not in spared]
+        kept |= {folder for folder in whole if _number(folder) % keep_every == 0}
+    deleted = [folder for folder in whole if folder not in kept]
+    deleted += [folder for folder in torn if _number(folder) < _number(whole[-1])]
     for folder in deleted:
+        (folder / MARKER).unlink(missing_ok=True)  # first: killed in the midst of it, what is left is torn, not whole
         shutil.rmtree(folder)
     return deleted
+
+
+def _number(folder: Path) -> int:
+    """The step in a checkpoint's name, whole or not."""
+    return int(folder.name.removeprefix("step_").removesuffix(_PARTIAL))
 
 
 def _lacking(root: Path) -> str:

@@ -275,11 +275,68 @@ class TestCheckpoints:
         self.fake(tmp_path, 1)
         assert checkpoint.prune(tmp_path, keep_last=0, keep_every=0) == []
 
+    def test_torn_ones_take_no_place_among_those_that_are_kept(self, tmp_path: Path) -> None:
+        for step in (1, 2, 5):
+            self.fake(tmp_path, step)
+        self.torn(tmp_path, "step_00000003")
+        self.torn(tmp_path, "step_00000004.partial")
+        deleted = checkpoint.prune(tmp_path, keep_last=2, keep_every=0)
+        assert [folder.name[5:] for folder in deleted] == ["00000001", "00000003", "00000004.partial"]
+        assert checkpoint.complete_steps(tmp_path) == [2, 5]
+
+    def test_a_torn_one_is_not_spared_for_its_step(self, tmp_path: Path) -> None:
+        self.torn(tmp_path, "step_00000004")
+        self.torn(tmp_path, "step_00000008.partial")
+        self.fake(tmp_path, 8)
+        self.fake(tmp_path, 9)
+        checkpoint.prune(tmp_path, keep_last=1, keep_every=4)
+        assert sorted(folder.name for folder in tmp_path.iterdir()) == ["step_00000008", "step_00000009"]
+
+    @pytest.mark.parametrize("being_written", ["step_00000005.partial", "step_00000005", "step_00000006.partial"])
+    def test_one_that_is_not_older_than_the_newest_whole_one_may_be_in_writing_and_stays(
+        self, tmp_path: Path, being_written: str
+    ) -> None:
+        whole = 4 if being_written == "step_00000005" else 5
+        self.fake(tmp_path, whole)
+        self.torn(tmp_path, being_written)
+        assert checkpoint.prune(tmp_path, keep_last=1, keep_every=0) == []
+        assert (tmp_path / being_written / "__0_0.distcp").exists()
+
+    def test_where_none_is_whole_nothing_goes(self, tmp_path: Path) -> None:
+        self.torn(tmp_path, "step_00000001")
+        self.torn(tmp_path, "step_00000002.partial")
+        assert checkpoint.prune(tmp_path, keep_last=1, keep_every=0) == []
+
+    def test_what_somebody_else_put_there_is_left_alone(self, tmp_path: Path) -> None:
+        self.fake(tmp_path, 3)
+        self.torn(tmp_path, "step_00000002.mine")
+        self.torn(tmp_path, "step_by_step")
+        assert checkpoint.prune(tmp_path, keep_last=1, keep_every=2) == []
+
+    def test_a_deletion_that_is_interrupted_leaves_a_torn_one_and_not_one_that_passes_for_whole(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupted(folder: Path) -> None:
+            raise KeyboardInterrupt(folder)
+
+        for step in (1, 2):
+            self.fake(tmp_path, step)
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr("learner.checkpoint.shutil.rmtree", interrupted)
+            checkpoint.prune(tmp_path, keep_last=1, keep_every=0)
+        assert checkpoint.complete_steps(tmp_path) == [2]
+        assert [folder.name[-1] for folder in checkpoint.prune(tmp_path, keep_last=1, keep_every=0)] == ["1"]
+
     @staticmethod
     def fake(root: Path, step: int) -> None:
         folder = checkpoint.checkpoint_folder(root, step)
         folder.mkdir()
         (folder / "learner.json").write_bytes(msgspec.json.encode(checkpoint.LearnerState(step, step, "m")))
+
+    @staticmethod
+    def torn(root: Path, name: str) -> None:
+        (root / name).mkdir()
+        (root / name / "__0_0.distcp").write_bytes(b"half of it")
 
 
 class TestPublisher:
