@@ -214,7 +214,7 @@ def _attention_lap(
 
     query, key, value = drawn(shape.heads), drawn(shape.kv_heads), drawn(shape.kv_heads)
     cumulative = torch.tensor([0, *np.cumsum(lengths)], dtype=torch.int32, device=device)
-    rows = PackedRows(cumulative, max(lengths))
+    rows = PackedRows.alone(cumulative, max(lengths))
     slope = torch.ones_like(query)
 
     def lap() -> Tensor:

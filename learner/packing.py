@@ -1,10 +1,10 @@
 """Cuts a batch of responses of many lengths into micro-batches under a token budget, balanced over ranks.
 
-Owns the assignment of sequences to ranks and micro-batches and the packed layout of one micro-batch. Called by the
-training loop on each mini-batch.
+Owns the assignment of sequences (or of units of several, `learner.prompt_groups`) to ranks and micro-batches. Called by
+the trainer on each mini-batch; how a micro-batch is laid out is `learner.layout`'s.
 
-    lengths  9 2 7 3 5 4 …            rank 0: [9 2] [5 3]      cu_seqlens of [9 2]: 0 9 11
-             longest first       ──►  rank 1: [7 4] [ … ]      positions: 0…8 0 1
+    lengths  9 2 7 3 5 4 …            rank 0: [9 2] [5 3]
+             longest first       ──►  rank 1: [7 4] [ … ]
              into the lightest bin
 
 Every rank gets the same number of micro-batches, because each one is a collective under FSDP: a rank that stopped
@@ -16,9 +16,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
 
 
 @dataclass(frozen=True)
@@ -85,27 +82,3 @@ def _spread(bins: list[list[int]], work: list[float], ranks: int) -> Packing:
     heaviest_first = sorted(range(len(bins)), key=lambda index: (-loads[index], index))
     rows = [heaviest_first[start : start + ranks] for start in range(0, len(bins), ranks)]
     return Packing(tuple(tuple(tuple(sorted(bins[row[rank]])) for row in rows) for rank in range(ranks)))
-
-
-@dataclass(frozen=True)
-class PackedLayout:
-    """Where each sequence lies in a packed row, in the form that variable-length attention wants."""
-
-    cumulative_lengths: npt.NDArray[np.int32]
-    """0 and the running sums of the lengths: `cu_seqlens`."""
-    positions: npt.NDArray[np.int64]
-    """Position of each token in its own sequence."""
-    longest: int
-    """Rounded up to a bucket, so that compiled kernels see few different values."""
-
-
-#: Bucket for `PackedLayout.longest`; kernels compile for each distinct value they see.
-LENGTH_BUCKET = 128
-
-
-def layout(lengths: Sequence[int]) -> PackedLayout:
-    """The layout of sequences packed one after the other."""
-    cumulative = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    positions = np.concatenate([np.arange(length) for length in lengths]) if lengths else np.zeros(0)
-    longest = max(lengths, default=1)
-    return PackedLayout(cumulative, positions.astype(np.int64), -(-longest // LENGTH_BUCKET) * LENGTH_BUCKET)

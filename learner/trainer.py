@@ -4,7 +4,7 @@ Owns the optimiser, the order of a step and its determinism. Called by `learner.
 with another objective; knows nothing of Ray, of where batches come from or of where weights go.
 
     StepBatch
-      │ screen out what cannot be trained on; deal into mini-batches (seeded); pack each over ranks
+      │ screen out what cannot be trained on; deal prompts into mini-batches (seeded); pack each over ranks
       ▼
     proximal log-probs of all micro-batches ──► corrections (whole batch, all ranks) ──► weight of each token
       ▼
@@ -15,6 +15,7 @@ with another objective; knows nothing of Ray, of where batches come from or of w
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -34,6 +35,7 @@ from learner.losses.decoupled_ppo import interpolated_proximal
 from learner.objective import Objective
 from learner.packing import pack
 from learner.policy import Policy
+from learner.prompt_groups import by_prompt, deal, tokens_of, units
 from learner.reduction import Ranks, ShareSums
 from learner.samples import MicroBatch, StepBatch, collate
 from learner.screening import screen
@@ -131,11 +133,11 @@ class Trainer:
             [sample.behaviour_logprobs for sample in batch.samples],
         )
         dropped: dict[int, str] = dict(screening.dropped)
-        kept = np.array(screening.kept, dtype=np.int64)
-        order = np.random.default_rng([self._seed, batch.step]).permutation(len(kept))
-        minibatches = [part for part in np.array_split(kept[order], self._loss.minibatches) if len(part)]
-        if not minibatches:
+        kept = list(screening.kept)
+        if not kept:
             return StepReport({"learner/empty_step": 1.0}, 0, 0, dropped)
+        order = np.random.default_rng([self._seed, batch.step])
+        minibatches = deal(by_prompt(batch.samples, kept), self._loss.minibatches, order)
         work = [self._prepare_minibatch(batch, members) for members in minibatches]
         sums = ShareSums()
         gap = _Gap()
@@ -153,15 +155,15 @@ class Trainer:
         metrics["learner/lr"] = learning_rate(self._rates, self.updates - 1)
         metrics["learner/micro_batches"] = float(sum(len(micro_batches) for micro_batches in work))
         tokens = int(batch.lengths()[kept].sum())
+        computed = sum(item.batch.input_ids.numel() for micro_batches in work for item in micro_batches)
+        metrics["learner/computed_share"] = float(self.ranks.sum(torch.tensor(computed, device=self._device))) / tokens
         return StepReport(metrics, len(kept), tokens, dropped)
 
     @torch.no_grad()
     def score(self, batch: StepBatch) -> list[Tensor]:
         """Log-probs of each sample's response under the present weights, on every rank (the start-up parity check)."""
-        packing = pack(batch.lengths().tolist(), self._learner.tokens_per_micro_batch, self.ranks.count)
         own: dict[int, Tensor] = {}
-        for members in packing.bins[self.ranks.rank]:
-            micro_batch = collate(batch.samples, members, self._device)
+        for micro_batch in self._micro_batches(batch, range(len(batch.samples))):
             logprobs, _ = self.policy(micro_batch, self._temperature)
             for place, index in enumerate(micro_batch.indices):
                 own[index] = logprobs[micro_batch.sequence == place].cpu()
@@ -171,22 +173,29 @@ class Trainer:
             own = {index: logprobs for part in gathered for index, logprobs in part.items()}
         return [own[index] for index in range(len(batch.samples))]
 
-    def _prepare_minibatch(self, batch: StepBatch, members: np.ndarray) -> list[_Work]:
+    def _micro_batches(self, batch: StepBatch, members: Sequence[int]) -> list[MicroBatch]:
+        """This rank's micro-batches of these samples."""
+        budget = self._learner.tokens_per_micro_batch
+        whole = units(batch.samples, members, budget, share=self._learner.share_prompts)
+        packing = pack([tokens_of(batch.samples, unit) for unit in whole], budget, self.ranks.count)
+        bins = packing.bins[self.ranks.rank]
+        return [collate(batch.samples, [whole[place] for place in places], self._device) for places in bins]
+
+    def _prepare_minibatch(self, batch: StepBatch, members: Sequence[int]) -> list[_Work]:
         """This rank's micro-batches of a mini-batch, with the coefficients that the whole of it determines."""
-        lengths = batch.lengths()[members]
         coefficients = sequence_coefficients(
             cast(Aggregation, self._loss.aggregation),
-            batch.response_lengths()[members],
+            batch.response_lengths()[list(members)],
             np.array([batch.samples[index].prompt for index in members], dtype=np.int64),
             np.array([batch.samples[index].weight for index in members], dtype=np.float64),
             constant_length=self._loss.constant_length,
             chunk_sequences=self._loss.chunk_sequences,
         )
-        packing = pack(lengths.tolist(), self._learner.tokens_per_micro_batch, self.ranks.count)
+        places = {member: place for place, member in enumerate(members)}
         work = []
-        for places in packing.bins[self.ranks.rank]:
-            micro_batch = collate(batch.samples, [int(members[place]) for place in places], self._device)
-            own = torch.as_tensor(coefficients[list(places)], dtype=torch.float32, device=self._device)
+        for micro_batch in self._micro_batches(batch, members):
+            chosen = [places[index] for index in micro_batch.indices]
+            own = torch.as_tensor(coefficients[chosen], dtype=torch.float32, device=self._device)
             work.append(_Work(micro_batch, own, micro_batch.behaviour, torch.ones_like(micro_batch.behaviour)))
         return work
 

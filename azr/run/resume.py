@@ -33,6 +33,7 @@ ALLOWED = (
     "sandbox.*seconds",
     "learner.ranks",
     "learner.tokens_per_micro_batch",
+    "learner.share_prompts",
     "learner.attention",
     "learner.checkpointing",
     "learner.compile",

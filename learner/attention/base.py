@@ -1,7 +1,8 @@
 """What every attention back end offers, and how transformers' models come to call it.
 
-Owns the `AttentionBackend` protocol. The packed row is one batch entry; sequences follow each other in it and see only
-themselves. Called through transformers' attention interface, under the name that `registry.install` registers:
+Owns the `AttentionBackend` protocol. The packed row is one batch entry; segments follow each other in it
+(`learner.layout`). A segment sees itself and, where it continues a prompt that others continue too, that prompt. Called
+through transformers' attention interface, under the name that `registry.install` registers:
 
     model layer ──► transformers ──► packed_attention(module, q, k, v, cu_seq_lens_q=…)
                                         └──► backend.attend(q, k, v: [tokens, heads, width])
@@ -19,16 +20,33 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class PackedRows:
-    """Where each sequence lies in a packed row."""
+    """Where each segment lies in a packed row, and what it sees."""
 
     cumulative: Tensor
-    """int32 [sequences + 1]: 0 and the running sums of the lengths."""
+    """int32 [segments + 1]: 0 and the running sums of the lengths."""
     longest: int
-    """At least the longest sequence's length."""
+    """At least the longest segment's length."""
+    cumulative_keys: Tensor
+    """The same of what the segments see."""
+    longest_keys: int
+    key_places: Tensor | None = None
+    """int64: the places of all segments' keys in the row, one after the other; None where each sees itself alone."""
+
+    @classmethod
+    def alone(cls, cumulative: Tensor, longest: int) -> PackedRows:
+        """Segments that see themselves only."""
+        return cls(cumulative, longest, cumulative, longest)
+
+    def seen(self, tensor: Tensor) -> Tensor:
+        """Keys or values of a row, [tokens, …], as all segments see them, one after the other."""
+        return tensor if self.key_places is None else tensor.index_select(0, self.key_places)
 
 
 class AttentionBackend(Protocol):
-    """Causal self-attention within each packed sequence; keys may have fewer heads than queries (GQA)."""
+    """Causal attention of each segment to what it sees; keys may have fewer heads than queries (GQA).
+
+    Causality counts from the end: a segment's last query sees all its keys, the one before all but the last.
+    """
 
     name: str
 

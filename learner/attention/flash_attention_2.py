@@ -19,17 +19,17 @@ class FlashAttention2:
         return cuda_reason((8, 0))
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, rows: PackedRows, scale: float) -> Tensor:
-        """One kernel for all sequences; shared key heads are native."""
+        """One kernel for all segments; shared key heads are native."""
         from flash_attn import flash_attn_varlen_func
 
         output: Tensor = flash_attn_varlen_func(
             query,
-            key,
-            value,
+            rows.seen(key),
+            rows.seen(value),
             rows.cumulative,
-            rows.cumulative,
+            rows.cumulative_keys,
             rows.longest,
-            rows.longest,
+            rows.longest_keys,
             softmax_scale=scale,
             causal=True,
         )

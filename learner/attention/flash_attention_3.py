@@ -19,17 +19,17 @@ class FlashAttention3:
         return cuda_reason((9, 0))
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, rows: PackedRows, scale: float) -> Tensor:
-        """One kernel for all sequences; some releases return the normaliser as well."""
+        """One kernel for all segments; some releases return the normaliser as well."""
         from flash_attn_interface import flash_attn_varlen_func
 
         output: Tensor | tuple[Tensor, ...] = flash_attn_varlen_func(
             query,
-            key,
-            value,
+            rows.seen(key),
+            rows.seen(value),
             rows.cumulative,
-            rows.cumulative,
+            rows.cumulative_keys,
             rows.longest,
-            rows.longest,
+            rows.longest_keys,
             softmax_scale=scale,
             causal=True,
         )

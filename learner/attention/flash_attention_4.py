@@ -19,17 +19,17 @@ class FlashAttention4:
         return cuda_reason((9, 0))
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, rows: PackedRows, scale: float) -> Tensor:
-        """One kernel for all sequences; returns the output and, in some releases, the normaliser."""
+        """One kernel for all segments; returns the output and, in some releases, the normaliser."""
         from flash_attn.cute import flash_attn_varlen_func
 
         output: Tensor | tuple[Tensor, ...] = flash_attn_varlen_func(
             query,
-            key,
-            value,
+            rows.seen(key),
+            rows.seen(value),
             cu_seqlens_q=rows.cumulative,
-            cu_seqlens_k=rows.cumulative,
+            cu_seqlens_k=rows.cumulative_keys,
             max_seqlen_q=rows.longest,
-            max_seqlen_k=rows.longest,
+            max_seqlen_k=rows.longest_keys,
             softmax_scale=scale,
             causal=True,
         )

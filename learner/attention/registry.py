@@ -72,11 +72,18 @@ def install(name: str = "auto") -> AttentionBackend:
         if attention_mask is not None:
             raise ValueError("packed attention takes no mask: pack sequences instead of padding them")
         window = options.get("sliding_window")
-        if window is not None and options["max_length_q"] > window:
-            raise ValueError(f"sequences of {options['max_length_q']} tokens exceed the model's window of {window}")
+        if window is not None and options["max_length_k"] > window:
+            raise ValueError(f"sequences of {options['max_length_k']} tokens exceed the model's window of {window}")
         scale = scaling if scaling is not None else query.shape[-1] ** -0.5
         q, k, v = (tensor.squeeze(0).transpose(0, 1) for tensor in (query, key, value))
-        output = backend.attend(q, k, v, PackedRows(cumulative, options["max_length_q"]), scale)
+        rows = PackedRows(
+            cumulative,
+            options["max_length_q"],
+            options["cu_seq_lens_k"],
+            options["max_length_k"],
+            options.get("key_places"),
+        )
+        output = backend.attend(q, k, v, rows, scale)
         return output.unsqueeze(0), None
 
     AttentionInterface.register(IMPLEMENTATION, packed_attention)
@@ -88,7 +95,8 @@ def layout_arguments(rows: PackedRows) -> dict[str, object]:
     """The keyword arguments that carry a packed row's layout through a transformers model."""
     return {
         "cu_seq_lens_q": rows.cumulative,
-        "cu_seq_lens_k": rows.cumulative,
+        "cu_seq_lens_k": rows.cumulative_keys,
         "max_length_q": rows.longest,
-        "max_length_k": rows.longest,
+        "max_length_k": rows.longest_keys,
+        "key_places": rows.key_places,
     }

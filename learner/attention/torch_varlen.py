@@ -22,7 +22,7 @@ class TorchVarlen:
         return cuda_reason((8, 0))
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, rows: PackedRows, scale: float) -> Tensor:
-        """One kernel for all sequences; heads of keys are repeated where this torch cannot share them."""
+        """One kernel for all segments; heads of keys are repeated where this torch cannot share them."""
         from torch.nn.attention.varlen import varlen_attn
 
         options: dict[str, Any] = {"scale": scale}
@@ -38,5 +38,14 @@ class TorchVarlen:
                 repeats = query.shape[1] // key.shape[1]
                 key = key.repeat_interleave(repeats, dim=1)
                 value = value.repeat_interleave(repeats, dim=1)
-        output = varlen_attn(query, key, value, rows.cumulative, rows.cumulative, rows.longest, rows.longest, **options)
+        output = varlen_attn(
+            query,
+            rows.seen(key),
+            rows.seen(value),
+            rows.cumulative,
+            rows.cumulative_keys,
+            rows.longest,
+            rows.longest_keys,
+            **options,
+        )
         return output if isinstance(output, Tensor) else output[0]

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel, Qwe
 
 from learner.attention.base import PackedRows
 from learner.attention.registry import BACKENDS, IMPLEMENTATION, choose, install, layout_arguments, survey
-from learner.packing import layout
+from learner.layout import Layout, Tree, layout
 
 LENGTHS = (5, 1, 9, 3)
 SHAPE = {
@@ -31,15 +31,27 @@ def model_of(config: object) -> PreTrainedModel:
     return AutoModelForCausalLM.from_config(config, attn_implementation=IMPLEMENTATION).eval()
 
 
+def rows_of(where: Layout, device: str = "cpu") -> PackedRows:
+    places = where.key_places
+    return PackedRows(
+        torch.from_numpy(where.cumulative_queries).to(device),
+        where.longest_queries,
+        torch.from_numpy(where.cumulative_keys).to(device),
+        where.longest_keys,
+        None if places is None else torch.from_numpy(places).to(device),
+    )
+
+
+def row(tokens: torch.Tensor, trees: list[Tree]) -> dict[str, object]:
+    """One packed row in the form the model takes."""
+    where = layout(trees)
+    positions = torch.from_numpy(where.positions)[None]
+    return {"input_ids": tokens[None], "position_ids": positions, **layout_arguments(rows_of(where))}
+
+
 def packed(sequences: list[torch.Tensor]) -> dict[str, object]:
-    """One row holding all sequences, in the form the model takes."""
-    where = layout([len(sequence) for sequence in sequences])
-    rows = PackedRows(torch.from_numpy(where.cumulative_lengths), where.longest)
-    return {
-        "input_ids": torch.cat(sequences)[None],
-        "position_ids": torch.from_numpy(where.positions)[None],
-        **layout_arguments(rows),
-    }
+    """One row holding all sequences."""
+    return row(torch.cat(sequences), [Tree(len(sequence)) for sequence in sequences])
 
 
 @pytest.mark.parametrize("config", [Qwen2Config, Qwen3Config, LlamaConfig], ids=["qwen2", "qwen3", "llama"])
@@ -52,6 +64,44 @@ def test_packed_logits_equal_those_of_each_sequence_alone(config: Callable[..., 
         model.set_attn_implementation("eager")
         alone = torch.cat([model(input_ids=sequence[None]).logits[0] for sequence in sequences])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("config", [Qwen2Config, Qwen3Config, LlamaConfig], ids=["qwen2", "qwen3", "llama"])
+def test_responses_that_share_a_prompt_have_the_logits_of_each_alone_behind_it(config: Callable[..., object]) -> None:
+    """Lengths on both sides of a bucket's border, and one tree without branches between."""
+    model = model_of(config(**SHAPE))
+    generator = torch.Generator().manual_seed(2)
+
+    def drawn(length: int) -> torch.Tensor:
+        return torch.randint(0, 50, (length,), generator=generator)
+
+    prompt, other = drawn(30), drawn(3)
+    responses, others = [drawn(length) for length in (1, 5, 19, 2)], [drawn(4), drawn(4)]
+    alone = drawn(7)
+    trees = [Tree(30, (1, 5, 19, 2)), Tree(7), Tree(3, (4, 4))]
+    with torch.no_grad():
+        logits = model(**row(torch.cat([prompt, *responses, alone, other, *others]), trees)).logits[0]
+        model.set_attn_implementation("eager")
+
+        def of(*parts: torch.Tensor) -> torch.Tensor:
+            return model(input_ids=torch.cat(parts)[None]).logits[0]
+
+        expected = [of(prompt), *(of(prompt, response)[30:] for response in responses), of(alone)]
+        expected += [of(other), *(of(other, response)[3:] for response in others)]
+    torch.testing.assert_close(logits, torch.cat(expected), atol=1e-5, rtol=1e-5)
+
+
+def test_gradients_of_a_shared_prompt_are_the_sum_of_its_responses() -> None:
+    model = model_of(Qwen2Config(**SHAPE))
+    prompt, first, second = torch.arange(6), torch.arange(20, 24), torch.arange(30, 32)
+
+    def gradients(*outputs: torch.Tensor) -> list[torch.Tensor]:
+        return list(torch.autograd.grad(sum(output.square().sum() for output in outputs), list(model.parameters())))
+
+    shared = model(**row(torch.cat([prompt, first, second]), [Tree(6, (4, 2))])).logits[0]
+    separate = [model(**packed([torch.cat([prompt, response])])).logits[0][6:] for response in (first, second)]
+    for one, other in zip(gradients(shared[6:]), gradients(*separate), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
 def test_changing_one_sequence_changes_no_other() -> None:
@@ -107,9 +157,14 @@ def test_an_unknown_one_is_refused_with_the_known() -> None:
         choose("magic")
 
 
+#: Four plain sequences; and two of them, a prompt with two responses to it, and one more.
+ROWS = {"alone": [Tree(length) for length in LENGTHS], "shared": [Tree(5), Tree(6, (3, 1)), Tree(3)]}
+
+
 @pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.name)
 @pytest.mark.parametrize("width", [64, 128])
-def test_each_back_end_agrees_with_the_reference(backend: object, width: int) -> None:
+@pytest.mark.parametrize("kind", ROWS)
+def test_each_back_end_agrees_with_the_reference(backend: object, width: int, kind: str) -> None:
     """In the dtype the back end is made for; those that need a device this machine lacks are skipped by name."""
     reason = backend.unavailable()  # type: ignore[attr-defined]
     if reason is not None:
@@ -122,9 +177,9 @@ def test_each_back_end_agrees_with_the_reference(backend: object, width: int) ->
         return torch.randn(sum(LENGTHS), count, width, generator=generator).to(device, dtype).requires_grad_()
 
     query, key, value = heads(4), heads(2), heads(2)
-    rows = PackedRows(torch.tensor([0, 5, 6, 15, 18], dtype=torch.int32, device=device), 128)
-    output = choose(name).attend(query, key, value, rows, width**-0.5)
-    expected = dense_reference(query.float(), key.float(), value.float(), width**-0.5)
+    output = choose(name).attend(query, key, value, rows_of(layout(ROWS[kind]), device), width**-0.5)
+    visible = visible_in(ROWS[kind]).to(device)
+    expected = dense_reference(query.float(), key.float(), value.float(), visible, width**-0.5)
     tolerance = 1e-5 if dtype == torch.float32 else 2e-2
     torch.testing.assert_close(output.float(), expected, atol=tolerance, rtol=tolerance)
     probe = torch.randn(output.shape, generator=generator).to(device)
@@ -134,11 +189,27 @@ def test_each_back_end_agrees_with_the_reference(backend: object, width: int) ->
         torch.testing.assert_close(one.float(), other.float(), atol=5 * tolerance, rtol=5 * tolerance)
 
 
-def dense_reference(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float) -> torch.Tensor:
+def visible_in(trees: list[Tree]) -> torch.Tensor:
+    """[tokens, tokens]: whether the one sees the other, from what a tree is."""
+    tokens = []  # of each: tree, branch (0 is the trunk), place
+    for number, tree in enumerate(trees):
+        for branch, length in enumerate((tree.trunk, *tree.branches)):
+            tokens += [(number, branch, place) for place in range(length)]
+    return torch.tensor(
+        [
+            [
+                one[0] == other[0] and (other[1] == 0 < one[1] or (other[1] == one[1] and other[2] <= one[2]))
+                for other in tokens
+            ]
+            for one in tokens
+        ]
+    )
+
+
+def dense_reference(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, visible: torch.Tensor, scale: float
+) -> torch.Tensor:
     """Attention with one dense mask over the whole row, from the definition."""
-    sequence = torch.repeat_interleave(torch.arange(len(LENGTHS)), torch.tensor(LENGTHS)).to(query.device)
-    places = torch.arange(len(sequence), device=query.device)
-    visible = (sequence[:, None] == sequence[None, :]) & (places[:, None] >= places[None, :])
     repeats = query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(repeats, 1), value.repeat_interleave(repeats, 1)
     scores = torch.einsum("qhd,khd->hqk", query, key) * scale

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learner.packing import LENGTH_BUCKET, layout, pack
+from learner.packing import pack
 
 
 @given(lengths=st.lists(st.integers(1, 60), max_size=60), budget=st.integers(60, 200), ranks=st.integers(1, 5))
@@ -59,16 +59,3 @@ def test_a_sequence_over_the_budget_is_named() -> None:
 def test_nonsense_budgets_are_refused() -> None:
     with pytest.raises(ValueError, match="at least one rank"):
         pack([1], 8, 0)
-
-
-def test_the_layout_of_three_sequences() -> None:
-    result = layout([2, 1, 3])
-    assert result.cumulative_lengths.tolist() == [0, 2, 3, 6]
-    assert result.cumulative_lengths.dtype == np.int32
-    assert result.positions.tolist() == [0, 1, 0, 0, 1, 2]
-    assert result.longest == LENGTH_BUCKET
-
-
-def test_the_longest_is_rounded_to_a_bucket() -> None:
-    assert layout([LENGTH_BUCKET + 1]).longest == 2 * LENGTH_BUCKET
-    assert layout([]).cumulative_lengths.tolist() == [0]

@@ -33,11 +33,52 @@ def difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> 
 
 def test_a_micro_batch_scores_exactly_the_response_tokens(folder: Path) -> None:
     samples = random_samples(1, 3)
-    batch = collate(samples, [2, 0], torch.device("cpu"))
+    batch = collate(samples, [(2,), (0,)], torch.device("cpu"))
     expected = np.concatenate([samples[2].response_ids, samples[0].response_ids])
     assert batch.targets.tolist() == expected.tolist()
-    assert batch.input_ids[0, batch.scored + 1].tolist() == expected.tolist()
+    rows = np.concatenate(
+        [part for index in (2, 0) for part in (samples[index].prompt_ids, samples[index].response_ids[:-1])]
+    )
+    assert batch.input_ids[0].tolist() == rows.tolist(), "a response's last token predicts nothing that counts"
+    first, second = len(samples[2].prompt_ids) - 1, samples[2].inputs + len(samples[0].prompt_ids) - 1
+    places = [
+        *range(first, first + len(samples[2].response_ids)),
+        *range(second, second + len(samples[0].response_ids)),
+    ]
+    assert batch.scored.tolist() == places
     assert batch.sequence.tolist() == [0] * len(samples[2].response_ids) + [1] * len(samples[0].response_ids)
+
+
+def test_a_shared_prompt_lies_in_the_row_once_and_predicts_the_first_token_of_each_response() -> None:
+    prompt = np.array([5, 6, 7], np.int32)
+    samples = [
+        Sample(prompt, np.array(response, np.int32), np.zeros(len(response), np.float32), 0.0)
+        for response in ([1, 2, 3], [4], [8, 9])
+    ]
+    batch = collate(samples, [(0, 1, 2)], torch.device("cpu"))
+    assert batch.input_ids[0].tolist() == [5, 6, 7, 1, 2, 8]
+    assert batch.position_ids[0].tolist() == [0, 1, 2, 3, 4, 3]
+    assert batch.targets.tolist() == [1, 2, 3, 4, 8, 9]
+    assert batch.scored.tolist() == [2, 3, 4, 2, 2, 5]
+    assert batch.sequence.tolist() == [0, 0, 0, 1, 2, 2]
+
+
+@pytest.mark.parametrize("budget", [40, 4096])
+def test_a_step_that_shares_prompts_is_the_step_that_does_not(folder: Path, budget: int) -> None:
+    """The same weights after it, and the same numbers of it, whether groups fit into a micro-batch whole or not."""
+    samples = [
+        replace(sample, prompt_ids=own.prompt_ids)
+        for own, sample in zip([s for s in random_samples(5, 4) for _ in range(6)], random_samples(6, 24), strict=True)
+    ]
+    trainers = [
+        make_trainer(folder, learner=LearnerConfig(tokens_per_micro_batch=budget, share_prompts=share))
+        for share in (True, False)
+    ]
+    shared, alone = (trainer.step(StepBatch(samples, 0)).metrics for trainer in trainers)
+    assert shared["learner/computed_share"] < alone["learner/computed_share"] < 1.0
+    for name in ("learner/loss", "learner/grad_norm", "learner/entropy", "off_policy/ess"):
+        assert shared[name] == pytest.approx(alone[name], rel=1e-5, abs=1e-7)
+    assert difference(snapshot(trainers[0]), snapshot(trainers[1])) <= 2e-5
 
 
 def test_packed_scores_equal_those_of_plain_transformers(folder: Path) -> None:

@@ -30,6 +30,8 @@ class LearnerConfig:
     """Learner processes; each takes one GPU, or a share of the CPU cores."""
     tokens_per_micro_batch: int = 16384
     """Budget of a packed forward pass on one rank. A longer sequence than this is refused, never cut."""
+    share_prompts: bool = True
+    """Compute a prompt once for all its responses in a micro-batch. The same numbers, for fewer tokens."""
     attention: str = "auto"
     """`auto`, `flash_attention_3`, `flash_attention_4`, `flash_attention_2`, `torch_varlen`, `sdpa`."""
     compute_dtype: str = "auto"
