@@ -129,9 +129,20 @@ def _dispatch(words: list[str]) -> int:
         return 0
     parser, module = parser_of(_find(words[0]))
     try:
-        return module.run(parser.parse_args(words[1:]))
+        return module.run(_parse(parser, words[1:]))
     except SystemExit as ended:  # argparse prints its message and leaves; here every ending is a status
         return int(ended.code or 0)
+
+
+def _parse(parser: argparse.ArgumentParser, words: list[str]) -> argparse.Namespace:
+    """Like `parse_args`, but configuration overrides may stand behind options as well: argparse takes positional words
+    in one go and would call the later ones unrecognised."""
+    arguments, left = parser.parse_known_args(words)
+    if left and (not hasattr(arguments, "overrides") or any("=" not in word or word[0] == "-" for word in left)):
+        parser.error(f"unrecognized arguments: {' '.join(left)}")
+    if left:
+        arguments.overrides = [*arguments.overrides, *left]
+    return arguments
 
 
 def _find(name: str) -> Command:

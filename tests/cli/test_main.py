@@ -106,6 +106,37 @@ def test_wrong_arguments_are_wrong_usage(command: types.ModuleType, capsys: pyte
     assert "invalid int value: 'three'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run.seed=7", "run.name=a", "--config", "tiny"],
+        ["--config", "tiny", "run.seed=7", "run.name=a"],
+        ["run.seed=7", "--config", "tiny", "run.name=a"],
+    ],
+    ids=" ".join,
+)
+def test_overrides_stand_before_or_behind_options(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """One level of sub-commands down, as in `azr config show` and `azr seed make`."""
+    assert cli.main(["config", "show", *words]) == 0
+    shown = capsys.readouterr().out
+    assert "seed: 7" in shown and "name: a" in shown
+
+
+@pytest.mark.parametrize("words", [["run.seed=7", "--config", "tiny", "stray"], ["--config", "tiny", "--no-such=1"]])
+def test_what_is_neither_an_option_nor_an_override_is_refused(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["config", "show", *words]) == cli.EXIT_USAGE
+    assert f"unrecognized arguments: {words[-1]}" in capsys.readouterr().err
+
+
+def test_no_overrides_are_taken_where_there_is_no_configuration(
+    command: types.ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["probe", "3", "run.seed=7"]) == cli.EXIT_USAGE
+    assert "unrecognized arguments: run.seed=7" in capsys.readouterr().err
+
+
 def test_an_expected_error_is_told_with_its_mend_and_no_traceback(
     command: types.ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
