@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from azr.game.types import Cell, Trajectory, Version
+from azr.ledger.dated import DatedIds, earlier
 from azr.staleness.bound import versions_of
 
 
@@ -108,9 +109,11 @@ class Ledger:
         self._accounts: dict[Cell, Account] = {}
         self._in_flight: dict[str, Sample] = {}
         self._trained: dict[str, tuple[int, Sample]] = {}
-        self._settled: dict[str, int] = {}
+        self._steps: dict[int, list[str]] = {}
+        """The same samples, by the step that trained on them."""
+        self._settled = DatedIds()
         """Ids that are done with, and the step of their oldest weights."""
-        self._undone: dict[str, int] = {}
+        self._undone = DatedIds()
         """Ids that were counted but are still to come, made by other weights; and the step of the oldest of these."""
 
     def generated_many(self, samples: Iterable[Sample]) -> list[Sample]:
@@ -127,13 +130,13 @@ class Ledger:
     def trained_many(self, ids: Iterable[str], step: int) -> None:
         """Samples in flight were trained on by this learner step; they are kept, for a resume may undo the step."""
         for sample in self._take_out(list(ids)):
-            self._trained[sample.id] = (step, sample)
+            self._enter_trained(step, sample)
             self._account(sample.cell).trained.add(1, sample.tokens)
 
     def discarded_many(self, ids: Iterable[str], reason: str) -> None:
         """Samples in flight will never be trained on."""
         for sample in self._take_out(list(ids)):
-            self._settled[sample.id] = sample.oldest.step
+            self._settled.add(sample.id, sample.oldest.step)
             self._account(sample.cell).discard(reason, 1, sample.tokens)
 
     def wasted(self, cell: Cell, samples: int, tokens: int, reason: str) -> None:
@@ -146,14 +149,14 @@ class Ledger:
         """Count a sample that will be made again under its id; repetitions of it are passed over."""
         if sample.id in self._undone:
             return
-        self._undone[sample.id] = sample.oldest.step
+        self._undone.add(sample.id, sample.oldest.step)
         self.wasted(sample.cell, 1, sample.tokens, reason)
 
     def untrain(self, since: int) -> list[Sample]:
         """Undo the training of every step from `since` on: the samples are in flight again."""
-        undone = [sample for step, sample in self._trained.values() if step >= since]
+        steps = [step for step in self._steps if step >= since]
+        undone = [self._trained.pop(sample_id)[1] for step in steps for sample_id in self._steps.pop(step)]
         for sample in undone:
-            del self._trained[sample.id]
             self._in_flight[sample.id] = sample
             self._account(sample.cell).trained.add(-1, -sample.tokens)
         return undone
@@ -179,13 +182,17 @@ class Ledger:
         return any(self._trained[sample_id][1].body for sample_id in ids)
 
     def forget(self, trained_before: int, made_before: int) -> None:
-        """Let go of samples trained before one step and of ids made by weights before another: no resume wants them."""
-        for sample_id, (step, sample) in list(self._trained.items()):
-            if step < trained_before:
-                del self._trained[sample_id]
-                self._settled[sample_id] = sample.oldest.step
-        self._settled = {sample_id: step for sample_id, step in self._settled.items() if step >= made_before}
-        self._undone = {sample_id: step for sample_id, step in self._undone.items() if step >= made_before}
+        """Let go of samples trained before one step and of ids made by weights before another: no resume wants them.
+
+        What it costs is what goes: the steps that stay are passed over whole.
+        """
+        for step in earlier(self._steps, trained_before):
+            for sample_id in self._steps.pop(step):
+                _, sample = self._trained.pop(sample_id)
+                if step >= made_before:  # else its weights, which are no later than the step, are before it as well
+                    self._settled.add(sample_id, sample.oldest.step)
+        self._settled.forget(made_before)
+        self._undone.forget(made_before)
 
     def knows(self, sample_id: str) -> bool:
         """Whether a sample was entered under this id."""
@@ -228,8 +235,8 @@ class Ledger:
             accounts={str(cell): account for cell, account in self._accounts.items()},
             in_flight=list(self._in_flight.values()),
             trained=list(self._trained.values()),
-            settled=self._settled,
-            undone=self._undone,
+            settled=self._settled.state(),
+            undone=self._undone.state(),
         )
 
     @classmethod
@@ -238,10 +245,15 @@ class Ledger:
         ledger = cls()
         ledger._accounts = {Cell.of(cell): account for cell, account in state.accounts.items()}
         ledger._in_flight = {sample.id: sample for sample in state.in_flight}
-        ledger._trained = {sample.id: (step, sample) for step, sample in state.trained}
-        ledger._settled = dict(state.settled)
-        ledger._undone = dict(state.undone)
+        for step, sample in state.trained:
+            ledger._enter_trained(step, sample)
+        ledger._settled = DatedIds(state.settled)
+        ledger._undone = DatedIds(state.undone)
         return ledger
+
+    def _enter_trained(self, step: int, sample: Sample) -> None:
+        self._trained[sample.id] = (step, sample)
+        self._steps.setdefault(step, []).append(sample.id)
 
     def _account(self, cell: Cell) -> Account:
         account = self._accounts.get(cell)
