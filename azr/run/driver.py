@@ -203,6 +203,7 @@ class Driver:
             engines.ready(partial(self._remaining, stage), stage.now)
         with self._stages.stage("learner", "its first weights to reach the engines", wait) as stage:
             self.step = self._until_published(hub, learner, partial(self._remaining, stage))
+        tracking.catch_up(self.step)
         tokens = load_tokens(config.model)
         baseline = config.evaluation.before and evaluation.baseline_missing(self.folder.evaluations, self.step)
         if baseline and not self._stop.check():

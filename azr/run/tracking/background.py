@@ -1,7 +1,7 @@
 """A tracker that never holds the run up: its calls run in a thread of their own, behind a bounded queue.
 
     run ── metrics, artifact ──► queue (bounded: the oldest metrics go) ──► thread ──► tracker ──► network, database
-                                                                             │ fails: try again, later and later
+          catch_up ─────────┘                                                │ fails: try again, later and later
                                                                              └ `tell` once an outage, and when it ends
 
 Nothing here raises into the run. What is lost is counted and said; the JSON lines in the run's folder hold it all.
@@ -12,10 +12,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from azr.run.tracking.base import RunInfo, Tracker
+from azr.run.tracking.base import Remembers, RunInfo, Tracker
+from azr.run.tracking.earlier import MARKS, Report
 from azr.text import shortened
 
 #: A report is tried this often; one that still fails is dropped, so that a single bad one does not block the rest.
@@ -62,6 +63,14 @@ class Background:
         """Queue a step's numbers; the oldest report goes when there is no room."""
         kept = dict(values)
         self._put(lambda: self._tracker.metrics(step, kept, at))
+
+    def catch_up(self, earlier: Callable[[int], Iterable[Report]]) -> None:
+        """Queue that a tracker which can say what it has be told what it lacks of what earlier drivers told.
+
+        `earlier` gives the newest reports, so many at most: as many as a driver can have had in its queue.
+        """
+        if isinstance(tracker := self._tracker, Remembers):
+            self._put(lambda: _catch_up(tracker, earlier(self._capacity)))
 
     def artifact(self, path: Path) -> None:
         """Queue a file."""
@@ -128,3 +137,11 @@ class Background:
             self._failing = True
             reason = shortened(str(error) or type(error).__name__, 200)
             self._tell(f"{self.name} does not answer ({reason}); the run goes on and tries again")
+
+
+def _catch_up(tracker: Remembers, reports: Iterable[Report]) -> None:
+    """Begun anew after a failure, it asks anew what is there by then."""
+    has = {mark: tracker.told(mark) for mark in MARKS}
+    for report in reports:
+        if report.mark and report.moment not in has[report.mark]:
+            tracker.metrics(report.step, report.values, report.at)

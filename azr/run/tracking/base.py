@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -45,6 +45,20 @@ class Tracker(Protocol):
     def finish(self, status: str) -> None:
         """The run ended: `finished`, `stopped` or `failed`."""
         ...
+
+
+@runtime_checkable
+class Remembers(Tracker, Protocol):
+    """A tracker that can say what it has; after a resume it is told what it lacks."""
+
+    def told(self, name: str) -> set[tuple[int, int]]:
+        """Each time that it was told this metric: the step, and when, in `milliseconds`."""
+        ...
+
+
+def milliseconds(at: float) -> int:
+    """A moment as trackers and `metrics.jsonl` both keep it, who must agree on it."""
+    return round(at * 1000)
 
 
 def flattened(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 Called by the driver, once a learner step.
 
-    driver ──► TrackingBoard ─┬─► JsonLines
-                              ├─► Background(MlflowTracker)
+    driver ──► TrackingBoard ─┬─► JsonLines ── after a resume: what earlier drivers told ──┐
+                              ├─► Background(MlflowTracker) ◄── what it lacks of it ───────┘
                               └─► Background(TensorboardTracker)
 """
 
@@ -18,6 +18,7 @@ from azr.plugins import TRACKERS, load_plugin
 from azr.run.folder import RunFolder
 from azr.run.tracking.background import Background
 from azr.run.tracking.base import RunInfo, Tracker
+from azr.run.tracking.earlier import told_until
 from azr.run.tracking.json_lines import JsonLines
 from azr.run.tracking.mlflow import MlflowTracker, tracking_uri
 from azr.run.tracking.tensorboard import TensorboardTracker
@@ -26,8 +27,9 @@ from azr.run.tracking.tensorboard import TensorboardTracker
 class TrackingBoard:
     """Tells everybody."""
 
-    def __init__(self, trackers: list[Tracker], clock: Callable[[], float] = time.time) -> None:
-        self._trackers, self._clock = trackers, clock
+    def __init__(self, lines: JsonLines, behind: list[Background], clock: Callable[[], float] = time.time) -> None:
+        self._lines, self._behind, self._clock = lines, behind, clock
+        self._trackers: list[Tracker] = [lines, *behind]
 
     @classmethod
     def of(
@@ -51,16 +53,25 @@ class TrackingBoard:
             slow.append(TensorboardTracker(folder.root / "tensorboard"))
         slow += [load_plugin(TRACKERS, name, "tracking.plugins")(folder) for name in config.plugins]
         behind = [Background(each, tell, capacity=config.queue, timeout=config.timeout_seconds) for each in slow]
-        return cls([JsonLines(folder.metrics, tell), *behind])
+        return cls(JsonLines(folder.metrics, tell), behind)
 
     def start(self, run: RunInfo) -> None:
         """The run begins."""
         for tracker in self._trackers:
             tracker.start(run)
 
+    def catch_up(self, step: int) -> None:
+        """The run goes on from this step: what earlier drivers told up to it may not have reached everybody.
+
+        It is read and told in the trackers' own threads. What this driver tells from now on is no part of it.
+        """
+        if size := self._lines.size:
+            for tracker in self._behind:
+                tracker.catch_up(lambda newest: told_until(self._lines.path, size, step, newest))
+
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """A step is done."""
-        at = self._clock()
+        at = round(self._clock(), 3)
         for tracker in self._trackers:
             tracker.metrics(step, values, at)
 

@@ -21,9 +21,14 @@ class JsonLines:
     name = "metrics.jsonl"
 
     def __init__(self, path: Path, tell: Callable[[str], None]) -> None:
-        self._path, self._tell = path, tell
+        self.path, self._tell = path, tell
         self._failing = False
         self.lost = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file; 0 when there is none."""
+        return self.path.stat().st_size if self.path.exists() else 0
 
     def start(self, run: RunInfo) -> None:
         """Nothing to do: the folder is there."""
@@ -42,23 +47,23 @@ class JsonLines:
     def _append(self, line: bytes) -> None:
         try:
             torn = self._ends_torn()
-            with self._path.open("ab") as file:
+            with self.path.open("ab") as file:
                 file.write(b"\n" + line if torn else line)
         except OSError as error:
             self.lost += 1
             if not self._failing:
                 self._failing = True
-                self._tell(f"{self._path} cannot be written ({error.strerror}); the run goes on without")
+                self._tell(f"{self.path} cannot be written ({error.strerror}); the run goes on without")
             return
         if self._failing:
             self._failing = False
-            self._tell(f"{self._path} is written again; {self.lost} lines are missing")
+            self._tell(f"{self.path} is written again; {self.lost} lines are missing")
 
     def _ends_torn(self) -> bool:
         """Whether a crash left half a line, which the next must not be glued to."""
-        if not self._path.exists() or self._path.stat().st_size == 0:
+        if self.size == 0:
             return False
-        with self._path.open("rb") as file:
+        with self.path.open("rb") as file:
             file.seek(-1, 2)
             return file.read(1) != b"\n"
 

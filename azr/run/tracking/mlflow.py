@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from azr.run.tracking.base import RunInfo
+from azr.run.tracking.base import RunInfo, milliseconds
+from azr.run.tracking.earlier import MARKS
 
 #: Seconds between samples of the machine.
 SYSTEM_SECONDS = 10.0
@@ -79,10 +80,16 @@ class MlflowTracker:
         """Log a step's numbers in one request (a few for very many)."""
         from mlflow.entities import Metric
 
-        stamp = int(at * 1000)
-        entries = [Metric(name, value, stamp, step) for name, value in values.items()]
+        stamp = milliseconds(at)
+        # Marks last: of a report whose mark is there, everything is.
+        entries = [Metric(name, values[name], stamp, step) for name in sorted(values, key=MARKS.__contains__)]
         for start in range(0, len(entries), METRICS_AT_ONCE):
             self._client.log_batch(self.run_id, metrics=entries[start : start + METRICS_AT_ONCE], synchronous=True)
+
+    def told(self, name: str) -> set[tuple[int, int]]:
+        """Each step and moment of this metric that MLflow has, in one request."""
+        history = self._client.get_metric_history(self.run_id, name)
+        return {(entry.step, entry.timestamp) for entry in history}
 
     def artifact(self, path: Path) -> None:
         """Upload a file, if it is there."""

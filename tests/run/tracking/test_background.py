@@ -11,6 +11,7 @@ import pytest
 
 from azr.run.tracking.background import Background
 from azr.run.tracking.base import RunInfo, flattened
+from azr.run.tracking.earlier import Report
 
 RUN = RunInfo(name="one", folder="/runs/one", parameters={"run.seed": "0"})
 
@@ -148,6 +149,92 @@ def test_a_tracker_that_hangs_is_left_behind_at_the_timeout() -> None:
     assert time.perf_counter() - began < 2.0
     assert "reports were lost" in told[-1]
     gate.set()
+
+
+class Remembering(Fake):
+    """One that can say what it has: by the marks of steps, and of evaluations."""
+
+    def __init__(self, has: set[tuple[int, int]], during: Callable[[str], None] = lambda _: None) -> None:
+        super().__init__(during)
+        self.has = has
+
+    def told(self, name: str) -> set[tuple[int, int]]:
+        self._call(f"told {name}")
+        return self.has if name == "time/elapsed" else set()
+
+    def metrics(self, step: int, values: Mapping[str, float], at: float) -> None:
+        super().metrics(step, values, at)
+        self.has = self.has | {(step, round(at * 1000))}
+
+
+def earlier(*reports: tuple[int, float]) -> Callable[[int], list[Report]]:
+    """Steps and their moments, the newest so many of them."""
+    return lambda newest: [Report(step, {"time/elapsed": 1.0}, at) for step, at in reports][-newest:]
+
+
+ASKS = ["told time/elapsed", "told time/evaluation"]
+
+
+def test_a_tracker_is_told_what_it_lacks_of_earlier_drivers_before_anything_new() -> None:
+    tracker, told = Remembering({(1, 1000), (2, 7777)}), list[str]()
+    background = behind(tracker, told)
+    background.start(RUN)
+    background.catch_up(earlier((1, 1.0), (2, 2.0), (3, 3.0)))
+    background.metrics(4, {}, 4.0)
+    background.finish("finished")
+    lacking = [f"metrics {step} {{'time/elapsed': 1.0}}" for step in (2, 3)]
+    assert tracker.seen == ["start one", *ASKS, *lacking, "metrics 4 {}", "finish finished"], "2 was done again since"
+    assert told == []
+
+
+def test_it_is_asked_for_as_many_as_a_queue_holds() -> None:
+    tracker = Remembering(set())
+    background = behind(tracker, [], capacity=3)
+    background.catch_up(earlier(*((step, float(step)) for step in range(9))))
+    background.start(RUN)
+    background.finish("finished")
+    assert [what for what in tracker.seen if what.startswith("metrics")] == [
+        f"metrics {step} {{'time/elapsed': 1.0}}" for step in (6, 7, 8)
+    ]
+
+
+def test_interrupted_by_a_failure_it_goes_on_with_what_is_lacking_by_then() -> None:
+    failures = [0]
+
+    def during(what: str) -> None:
+        if what.startswith("metrics 2") and not failures[0]:
+            failures[0] += 1
+            raise ConnectionError("gone for a moment")
+
+    tracker, told = Remembering(set(), during), list[str]()
+    background = behind(tracker, told)
+    background.start(RUN)
+    background.catch_up(earlier((1, 1.0), (2, 2.0)))
+    background.finish("finished")
+    once = [f"metrics {step} {{'time/elapsed': 1.0}}" for step in (1, 2)]
+    assert tracker.seen == ["start one", *ASKS, once[0], *ASKS, once[1], "finish finished"]
+    assert told == [
+        "fake does not answer (gone for a moment); the run goes on and tries again",
+        "fake answers again",
+    ]
+
+
+def test_what_nobody_knows_by_anything_is_not_told_twice() -> None:
+    tracker = Remembering(set())
+    background = behind(tracker, [])
+    background.start(RUN)
+    background.catch_up(lambda _: [Report(1, {"loss/policy": 0.5}, 1.0)])
+    background.finish("finished")
+    assert tracker.seen == ["start one", *ASKS, "finish finished"]
+
+
+def test_a_tracker_that_cannot_say_what_it_has_is_not_asked() -> None:
+    tracker = Fake()
+    background = behind(tracker, [])
+    background.start(RUN)
+    background.catch_up(earlier((1, 1.0)))
+    background.finish("finished")
+    assert tracker.seen == ["start one", "finish finished"]
 
 
 @pytest.mark.parametrize(

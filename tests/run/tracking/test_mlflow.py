@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from mlflow.entities import Metric
 
 from azr.run.tracking.background import Background
 from azr.run.tracking.base import RunInfo
@@ -61,6 +62,39 @@ def test_a_run_is_written_and_resumed_by_its_id(tmp_path: Path, monkeypatch: pyt
     assert [(entry.step, entry.value) for entry in history] == [(1, 0.25), (2, 0.5)]
     assert [file.path for file in client.list_artifacts(ids[0])] == ["config.yaml"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "mlartifacts", "mlflow.db"]
+
+
+def test_it_can_say_when_it_was_told_what(tmp_path: Path) -> None:
+    known = tracker(tmp_path, [])
+    known.start(RUN)
+    assert known.told("time/elapsed") == set()
+    for step, at in ((1, 1_764_109_440.123), (2, 1_764_109_441.999), (2, 1_764_109_450.0)):
+        known.metrics(step, {"time/elapsed": 1.0, "loss/policy": 0.0}, at)
+    assert known.told("time/elapsed") == {(1, 1_764_109_440_123), (2, 1_764_109_441_999), (2, 1_764_109_450_000)}
+    known.finish("finished")
+
+
+def test_of_a_report_in_several_requests_the_last_holds_the_mark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver that is killed between two requests has not told it."""
+    from mlflow import MlflowClient
+
+    monkeypatch.setattr("azr.run.tracking.mlflow.METRICS_AT_ONCE", 2)
+    known = tracker(tmp_path, [])
+    known.start(RUN)
+    requests: list[list[str]] = []
+    with monkeypatch.context() as watched:
+        log = MlflowClient.log_batch
+
+        def watch(client: MlflowClient, run_id: str, *, metrics: list[Metric], synchronous: bool) -> None:
+            requests.append([entry.key for entry in metrics])
+            log(client, run_id, metrics=metrics, synchronous=synchronous)
+
+        watched.setattr(MlflowClient, "log_batch", watch)
+        known.metrics(1, {"time/elapsed": 1.0, "loss/policy": 0.0, "loss/ratio": 1.0}, 1.0)
+    assert requests == [["loss/policy", "loss/ratio"], ["time/elapsed"]]
+    known.finish("finished")
 
 
 def test_a_server_that_is_not_there_is_said_and_the_run_goes_on(tmp_path: Path) -> None:
