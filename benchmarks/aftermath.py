@@ -59,13 +59,15 @@ def books(run: Path) -> Books:
                 (Path(copy) / path.name).write_bytes(path.read_bytes())
         journal = Journal(Folder(Path(copy)), draw_marker=lambda: b"8 bytes!", clock=time.monotonic)
         try:
-            experience, recovery = open_experience(journal, Limits.of(config.algorithm, config.staleness), now=0.0)
+            experience, _ = open_experience(journal, Limits.of(config.algorithm, config.staleness), now=0.0)
             experience.assert_closed()
             why = ""
         except LedgerError as error:
-            why, recovery = str(error), journal.open()
+            why = str(error)
+            journal.open()
+        audit = Audit().read(event for record in journal.records() for event in events.decode(record))
         journal.close()
-        return Books(why, Audit().read(event for record in recovery.records for event in events.decode(record)))
+        return Books(why, audit)
 
 
 def same_mlflow_run(folder: RunFolder) -> tuple[bool, str]:

@@ -81,10 +81,11 @@ class Beginning(NamedTuple):
     @classmethod
     def of(cls, path: Path) -> Beginning:
         """What it holds now."""
-        data = path.read_bytes()
-        marker = frames.read_marker(data)
-        end = 0 if marker is None else frames.read(data, marker).end
-        return cls(path, end, _digest(data[:end]))
+        with path.open("rb") as file:
+            marker = frames.read_marker(file)
+            end = 0 if marker is None else frames.survey(file, marker).end
+            file.seek(0)
+            return cls(path, end, _digest(file.read(end)))
 
     def kept(self) -> bool:
         """Whether it holds that still, and perhaps more."""

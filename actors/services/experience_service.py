@@ -74,7 +74,7 @@ class ExperienceShard:
         )
         if recovery.torn_bytes:
             self.host.logger.warning("cut off %d bytes that were never acknowledged", recovery.torn_bytes)
-        self.host.logger.info("%d records read back", len(recovery.records))
+        self.host.logger.info("%d records read back", recovery.records)
         self.experience.assert_closed()
         self.host.open(self._tick)
 

@@ -60,7 +60,7 @@ class TaskShard:
         recovery = self.tasks.open()
         if recovery.torn_bytes:
             self.host.logger.warning("cut off %d bytes that were never acknowledged", recovery.torn_bytes)
-        self.host.logger.info("%d records read back", len(recovery.records))
+        self.host.logger.info("%d records read back", recovery.records)
         self.host.open(lambda: None)
 
     async def ready(self) -> int:

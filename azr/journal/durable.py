@@ -2,8 +2,8 @@
 
 Called by the experience service at its start, and at times to keep the journal short.
 
-      open_experience:  journal.open() ── events ──► rebuild        (an empty journal begins with a snapshot of nothing,
-      every call:       events ── append, sync ──► apply ──► answer  so that its first record always tells the schema)
+      open_experience:  journal ── record by record ──► rebuild (an empty journal begins with a snapshot of nothing,
+      every call:       events ── append, sync ──► apply ──► answer   so that its first record always tells the schema)
                         (one record: a crash keeps all of a decision or nothing)
       shorten:          snapshot ── compact
       restore:          a checkpoint's snapshot ── compact ──► rebuild
@@ -46,7 +46,7 @@ def open_experience(
         max_tries=max_tries,
         swept=swept,
     )
-    experience.rebuild(itertools.chain.from_iterable(map(events.decode, recovery.records)), now, grace_seconds)
+    experience.rebuild(itertools.chain.from_iterable(map(events.decode, journal.records())), now, grace_seconds)
     if not recovery.records:
         journal.append(events.encode([experience.book.snapshot()]))
     return experience, recovery

@@ -2,6 +2,7 @@
 
 Owned by a shard of the experience or task service through `azr.journal.durable`. Knows nothing of what records mean.
 
+      open() ── judge, cut off a torn tail ──► records() ──► one after the other  00000007.journal   (read in pieces)
       append_many(records) ── one write ── sync by policy ──► acknowledge        00000007.journal   (grows)
       compact(records) ── 00000008.journal.part ── sync ── rename ── sync names ──► 00000008.journal, 7 removed
 
@@ -14,8 +15,8 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import BinaryIO, Literal, NamedTuple
 
 from azr.errors import AzrError
 from azr.journal import frames
@@ -48,7 +49,8 @@ class JournalDamagedError(JournalError):
 class Recovery(NamedTuple):
     """What opening a journal found."""
 
-    records: list[bytes]
+    records: int
+    """How many can be read back."""
     torn_bytes: int
     """Length of an interrupted, never acknowledged write that was cut off."""
     damage: list[frames.Damage]
@@ -99,7 +101,7 @@ class Journal:
         return self._size > max(bytes_, 2 * self._compacted)
 
     def open(self, *, salvage: bool = False) -> Recovery:
-        """Read everything back and make ready to append; cuts off a torn tail, with a warning.
+        """Look through everything and make ready to append; cuts off a torn tail, with a warning.
 
         Damage in the middle raises `JournalDamagedError` and changes nothing, unless `salvage` asks for what is left:
         the damaged file is then kept beside the journal under the name `….damaged`.
@@ -108,28 +110,43 @@ class Journal:
         generations = self._generations()
         if not generations:
             self._begin_generation(1, ())
-            return Recovery([], 0, [])
+            return Recovery(0, 0, [])
         newest = generations[-1]
         name = _name(newest)
-        data = self._storage.read(name)
-        marker = frames.read_marker(data)
-        if marker is None:
-            raise JournalDamagedError(
-                f"{self._storage.describe(name)} is no journal, or of another format, or its header is damaged",
-                "restore it, or move it away to begin an empty journal; what it holds is then lost",
-                (0,),
+        with self._storage.read_from(name) as file:
+            marker = frames.read_marker(file)
+            if marker is None:
+                raise JournalDamagedError(
+                    f"{self._storage.describe(name)} is no journal, or of another format, or its header is damaged",
+                    "restore it, or move it away to begin an empty journal; what it holds is then lost",
+                    (0,),
+                )
+            content = frames.survey(file, marker)
+            if content.damage and not salvage:
+                raise self._damaged(name, content)
+            if content.damage:
+                self._keep_damaged(name, file)
+                self._begin_generation(newest + 1, frames.records(file, marker, content.end))
+                self._remove_older()
+            else:
+                self._resume_generation(newest, content)
+        return Recovery(content.records, content.torn, content.damage)
+
+    def records(self) -> Iterator[bytes]:
+        """Every record that it holds by now, the oldest first, one at a time; more may be appended meanwhile."""
+        self._usable()
+        name, marker, size, count = _name(self._generation), self._marker, self._size, self._sequence
+        read = 0
+        with self._storage.read_from(name) as file:
+            for record in frames.records(file, marker, size):
+                yield record
+                read += 1
+                del record  # before the next is read: each may be long
+        if read != count:
+            raise JournalError(
+                f"of the {count} records of {self._storage.describe(name)} only {read} could be read a second time",
+                "look at the disk, then open the journal anew",
             )
-        content = frames.read(data, marker)
-        if content.damage and not salvage:
-            raise self._damaged(name, content)
-        torn = len(data) - content.end
-        if content.damage:
-            self._keep_damaged(name, data)
-            self._begin_generation(newest + 1, content.records)
-            self._remove_older()
-            return Recovery(content.records, torn, content.damage)
-        self._resume_generation(newest, content, torn)
-        return Recovery(content.records, torn, [])
 
     def append_many(self, records: Sequence[bytes]) -> None:
         """Append records in one write; when it returns they may be acknowledged. All or none of them."""
@@ -232,12 +249,12 @@ class Journal:
             self._unusable = f"putting {name} in place failed ({error})"
             raise self._write_error(error, 0, "the journal, old or new,") from error
 
-    def _resume_generation(self, generation: int, content: frames.Content, torn: int) -> None:
+    def _resume_generation(self, generation: int, content: frames.Content) -> None:
         name = _name(generation)
         self._storage.sync_names()
         file = self._storage.append_to(name)
-        if torn:
-            logger.warning("%s: cut off %d bytes of an interrupted write", self._storage.describe(name), torn)
+        if content.torn:
+            logger.warning("%s: cut off %d bytes of an interrupted write", self._storage.describe(name), content.torn)
             file.truncate(content.end)
         file.sync()
         self._generation, self._marker, self._file = generation, content.marker, file
@@ -250,10 +267,12 @@ class Journal:
             if older < self._generation:
                 self._storage.remove(_name(older))
 
-    def _keep_damaged(self, name: str, data: bytes) -> None:
+    def _keep_damaged(self, name: str, file: BinaryIO) -> None:
         self._storage.remove(name + _DAMAGED)
         copy = self._storage.append_to(name + _DAMAGED)
-        copy.write(data)
+        file.seek(0)
+        while piece := file.read(frames.PIECE_BYTES):
+            copy.write(piece)
         copy.sync()
         copy.close()
 
@@ -276,7 +295,7 @@ class Journal:
     def _damaged(self, name: str, content: frames.Content) -> JournalDamagedError:
         places = ", ".join(f"bytes {gap.start} to {gap.end} ({gap.missing} or more records)" for gap in content.damage)
         return JournalDamagedError(
-            f"{self._storage.describe(name)} is damaged at {places}; {len(content.records)} records are readable",
+            f"{self._storage.describe(name)} is damaged at {places}; {content.records} records are readable",
             "restore the file, or resume from a checkpoint, or salvage what is readable",
             tuple(gap.start for gap in content.damage),
         )

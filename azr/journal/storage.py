@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from azr.files import make_folder, sync_folder
 
@@ -40,8 +40,8 @@ class Storage(Protocol):
         """The files in it."""
         ...
 
-    def read(self, name: str) -> bytes:
-        """A file's content."""
+    def read_from(self, name: str) -> BinaryIO:
+        """Open a file to read it; whoever asks closes it."""
         ...
 
     def append_to(self, name: str) -> Appender:
@@ -76,9 +76,9 @@ class Folder:
         """The files in it."""
         return sorted(entry.name for entry in self.path.iterdir() if entry.is_file())
 
-    def read(self, name: str) -> bytes:
-        """A file's content."""
-        return (self.path / name).read_bytes()
+    def read_from(self, name: str) -> BinaryIO:
+        """Open a file to read it; whoever asks closes it."""
+        return (self.path / name).open("rb")
 
     def append_to(self, name: str) -> Appender:
         """Open a file at its end; it is created when there is none."""

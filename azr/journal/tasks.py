@@ -78,7 +78,7 @@ class DurableTasks:
     def open(self, *, salvage: bool = False) -> Recovery:
         """Take up where the journal ends."""
         recovery = self._journal.open(salvage=salvage)
-        for record in recovery.records:
+        for record in self._journal.records():
             self._apply(_decoder.decode(record))
         return recovery
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import random
 
 #: Bytes that reach the disk together: small, so that records span many.
@@ -70,8 +71,8 @@ class CrashingDisk:
     def names(self) -> list[str]:
         return sorted(self.files)
 
-    def read(self, name: str) -> bytes:
-        return bytes(self.files[name].data)
+    def read_from(self, name: str) -> io.BytesIO:
+        return io.BytesIO(bytes(self.files[name].data))
 
     def append_to(self, name: str) -> CrashingFile:
         self.act("open")

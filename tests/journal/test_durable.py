@@ -6,20 +6,24 @@ import contextlib
 import errno
 import itertools
 import random
+import tracemalloc
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from azr.game.types import Version
 from azr.journal import Folder, Journal, JournalError
 from azr.journal.durable import open_experience, restore, shorten
+from azr.journal.frames import PIECE_BYTES
 from azr.ledger import events
 from azr.ledger.experience import Experience
-from azr.ledger.ledger import BooksBrokenError, LedgerError
+from azr.ledger.ledger import BooksBrokenError, LedgerError, Sample
 from azr.ledger.snapshots import to_records
 from tests.journal.crashes import LIMITS, Run
 from tests.journal.disks import CrashingDisk, PowerCutError
 from tests.journal.test_journal import FATES, markers
+from tests.ledger.play import LIMITS as PLAYED
 from tests.ledger.play import PROPOSE, SOLVE, Play
 
 
@@ -122,6 +126,21 @@ def test_cut_several_times_in_a_row_at_random_for_long(undisturbed: tuple[Run, i
     random_crashes(range(1_000, 31_000), *undisturbed)
 
 
+#: A batch is one proposal, its two rated attempts, and two at an old task.
+LIMITED = PLAYED._replace(max_staleness=1)
+
+
+def with_bodies(play: Play, length: int) -> Play:
+    """Its samples have bodies of this length."""
+    bare = play.sample
+
+    def sample(name: str, *arguments: object) -> Sample:
+        return msgspec.structs.replace(bare(name, *arguments), body=bytes(length))  # type: ignore[arg-type]
+
+    play.sample = sample  # type: ignore[method-assign, assignment]
+    return play
+
+
 def real(folder: Path) -> Journal:
     return Journal(Folder(folder), draw_marker=markers(), clock=lambda: 0.0)
 
@@ -146,8 +165,65 @@ def test_a_journal_is_shortened_only_once_it_has_grown(tmp_path: Path) -> None:
     size = journal.size
     assert shorten(journal, experience, above_bytes=size - 1)
     back, recovery = open_experience(real(tmp_path), LIMITS, now=0.0)
-    assert len(recovery.records) == 1, "nothing in it has a body"
+    assert recovery.records == 1, "nothing in it has a body"
     assert back.book.snapshot() == experience.book.snapshot()
+
+
+class TestMemory:
+    """What a restart costs in memory: the books as they stand, and the record that is being read."""
+
+    BODY = 50_000
+    #: A step's two rated attempts, two replayed ones and the proposal.
+    SAMPLES = 5
+
+    def written(self, folder: Path, steps: int) -> int:
+        """The journal of so many steps, of whose samples no resume wants any; its length."""
+        folder.mkdir()
+        journal = real(folder)
+        experience, _ = open_experience(journal, LIMITED, now=0.0)
+        play = with_bodies(Play(LIMITED), self.BODY)
+        play.experience = experience
+        for step in range(steps):
+            play.fill(str(step))
+            play.take()
+            play.train(checkpoint=False)
+            experience.keep([step + 1])
+        journal.close()
+        return journal.size
+
+    def peak(self, folder: Path) -> int:
+        """Bytes that opening it takes at most."""
+        journal = real(folder)
+        tracemalloc.start()
+        try:
+            experience, _ = open_experience(journal, LIMITED, now=0.0)
+            experience.assert_closed()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+            journal.close()
+
+    def test_it_does_not_grow_with_a_journal_whose_content_was_forgotten_again(self, tmp_path: Path) -> None:
+        lengths = {steps: self.written(tmp_path / f"{steps}", steps) for steps in (10, 80)}
+        assert lengths[80] > 80 * self.SAMPLES * self.BODY
+        self.peak(tmp_path / "10")  # what is made once in a process is made
+        short, long = self.peak(tmp_path / "10"), self.peak(tmp_path / "80")
+        assert long < 1.2 * short
+        assert long < 4 * self.SAMPLES * self.BODY + PIECE_BYTES, "a step and some; the journal is eighty"
+
+    def test_what_shortening_left_is_read_piece_by_piece_too(self, tmp_path: Path) -> None:
+        """Sixty bodies in pieces of two: the books hold each once, and one piece lies beside them."""
+        journal = real(tmp_path)
+        journal.open()
+        play = with_bodies(Play(LIMITED._replace(max_staleness=99)), self.BODY)
+        for number in range(30):
+            play.replay(f"r{number}")
+            play.attempt(f"r{number}", True, True)
+        held = 30 * 2 * self.BODY
+        journal.compact(to_records(play.experience.book.snapshot(), piece_bytes=2 * self.BODY))
+        journal.close()
+        assert held < journal.size < 1.1 * held
+        assert held < self.peak(tmp_path) < 1.1 * held + PIECE_BYTES
 
 
 class TestRestore:
