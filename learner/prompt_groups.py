@@ -19,11 +19,13 @@ from learner.samples import Sample
 
 
 def by_prompt(samples: Sequence[Sample], members: Sequence[int]) -> list[list[int]]:
-    """The members that answer the same prompt, in the order of their first."""
-    groups: dict[tuple[int, bytes], list[int]] = {}
+    """The members whose prompts are the same tokens, in the order of their first.
+
+    The tokens alone say so: two groups of attempts at one task share its prompt as well.
+    """
+    groups: dict[bytes, list[int]] = {}
     for member in members:
-        sample = samples[member]
-        groups.setdefault((sample.prompt, sample.prompt_ids.tobytes()), []).append(member)
+        groups.setdefault(samples[member].prompt_ids.tobytes(), []).append(member)
     return list(groups.values())
 
 

@@ -9,10 +9,10 @@ from learner.prompt_groups import by_prompt, deal, tokens_of, units
 from learner.samples import Sample
 
 
-def sample(prompt: int, response: int, *, length: int = 4, first: int = 0) -> Sample:
-    """A response of so many tokens to the prompt of that number, which begins with `first`."""
-    ids = np.array([first, *range(1, length)], dtype=np.int32)
-    return Sample(ids, np.zeros(response, np.int32), np.zeros(response, np.float32), 0.0, prompt=prompt)
+def sample(prompt: int, response: int, *, number: int = 0) -> Sample:
+    """A response of so many tokens to a prompt of four, the first of which is `prompt`."""
+    ids = np.array([prompt, 1, 2, 3], dtype=np.int32)
+    return Sample(ids, np.zeros(response, np.int32), np.zeros(response, np.float32), 0.0, prompt=number)
 
 
 def drawn(seed: int = 0) -> np.random.Generator:
@@ -25,9 +25,9 @@ def test_samples_are_grouped_by_prompt_in_the_order_of_their_first() -> None:
     assert by_prompt(samples, [4, 2, 1]) == [[4, 1], [2]]
 
 
-def test_a_number_alone_makes_no_prompt_the_same() -> None:
-    """Supervised pairs all carry the number 0."""
-    samples = [sample(0, 1, first=1), sample(0, 1, first=2), sample(0, 1, first=1)]
+def test_tokens_alone_say_what_is_the_same_prompt() -> None:
+    """Supervised pairs all carry the number 0; two groups of attempts at one task carry two."""
+    samples = [sample(1, 1, number=0), sample(2, 1, number=0), sample(1, 1, number=5)]
     assert by_prompt(samples, range(3)) == [[0, 2], [1]]
 
 
