@@ -1,7 +1,8 @@
 """How near a run's proposals lie to the edge of what its solver can do, and whether they came nearer.
 
     tasks.jsonl: step, right, attempts of each rated proposal ──► p = right / attempts ──┬─► share with 0 < p < 1
-                                                                                         └─► mean of 4 p (1 - p)
+                                                                                         ├─► mean of 4 p (1 - p)
+                                                                                         └─► mean of p
 
 A task that is always or never solved teaches nothing; 4 p (1 - p) is 1 where it is solved half of the time. From n
 attempts it comes out too small by the factor 1 - 1/n, the same at both ends of a run. A solver that gets better moves
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import NamedTuple
 
 import msgspec
@@ -41,6 +43,8 @@ class Edge(NamedTuple):
     """Share that was neither never nor always solved."""
     learnable: float
     """Mean of 4 p (1 - p)."""
+    solved: float
+    """Mean of p: it says on which side of the edge they lie."""
 
 
 def edge(rated: Iterable[Rated]) -> Edge | None:
@@ -48,8 +52,12 @@ def edge(rated: Iterable[Rated]) -> Edge | None:
     rates = [one.rate for one in rated if one.attempts]
     if not rates:
         return None
-    between = sum(0.0 < rate < 1.0 for rate in rates)
-    return Edge(len(rates), between / len(rates), sum(4.0 * rate * (1.0 - rate) for rate in rates) / len(rates))
+    return Edge(
+        tasks=len(rates),
+        between=fmean(0.0 < rate < 1.0 for rate in rates),
+        learnable=fmean(4.0 * rate * (1.0 - rate) for rate in rates),
+        solved=fmean(rates),
+    )
 
 
 def ends(rated: Sequence[Rated], steps: int) -> tuple[Edge, Edge] | None:

@@ -223,6 +223,7 @@ def tell_edge(report: Report, name: str, outcomes: Iterable[Outcome]) -> list[fl
     for number, end in enumerate(("first fifth", "last fifth") if both else ()):
         report.measure(f"{name}: proposals {BETWEEN}, {end}", "share", [lay[number].between for lay in both])
         report.measure(f"{name}: proposals' {LEARNABLE}, {end}", "share", [lay[number].learnable for lay in both])
+        report.measure(f"{name}: proposals' attempts right, {end}", "share", [lay[number].solved for lay in both])
     return [last.learnable - first.learnable for first, last in both]
 
 

@@ -10,14 +10,14 @@ from benchmarks.edge import Edge, Rated, edge, ends, read_rated
 
 
 def test_a_task_solved_half_of_the_time_is_at_the_edge_and_one_that_never_or_always_is_solved_is_not() -> None:
-    assert edge([Rated(0, 4, 8)]) == Edge(1, 1.0, 1.0)
-    assert edge([Rated(0, 0, 8), Rated(0, 8, 8)]) == Edge(2, 0.0, 0.0)
+    assert edge([Rated(0, 4, 8)]) == Edge(1, 1.0, 1.0, 0.5)
+    assert edge([Rated(0, 0, 8), Rated(0, 8, 8)]) == Edge(2, 0.0, 0.0, 0.5)
 
 
 def test_by_hand() -> None:
     """p = 1/4, 1, 1/2, 0: 4 p (1 - p) = 3/4, 0, 1, 0."""
     rated = [Rated(0, 2, 8), Rated(0, 8, 8), Rated(0, 2, 4), Rated(0, 0, 4)]
-    assert edge(rated) == Edge(4, 0.5, pytest.approx(1.75 / 4))
+    assert edge(rated) == Edge(4, 0.5, pytest.approx(1.75 / 4), pytest.approx(1.75 / 4))
 
 
 def test_nothing_that_was_rated_lies_nowhere() -> None:
@@ -28,7 +28,7 @@ def test_nothing_that_was_rated_lies_nowhere() -> None:
 def test_the_first_and_the_last_fifth_of_the_steps_are_its_ends() -> None:
     """Of ten steps 0 and 1 are the first fifth, 8 and 9 the last."""
     rated = [Rated(step, right, 2) for step, right in enumerate([0, 0, 1, 1, 1, 1, 1, 1, 2, 1])]
-    assert ends(rated, 10) == (Edge(2, 0.0, 0.0), Edge(2, 0.5, 0.5))
+    assert ends(rated, 10) == (Edge(2, 0.0, 0.0, 0.0), Edge(2, 0.5, 0.5, 0.75))
 
 
 def test_an_end_without_proposals_is_compared_with_nothing() -> None:

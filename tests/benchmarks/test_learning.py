@@ -140,8 +140,8 @@ class TestRecord:
         """Of two proposals a step one is always solved; the other never at first, half of the time at last."""
         kept = record("default", 0, read(write_run(tmp_path / "default-0")))
         assert kept["edge"] == {
-            "first fifth": {"tasks": 4.0, "between": 0.0, "learnable": 0.0},
-            "last fifth": {"tasks": 4.0, "between": 0.5, "learnable": 0.5},
+            "first fifth": {"tasks": 4.0, "between": 0.0, "learnable": 0.0, "solved": 0.5},
+            "last fifth": {"tasks": 4.0, "between": 0.5, "learnable": 0.5, "solved": 0.75},
         }
 
     def test_its_curve_is_told_step_by_step(self, tmp_path: Path) -> None:
