@@ -277,7 +277,7 @@ def hold(report: Report, whole: WholeRun, outcome: Outcome, left: Sequence[str],
     report.check("books and learner agree on what was trained on", not told, "; ".join(told[:5]))
     report.check("one MLflow run", *same_mlflow_run(whole.folder))
     report.check("no process is left", not left, ", ".join(left))
-    litter = ", ".join(map(str, sorted(lying)))
+    litter = ", ".join(map(str, sorted({inside for path in lying for inside in (path, *path.glob("*"))})))
     report.check("nothing is left in /dev/shm or in the temporary folder", not litter, litter)
     report.note(
         "journals are kept whole for the audit: a shard that is restarted reads all of its own, and holds more memory "

@@ -6,8 +6,8 @@ the end of its own standard input, gives everybody a moment to leave by themselv
 Should it be killed itself, the driver starts another.
 
     driver ── standard input held open ──► reaper: every two seconds, who descends from the driver?
-       └─ ends well: "done" ──► sockets    └─ end of input without it ──► wait ──► kill those ──► remove folders,
-                                                                                                  sockets, semaphores
+       └─ ends well: "done" ──► weights,   └─ end of input without it ──► wait ──► kill those ──► remove folders,
+                                sockets                                          weights, sockets, semaphores
 """
 
 from __future__ import annotations
@@ -165,9 +165,12 @@ def main(driver: int, folders: Sequence[Path], weights: Sequence[Path]) -> None:
             break
     word = sys.stdin.buffer.readline()
     if word == DONE:
-        # Ray is gone, and who lived in it is gone in a moment; replicas that end so clean up nothing. Whoever still
-        # descends from the driver is its own business.
-        _wait_for(known - descendants(driver), GRACE_SECONDS)
+        # Ray is gone, and who lived in it is gone in a moment; replicas that end so clean up nothing, and a registry
+        # that was just being restarted makes its folder again. Whoever still descends from the driver is its own
+        # business.
+        _wait_for((known | rays_in(folders)) - descendants(driver), GRACE_SECONDS)
+        for folder in weights:
+            remove_versions(folder)
         sweep({process.pid for process in known})
         return
     if word != END_ALL:

@@ -148,6 +148,27 @@ def test_after_a_good_end_the_reaper_removes_what_dead_engines_left_and_nothing_
     assert folder.exists()
 
 
+def test_versions_that_somebody_of_rays_puts_back_at_a_good_end_go_when_it_is_gone(tmp_path: Path) -> None:
+    """A registry that was killed as the run ended and is just being made again, which no look has seen yet."""
+    folder, weights = tmp_path / "session", tmp_path / "weights"
+    registry = tmp_path / "ray" / "registry.py"
+    registry.parent.mkdir()
+    registry.write_text(
+        "import pathlib, sys, time; time.sleep(1.5); folder = pathlib.Path(sys.argv[2]); folder.mkdir();"
+        "(folder / 'wanted.json').touch()"
+    )
+    late = f"subprocess.Popen([sys.executable, {str(registry)!r}, sys.argv[1], sys.argv[2]], start_new_session=True)"
+    # Not the driver's child: its parent is gone, as a worker's is whose raylet has ended.
+    orphan = f"import subprocess, sys; {late}"
+    rest = f"subprocess.run([sys.executable, '-c', {orphan!r}, *sys.argv[1:]]); child.kill(); child.wait()"
+    driver, child = drive(folder, rest, weights)
+    began = time.monotonic()
+    assert driver.wait(30) == 0
+    assert time.monotonic() - began > 1.0, "the reaper waited for it"
+    assert not weights.exists()
+    assert not child.is_running()
+
+
 def test_a_driver_that_can_tell_nobody_anything_has_all_ended_and_lives_on(tmp_path: Path) -> None:
     folder = tmp_path / "session"
     folder.mkdir()
