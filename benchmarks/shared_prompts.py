@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -85,10 +84,7 @@ def _measure(shape: Shape, group: Group, arguments: argparse.Namespace, device: 
     batch = StepBatch(samples_of(group, arguments.responses, count, shape.vocabulary), 0)
     label = f"{group.prompt} + {group.response}"
     sides = {f"{label}: shared": True, f"{label}: alone": False}
-    trainers = {
-        side: trainer_of(shape, device, LearnerConfig(tokens_per_micro_batch=budget, share_prompts=share))
-        for side, share in sides.items()
-    }
+    trainers = {side: _trainer(shape, budget, device, share=share) for side, share in sides.items()}
     tokens = int(batch.lengths().sum())
     computed: dict[str, float] = {}
 
@@ -119,10 +115,11 @@ def samples_of(group: Group, responses: int, count: int, vocabulary: int) -> lis
     return samples
 
 
-def trainer_of(shape: Shape, device: torch.device, config: LearnerConfig) -> Trainer:
-    """The product's trainer on random weights of that shape, one update a step."""
+def _trainer(shape: Shape, budget: int, device: torch.device, *, share: bool) -> Trainer:
+    config = LearnerConfig(
+        tokens_per_micro_batch=budget, checkpointing=shape.checkpointing, report_entropy=False, share_prompts=share
+    )
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder, device:
         policy = load_policy(shape.save(Path(folder)), random_weights=True)
-    learner = replace(config, checkpointing=shape.checkpointing, report_entropy=False)
-    return Trainer(policy, LossConfig(minibatches=1), OptimiserConfig(lr=1e-6), learner, device=device)
+    return Trainer(policy, LossConfig(minibatches=1), OptimiserConfig(lr=1e-6), config, device=device)

@@ -26,11 +26,6 @@ class Objective:
         self._loss = make_loss(config)
         self._corrections = configured_corrections(config)
 
-    @property
-    def proportional(self) -> bool:
-        """Whether a sample without an advantage has no gradient either: corrections only scale what the loss says."""
-        return bool(getattr(self._loss, "proportional", False))
-
     def factors(self, ratios: Ratios) -> tuple[Tensor, dict[str, Share]]:
         """The product of all corrections' factors for each token of the step's batch, and their metrics by name."""
         weight = torch.ones_like(ratios.log_ratio)

@@ -8,7 +8,7 @@ with another objective; knows nothing of Ray, of where batches come from or of w
       ▼
     proximal log-probs of all micro-batches ──► corrections (whole batch, all ranks) ──► weight of each token
       ▼
-    for each mini-batch:   for each micro-batch with advantages: forward, loss · coefficient, backward
+    for each mini-batch:   for each micro-batch: forward, loss · coefficient, backward
                            clip the gradient's norm, update
 """
 
@@ -64,8 +64,6 @@ class _Work:
     coefficients: Tensor
     proximal: Tensor
     weight: Tensor
-    moves: bool
-    """Whether its samples have a gradient, and so are part of the update."""
 
 
 @dataclass
@@ -157,9 +155,8 @@ class Trainer:
         metrics["learner/lr"] = learning_rate(self._rates, self.updates - 1)
         metrics["learner/micro_batches"] = float(sum(len(micro_batches) for micro_batches in work))
         tokens = int(batch.lengths()[kept].sum())
-        computed, updated = self._computed([item for micro_batches in work for item in micro_batches])
-        metrics["learner/computed_share"] = computed / tokens
-        metrics["learner/updated_share"] = updated / computed
+        computed = sum(item.batch.input_ids.numel() for micro_batches in work for item in micro_batches)
+        metrics["learner/computed_share"] = float(self.ranks.sum(torch.tensor(computed, device=self._device))) / tokens
         return StepReport(metrics, len(kept), tokens, dropped)
 
     @torch.no_grad()
@@ -196,36 +193,11 @@ class Trainer:
         )
         places = {member: place for place, member in enumerate(members)}
         work = []
-        for part, moves in self._parts(batch, members):
-            for micro_batch in self._micro_batches(batch, part):
-                chosen = [places[index] for index in micro_batch.indices]
-                own = torch.as_tensor(coefficients[chosen], dtype=torch.float32, device=self._device)
-                ones = torch.ones_like(micro_batch.behaviour)
-                work.append(_Work(micro_batch, own, micro_batch.behaviour, ones, moves))
+        for micro_batch in self._micro_batches(batch, members):
+            chosen = [places[index] for index in micro_batch.indices]
+            own = torch.as_tensor(coefficients[chosen], dtype=torch.float32, device=self._device)
+            work.append(_Work(micro_batch, own, micro_batch.behaviour, torch.ones_like(micro_batch.behaviour)))
         return work
-
-    def _parts(self, batch: StepBatch, members: Sequence[int]) -> list[tuple[list[int], bool]]:
-        """The members that move something, and those that are only scored, if they are; all ranks cut alike.
-
-        A mini-batch that moves nothing is kept whole: its update is one of momentum alone, as it would be anyhow.
-        """
-        moving = [index for index in members if batch.samples[index].advantage != 0.0]
-        bonus = self._loss.entropy_coefficient != 0.0
-        # Interpolated, masks judge a micro-batch as it is updated from: it must hold whom they compare.
-        judged = bool(self._loss.masks) and not self._needs_proximal()
-        skip = self._learner.skip_zero_advantages and self._objective.proportional
-        if bonus or judged or not skip or not moving:
-            return [(list(members), True)]
-        still = [index for index in members if batch.samples[index].advantage == 0.0]
-        return [(moving, True)] + ([(still, False)] if still and self._needs_proximal() else [])
-
-    def _computed(self, work: Sequence[_Work]) -> tuple[float, float]:
-        """Tokens in rows on all ranks: of all micro-batches, and of those that the updates are computed from."""
-        counts = [
-            sum(item.batch.input_ids.numel() for item in work if item.moves or not only) for only in (False, True)
-        ]
-        computed, updated = self.ranks.sum(torch.tensor(counts, device=self._device)).tolist()
-        return float(computed), float(updated)
 
     def _needs_proximal(self) -> bool:
         wanted = self._loss.name in _PROXIMAL_LOSSES or self._loss.weight != "none" or bool(self._loss.masks)
@@ -236,10 +208,8 @@ class Trainer:
         """Score all micro-batches with the step's first weights, and make the corrections' factors of it."""
         flat = [item for micro_batches in work for item in micro_batches]
         for item in flat:
-            item.proximal, entropy = self.policy(item.batch, self._temperature, self._learner.report_entropy)
+            item.proximal, _ = self.policy(item.batch, self._temperature)
             gap.add(item.proximal, item.batch, batch.step)
-            if entropy is not None:
-                sums.add({"entropy": mean_of(entropy)}, "learner/")
         offset, sequences = 0, []
         for item in flat:
             sequences.append(item.batch.sequence + offset)
@@ -271,11 +241,9 @@ class Trainer:
         Without a pass of its own for the proximal policy, the first mini-batch is what the step's first weights score.
         """
         self.optimiser.zero_grad(set_to_none=True)
-        bonus = self._loss.entropy_coefficient != 0.0
-        reported = self._learner.report_entropy and not self._needs_proximal()
-        moving = [item for item in work if item.moves]
-        for item in moving:
-            logprobs, entropy = self.policy(item.batch, self._temperature, reported or bonus)
+        with_entropy = self._learner.report_entropy or self._loss.entropy_coefficient != 0.0
+        for item in work:
+            logprobs, entropy = self.policy(item.batch, self._temperature, with_entropy)
             if first and not self._needs_proximal():
                 gap.add(logprobs, item.batch, step)
             proximal, weight = item.proximal, item.weight
@@ -301,16 +269,15 @@ class Trainer:
                 sequences=len(item.batch.indices),
             )
             loss, metrics = self._objective.loss(batch, weight, item.coefficients)
-            metrics |= {"loss": Share(loss.detach(), torch.ones_like(loss) / (self.ranks.count * len(moving)))}
+            metrics |= {"loss": Share(loss.detach(), torch.ones_like(loss) / (self.ranks.count * len(work)))}
             if len(logprobs):
                 anchor = item.batch.behaviour if self._loss.name not in _PROXIMAL_LOSSES else proximal
                 moved = logprobs.detach() - anchor
                 metrics |= {"ppo_kl": mean_of(-moved)}
                 if first:
                     metrics |= {"first_log_ratio": mean_of(moved.abs())}
-            if entropy is not None and reported:
+            if entropy is not None:
                 metrics |= {"entropy": mean_of(entropy)}
-            if entropy is not None and bonus:
                 per_token = item.coefficients[item.batch.sequence] * entropy
                 loss = loss - self._loss.entropy_coefficient * per_token.sum()
             # FSDP averages gradients over ranks; the coefficients already share the whole batch out.

@@ -137,12 +137,6 @@ _ALL = (
         "mean",
         "Tokens of prompts and responses that were computed: a prompt is once for all its responses in a micro-batch.",
     ),
-    _metric(
-        "learner/updated_share",
-        "share",
-        "mean",
-        "Of the tokens computed, those that updates were computed from; the rest are of samples without an advantage.",
-    ),
     _metric("player/lanes_busy", "share", "mean", "Lanes at work; the others wait for admission.", "role"),
     _metric("player/work_wait", "s", "sum", "Time in which lanes were free and nothing was admitted.", "role"),
     _metric("player/generate_seconds", "s", "histogram", "From a request to its responses.", "role"),

@@ -34,7 +34,6 @@ ALLOWED = (
     "learner.ranks",
     "learner.tokens_per_micro_batch",
     "learner.share_prompts",
-    "learner.skip_zero_advantages",
     "learner.attention",
     "learner.checkpointing",
     "learner.compile",

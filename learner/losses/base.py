@@ -69,11 +69,7 @@ class LossOutput:
 
 
 class Loss(Protocol):
-    """A policy loss. `weight` is what the corrections made of the data's age; it never carries a gradient.
-
-    A class whose gradient is 0 wherever the advantage is says so by `proportional = True`: then a sample without an
-    advantage need not be computed. What does not say it is taken to move something.
-    """
+    """A policy loss. `weight` is what the corrections made of the data's age; it never carries a gradient."""
 
     def __call__(self, batch: TokenBatch, weight: Tensor) -> LossOutput:
         """Loss of each token."""

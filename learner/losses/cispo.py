@@ -7,7 +7,6 @@ bounds only its weight. The ratio π_θ/μ is corrected here, so that a further 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -19,7 +18,6 @@ from learner.losses.base import LossOutput, TokenBatch, bounded_ratio, mean_of, 
 class Cispo:
     """-sg(w · clip(π_θ/μ, 0, ε_max)) · A · log π_θ."""
 
-    proportional: ClassVar[bool] = True
     ratio_max: float = 5.0
 
     @classmethod

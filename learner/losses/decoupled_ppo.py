@@ -11,7 +11,6 @@ behaviour and the current policy by version, which costs nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -24,7 +23,6 @@ from learner.losses.clipped import clipped_surrogate
 class DecoupledPpo:
     """-sg(w) · min(r·A, clip(r)·A) with r = π_θ/π_prox and w from π_prox/μ."""
 
-    proportional: ClassVar[bool] = True
     clip_low: float = 0.2
     clip_high: float = 0.28
     dual_clip: float | None = 3.0

@@ -7,7 +7,6 @@ experts routed otherwise, say) neither clip alone nor dominate. Bounds are tight
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -24,7 +23,6 @@ class Gspo:
     between the tokens of a sequence.
     """
 
-    proportional: ClassVar[bool] = True
     clip_low: float = 3e-4
     clip_high: float = 4e-4
     token_variant: bool = False

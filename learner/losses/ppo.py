@@ -8,7 +8,6 @@ the clip already corrects π_θ/μ, a weight on the same ratio is refused (`lear
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -21,7 +20,6 @@ from learner.losses.clipped import clipped_surrogate
 class Ppo:
     """-w · min(r·A, clip(r)·A) with r = π_θ/μ and w a 0/1 mask."""
 
-    proportional: ClassVar[bool] = True
     clip_low: float = 0.2
     clip_high: float = 0.28
     dual_clip: float | None = 3.0

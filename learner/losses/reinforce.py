@@ -8,7 +8,6 @@ refused where data may be older than one step unless a bounded weight is chosen.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -19,8 +18,6 @@ from learner.losses.base import LossOutput, TokenBatch, wide
 @dataclass(frozen=True)
 class Reinforce:
     """-sg(w) · A · log π_θ."""
-
-    proportional: ClassVar[bool] = True
 
     @classmethod
     def of(cls, _config: LossConfig) -> Reinforce:

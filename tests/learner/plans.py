@@ -12,7 +12,7 @@ from azr.config.sections.learner import LearnerConfig
 from learner.loop import LearnerPlan
 from learner.samples import StepBatch
 from learner.trainer import StepReport
-from tests.learner.tiny import random_samples, with_silent
+from tests.learner.tiny import random_samples
 
 
 class SeededSource:
@@ -29,7 +29,7 @@ class SeededSource:
 
     def take(self, step: int) -> StepBatch | None:
         self._note({"take": step})
-        return None if step == self._last else StepBatch(with_silent(random_samples(1000 + step, step=step)), step)
+        return None if step == self._last else StepBatch(random_samples(1000 + step, step=step), step)
 
     def write_state(self, step: int, folder: Path) -> None:
         assert folder.name.endswith(".partial"), "the state belongs to a checkpoint that is not complete yet"

@@ -15,7 +15,7 @@ from learner.process_group import group_of_one
 from learner.samples import Sample, StepBatch, collate
 from learner.trainer import Trainer, learning_rate, supervised
 from learner.weights import whole_weights
-from tests.learner.tiny import make_trainer, on_policy_batch, random_samples, save_tiny_model, tiny_policy, with_silent
+from tests.learner.tiny import make_trainer, on_policy_batch, random_samples, save_tiny_model, tiny_policy
 
 
 @pytest.fixture(scope="module")
@@ -79,68 +79,6 @@ def test_a_step_that_shares_prompts_is_the_step_that_does_not(folder: Path, budg
     for name in ("learner/loss", "learner/grad_norm", "learner/entropy", "off_policy/ess"):
         assert shared[name] == pytest.approx(alone[name], rel=1e-5, abs=1e-7)
     assert difference(snapshot(trainers[0]), snapshot(trainers[1])) <= 2e-5
-
-
-def step_and_weights(
-    folder: Path, loss: LossConfig, batch: StepBatch, *, skip: bool
-) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
-    trainer = make_trainer(folder, loss, learner=LearnerConfig(tokens_per_micro_batch=64, skip_zero_advantages=skip))
-    trainer.step(batch)  # the second step has moments to go on with
-    return trainer.step(batch).metrics, snapshot(trainer)
-
-
-@pytest.mark.parametrize("proximal", ["recompute", "interpolate"])
-@pytest.mark.parametrize("loss", ["ppo", "decoupled_ppo", "cispo", "gspo", "reinforce"])
-def test_samples_without_an_advantage_are_left_out_of_the_updates_which_stay_the_same(
-    folder: Path, loss: str, proximal: str
-) -> None:
-    config = LossConfig(
-        name=loss, weight="none" if loss in ("ppo", "cispo") else "token_tis", minibatches=2, proximal=proximal
-    )
-    batch = StepBatch(with_silent(random_samples(11, 24)), 0)
-    (fewer, lean), (all_of_them, full) = (step_and_weights(folder, config, batch, skip=skip) for skip in (True, False))
-    assert difference(lean, full) < 1e-5
-    for name in ("learner/loss", "learner/grad_norm"):
-        assert fewer[name] == pytest.approx(all_of_them[name], rel=1e-4, abs=1e-6)
-    assert all_of_them["learner/updated_share"] == 1.0
-    if loss in ("ppo", "cispo") or proximal == "interpolate":
-        assert fewer["learner/computed_share"] < 0.7 * all_of_them["learner/computed_share"], "not even scored"
-    else:
-        assert 0.3 < fewer["learner/updated_share"] < 0.7
-        for name in ("learner/entropy", "off_policy/ess", "off_policy/token_tis/weight"):
-            assert fewer[name] == pytest.approx(all_of_them[name], rel=1e-5), "told of all samples, moving or not"
-
-
-@pytest.mark.parametrize(
-    "loss",
-    [
-        LossConfig(name="dppo_tv", weight="none"),
-        LossConfig(entropy_coefficient=0.01),
-        LossConfig(masks=["m2po"], proximal="interpolate"),
-    ],
-    ids=["a pull on every token", "a bonus on every token", "masks that compare what is updated from"],
-)
-def test_none_is_left_out_where_all_have_a_say(folder: Path, loss: LossConfig) -> None:
-    report = make_trainer(folder, loss).step(StepBatch(with_silent(random_samples(12, 24)), 0))
-    assert report.metrics["learner/updated_share"] == 1.0
-    assert report.metrics["learner/computed_share"] > 0.8
-
-
-def test_a_mini_batch_in_which_nothing_moves_is_an_update_of_momentum_alone(folder: Path) -> None:
-    """As it is without leaving anything out: the optimiser goes on as long as its moments do."""
-    silent = StepBatch([replace(sample, advantage=0.0) for sample in random_samples(14)], 1)
-    moved = []
-    for skip in (True, False):
-        trainer = make_trainer(
-            folder, LossConfig(), learner=LearnerConfig(tokens_per_micro_batch=64, skip_zero_advantages=skip)
-        )
-        trainer.step(StepBatch(random_samples(13), 0))
-        before = snapshot(trainer)
-        report = trainer.step(silent)
-        assert report.metrics["learner/grad_norm"] == 0.0
-        moved.append(difference(before, snapshot(trainer)))
-    assert moved[0] == pytest.approx(moved[1], rel=1e-5)
-    assert moved[0] > 0.0
 
 
 def test_packed_scores_equal_those_of_plain_transformers(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,11 +74,6 @@ def random_samples(seed: int, count: int = 12, *, step: int = 0) -> list[Sample]
             )
         )
     return samples
-
-
-def with_silent(samples: list[Sample], every: int = 2) -> list[Sample]:
-    """Every so manieth prompt's samples without an advantage: a group that was all right, or all wrong."""
-    return [replace(sample, advantage=0.0) if sample.prompt % every else sample for sample in samples]
 
 
 def on_policy_batch(trainer: Trainer, seed: int = 0, count: int = 12, *, step: int = 0) -> StepBatch:

@@ -32,10 +32,6 @@ class LearnerConfig:
     """Budget of a packed forward pass on one rank. A longer sequence than this is refused, never cut."""
     share_prompts: bool = True
     """Compute a prompt once for all its responses in a micro-batch. The same numbers, for fewer tokens."""
-    skip_zero_advantages: bool = True
-    """Leave samples whose advantage is 0 (all attempts at a task right, or none) out of the updates, to which they add
-    nothing. The same gradient, for fewer tokens; where the proximal policy is recomputed they are scored all the same,
-    so that what is told of the policy is told of all samples."""
     attention: str = "auto"
     """`auto`, `flash_attention_3`, `flash_attention_4`, `flash_attention_2`, `torch_varlen`, `sdpa`."""
     compute_dtype: str = "auto"
