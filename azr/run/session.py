@@ -1,14 +1,17 @@
 """Engines for a short job outside any run: an evaluation, or seeds for later runs.
 
-Called by `azr eval` and `azr seed make`. A Ray of its own, engines, no books; all gone at the end.
+Called by `azr eval` and `azr seed make`. A Ray of its own, engines, no books; all gone at the end, the logs too, unless
+it fails.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,11 +39,11 @@ class Session(NamedTuple):
 def session(config: Config, tell: Callable[[str], None]) -> Iterator[Session]:
     """Bring up engines and a sandbox for the configured model, and take them down again."""
     hush()
-    config = at_its_place(config)
     stages, wait = Stages(tell), config.cluster.start_seconds
-    with tempfile.TemporaryDirectory(prefix="azr-session-") as logs, contextlib.ExitStack() as stack:
+    with logs_folder(tell) as folder, contextlib.ExitStack() as stack:
+        config = at_its_place(replace(config, run=replace(config.run, folder=str(folder))))
         with stages.stage("cluster", "Ray", wait):
-            stack.enter_context(ray_of(config, Path(logs)))
+            stack.enter_context(ray_of(config, folder / config.run.name / "logs"))
         leave_on_termination()
         engines = start_engines(config)
         stack.callback(engines.stop, config.cluster.stop_seconds)
@@ -50,6 +53,21 @@ def session(config: Config, tell: Callable[[str], None]) -> Iterator[Session]:
         with stages.stage("engines", f"{engines.wanted} to load {config.model.path}", wait) as stage:
             engines.ready(stage.remaining, stage.now)
         yield Session(config, engines, tokens, sandbox)
+
+
+@contextlib.contextmanager
+def logs_folder(tell: Callable[[str], None]) -> Iterator[Path]:
+    """Where the parts write their logs. It goes at the end, unless an error ends the block: then it is told."""
+    folder = Path(tempfile.mkdtemp(prefix="azr-session-"))
+    try:
+        yield folder
+    except Exception:
+        tell(f"what engines and Ray said is kept in {folder}")
+        raise
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def run_of(source: str) -> Path | None:

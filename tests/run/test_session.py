@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 
 import pytest
 
 from azr.cli import evaluate
 from azr.config import load, write_resolved
+from azr.errors import AzrError
 from azr.run.folder import Card, RunFolder
-from azr.run.session import configuration_of, model_of, run_of
+from azr.run.session import configuration_of, logs_folder, model_of, run_of
 
 
 @pytest.fixture
@@ -35,6 +37,25 @@ def asked(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     evaluate.add_arguments(parser)
     return parser.parse_args(words)
+
+
+def test_logs_of_a_session_are_kept_where_it_fails_and_nowhere_else() -> None:
+    said: list[str] = []
+    with logs_folder(said.append) as good:
+        (good / "engine.log").touch()
+    with pytest.raises(KeyboardInterrupt), logs_folder(said.append) as interrupted:
+        raise KeyboardInterrupt
+    assert not good.exists()
+    assert not interrupted.exists()
+    assert said == []
+    with pytest.raises(AzrError), logs_folder(said.append) as failed:
+        (failed / "engine.log").touch()
+        raise AzrError("no engine stands", "look at its log")
+    try:
+        assert (failed / "engine.log").exists()
+        assert said == [f"what engines and Ray said is kept in {failed}"]
+    finally:
+        shutil.rmtree(failed)
 
 
 @pytest.mark.parametrize("below", ["", "checkpoints/step_00000002"])
