@@ -102,6 +102,7 @@ _ALL = (
     _metric("off_policy/swept_length_q2", "share", "max", "Share swept of the second quarter."),
     _metric("off_policy/swept_length_q3", "share", "max", "Share swept of the third quarter."),
     _metric("off_policy/swept_length_q4", "share", "max", "Share swept of the longest quarter."),
+    _metric("off_policy/age_share", "share", "mean", "Samples so many steps old, or that many and more (16).", "steps"),
     _metric("off_policy/swept_length_alarm", "0 or 1", "max", "A quarter loses more than `staleness.sweep_alarm`."),
     _metric("off_policy/mismatch_k1", "nats", "mean", "KL of engine from learner at the same version, estimator k1."),
     _metric("off_policy/mismatch_k3", "nats", "mean", "The same, estimator k3."),

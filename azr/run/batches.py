@@ -10,6 +10,7 @@ is cut into mini-batches and ranks: the proposals' rewards, advantages, loss wei
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -31,6 +32,9 @@ from azr.metrics import Accumulator
 from azr.staleness.bound import Ancestry, assert_fresh_spans, staleness
 from learner.samples import Sample, StepBatch
 from learner.screening import screen
+
+#: Ages in steps that are told apart; what is older counts as that old.
+OLDEST_TOLD = 16
 
 #: Looks at a step's trajectories and names, by id, those to leave out of the gradient, with the reason.
 Look = Callable[[Sequence[Trajectory], int, Accumulator], Mapping[str, str]]
@@ -116,7 +120,7 @@ def prepare(
     trained = [place for place in np.flatnonzero(advantages.trained).tolist() if trajectories[place].id not in held]
     tell(metrics, samples, advantages, weights, baselines, consumer.step)
     _tell_game(metrics, entries)
-    _tell_age(metrics, entries, consumer)
+    _tell_age(metrics, entries, consumer, max_staleness)
     broken = _screened(trajectories)
     for place, trajectory in enumerate(trajectories):
         metrics.add("batch/broken", float(place in broken), label=str(trajectory.cell))
@@ -283,9 +287,15 @@ def _tell_game(metrics: Accumulator, entries: Sequence[_Entry]) -> None:
             metrics.add("batch/replay_share", float(entry.item.group.kind == "replay"), label=cell.task)
 
 
-def _tell_age(metrics: Accumulator, entries: Sequence[_Entry], consumer: Version) -> None:
+def _tell_age(metrics: Accumulator, entries: Sequence[_Entry], consumer: Version, max_staleness: int) -> None:
+    oldest = min(max_staleness, OLDEST_TOLD)
+    ages: Counter[int] = Counter()
     for entry in entries:
         steps = [span.version.step for span in entry.trajectory.spans]
-        metrics.add("off_policy/staleness", staleness(entry.item.oldest, consumer), label=str(entry.trajectory.cell))
+        age = staleness(entry.item.oldest, consumer)
+        ages[min(age, oldest)] += 1
+        metrics.add("off_policy/staleness", age, label=str(entry.trajectory.cell))
         metrics.add("off_policy/version_span", max(steps) - min(steps))
         metrics.add("off_policy/mixed_versions", float(len(set(steps)) > 1))
+    for one in range(oldest + 1 if entries else 0):
+        metrics.add("off_policy/age_share", ages[one] / len(entries), label=str(one), weight=len(entries))

@@ -78,6 +78,7 @@ def _drive(config: Config, resume: Path | None, changes: Sequence[str]) -> int:
     console = Console(config.algorithm.game.task_types, goal_of(config))
     folder = begin(config) if resume is None else RunFolder(resume)
     with folder.held():
+        console.keep(folder.logs / "driver.log")
         if resume is not None:
             take_up(config, folder)
         for line in changes:

@@ -4,14 +4,18 @@
 through `printable`, so that no control character ever reaches the terminal.
 
     metrics of a step ──view──► View(headline, one row a task type, facts) ─┬─ Live table (rich), redrawn in place
-    stages, news ───────────────────────────────────────────────────────────┴─ one line a step, one line a piece of news
+    stages, news ──┬────────────────────────────────────────────────────────┴─ one line a step, one line a piece of news
+                   └──► logs/driver.log, with the time: news scroll out of a table
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import IO, NamedTuple
 
 from rich.box import SIMPLE_HEAD
@@ -29,6 +33,8 @@ NEWS_SHOWN = 6
 REASONS_SHOWN = 4
 #: Nothing to show.
 NONE = "–"
+#: Bars of a histogram, from next to nothing to the highest.
+BARS = "▁▂▃▄▅▆▇█"
 
 Values = Mapping[str, float]
 
@@ -70,12 +76,18 @@ def view(values: Values, task_types: Sequence[str], goal: Goal, seconds: float) 
 def line(values: Values, task_types: Sequence[str], goal: Goal, seconds: float) -> str:
     """The same on one line, for logs."""
     step = int(values.get("learner/step", 0))
+
+    def each(form: Callable[[float | None], str], name: str) -> str:
+        return " ".join(form(values.get(name.format(kind))) for kind in task_types)
+
     solved = " ".join(f"{kind[:3]} {share(values.get(f'batch/accuracy/{kind}'))}" for kind in task_types)
-    valid = " ".join(share(values.get(f"batch/valid/{kind}")) for kind in task_types)
     facts = dict(_facts(values))
     return (
-        f"step {step}{_of(goal)}  solved {solved}  valid {valid}  age {facts['staleness']}  "
-        f"kl {facts['mismatch']}  ess {facts['ess']}  {facts['speed']}  waits {facts['waits']}  {clock(seconds)}"
+        f"step {step}{_of(goal)}  solved {solved}  rewards {each(number, 'reward/mean/{}/propose')} / "
+        f"{each(number, 'reward/mean/{}/solve')}  valid {each(share, 'batch/valid/{}')}  "
+        f"tasks {each(partial(number, form=',.0f'), 'buffer/tasks/{}')}  refused {facts['refused']}  "
+        f"age {facts['staleness']}  kl {facts['mismatch']}  ess {facts['ess']}  {facts['speed']}  "
+        f"sandbox {facts['sandbox']}  waits {facts['waits']}  {clock(seconds)} gone{_left(step, seconds, goal)}"
     )
 
 
@@ -144,14 +156,25 @@ def _facts(values: Values) -> list[tuple[str, str]]:
 
 
 def _staleness(values: Values) -> str:
-    """Mean and maximum over cells."""
+    """Mean and maximum over cells, and how many samples are 0, 1, 2 … steps old."""
     means = [
         value for name, value in values.items() if name.startswith("off_policy/staleness/") and name[-5:] == ".mean"
     ]
     highest = [
         value for name, value in values.items() if name.startswith("off_policy/staleness/") and name[-4:] == ".max"
     ]
-    return f"{sum(means) / len(means):.1f} (≤ {max(highest):.0f})" if means else NONE
+    if not means:
+        return NONE
+    prefix = "off_policy/age_share/"
+    ages = {int(name.removeprefix(prefix)): value for name, value in values.items() if name.startswith(prefix)}
+    drawn = f" {bars([ages[age] for age in sorted(ages)])}" if ages else ""
+    return f"{sum(means) / len(means):.1f} (≤ {max(highest):.0f}){drawn}"
+
+
+def bars(shares: Sequence[float]) -> str:
+    """A histogram as bars, the highest full; a class of which there is none is left blank as a dot."""
+    top = max(shares, default=0.0)
+    return "".join(BARS[min(7, int(8 * value / top))] if value > 0.0 else "·" for value in shares)
 
 
 def _sum_of_shares(values: Values, *names: str) -> str:
@@ -192,15 +215,29 @@ class Console:
         self._news: list[str] = []
         self._last: View | None = None
         self._live: Live | None = None
+        self._log: Path | None = None
+
+    def keep(self, path: Path) -> None:
+        """Write all news from now on into this file as well, each with the time."""
+        self._log = path
 
     def say(self, text: str) -> None:
         """A piece of news: a stage, a warning, a result."""
         shown = printable(text, newlines=True)
+        self._write(shown)
         if self._live is None:
             self._rich.print(Text(shown))
             return
         self._news = [*self._news, *shown.splitlines()][-NEWS_SHOWN:]
         self._live.update(self._drawn())
+
+    def _write(self, text: str) -> None:
+        """Into the log, if there is one; a full disk is told by others."""
+        if self._log is None:
+            return
+        at = time.strftime("%Y-%m-%d %H:%M:%S")
+        with contextlib.suppress(OSError), self._log.open("a") as file:
+            file.writelines(f"{at} {line}\n" for line in text.splitlines())
 
     def begin(self) -> None:
         """Training begins; the clock runs, and on a terminal the table stands."""

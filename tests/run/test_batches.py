@@ -20,6 +20,9 @@ from azr.staleness.bound import Ancestry, StalenessError
 from tests.rewards.examples import facts
 from tests.run.items import attempts, proposal, spans, trajectory
 
+#: The oldest data that a step may get.
+MAX_STALENESS = 4
+
 
 def algorithm() -> AlgorithmConfig:
     config = AlgorithmConfig()
@@ -43,7 +46,7 @@ def ready(
         Version(lineage, step),
         ancestry or Ancestry(),
         config or algorithm(),
-        4,
+        MAX_STALENESS,
         memory or Memory(),
         seed=7,
     )
@@ -190,6 +193,9 @@ def test_metrics_tell_what_was_played() -> None:
 def test_metrics_tell_how_old_the_data_was() -> None:
     told = ready(attempts("g", [1.0, -0.5], made=spans(2, 3)), step=4).metrics.report()
     assert told["off_policy/staleness/deduction/solve.max"] == 2.0
+    assert {name[-1]: share for name, share in told.items() if name.startswith("off_policy/age_share/")} == {
+        str(age): float(age == 2) for age in range(MAX_STALENESS + 1)
+    }
     assert told["off_policy/version_span.mean"] == 1.0
     assert told["off_policy/mixed_versions"] == 1.0
 

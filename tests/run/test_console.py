@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
+from pathlib import Path
 
 import pytest
 
-from azr.run.console import COLUMNS, Console, Goal, clock, line, view
+from azr.run.console import COLUMNS, Console, Goal, bars, clock, line, view
 
 TYPES = ("deduction", "induction")
 VALUES = {
@@ -61,6 +63,34 @@ def test_what_is_not_known_is_a_dash_and_no_error() -> None:
     assert line({}, TYPES, Goal(), 0.0).startswith("step 0  solved ded – ind –")
 
 
+def test_the_plain_line_says_what_the_table_says() -> None:
+    ages = {f"off_policy/age_share/{age}": value for age, value in enumerate((0.1, 0.4, 0.0, 0.2))}
+    told = line(VALUES | ages | {"reward/mean/induction/solve": -0.25}, TYPES, Goal(steps=24), 60.0)
+    assert told.split("  ") == [
+        "step 12/24",
+        "solved ded 46% ind –",
+        "rewards 0.50 – / 0.31 -0.25",
+        "valid 75% –",
+        "tasks 1,234 –",
+        "refused duplicate 9, no_entry 3",
+        "age 1.5 (≤ 4) ▃█·▅",
+        "kl 2.0e-07",
+        "ess 97%",
+        "4,321 tok/s made, 2,100 trained",
+        "sandbox 512 runs/s",
+        "waits learner 8% engines 31%",
+        "1:00 gone, 1:00 to go",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shares", "drawn"),
+    [([], ""), ([1.0], "█"), ([0.0, 0.0], "··"), ([0.5, 0.25, 0.01, 0.0], "█▅▁·"), ([0.2] * 3, "███")],
+)
+def test_a_histogram_is_drawn_against_its_highest_class(shares: list[float], drawn: str) -> None:
+    assert bars(shares) == drawn
+
+
 @pytest.mark.parametrize(
     ("goal", "left"),
     [
@@ -101,7 +131,7 @@ def test_without_a_terminal_each_step_is_a_plain_line() -> None:
     console.end()
     lines = stream.getvalue().splitlines()
     assert lines[0] == "engines … 1 replica"
-    assert lines[1].startswith("step 12  solved ded 46% ind –  valid 75% –  age 1.5 (≤ 4)")
+    assert lines[1].startswith("step 12  solved ded 46% ind –  rewards 0.50 – / 0.31 –  valid 75% –")
     assert "\x1b" not in stream.getvalue()
 
 
@@ -117,6 +147,28 @@ def test_on_a_terminal_the_table_is_redrawn_and_news_stand_below() -> None:
     assert "deduction" in final
     assert "news 9" in final
     assert console._news[0] == "news 4", "old news make room"
+
+
+def test_all_news_are_kept_in_a_file_with_the_time_also_what_scrolls_out_of_the_table(tmp_path: Path) -> None:
+    console = Console(TYPES, Goal(), stream=io.StringIO(), terminal=True, clock=lambda: 5.0)
+    console.say("before there is a folder")
+    console.keep(tmp_path / "driver.log")
+    console.begin()
+    for number in range(10):
+        console.say(f"news {number}\nand what follows \x1b[2J")
+    console.end()
+    lines = (tmp_path / "driver.log").read_text().splitlines()
+    assert len(lines) == 20
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (news \d|and what follows .*)", one) for one in lines)
+    assert "\x1b" not in "".join(lines)
+
+
+def test_a_log_that_cannot_be_written_costs_no_run(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    console = Console(TYPES, Goal(), stream=stream, terminal=False)
+    console.keep(tmp_path / "gone" / "driver.log")
+    console.say("still said")
+    assert stream.getvalue() == "still said\n"
 
 
 @pytest.mark.parametrize("terminal", [True, False])
