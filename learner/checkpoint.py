@@ -41,6 +41,8 @@ _PARTIAL = ".partial"
 _NAME = re.compile(rf"step_\d+({re.escape(_PARTIAL)})?")
 #: A disk with less than this left is full, whatever a failed write was called by the libraries on the way.
 FULL_BYTES = 16 << 20
+#: What the system says of a full disk, and of a user whose quota is used up.
+FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 
 
 class NoRoomError(OSError):
@@ -75,15 +77,11 @@ def save(
     final = checkpoint_folder(root, state.step)
     partial = final.with_name(final.name + _PARTIAL)
     first = trainer.ranks.rank == 0
-    if first:
-        shutil.rmtree(partial, ignore_errors=True)
-    if lacking := _of_first(_lacking(root) if first else ""):
+    # Nobody goes on before the first rank has said this, so the folder stands by then.
+    if lacking := _of_first(_made(root, partial) if first else ""):
         raise NoRoomError(errno.ENOSPC, lacking)
     error: BaseException | None = None
     try:
-        if first:
-            partial.mkdir(parents=True)
-        _wait_for_all()
         model, optimiser = get_state_dict(trainer.policy, trainer.optimiser)
         state_dict_saver.save(
             {"model": model, "optimiser": optimiser}, checkpoint_id=partial, no_dist=not dist.is_initialized()
@@ -183,6 +181,23 @@ def _number(folder: Path) -> int:
     return int(folder.name.removeprefix("step_").removesuffix(_PARTIAL))
 
 
+def _made(root: Path, partial: Path) -> str:
+    """Make the folder that a checkpoint is written into; why it has no room, or nothing.
+
+    A quota, and a disk without inodes, show nowhere but in the attempt.
+    """
+    shutil.rmtree(partial, ignore_errors=True)
+    if lacking := _lacking(root):
+        return lacking
+    try:
+        partial.mkdir(parents=True)
+    except OSError as error:
+        if error.errno not in FULL_ERRORS:
+            raise
+        return f"{root} has no room for {partial.name.removesuffix(_PARTIAL)}: {error.strerror}"
+    return ""
+
+
 def _lacking(root: Path) -> str:
     """Why another checkpoint like the newest would not fit; empty if it does, or nobody knows how large it will be."""
     if (last := newest(root)) is None:
@@ -195,7 +210,7 @@ def _lacking(root: Path) -> str:
 def _is_full(error: BaseException, root: Path) -> bool:
     """Whether a failed write is for want of room. Libraries wrap the system's word, and ranks' words lose their causes
     on the way to the first rank; so the disk itself is asked as well."""
-    said = any(isinstance(one, OSError) and one.errno in (errno.ENOSPC, errno.EDQUOT) for one in _causes(error))
+    said = any(isinstance(one, OSError) and one.errno in FULL_ERRORS for one in _causes(error))
     return said or shutil.disk_usage(root).free < FULL_BYTES
 
 

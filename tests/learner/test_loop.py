@@ -11,6 +11,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from traceback import StackSummary
+from types import SimpleNamespace
+from typing import cast
 
 import msgspec
 import pytest
@@ -20,7 +22,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 from learner import checkpoint, loop
 from learner.loop import make_trainer, run
 from learner.samples import StepBatch
-from learner.trainer import StepReport
+from learner.trainer import StepReport, Trainer
 from learner.weights import Publisher, PublishingFailedError, Weights, whole_weights
 from tests.learner.plans import SeededSource, curve, noted, plan
 from tests.learner.tiny import save_tiny_model
@@ -144,6 +146,44 @@ class TestFullDisk:
         with pytest.raises(checkpoint.NoRoomError, match="has 0 MiB left, and a checkpoint takes"):
             checkpoint.save(begun.checkpoints, trainer, checkpoint.LearnerState(2, 2, "m"))
         assert [path.name for path in begun.checkpoints.iterdir()] == ["step_00000001"]
+
+    @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT], ids=["disk", "quota"])
+    def test_a_folder_that_cannot_be_made_for_want_of_room_is_told_to_all_ranks_in_the_same_order(
+        self, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One after the other: what the first rank sends is what the second is given."""
+        calls: dict[int, list[str]] = {0: [], 1: []}
+        sent: list[str] = []
+
+        def full(path: Path, **_options: object) -> None:
+            raise OSError(number, "none left", str(path))
+
+        for rank, called in calls.items():
+
+            def broadcast(box: list[str], src: int, rank: int = rank, called: list[str] = called) -> None:
+                assert src == 0
+                if rank == 0:
+                    sent.append(box[0])
+                else:
+                    box[0] = sent[called.count("broadcast")]
+                called.append("broadcast")
+
+            with monkeypatch.context() as group:
+                group.setattr(checkpoint.dist, "is_initialized", lambda: True)
+                group.setattr(checkpoint.dist, "broadcast_object_list", broadcast)
+                group.setattr(checkpoint.dist, "barrier", partial(called.append, "barrier"))
+                group.setattr(Path, "mkdir", full)
+                trainer = cast(Trainer, SimpleNamespace(ranks=SimpleNamespace(rank=rank)))
+                with pytest.raises(checkpoint.NoRoomError, match="has no room for step_00000003: none left"):
+                    checkpoint.save(tmp_path, trainer, checkpoint.LearnerState(3, 3, "m"))
+        assert calls[0] == calls[1] == ["broadcast"]
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_folder_that_cannot_be_made_for_another_reason_ends_the_rank(self, model: Path, tmp_path: Path) -> None:
+        begun = plan(model, tmp_path, steps=1)
+        begun.checkpoints.write_text("a file where the folder should be")
+        with pytest.raises(NotADirectoryError):
+            checkpoint.save(begun.checkpoints, make_trainer(begun, CPU), checkpoint.LearnerState(1, 1, "m"))
 
     def test_the_systems_word_is_found_behind_the_libraries_own(self, tmp_path: Path) -> None:
         try:
