@@ -215,7 +215,7 @@ class Engine:
         """Receive weights by a transport, then put them in place between two steps; requests in flight go on.
 
         `StagingError`: the old weights are still in place. `TornWeightsError`: the engine stands still; another
-        `update` with whole weights heals it.
+        `update` with whole weights heals it, since it first takes back what the one that broke off had begun.
         """
         limits = self.settings.weights_config
         async with self._updating:

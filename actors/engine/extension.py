@@ -113,6 +113,7 @@ class WeightExtension:
             raise RuntimeError("there are no whole weights to put in place")
         model = worker.model_runner.get_model()
         with set_current_vllm_config(worker.vllm_config), torch.no_grad():
+            _take_back(model, worker.model_config)
             initialize_layerwise_reload(model)
             loaded = model.load_weights(iter(staging.tensors))
             finalize_layerwise_reload(model, worker.model_config)
@@ -130,6 +131,23 @@ class WeightExtension:
         """Checksum of the weights in the model as the engine holds them."""
         worker: Any = self
         return fingerprint(worker.model_runner.get_model().named_parameters())
+
+
+def _take_back(model: Any, model_config: Any) -> None:
+    """Undo a load that broke off half-way, staged or vLLM's own: drop what it buffered, put the layers' tensors back.
+
+    vLLM would go on counting where that load stopped: of a layer that had got its q and k, the next load's q would make
+    the count full, and the layer would be built without its v, in silence.
+    """
+    from vllm.model_executor.model_loader.reload import finalize_layerwise_reload
+    from vllm.model_executor.model_loader.reload.layerwise import get_layerwise_info
+
+    begun = [info for info in map(get_layerwise_info, model.modules()) if info.can_load()]
+    for info in begun:
+        info.load_numel = 0
+        info.loaded_weights.clear()
+    if begun:
+        finalize_layerwise_reload(model, model_config)
 
 
 def _differences(known: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]]) -> str:

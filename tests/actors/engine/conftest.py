@@ -14,9 +14,12 @@ from actors.engine.engine import Engine
 from actors.engine.settings import EngineSettings
 from azr.config.sections.rollout import RolloutConfig
 from azr.config.sections.weights import WeightsConfig
+from tests.actors.engine.breaking import BreakingExtension
 from tests.actors.tiny import save_engine_model
 
 Answer = TypeVar("Answer")
+
+BREAKING = f"{BreakingExtension.__module__}.{BreakingExtension.__qualname__}"
 
 #: Starting vLLM takes 15 s on two quiet cores, and minutes on busy ones.
 START_SECONDS = 280
@@ -54,10 +57,12 @@ def loop() -> Iterator[Loop]:
 
 @pytest.fixture(scope="package")
 def engine(model: Path, loop: Loop) -> Iterator[Engine]:
-    """Small steps (64 tokens), so that prompts are prefilled in parts, as they are in earnest."""
-    settings = EngineSettings.of(
-        model, RolloutConfig(max_sequences=64, max_batched_tokens=256), WeightsConfig(apply_seconds=60)
+    """Small steps (64 tokens), so that prompts are prefilled in parts, as they are in earnest; and workers whose load
+    can be made to break off."""
+    rollout = RolloutConfig(
+        max_sequences=64, max_batched_tokens=256, engine_arguments={"worker_extension_cls": BREAKING}
     )
+    settings = EngineSettings.of(model, rollout, WeightsConfig(apply_seconds=60))
     engine = loop(Engine.start(settings, name="replica-a"), START_SECONDS)
     yield engine
     loop(engine.close())

@@ -246,6 +246,23 @@ class TestWhatGoesWrong:
         loop(engine.check())
         self._serves(engine, loop, whole)
 
+    @pytest.mark.parametrize("part", ["layers.0.self_attn.v_proj.weight", "layers.1.mlp.up_proj", "norm.weight"])
+    def test_a_load_that_broke_off_leaves_nothing_in_the_whole_weights_that_come_after_it(
+        self, engine: Engine, loop: Loop, model: Path, tmp_path: Path, part: str
+    ) -> None:
+        """By then q and k of a layer may be buffered; together with the next load's q they would make it look whole."""
+        before, bad, whole = _next_version(), _next_version(), _next_version()
+        weights = changed_weights(model, 3)
+        right = loop(_update(engine, weights, tmp_path, before)).loaded
+        loop(engine._rpc("azr_break_before", part))
+        with pytest.raises(TornWeightsError, match=r"replica-a.*no memory is left for"):
+            loop(_update(engine, changed_weights(model, 2), tmp_path, bad))
+        assert loop(_update(engine, weights, tmp_path, whole)).loaded == right
+        worst, _ = _largest_difference(
+            model, {whole: weights}, loop(_in_flight(engine, tmp_path, {}, lanes=2, tokens=20))
+        )
+        assert worst <= CLOSE
+
 
 class TestAnEngineThatDoesNotGoOn:
     def test_is_not_called_well_and_goes_on_with_the_next_whole_weights(
