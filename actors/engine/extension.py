@@ -117,6 +117,7 @@ class WeightExtension:
             initialize_layerwise_reload(model)
             loaded = model.load_weights(iter(staging.tensors))
             finalize_layerwise_reload(model, worker.model_config)
+        _end_native_update(worker)
         missing = {name for name, _ in model.named_parameters()} - set(loaded or ())
         if loaded is not None and missing:
             raise RuntimeError(f"no weights came for {', '.join(sorted(missing)[:3])}")
@@ -148,6 +149,14 @@ def _take_back(model: Any, model_config: Any) -> None:
         info.loaded_weights.clear()
     if begun:
         finalize_layerwise_reload(model, model_config)
+
+
+def _end_native_update(worker: Any) -> None:
+    """Let vLLM take its own kind of update again. One that its caller gave up, or whose end failed, is under way for
+    ever in its eyes, and it refuses to start another."""
+    worker._weight_update_active = False
+    if worker.weight_transfer_engine is not None:
+        worker.weight_transfer_engine.reset_weight_update_target()
 
 
 def _differences(known: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 from vllm.config import VllmConfig
-from vllm.model_executor.model_loader.reload import record_metadata_for_reloading
+from vllm.model_executor.model_loader.reload import initialize_layerwise_reload, record_metadata_for_reloading
+from vllm.v1.worker.gpu_worker import Worker as VllmWorker
 
 from actors.engine.extension import Staging
 from tests.actors.engine.breaking import BreakingExtension
@@ -58,6 +60,8 @@ class Worker(BreakingExtension):
         record_metadata_for_reloading(self.model)
         self.model_runner = SimpleNamespace(get_model=lambda: self.model)
         self.vllm_config, self.model_config = VllmConfig(), None
+        self.weight_transfer_engine: Any = None
+        self._weight_update_active = False
 
     def load(self, filled: float) -> int:
         """Put weights in place that are this number everywhere."""
@@ -76,6 +80,23 @@ class Worker(BreakingExtension):
         return sorted(
             {value for layer in (self.model.first, self.model.second) for value in layer.weight.unique().tolist()}
         )
+
+
+class NativeEngine:
+    """vLLM's side of its own transfer, as far as its worker's start asks for it."""
+
+    supports_draft_weight_update = True
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model, self.target = model, "draft"
+
+    def start_weight_update(self) -> None:
+        """What the engines of `nccl` and `ipc` do."""
+        initialize_layerwise_reload(self.model)
+
+    def reset_weight_update_target(self) -> None:
+        """Back to the model itself."""
+        self.target = "model"
 
 
 class TestLoading:
@@ -104,3 +125,19 @@ class TestLoading:
                 worker.load(2.0)
         worker.load(3.0)
         assert worker.values() == [3.0]
+
+
+class TestAfterANativeUpdateThatWasGivenUp:
+    def test_the_files_weights_are_whole_and_vllm_takes_the_next_native_update(self) -> None:
+        worker: Any = Worker()
+        worker.weight_transfer_engine = NativeEngine(worker.model)
+        worker._check_weight_transfer_engine = lambda: None
+        start = functools.partial(VllmWorker._start_weight_update, worker)
+        start()
+        worker.model.load_weights([("first.q", torch.full((4, 3), 2.0))])
+        with pytest.raises(RuntimeError, match="already"):
+            start()
+        worker.load(3.0)
+        assert worker.values() == [3.0]
+        assert worker.weight_transfer_engine.target == "model"
+        start()
