@@ -29,5 +29,11 @@ def test_a_value_that_cannot_run_is_refused_with_its_key(override: str, told: st
     assert told in str(refused.value)
 
 
+def test_ipc_is_refused_where_the_learner_has_more_ranks_than_one() -> None:
+    with pytest.raises(ConfigError, match=r"weights\.transport: ipc serves one learner rank, not 2.*use shm or nccl"):
+        load([], ["weights.transport=ipc", "learner.ranks=2"])
+    assert load([], ["weights.transport=ipc"]).learner.ranks == 1
+
+
 def test_the_defaults_pass() -> None:
     assert load().model.path == ""

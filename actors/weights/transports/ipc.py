@@ -3,6 +3,9 @@
 The handles travel pickled (CUDA's have no other form), in an order that the learner wrote; the engine's process takes
 them because `VLLM_ALLOW_INSECURE_SERIALIZATION` says so (`EngineSettings.environment`). Nothing that came from outside
 the run ever goes that way.
+
+For one learner rank alone. vLLM's sender means to be called on all of them, and meets them in the default process
+group; here rank 0 calls it, in a thread, so its collectives would answer those of the others' training step.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import Any
 
 from actors.weights.transports.base import Fleet
 from actors.weights.transports.native import NativeTransport, OrderingClient
+from azr.errors import AzrError
 
 
 class PicklingClient(OrderingClient):
@@ -35,6 +39,11 @@ class CudaIpc(NativeTransport):
 
     def _make_sender(self, client: OrderingClient, _fleet: Fleet) -> Any:
         """There is no group to form: the replicas only learn in which form the handles come."""
+        import torch
+
+        if torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
+            raise AzrError("ipc serves one learner rank, and there are more", "use weights.transport: shm or nccl")
+
         from vllm.distributed.weight_transfer.factory import WeightTransferTrainerFactory
         from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo
 

@@ -49,6 +49,12 @@ def problems(config: Config) -> Iterator[tuple[str, str, str]]:
             "a rank uses one GPU",
             "set 1, or a fraction to share a card; learner.ranks takes more",
         )
+    if config.weights.transport == "ipc" and config.learner.ranks > 1:
+        yield (
+            "weights.transport",
+            f"ipc serves one learner rank, not {config.learner.ranks}: its sender would run into the others' training",
+            "use shm or nccl, or set learner.ranks: 1",
+        )
     yield from _name(config.run.name)
 
 

@@ -15,6 +15,7 @@ from actors.weights.records import Member, Order
 from actors.weights.transports.ipc import CudaIpc, PicklingClient
 from actors.weights.transports.native import NativeTransport, OrderingClient, device_source
 from actors.weights.transports.nccl import NcclBroadcast
+from azr.errors import AzrError
 from azr.game.types import Version
 
 WEIGHTS = {"b": torch.ones(2, 3), "a": torch.zeros(4, dtype=torch.bfloat16)}
@@ -145,6 +146,15 @@ class TestUpToCuda:
     def test_ipc_fails_where_it_needs_a_gpu(self) -> None:
         with pytest.raises((RuntimeError, AssertionError, AttributeError)):
             CudaIpc().carry(Version(0, 1), "", WEIGHTS, Fleet("a"))
+
+    def test_ipc_does_not_meet_the_other_ranks_of_a_learner(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """vLLM's sender would gather and wait in their process group, in the midst of their training step."""
+        monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+        monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+        fleet = Fleet("a")
+        with pytest.raises(AzrError, match="ipc serves one learner rank"):
+            CudaIpc().carry(Version(0, 1), "", WEIGHTS, fleet)
+        assert fleet.orders == []
 
     def test_handles_travel_in_the_form_that_an_engine_takes(self) -> None:
         from vllm.distributed.weight_transfer.ipc_engine import IPCWeightTransferUpdateInfo
