@@ -98,6 +98,8 @@ class LearnerPlan:
     temperature: float = 1.0
     seed: int = 0
     random_weights: bool = False
+    gpu: bool = False
+    """Whether ranks under Ray Train have GPUs; whoever makes the plan knows."""
 
     @property
     def checkpoints(self) -> Path:

@@ -24,20 +24,17 @@ def train(plan: LearnerPlan, cluster: ClusterConfig | None = None) -> Any:
     cluster = cluster or ClusterConfig()
     # Read by Ray Train's controller when it is made: with its own 2 s, every report would wait that long.
     os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = str(plan.learner.health_check_seconds)
-    import ray
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
     plan.folder.mkdir(parents=True, exist_ok=True)
-    # The driver of a cluster may sit on a node without a GPU; the cluster knows what it has.
-    gpu = torch.cuda.is_available() or (ray.is_initialized() and ray.cluster_resources().get("GPU", 0) > 0)
     trainer = TorchTrainer(
         _rank,
         train_loop_config={"plan": plan},
         scaling_config=ScalingConfig(
             num_workers=plan.learner.ranks,
-            use_gpu=gpu,
-            resources_per_worker=rank_resources(cluster, gpu=gpu),
+            use_gpu=plan.gpu,
+            resources_per_worker=rank_resources(cluster, gpu=plan.gpu),
             placement_strategy=cluster.placement,
         ),
         run_config=RunConfig(
@@ -64,7 +61,8 @@ def _rank(config: dict[str, LearnerPlan]) -> None:
     def report(step: int, result: StepReport) -> None:
         ray_train.report({"step": step, **result.metrics})
 
-    device = get_device()
+    # Where Ray sets no card aside, its answer is the first card of whoever sees one.
+    device = get_device() if config["plan"].gpu else torch.device("cpu")
     if device.type == "cpu":
         # Ranks share the machine's cores; each would otherwise take all of them.
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // config["plan"].learner.ranks))

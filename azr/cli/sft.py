@@ -76,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         make_observer=partial(SupervisedObserver, steps, arguments.out / "metrics.jsonl"),
         seed=arguments.seed,
         random_weights=arguments.random_weights,
+        gpu=torch.cuda.is_available(),
     )
     if arguments.ranks > 1:
         from learner.ray_train import train

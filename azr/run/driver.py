@@ -47,6 +47,7 @@ from azr.run.engines import Engines, at_its_place, start_engines, weights_folder
 from azr.run.evaluation import Evaluation
 from azr.run.folder import Card, RunFolder
 from azr.run.gathering import tell_books, tell_engines, tell_stocks, trained_share
+from azr.run.gpus import ranks_on_gpus
 from azr.run.hub import HubClient, StepParts, start_hub
 from azr.run.learner_thread import LearnerThread
 from azr.run.local_ray import RayLostError, check_ray, ray_of
@@ -190,7 +191,7 @@ class Driver:
             stack.enter_context(ray_of(config, self.folder.logs, [weights_folder(config)]))
             self._stop.listen_again()
         hub = start_hub(f"azr-{config.run.name}-hub")
-        engines = start_engines(config)
+        engines = start_engines(config, ranks=config.learner.ranks)
         stack.callback(self._end_part, engines.stop)
         with self._stages.stage("services", "task and experience services to read their journals", wait):
             hosted = services.start(config, self.folder.root)
@@ -245,6 +246,7 @@ class Driver:
             make_publish=partial(make_publish, setting, engines.publishing()),
             temperature=config.algorithm.sampling.temperature,
             seed=config.run.seed,
+            gpu=ranks_on_gpus(config, gpu=engines.gpu),
         )
 
     def _until_published(self, hub: HubClient, learner: LearnerThread, remaining: Callable[[], float]) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from actors.engine.records import EngineStatistics
-from actors.engine.settings import EngineSettings, has_gpu
+from actors.engine.settings import EngineSettings
 from actors.players.engines import Replicas
 from actors.rollout.client import RolloutClient
 from actors.rollout.deployment import Rollouts, pool_for, pools_of
@@ -24,6 +24,7 @@ from actors.rollout.scaling import ScalingState, decide
 from actors.weights.transports.files import remove_versions, versions_folder
 from azr.config.root import Config
 from azr.errors import AzrError
+from azr.run.gpus import on_gpus, require_gpus
 from azr.run.local_ray import driver_name
 from azr.tiny import shipped
 
@@ -52,6 +53,11 @@ class Engines:
     def wanted(self) -> int:
         """How many should serve, of all roles."""
         return sum(map(self._rollouts.count, pools_of(self._rollouts.settings)))
+
+    @property
+    def gpu(self) -> bool:
+        """Whether they run on GPUs."""
+        return self._rollouts.settings.gpu
 
     def ready(self, remaining: Callable[[], float], now: Callable[[str], None]) -> None:
         """Wait until all serve; `now` hears who is missing, `remaining` raises when the time is over."""
@@ -131,23 +137,15 @@ def weights_folder(config: Config) -> Path:
     return versions_folder(config.weights.folder, driver_name(config))
 
 
-def on_gpus(config: Config, resources: Mapping[str, float]) -> bool:
-    """Whether engines run on GPUs, given what Ray has in all.
-
-    On a machine of its own that is this machine's business. In a cluster the driver's machine says nothing: a head has
-    no GPU as a rule, and an autoscaler may not have brought any yet though the configuration counts on them.
-    """
-    if not config.cluster.address:
-        return has_gpu()
-    return resources.get("GPU", 0.0) > 0.0 or config.rollout.gpus_per_replica > 0.0
-
-
-def start_engines(config: Config) -> Engines:
-    """Start registry and replicas, and come back at once; Ray is up, and the configuration one `at_its_place`."""
+def start_engines(config: Config, *, ranks: int = 0) -> Engines:
+    """Start registry and replicas, and come back at once; Ray is up, and the configuration one `at_its_place`. There
+    must be GPUs for so many ranks of a learner as well."""
     import ray
 
-    gpu = on_gpus(config, ray.cluster_resources())
+    resources = ray.cluster_resources()
+    gpu = on_gpus(config, resources)
     settings = EngineSettings.of(config.model.path, config.rollout, config.weights, seed=config.run.seed, gpu=gpu)
+    require_gpus(config, settings, resources, ranks=ranks)
     logs = Path(config.run.folder, config.run.name, "logs")
     rollouts = Rollouts.start(driver_name(config), settings, logs=logs, wait=False)
     return Engines(config, rollouts)

@@ -26,6 +26,7 @@ import psutil
 
 from azr.config.root import Config
 from azr.errors import AzrError
+from azr.run.gpus import own_gpus
 from azr.run.reaper import reaping
 
 logger = logging.getLogger(__name__)
@@ -128,6 +129,7 @@ def ray_of(config: Config, logs: Path, weights: Sequence[Path] = ()) -> Iterator
         try:
             ray.init(
                 num_cpus=cores_of(config, len(os.sched_getaffinity(0))),
+                num_gpus=own_gpus(),
                 include_dashboard=False,
                 object_store_memory=config.cluster.object_store_mb << 20,
                 namespace=namespace,

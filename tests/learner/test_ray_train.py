@@ -6,17 +6,19 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from ray.train import ScalingConfig
 from transformers import AutoModelForCausalLM
 
 from azr.config.sections.cluster import ClusterConfig
 from learner.export import export
 from learner.loop import run
-from learner.ray_train import rank_resources
+from learner.ray_train import rank_resources, train
 from tests.learner.plans import curve, noted, plan
 from tests.learner.tiny import save_tiny_model
 
@@ -30,6 +32,27 @@ def test_a_rank_asks_for_what_the_cluster_section_says() -> None:
     cluster = ClusterConfig(learner_cpus=2.0, learner_gpus=0.5)
     assert rank_resources(cluster, gpu=False) == {"CPU": 2.0}
     assert rank_resources(cluster, gpu=True) == {"CPU": 2.0, "GPU": 0.5}
+
+
+@pytest.mark.parametrize(("gpu", "asked"), [(False, {"CPU": 2.0}), (True, {"CPU": 2.0, "GPU": 0.5})])
+def test_ranks_have_gpus_where_the_plan_says_so_whatever_ray_counts(
+    gpu: bool, asked: dict[str, float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Ray counts a card that a torch built for CPUs cannot use."""
+    made: list[ScalingConfig] = []
+
+    class Trainer:
+        def __init__(self, _rank: object, *, scaling_config: ScalingConfig, **_options: object) -> None:
+            made.append(scaling_config)
+
+        def fit(self) -> None:
+            pass
+
+    monkeypatch.setattr("ray.train.torch.TorchTrainer", Trainer)
+    monkeypatch.setattr("ray.is_initialized", lambda: True)
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 8.0, "GPU": 1.0})
+    train(replace(plan(tmp_path, tmp_path, steps=1), gpu=gpu), ClusterConfig(learner_cpus=2.0, learner_gpus=0.5))
+    assert [(scaling.use_gpu, scaling.resources_per_worker) for scaling in made] == [(gpu, asked)]
 
 
 def trained_alone(folder: Path, steps: int = STEPS) -> Path:

@@ -9,8 +9,9 @@ import pytest
 from actors.engine.settings import EngineSettings
 from actors.rollout.deployment import Rollouts
 from azr.config.root import Config
+from azr.errors import AzrError
 from azr.run import engines
-from azr.run.engines import Engines, on_gpus, start_engines, weights_folder
+from azr.run.engines import Engines, start_engines, weights_folder
 from azr.run.local_ray import driver_name
 
 
@@ -28,20 +29,6 @@ class TestWhereTheDriversMachineHasNoGpu:
     def head(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("shutil.which", lambda _program: None)
 
-    def test_a_run_of_its_own_uses_none(self) -> None:
-        assert not on_gpus(Config(), {"CPU": 8.0})
-
-    def test_a_joined_cluster_is_asked_what_it_has(self) -> None:
-        config = Config()
-        config.cluster.address = "auto"
-        assert on_gpus(config, {"CPU": 8.0, "GPU": 16.0})
-        assert not on_gpus(config, {"CPU": 8.0})
-
-    def test_gpus_that_the_configuration_counts_on_may_come_later(self) -> None:
-        config = Config()
-        config.cluster.address, config.rollout.gpus_per_replica = "auto", 1.0
-        assert on_gpus(config, {"CPU": 8.0})
-
     def test_engines_of_a_joined_cluster_with_gpus_are_set_up_for_them(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
@@ -55,11 +42,21 @@ class TestWhereTheDriversMachineHasNoGpu:
         monkeypatch.setattr(engines.Rollouts, "start", start)
         config = Config()
         config.cluster.address = "auto"
-        publishing = start_engines(config).publishing()
+        made = start_engines(config)
+        publishing = made.publishing()
+        assert made.gpu, "the learner hears it from them"
         (settings,) = started
         assert (settings.gpu, settings.dtype, settings.transport) == (True, "bfloat16", "nccl")
         assert (publishing.dtype, publishing.transport) == ("bfloat16", "nccl")
         assert "CUDA_VISIBLE_DEVICES" not in settings.environment(), "an empty one would hide every card"
+
+
+def test_engines_that_leave_the_learner_no_card_are_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("azr.run.gpus.has_gpu", lambda: True)
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 8.0, "GPU": 1.0})
+    monkeypatch.setattr(engines.Rollouts, "start", lambda *_words, **_options: pytest.fail("they were started"))
+    with pytest.raises(AzrError, match=r"cluster\.learner_gpus.*rollout\.gpus_per_replica"):
+        start_engines(Config(), ranks=1)
 
 
 class TestTheNumberOfEnginesFollowsWhoWaits:
