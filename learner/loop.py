@@ -49,9 +49,13 @@ class BatchSource(Protocol):
         """The weights after `step` steps are loaded, and what came after them never happened. Called once, first."""
         ...
 
-    def ready(self) -> None:
-        """Wait until batches are being made at all. Called once, after the first weights are published; what is waited
-        for here is not counted as waiting for data."""
+    def ready(self, check: Callable[[], None]) -> None:
+        """Wait until batches are being made at all. Called once, when the first weights are handed over; what is waited
+        for here is not counted as waiting for data.
+
+        `check` raises what has gone wrong with publishing: whoever waits, here or for a batch, would wait in vain for
+        engines that never get the weights, and calls it every now and then.
+        """
         ...
 
     def take(self, step: int) -> StepBatch | None:
@@ -151,7 +155,7 @@ def run(
         publisher = Publisher(plan.make_publish(), deadline=PUBLISH_DEADLINE_SECONDS)
     _publish(plan, trainer, step, publisher)
     if source and step < plan.steps:
-        source.ready()
+        source.ready(publisher.check if publisher else _nothing)
     while step < plan.steps:
         clock = _Clock()
         batch = _shared(source.take(step) if source else None, trainer)
@@ -172,6 +176,10 @@ def run(
     _save_last(plan, trainer, step, saved, source, observer)
     if publisher:
         publisher.close()
+
+
+def _nothing() -> None:
+    """Nobody publishes."""
 
 
 def _publish(plan: LearnerPlan, trainer: Trainer, step: int, publisher: Publisher | None) -> None:

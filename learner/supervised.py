@@ -113,7 +113,7 @@ class SupervisedSource:
     def begin(self, step: int) -> None:
         """Nothing to undo: order and place follow from the step."""
 
-    def ready(self) -> None:
+    def ready(self, check: Callable[[], None]) -> None:
         """Nothing to wait for."""
 
     def take(self, step: int) -> StepBatch | None:

@@ -56,7 +56,7 @@ class Publisher:
     """Calls `publish(step, weights)` in the background, newest version first in line.
 
     `deadline` bounds how long `close` waits for a publication under way. An error in the thread is raised by the next
-    call, so that the loop learns of it within a step.
+    call: the loop makes one within a step, and `check` while it waits for others.
     """
 
     def __init__(self, publish: Callable[[int, Weights], None], *, deadline: float) -> None:
@@ -77,6 +77,11 @@ class Publisher:
             self.replaced += self._waiting is not None
             self._waiting = (step, weights)
             self._condition.notify()
+
+    def check(self) -> None:
+        """Raise the error that ended publishing, if one did."""
+        with self._condition:
+            self._raise_error()
 
     def close(self) -> None:
         """Publish what waits and stop; an error, or a publication past the deadline, is raised."""

@@ -10,7 +10,8 @@ its weights; whatever a restart of the ranks or a resume undoes is undone in the
     commit ──► keep what the newest checkpoints may bring back, and nothing else
 
 Who waits: `ready`, for the driver's stages before players, `READY_SECONDS` at most; and `take`, for the experience,
-`run.batch_seconds` at most. The cells that lack something are named after a minute, and when that time is over.
+`run.batch_seconds` at most. The cells that lack something are named after a minute, and when that time is over. Both
+waits end with what ended publishing, if that failed: engines would never have the weights that are waited for.
 """
 
 from __future__ import annotations
@@ -170,6 +171,8 @@ class RunSource:
         self._watching = Watching(setting.config)
         self._next: Prepared | None = None
         """The batch that is being trained on, whose memory counts once it is."""
+        self._check: Callable[[], None] = lambda: None
+        """Raises what has gone wrong with publishing weights."""
 
     def begin(self, step: int) -> None:
         """Go on from the weights after `step` steps: undo in the books what came after them, if anything did."""
@@ -187,11 +190,13 @@ class RunSource:
             self._hub.say(f"lineage {self.lineage} goes on from the weights of step {step}")
         self._ancestry = self._experience.ancestry()
 
-    def ready(self) -> None:
+    def ready(self, check: Callable[[], None]) -> None:
         """Wait until players play, or the run ends. Until then nobody is asked for a batch: whoever is has patience for
-        so long only, and then gives what there is."""
+        so long only, and then gives what there is. `check` is called in this wait and in those for batches."""
+        self._check = check
         deadline = self._clock() + READY_SECONDS
         while not self._hub.playing() and not self._hub.stopping():
+            check()
             if self._clock() >= deadline:
                 raise AzrError(
                     f"no player began within {READY_SECONDS:.0f} s",
@@ -261,6 +266,7 @@ class RunSource:
     def _wait(self, consumer: Version) -> Batch | None:
         began, say_at = self._clock(), SAY_SECONDS
         while not (reason := self._hub.stopping()):
+            self._check()
             if (batch := self._experience.take(consumer, PIECE_SECONDS)) is not None:
                 return batch
             waited = self._clock() - began

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +25,7 @@ class SeededSource:
     def begin(self, step: int) -> None:
         self._note({"begin": step})
 
-    def ready(self) -> None:
+    def ready(self, check: Callable[[], None]) -> None:
         pass
 
     def take(self, step: int) -> StepBatch | None:

@@ -262,9 +262,28 @@ def test_the_weights_a_loop_begins_with_are_published_before_the_first_batch(mod
     assert all(torch.equal(first[name], resumed[name]) for name in resumed)
 
 
+def test_first_weights_that_cannot_be_published_end_the_wait_for_players(model: Path, tmp_path: Path) -> None:
+    """They never begin: the driver waits for these weights before it starts them."""
+
+    class WaitingSource(SeededSource):
+        def ready(self, check: Callable[[], None]) -> None:
+            ends = time.monotonic() + 60
+            while time.monotonic() < ends:
+                check()
+                time.sleep(0.01)
+
+    def publish(_step: int, _weights: Weights) -> None:
+        raise ConnectionError("the registry is gone")
+
+    waiting = partial(WaitingSource, tmp_path / "source.jsonl")
+    with pytest.raises(PublishingFailedError, match="the registry is gone"):
+        run(replace(plan(model, tmp_path, steps=2), make_source=waiting, make_publish=lambda: publish), CPU)
+    assert noted(tmp_path, "take") == []
+
+
 def test_waiting_for_players_to_begin_is_not_waiting_for_data(model: Path, tmp_path: Path) -> None:
     class LateSource(SeededSource):
-        def ready(self) -> None:
+        def ready(self, check: Callable[[], None]) -> None:
             order.append("ready")
             time.sleep(1.0)
 
@@ -408,6 +427,22 @@ class TestPublisher:
         publisher.offer(1, {})
         with pytest.raises(PublishingFailedError, match="replica 2 is gone"):
             publisher.close()
+
+    def test_an_error_reaches_whoever_asks_for_it_while_nothing_is_offered(self) -> None:
+        failed = threading.Event()
+
+        def publish(_step: int, _weights: Weights) -> None:
+            failed.set()
+            raise ConnectionError("the registry is gone")
+
+        publisher = Publisher(publish, deadline=10)
+        publisher.check()
+        publisher.offer(0, {})
+        assert failed.wait(10)
+        publisher._thread.join(10)
+        for _ in range(2):
+            with pytest.raises(PublishingFailedError, match="publishing weights failed: the registry is gone"):
+                publisher.check()
 
     def test_a_publication_that_hangs_is_named_at_the_deadline(self) -> None:
         gate = threading.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,12 @@ from azr.run.source import RunObserver, RunSource, Setting
 from learner.checkpoint import MARKER, LearnerState, checkpoint_folder, complete_steps, prune
 from learner.samples import StepBatch
 from learner.trainer import StepReport
+from learner.weights import PublishingFailedError
 from tests.run.books import LocalExperience, LocalHub, LocalShards, LocalTasks, config
+
+
+def fine() -> None:
+    """Weights are published."""
 
 
 class World:
@@ -136,7 +142,7 @@ def test_nobody_is_asked_for_a_batch_before_players_play(tmp_path: Path) -> None
     setting = Setting(world.config, world.root, world.experience, world.tasks, world.hub)
     source = RunSource(setting, sleep=sleep)
     source.begin(0)
-    source.ready()
+    source.ready(fine)
     assert len(slept) == 3
 
 
@@ -144,7 +150,7 @@ def test_a_run_that_ends_before_its_players_begin_asks_for_nothing(tmp_path: Pat
     world = World(tmp_path)
     world.hub.plays, world.hub.stop = False, "Ctrl-C"
     source = world.source()
-    source.ready()
+    source.ready(fine)
     assert source.take(0) is None
     assert world.experience.calls == []
 
@@ -156,7 +162,37 @@ def test_players_that_never_begin_end_the_wait(tmp_path: Path) -> None:
     setting = Setting(world.config, world.root, world.experience, world.tasks, world.hub)
     source = RunSource(setting, lambda: now[0], lambda _seconds: now.__setitem__(0, now[0] + 600))
     with pytest.raises(AzrError, match="no player began within 10800 s"):
-        source.ready()
+        source.ready(fine)
+
+
+def fails_the(times: int) -> Callable[[], None]:
+    """Publishing that fails before it is looked at for so many times."""
+    looks = iter(range(1, times + 1))
+
+    def check() -> None:
+        if next(looks) == times:
+            raise PublishingFailedError("publishing weights failed: the registry is gone")
+
+    return check
+
+
+def test_weights_that_cannot_be_published_end_the_wait_for_players(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.hub.plays = False
+    setting = Setting(world.config, world.root, world.experience, world.tasks, world.hub)
+    source = RunSource(setting, sleep=lambda _seconds: None)
+    source.begin(0)
+    with pytest.raises(PublishingFailedError, match="the registry is gone"):
+        source.ready(fails_the(3))
+
+
+def test_weights_that_cannot_be_published_end_the_wait_for_a_batch(tmp_path: Path) -> None:
+    """Its samples would have to be made by them."""
+    world = World(tmp_path)
+    source = world.source()
+    source.ready(fails_the(3))
+    with pytest.raises(PublishingFailedError, match="the registry is gone"):
+        source.take(0)
 
 
 def test_ranks_that_restart_at_the_very_step_go_on_in_the_same_lineage_with_the_same_batch(tmp_path: Path) -> None:
