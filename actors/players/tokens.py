@@ -14,7 +14,11 @@ from typing import Any
 from azr.config.sections.model import ModelConfig
 from azr.errors import AzrError
 from azr.game.frames import Frame, frame
+from azr.text import shortened
 from azr.tokens import load_tokenizer
+
+#: Characters of a library's own words in an error.
+_WHY_WIDTH = 300
 
 
 class Tokens:
@@ -34,7 +38,20 @@ class Tokens:
 
 
 def load_tokens(model: ModelConfig) -> Tokens:
-    """The tokenizer of the configured model, and its frame."""
+    """The tokenizer of the configured model, and its frame; what cannot be read is refused by its key."""
+    try:
+        return _loaded(model)
+    except AzrError:
+        raise
+    except Exception as error:  # tokenizers has no narrower one, and transformers half a dozen
+        why = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise AzrError(
+            f"the tokenizer of {model.path} cannot be loaded: {shortened(why, _WHY_WIDTH)}",
+            "check model.path: the folder of a Hugging Face model, or a name that this machine has or can download",
+        ) from error
+
+
+def _loaded(model: ModelConfig) -> Tokens:
     folder = Path(model_folder(model.path))
     if model.frame == "chat" or model.plain_tokens or not (folder / "tokenizer.json").is_file():
         return _by_transformers(str(folder if folder.exists() else model.path), model)

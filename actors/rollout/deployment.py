@@ -137,6 +137,11 @@ class Rollouts:
         found: list[Member] = self._call("members", pool)
         return found
 
+    def lost(self) -> list[Member]:
+        """Replicas that died lately, the newest last, each with the reason."""
+        found: list[Member] = self._call("lost")
+        return found
+
     def statuses(self) -> list[ReplicaStatus]:
         """How each replica is, as it said within the last second or so."""
         return [msgspec.msgpack.decode(status, type=ReplicaStatus) for status in self._call("statuses")]

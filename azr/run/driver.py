@@ -93,6 +93,8 @@ class Driver:
         self._stop = Stop(console.say)
         self._stages = Stages(console.say)
         self._supervision = Supervision(config.actors.restart_seconds)
+        self._learner: LearnerThread | None = None
+        """Once it is started: whatever is waited for, its failure is heard."""
         self._gathered: dict[str, Accumulator] = {}
         self._lock = threading.Lock()
         self._card = folder.card()
@@ -187,6 +189,7 @@ class Driver:
     def _play(self, stack: contextlib.ExitStack, tracking: TrackingBoard) -> str:
         """Everything between Ray's start and its end; returns why the run ended."""
         config, wait = self.config, self.config.cluster.start_seconds
+        tokens = load_tokens(config.model)  # before engines wait in vain for a model that is not there
         with self._stages.stage("cluster", "Ray", wait):
             stack.enter_context(ray_of(config, self.folder.logs, [weights_folder(config)]))
             self._stop.listen_again()
@@ -197,15 +200,14 @@ class Driver:
             hosted = services.start(config, self.folder.root)
         stack.callback(self._end_part, partial(services.stop, hosted))
         setting = Setting(config, self.folder.checkpoints, hosted.experience, hosted.tasks, hub)
-        learner = LearnerThread(self._plan(setting, engines), config.cluster, self.console.say)
+        self._learner = learner = LearnerThread(self._plan(setting, engines), config.cluster, self.console.say)
         learner.start()
         stack.callback(self._end_learner, hub, learner)
         with self._stages.stage("engines", f"{engines.wanted} to load {self.asked.model.path}", wait) as stage:
             engines.ready(partial(self._remaining, stage), stage.now)
         with self._stages.stage("learner", "its first weights to reach the engines", wait) as stage:
-            self.step = self._until_published(hub, learner, partial(self._remaining, stage))
+            self.step = self._until_published(hub, partial(self._remaining, stage))
         tracking.catch_up(self.step)
-        tokens = load_tokens(config.model)
         baseline = config.evaluation.before and evaluation.baseline_missing(self.folder.evaluations, self.step)
         if baseline and not self._stop.check():
             self._evaluate("before", engines, tokens, 0, tracking)
@@ -227,9 +229,11 @@ class Driver:
         return self._stop.reason or "its steps are done"
 
     def _remaining(self, stage: Stage) -> float:
-        """Seconds that may still be waited for a stage, unless the run is told to end or Ray is dead."""
+        """Seconds that may still be waited for a stage, unless the run is told to end, or Ray or the learner failed."""
         self._stop.leave_if_signalled()
         check_ray()
+        if self._learner:
+            self._learner.check()
         return stage.remaining()
 
     def _plan(self, setting: Setting, engines: Engines) -> LearnerPlan:
@@ -249,7 +253,7 @@ class Driver:
             gpu=ranks_on_gpus(config, gpu=engines.gpu),
         )
 
-    def _until_published(self, hub: HubClient, learner: LearnerThread, remaining: Callable[[], float]) -> int:
+    def _until_published(self, hub: HubClient, remaining: Callable[[], float]) -> int:
         """Wait for the first weights; the step that they are of."""
         while True:
             drained = hub.drain(self._stop.check(), timeout=min(10.0, remaining()))
@@ -259,7 +263,6 @@ class Driver:
                 if drained.published >= 0:
                     return drained.published
             remaining()
-            learner.check()
             time.sleep(ROUND_SECONDS)
 
     # ── the rounds ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -21,15 +21,19 @@ from actors.rollout.client import RolloutClient
 from actors.rollout.deployment import Rollouts, pool_for, pools_of
 from actors.rollout.replica import ReplicaStatus
 from actors.rollout.scaling import ScalingState, decide
+from actors.weights.records import Member
 from actors.weights.transports.files import remove_versions, versions_folder
 from azr.config.root import Config
 from azr.errors import AzrError
 from azr.run.gpus import on_gpus, require_gpus
 from azr.run.local_ray import driver_name
+from azr.text import shortened
 from azr.tiny import shipped
 
 #: Between two looks at who serves.
 LOOK_SECONDS = 0.2
+#: Characters of why an engine was lost.
+WHY_WIDTH = 300
 #: What Serve needs to delete an application that has nothing left to do.
 STOP_SECONDS = 10.0
 
@@ -60,13 +64,15 @@ class Engines:
         return self._rollouts.settings.gpu
 
     def ready(self, remaining: Callable[[], float], now: Callable[[str], None]) -> None:
-        """Wait until all serve; `now` hears who is missing, `remaining` raises when the time is over."""
+        """Wait until all serve; `now` hears who is missing and why one was lost last, `remaining` raises when the time
+        is over."""
         wanted = self.wanted
         while True:
             states = [member.state for member in self._rollouts.members()]
             if (serving := states.count("serving")) >= wanted:
                 return
-            now(f"{wanted - serving} of {wanted} engines to serve, {states.count('starting')} make their engine")
+            waits_for = f"{wanted - serving} of {wanted} engines to serve, {states.count('starting')} make their engine"
+            now(waits_for + _last_loss(self._rollouts.lost()))
             remaining()
             time.sleep(LOOK_SECONDS)
 
@@ -125,6 +131,14 @@ class Engines:
         ending.start()
         ending.join(patience + STOP_SECONDS)
         remove_versions(self._rollouts.folder)
+
+
+def _last_loss(lost: Sequence[Member]) -> str:
+    """Why an engine was lost last, to be told behind what is waited for; nothing while none was."""
+    if not lost:
+        return ""
+    last = lost[-1]
+    return f" ({last.name} was lost: {shortened(last.why.removeprefix(f'{last.name}: '), WHY_WIDTH)})"
 
 
 def at_its_place(config: Config) -> Config:

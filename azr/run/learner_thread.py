@@ -73,7 +73,9 @@ class LearnerThread:
             cause = innermost(self._error)
             raise LearnerFailedError(
                 f"the learner failed: {type(cause).__name__}: {cause}",
-                "the run's folder holds the newest checkpoint; azr train --resume goes on from it",
+                "the run's folder holds the newest checkpoint; azr train --resume goes on from it"
+                if self._newest()
+                else "logs/ray in the run's folder may say more; there is no checkpoint yet to go on from",
             ) from self._error
 
     def abandon(self) -> None:

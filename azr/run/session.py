@@ -39,6 +39,7 @@ class Session(NamedTuple):
 def session(config: Config, tell: Callable[[str], None]) -> Iterator[Session]:
     """Bring up engines and a sandbox for the configured model, and take them down again."""
     hush()
+    tokens = load_tokens(at_its_place(config).model)  # before anything has logs to keep
     stages, wait = Stages(tell), config.cluster.start_seconds
     with logs_folder(tell) as folder, contextlib.ExitStack() as stack:
         config = at_its_place(replace(config, run=replace(config.run, folder=str(folder))))
@@ -47,7 +48,6 @@ def session(config: Config, tell: Callable[[str], None]) -> Iterator[Session]:
         leave_on_termination()
         engines = start_engines(config)
         stack.callback(engines.stop, config.cluster.stop_seconds)
-        tokens = load_tokens(config.model)
         workers = config.sandbox.workers or len(os.sched_getaffinity(0))
         sandbox = stack.enter_context(open_tried_pool(config.sandbox, workers))
         with stages.stage("engines", f"{engines.wanted} to load {config.model.path}", wait) as stage:

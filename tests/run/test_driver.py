@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from azr.run.driver import Driver
 from azr.run.evaluation import Evaluation
 from azr.run.folder import Card, RunFolder
 from azr.run.hub import Drained
+from azr.run.learner_thread import LearnerFailedError
 from azr.tiny import shipped
 
 
@@ -61,6 +63,30 @@ def test_what_players_told_since_the_last_step_is_counted_together(driver: Drive
         driver._gathered[name] = Accumulator()
         driver._gathered[name].add("sandbox/workers_replaced", 2.0)
     assert driver._counted() == {"sandbox/workers_replaced": 4.0}
+
+
+def test_a_model_that_is_not_there_is_refused_before_ray_starts(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    driver.config.model.path = str(tmp_path / "mistyped")
+    monkeypatch.setattr("azr.run.driver.ray_of", lambda *_words: pytest.fail("Ray was started"))
+    with contextlib.ExitStack() as stack, pytest.raises(AzrError, match="mistyped cannot be loaded") as refused:
+        driver._play(stack, None)  # type: ignore[arg-type]
+    assert "model.path" in refused.value.mend
+
+
+def test_a_learner_that_failed_ends_every_wait_with_its_reason(driver: Driver) -> None:
+    """For engines, for the first weights, for an evaluation and for seeds."""
+
+    class Failed:
+        def check(self) -> None:
+            raise LearnerFailedError("the learner failed: PublishingFailedError: the registry is gone")
+
+    with driver._stages.stage("engines", "1 engine", 60.0) as stage:
+        assert 0.0 < driver._remaining(stage) <= 60.0, "before it is started nobody asks it"
+        driver._learner = Failed()  # type: ignore[assignment]
+        with pytest.raises(LearnerFailedError, match="the registry is gone"):
+            driver._remaining(stage)
 
 
 class Hub:

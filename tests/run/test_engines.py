@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from actors.engine.settings import EngineSettings
 from actors.rollout.deployment import Rollouts
+from actors.weights.records import Member
 from azr.config.root import Config
 from azr.errors import AzrError
 from azr.run import engines
@@ -57,6 +59,41 @@ def test_engines_that_leave_the_learner_no_card_are_not_started(monkeypatch: pyt
     monkeypatch.setattr(engines.Rollouts, "start", lambda *_words, **_options: pytest.fail("they were started"))
     with pytest.raises(AzrError, match=r"cluster\.learner_gpus.*rollout\.gpus_per_replica"):
         start_engines(Config(), ranks=1)
+
+
+class TestUntilEnginesServe:
+    """What is told while they are waited for, which the time-out's error tells as well."""
+
+    def _told(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rounds: list[list[Member]], *lost: Member) -> str:
+        """What was told last of two engines that serve after these rounds."""
+        config, told = Config(), list[str]()
+        config.rollout.replicas = 2
+        settings = EngineSettings.of(str(tmp_path), config.rollout, config.weights, gpu=False)
+        seen = iter(rounds)
+        monkeypatch.setattr(Rollouts, "members", lambda _self: next(seen))
+        monkeypatch.setattr(Rollouts, "lost", lambda _self: list(lost))
+        monkeypatch.setattr(engines, "LOOK_SECONDS", 0.0)
+        Engines(config, Rollouts("engines", settings, tmp_path)).ready(lambda: 1.0, told.append)
+        assert next(seen, None) is None
+        return told[-1]
+
+    def test_who_is_missing(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        one, two = Member(name="r1", state="serving"), Member(name="r2", state="starting")
+        rounds = [[two], [one, two], [one, msgspec.structs.replace(two, state="serving")]]
+        told = self._told(monkeypatch, tmp_path, rounds)
+        assert told == "1 of 2 engines to serve, 1 make their engine"
+
+    def test_why_one_was_lost_last(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        lost = [
+            Member(name="r1", state="lost", why="its process ended"),
+            Member(name="r2", state="lost", why="r2: no engine: there is no model folder /x\x1b[31m"),
+        ]
+        serving = [Member(name=name, state="serving") for name in ("r3", "r4")]
+        told = self._told(monkeypatch, tmp_path, [[], serving], *lost)
+        assert told == (
+            "2 of 2 engines to serve, 0 make their engine "
+            "(r2 was lost: no engine: there is no model folder /x\\x1b[31m)"
+        )
 
 
 class TestTheNumberOfEnginesFollowsWhoWaits:

@@ -50,8 +50,9 @@ def test_what_ended_the_training_is_raised_by_its_innermost_cause(
 
     learner = started(monkeypatch, tmp_path, fails, ClusterConfig())
     learner.wait(10)
-    with pytest.raises(LearnerFailedError, match="ValueError: the loss is not finite"):
+    with pytest.raises(LearnerFailedError, match="ValueError: the loss is not finite") as failed:
         learner.check()
+    assert "there is no checkpoint yet" in failed.value.mend
 
 
 def test_the_end_of_a_learner_that_was_given_up_is_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -103,8 +104,9 @@ def test_a_training_whose_ranks_were_lost_too_often_goes_on_from_its_newest_chec
     learner = started(monkeypatch, tmp_path, fails, ClusterConfig(), told.append)
     learner.wait(10)
     assert told == [f"the learner failed (ValueError); it begins anew from step_{step:08d}" for step in (1, 2)]
-    with pytest.raises(LearnerFailedError, match="its machine is gone"):
+    with pytest.raises(LearnerFailedError, match="its machine is gone") as failed:
         learner.check()
+    assert "azr train --resume" in failed.value.mend
 
 
 def test_a_training_whose_controller_died_is_begun_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""A model's tokenizer: the shipped one is read, and one that cannot be is refused by the key that names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from actors.players.tokens import load_tokens
+from azr.config.sections.model import ModelConfig
+from azr.errors import AzrError
+from azr.tiny import shipped
+
+
+def test_the_shipped_models_is_read_with_its_frame() -> None:
+    tokens = load_tokens(ModelConfig(path=str(shipped.folder()), frame="compact"))
+    assert tokens.length("def f(x): return x") == len(tokens.encode("def f(x): return x")) > 0
+
+
+def test_a_folder_that_is_not_there_is_refused_by_its_key(tmp_path: Path) -> None:
+    with pytest.raises(AzrError) as refused:
+        load_tokens(ModelConfig(path=str(tmp_path / "mistyped"), frame="compact"))
+    assert refused.value.what.startswith(f"the tokenizer of {tmp_path / 'mistyped'} cannot be loaded: ")
+    assert refused.value.mend.startswith("check model.path")
+
+
+def test_a_broken_file_is_refused_with_what_is_wrong_in_it_on_one_line(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text('{"model": \n}')
+    with pytest.raises(AzrError, match=r"cannot be loaded: .*line 2") as refused:
+        load_tokens(ModelConfig(path=str(tmp_path), frame="compact"))
+    assert "\n" not in refused.value.what
+
+
+def test_no_model_at_all_is_named_as_before() -> None:
+    with pytest.raises(AzrError, match="no model is named"):
+        load_tokens(ModelConfig())
