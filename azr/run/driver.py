@@ -7,8 +7,9 @@ Owns the order of starting and stopping, and nothing else: each part is a module
                                                                                                       │
       evaluation ◄─ engines ◄─ players end ◄─ learner ends ◄─ stop? ◄── rounds: reports, silence ◄────┘
 
-Who waits: this process, at each stage for the part named there, `cluster.start_seconds` at most; in the rounds for
-nobody: parts are asked in threads (`Poll`), and whoever stays silent too long ends the run by name.
+Who waits: this process, at each stage for the part named there, `cluster.start_seconds` at most, or
+`cluster.work_seconds` for an evaluation and for seeds; in the rounds for nobody: parts are asked in threads (`Poll`),
+and whoever stays silent too long ends the run by name.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -55,7 +55,7 @@ from azr.run.polling import Poll
 from azr.run.publishing import make_publish
 from azr.run.room import Room
 from azr.run.source import RunObserver, RunSource, Setting
-from azr.run.stages import Stage, Stages
+from azr.run.stages import WORK, Stage, Stages
 from azr.run.stopping import Stop, StoppedError, watched
 from azr.run.summary import Ending
 from azr.run.supervision import Supervision
@@ -441,7 +441,8 @@ class Driver:
         config = self.config.evaluation
         if config.suite == "none":
             return
-        with self._stages.stage(f"evaluation {when}", f"answers to {config.tasks} tasks of each type", 3600.0) as stage:
+        what, limit = f"answers to {config.tasks} tasks of each type", self.config.cluster.work_seconds
+        with self._stages.stage(f"evaluation {when}", what, limit, WORK) as stage:
             began = time.monotonic()
 
             async def ask(sandbox: Sandbox) -> list[Row]:
@@ -469,11 +470,8 @@ class Driver:
 
     def _seed(self, engines: Engines, tokens: Tokens, tasks: Any) -> None:
         config = self.config
-        if config.seeding.file or self.folder.seeds.exists():
-            path = self.folder.seeds if self.folder.seeds.exists() else Path(config.seeding.file)
-            chosen = seeds.read_seeds(path, config.algorithm.game.task_types, evaluation.held_out(config.evaluation))
-        else:
-            with self._stages.stage("seeds", "the model's first tasks", 3600.0) as stage:
+        if (chosen := seeds.given_seeds(config, self.folder)) is None:
+            with self._stages.stage("seeds", "the model's first tasks", config.cluster.work_seconds, WORK) as stage:
 
                 async def make(sandbox: Sandbox) -> list[Any]:
                     async with engines.client() as client:
@@ -557,9 +555,10 @@ def _running(polls: list[Poll[Any]]) -> Iterator[None]:
 
 
 def begin(config: Config) -> RunFolder:
-    """The folder of a new run."""
+    """The folder of a new run. What cannot be begun leaves none."""
     folder = RunFolder.of(config.run.folder, config.run.name)
     Room(folder.root, config.checkpoint.free_gb).require()
+    seeds.require_file(config, folder)
     folder.create(Card(name=config.run.name, started=time.time()))
     return folder
 
@@ -568,6 +567,7 @@ def take_up(config: Config, folder: RunFolder) -> None:
     """Note on the card that one more driver begins, and how long its run has been trained: a driver that was killed
     may have told a step after its last note."""
     Room(folder.root, config.checkpoint.free_gb).require()
+    seeds.require_file(config, folder)
     card = folder.card()
     told = [seconds for line in read_lines(folder.metrics) if (seconds := line.get("time/elapsed")) is not None]
     elapsed = max([card.elapsed_seconds, *told])

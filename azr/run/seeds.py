@@ -31,6 +31,7 @@ from azr.game.seeding import Seeding, SeedingStalledError, SeedingState, retyped
 from azr.game.tasks import task_type
 from azr.game.types import Refusal, Task
 from azr.run.evaluation import Generator, held_out
+from azr.run.folder import RunFolder
 from sandbox_wasm.protocol import Sandbox
 
 
@@ -114,7 +115,7 @@ def read_seeds(path: Path, task_types: Sequence[str], apart: Collection[str] = f
         lines = path.read_bytes().splitlines()
     except OSError as error:
         raise AzrError(
-            f"the seeds {path} cannot be read: {error.strerror}", "name a file that azr seed wrote"
+            f"the seeds {path} cannot be read: {error.strerror}", "name a file that azr seed wrote (seeding.file)"
         ) from error
     decoder = msgspec.json.Decoder(Task)
     tasks = []
@@ -127,6 +128,24 @@ def read_seeds(path: Path, task_types: Sequence[str], apart: Collection[str] = f
     if not chosen:
         raise AzrError(f"{path} holds no task of {', '.join(task_types)}", "make seeds of the types in play")
     return chosen
+
+
+def given_seeds(config: Config, folder: RunFolder) -> list[Task] | None:
+    """The tasks of a file: of the run's own seeds where it has any, else of `seeding.file`; None where the model is to
+    make them."""
+    if folder.seeds.exists():
+        path = folder.seeds
+    elif config.seeding.file:
+        path = Path(config.seeding.file)
+    else:
+        return None
+    return read_seeds(path, config.algorithm.game.task_types, held_out(config.evaluation))
+
+
+def require_file(config: Config, folder: RunFolder) -> None:
+    """Refuse a `seeding.file` that cannot be read, and will have to be, before anything is started for it."""
+    if not folder.seeds.exists():
+        given_seeds(config, folder)
 
 
 def _composed(machine: Seeding, kind: str, tokens: Tokens, config: Config) -> Composition:
@@ -158,6 +177,6 @@ async def _proposed(
         max_tokens=config.lengths.response,
         temperature=config.algorithm.sampling.temperature,
     )
-    generation = await engines.generate(request, config.cluster.start_seconds)
+    generation = await engines.generate(request, config.rollout.request_seconds)
     plan = judge_proposal(task_type(kind), generation.responses[0].text, composition.ask, tokens.frame, rules)
     return await drive_async(plan, sandbox)

@@ -9,9 +9,10 @@ its weights; whatever a restart of the ranks or a resume undoes is undone in the
     write_state ──► commit(step - 1) ──► keep what it may bring back ──► snapshots, baselines ──► into the checkpoint
     commit ──► keep what the newest checkpoints may bring back, and nothing else
 
-Who waits: `ready`, for the driver's stages before players, `READY_SECONDS` at most; and `take`, for the experience,
-`run.batch_seconds` at most. The cells that lack something are named after a minute, and when that time is over. Both
-waits end with what ended publishing, if that failed: engines would never have the weights that are waited for.
+Who waits: `ready`, for the driver's stages before players, as long as they may take in all; and `take`, for the
+experience, `run.batch_seconds` at most. The cells that lack something are named after a minute, and when that time is
+over. Both waits end with what ended publishing, if that failed: engines would never have the weights that are waited
+for.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ from learner.checkpoint import checkpoint_folder, complete_steps
 from learner.samples import StepBatch
 from learner.trainer import StepReport
 
-#: Longest wait for players: an evaluation, seeding and their start have bounds of their own, which the driver keeps.
-READY_SECONDS = 3 * 3600.0
+#: Stages of the driver that the wait for players may outlast: engines, first weights and players have
+#: `cluster.start_seconds` each to be ready, an evaluation and seeding `cluster.work_seconds` each.
+READY_STAGES, WORK_STAGES = 3, 2
 #: One wait for a batch; between two of them the wish to stop is heard.
 PIECE_SECONDS = 1.0
 #: A wait for a batch is said when it has lasted so long, and whenever it lasts twice as long as when it was said last.
@@ -194,12 +196,14 @@ class RunSource:
         """Wait until players play, or the run ends. Until then nobody is asked for a batch: whoever is has patience for
         so long only, and then gives what there is. `check` is called in this wait and in those for batches."""
         self._check = check
-        deadline = self._clock() + READY_SECONDS
+        cluster = self._setting.config.cluster
+        patience = READY_STAGES * cluster.start_seconds + WORK_STAGES * cluster.work_seconds
+        deadline = self._clock() + patience
         while not self._hub.playing() and not self._hub.stopping():
             check()
             if self._clock() >= deadline:
                 raise AzrError(
-                    f"no player began within {READY_SECONDS:.0f} s",
+                    f"no player began within {patience:.0f} s",
                     "the driver's output says what it waited for",
                 )
             self._sleep(PIECE_SECONDS)

@@ -5,6 +5,8 @@ names the stage. A ticker thread says every few seconds what is still being wait
 
     with stages.stage("engines", "1 replica to load its model", 600) as stage:
         handle.get(timeout=stage.remaining())
+
+Each deadline is a key's value, and the error says which: to be ready is bounded by `START`, work by `WORK`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from azr.errors import AzrError
 
 #: Seconds between lines that say what is waited for: often enough to see life, seldom enough for a log.
 TICK_SECONDS = 10.0
+
+#: Keys whose values are deadlines: of parts that become ready, and of evaluation and seeding.
+START, WORK = "cluster.start_seconds", "cluster.work_seconds"
 
 
 class StageTimeoutError(AzrError):
@@ -35,8 +40,8 @@ class Done(NamedTuple):
 class Stage:
     """One stage under way."""
 
-    def __init__(self, name: str, waits_for: str, deadline: float, clock: Callable[[], float]) -> None:
-        self.name, self.waits_for, self.deadline = name, waits_for, deadline
+    def __init__(self, name: str, waits_for: str, deadline: float, key: str, clock: Callable[[], float]) -> None:
+        self.name, self.waits_for, self.deadline, self._key = name, waits_for, deadline, key
         self._clock, self._began = clock, clock()
 
     @property
@@ -59,7 +64,7 @@ class Stage:
         """The error that says who was waited for, and how long."""
         return StageTimeoutError(
             f"{self.name}: waited {self.seconds:.0f} s for {self.waits_for}",
-            "look at the logs in the run's folder; on a busy machine raise cluster.start_seconds",
+            f"look at the logs in the run's folder; on a busy machine raise {self._key}",
         )
 
 
@@ -71,9 +76,9 @@ class Stages:
         self._tell, self._clock = tell, clock
 
     @contextlib.contextmanager
-    def stage(self, name: str, waits_for: str, deadline: float) -> Iterator[Stage]:
-        """A stage; a `TimeoutError` inside becomes one that names it."""
-        stage = Stage(name, waits_for, deadline, self._clock)
+    def stage(self, name: str, waits_for: str, deadline: float, key: str = START) -> Iterator[Stage]:
+        """A stage, whose deadline is this key's value; a `TimeoutError` inside becomes one that names it."""
+        stage = Stage(name, waits_for, deadline, key, self._clock)
         self._tell(f"{name} … {waits_for}")
         over = threading.Event()
         ticker = threading.Thread(target=self._tick, args=(stage, over), name=f"stage-{name}", daemon=True)

@@ -52,6 +52,23 @@ def test_a_resume_needs_the_room_that_a_start_needs(folder: RunFolder) -> None:
     assert folder.card() == card
 
 
+def test_a_run_whose_seeds_cannot_be_read_is_not_begun_and_leaves_nothing(tmp_path: Path) -> None:
+    words = [f"run.folder={tmp_path}", "run.name=one", f"seeding.file={tmp_path / 'mistyped.jsonl'}"]
+    with pytest.raises(AzrError, match=r"mistyped\.jsonl cannot be read"):
+        begin(load(["tiny"], words))
+    assert not (tmp_path / "one").exists()
+
+
+def test_nor_is_it_taken_up_until_it_has_seeds_of_its_own(folder: RunFolder) -> None:
+    card, config = folder.card(), load(["tiny"], ["seeding.file=mistyped.jsonl"])
+    with pytest.raises(AzrError, match=r"mistyped\.jsonl cannot be read"):
+        take_up(config, folder)
+    assert folder.card() == card
+    folder.seeds.write_text("their tasks are in the buffers: nobody will read them\n")
+    take_up(config, folder)
+    assert folder.card().starts == 2
+
+
 def test_a_disk_that_fills_is_said_at_the_next_note(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     driver, said = driver_of(folder), list[str]()
     driver._room = Room(folder.root, 1.0, free=lambda _folder: 0.25)

@@ -15,7 +15,8 @@ from azr.game.frames import frame
 from azr.game.seeding import ZERO_PROGRAM, SeedingState
 from azr.game.types import Version, VersionSpan
 from azr.run.evaluation import held_out
-from azr.run.seeds import make_seeds, read_seeds, rules_of, seed_tasks, write_seeds
+from azr.run.folder import RunFolder
+from azr.run.seeds import given_seeds, make_seeds, read_seeds, rules_of, seed_tasks, write_seeds
 from azr.tiny.held_out import held_out_tasks
 from sandbox_wasm.protocol import Sandbox
 
@@ -102,6 +103,22 @@ def test_the_gate_of_seeding_knows_the_held_out_programs_of_the_suite() -> None:
     form = held_out_tasks("harder", "abduction", 1)[0].normal_form
     assert form in rules_of(load(["tiny"], ["evaluation.suite=tiny"]), Letters()).held_out
     assert not rules_of(load(["tiny"], ["evaluation.suite=none"]), Letters()).held_out
+
+
+def test_seeds_come_from_the_runs_own_file_then_from_the_one_that_is_named_then_from_the_model(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    state, _ = made(sandbox, Saying("nothing"), "seeding.stall_batches=1")
+    tasks, folder = seed_tasks(state, load(["tiny"])), RunFolder(tmp_path)
+    assert given_seeds(load(["tiny"]), folder) is None
+    named = load(["tiny"], [f"seeding.file={tmp_path / 'named.jsonl'}"])
+    with pytest.raises(AzrError, match=r"named\.jsonl cannot be read: No such file") as refused:
+        given_seeds(named, folder)
+    assert "seeding.file" in refused.value.mend
+    write_seeds(tmp_path / "named.jsonl", tasks)
+    assert given_seeds(named, folder) == tasks
+    write_seeds(folder.seeds, tasks[:1])
+    assert given_seeds(named, folder) == tasks[:1]
 
 
 def test_a_file_that_is_none_is_refused_by_line(tmp_path: Path) -> None:

@@ -158,10 +158,11 @@ def test_a_run_that_ends_before_its_players_begin_asks_for_nothing(tmp_path: Pat
 def test_players_that_never_begin_end_the_wait(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.hub.plays = False
+    world.config.cluster.start_seconds, world.config.cluster.work_seconds = 600.0, 4000.0
     now = [0.0]
     setting = Setting(world.config, world.root, world.experience, world.tasks, world.hub)
     source = RunSource(setting, lambda: now[0], lambda _seconds: now.__setitem__(0, now[0] + 600))
-    with pytest.raises(AzrError, match="no player began within 10800 s"):
+    with pytest.raises(AzrError, match="no player began within 9800 s"):
         source.ready(fine)
 
 

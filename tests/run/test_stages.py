@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from azr.run import stages as module
-from azr.run.stages import Stages, StageTimeoutError
+from azr.run.stages import WORK, Stages, StageTimeoutError
 
 
 class Clock:
@@ -41,6 +41,15 @@ def test_what_remains_shrinks_and_ends_in_an_error_that_names_the_waited_for(clo
         clock.now = 61.0
         with pytest.raises(StageTimeoutError, match="engines: waited 61 s for replica 1"):
             stage.remaining()
+
+
+def test_the_error_names_the_key_whose_value_the_deadline_is(clock: Clock) -> None:
+    stages = Stages(lambda _: None, clock)
+    for words, key in (((), "cluster.start_seconds"), ((WORK,), "cluster.work_seconds")):
+        clock.now = 0.0
+        with stages.stage("seeds", "the model's first tasks", 60, *words) as stage:
+            clock.now = 61.0
+            assert stage.timeout().mend.endswith(f"raise {key}")
 
 
 def test_a_timeout_inside_becomes_the_stages_own(clock: Clock) -> None:

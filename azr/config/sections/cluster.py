@@ -27,5 +27,7 @@ class ClusterConfig:
     """GPU type that `--dry-run` checks the memory plan against, e.g. `H100-80GB`, `H200`, `L40S`; empty: no check."""
     start_seconds: float = 600.0
     """How long any one part may take to be ready. On busy cores an engine takes minutes."""
+    work_seconds: float = 3600.0
+    """How long each evaluation, and the seeding, may take. A large model on few engines may need more."""
     stop_seconds: float = 60.0
     """How long parts may take to finish what they do when the run ends; then they are ended."""

@@ -39,6 +39,7 @@ def problems(config: Config) -> Iterator[tuple[str, str, str]]:
         ("rollout.replicas_per_node", config.rollout.replicas_per_node, 0),
         ("cluster.object_store_mb", config.cluster.object_store_mb, 80),
         ("cluster.start_seconds", config.cluster.start_seconds, 1),
+        ("cluster.work_seconds", config.cluster.work_seconds, 1),
         ("cluster.stop_seconds", config.cluster.stop_seconds, 1),
     ):
         if number < low:
