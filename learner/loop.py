@@ -5,8 +5,11 @@ Where batches come from and where weights, metrics go is handed in, so that the 
 
     source.begin(step) ──► weights it begins with ──► publisher ──► source.ready
     source.take(step) ──► trainer.step ──► publisher ──► checkpoint? ──► source.commit ──► observer.on_step
-        rank 0, then broadcast                 rank 0          all ranks       rank 0            rank 0
+        rank 0, which tells the others         rank 0          all ranks       rank 0            rank 0
                                                                 └ source.write_state, before the marker
+
+Who waits: rank 0, for the source, as long as the source's own deadlines allow; the other ranks, for rank 0, which tells
+them every `BEAT_SECONDS` that it still waits.
 
 A checkpoint for which the disk has no room is told and left out: the next one may fit. The last one of a loop is tried
 for `LAST_SECONDS`, since what it would hold is kept nowhere else.
@@ -20,10 +23,12 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -40,6 +45,11 @@ from learner.weights import Publisher, Weights, whole_weights
 PUBLISH_DEADLINE_SECONDS = 120.0
 #: How long somebody has to make room for the last checkpoint, and the time between two tries.
 LAST_SECONDS, TRY_SECONDS = 600.0, 10.0
+#: How often the other ranks hear that the first still waits. Collectives have a deadline of their own (Ray Train's half
+#: an hour) that names nobody; it is for ranks that are lost, and no wait for players or a batch may come near it.
+BEAT_SECONDS = 60.0
+
+Result = TypeVar("Result")
 
 
 class BatchSource(Protocol):
@@ -154,11 +164,12 @@ def run(
     if first and plan.make_publish:
         publisher = Publisher(plan.make_publish(), deadline=PUBLISH_DEADLINE_SECONDS)
     _publish(plan, trainer, step, publisher)
-    if source and step < plan.steps:
-        source.ready(publisher.check if publisher else _nothing)
+    if step < plan.steps:
+        check = publisher.check if publisher else _nothing
+        _of_first(partial(source.ready, check) if source else None, trainer)
     while step < plan.steps:
         clock = _Clock()
-        batch = _shared(source.take(step) if source else None, trainer)
+        batch = _of_first(partial(source.take, step) if source else None, trainer)
         clock.mark("wait")
         if batch is None:
             break
@@ -225,13 +236,24 @@ def _save(
     return True
 
 
-def _shared(batch: StepBatch | None, trainer: Trainer) -> StepBatch | None:
-    """Rank 0's batch on every rank."""
+def _of_first(wait: Callable[[], Result] | None, trainer: Trainer) -> Result:
+    """What a wait on the first rank brings, on every rank; the first alone has one."""
     if trainer.ranks.count == 1:
-        return batch
-    box: list[StepBatch | None] = [batch]
-    dist.broadcast_object_list(box, src=0)
-    return box[0]
+        assert wait is not None
+        return wait()
+    apart = ThreadPoolExecutor(1)
+    try:
+        waiting = apart.submit(wait) if wait else None
+        while True:
+            # Empty while nothing is there yet: None is an answer, that the run ends.
+            box: list[tuple[Result, ...]] = [()]
+            if waiting and wait_for([waiting], BEAT_SECONDS).done:
+                box = [(waiting.result(),)]
+            dist.broadcast_object_list(box, src=0)
+            if box[0]:
+                return box[0][0]
+    finally:
+        apart.shutdown(wait=False)
 
 
 class _Clock:

@@ -6,17 +6,20 @@ import errno
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from traceback import StackSummary
 from types import SimpleNamespace
 from typing import cast
+from unittest.mock import patch
 
 import msgspec
 import pytest
 import torch
+from ray.train.torch import TorchConfig
 from torch.distributed.checkpoint.api import CheckpointException
 
 from learner import checkpoint, loop
@@ -43,6 +46,36 @@ class PublishedWeights:
 
     def __call__(self, step: int, weights: Weights) -> None:
         self.versions[step] = dict(weights)
+
+
+class Turns:
+    """A process group whose two ranks take turns in this process: what the first sent, the second is given. Tells the
+    order of their calls, and nothing else."""
+
+    def __init__(self) -> None:
+        self.calls: dict[int, list[str]] = {0: [], 1: []}
+        self._sent: list[object] = []
+
+    @contextmanager
+    def of(self, rank: int) -> Iterator[Trainer]:
+        """This rank's turn, with a trainer that knows whose it is."""
+        called = self.calls[rank]
+
+        def broadcast(box: list[object], src: int) -> None:
+            assert src == 0
+            if rank == 0:
+                self._sent.append(box[0])
+            else:
+                box[0] = self._sent[called.count("broadcast")]
+            called.append("broadcast")
+
+        group = {
+            "is_initialized": lambda: True,
+            "broadcast_object_list": broadcast,
+            "barrier": partial(called.append, "barrier"),
+        }
+        with patch.multiple(torch.distributed, **group):
+            yield cast(Trainer, SimpleNamespace(ranks=SimpleNamespace(rank=rank, count=2)))
 
 
 def test_a_resumed_run_continues_bit_by_bit(model: Path, tmp_path: Path) -> None:
@@ -151,32 +184,18 @@ class TestFullDisk:
     def test_a_folder_that_cannot_be_made_for_want_of_room_is_told_to_all_ranks_in_the_same_order(
         self, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """One after the other: what the first rank sends is what the second is given."""
-        calls: dict[int, list[str]] = {0: [], 1: []}
-        sent: list[str] = []
-
         def full(path: Path, **_options: object) -> None:
             raise OSError(number, "none left", str(path))
 
-        for rank, called in calls.items():
-
-            def broadcast(box: list[str], src: int, rank: int = rank, called: list[str] = called) -> None:
-                assert src == 0
-                if rank == 0:
-                    sent.append(box[0])
-                else:
-                    box[0] = sent[called.count("broadcast")]
-                called.append("broadcast")
-
-            with monkeypatch.context() as group:
-                group.setattr(checkpoint.dist, "is_initialized", lambda: True)
-                group.setattr(checkpoint.dist, "broadcast_object_list", broadcast)
-                group.setattr(checkpoint.dist, "barrier", partial(called.append, "barrier"))
-                group.setattr(Path, "mkdir", full)
-                trainer = cast(Trainer, SimpleNamespace(ranks=SimpleNamespace(rank=rank)))
-                with pytest.raises(checkpoint.NoRoomError, match="has no room for step_00000003: none left"):
-                    checkpoint.save(tmp_path, trainer, checkpoint.LearnerState(3, 3, "m"))
-        assert calls[0] == calls[1] == ["broadcast"]
+        monkeypatch.setattr(Path, "mkdir", full)
+        turns = Turns()
+        for rank in (0, 1):
+            with (
+                turns.of(rank) as trainer,
+                pytest.raises(checkpoint.NoRoomError, match="has no room for step_00000003: none left"),
+            ):
+                checkpoint.save(tmp_path, trainer, checkpoint.LearnerState(3, 3, "m"))
+        assert turns.calls[0] == turns.calls[1] == ["broadcast"]
         assert list(tmp_path.iterdir()) == []
 
     def test_a_folder_that_cannot_be_made_for_another_reason_ends_the_rank(self, model: Path, tmp_path: Path) -> None:
@@ -303,6 +322,48 @@ def test_waiting_for_players_to_begin_is_not_waiting_for_data(model: Path, tmp_p
     run(replace(plan(model, tmp_path, steps=2), make_source=late, make_observer=Waits), CPU)
     assert order == ["ready", "take 0", "take 1"]
     assert max(waited) < 1.0
+
+
+class TestWaitingOfManyRanks:
+    """Half an hour is all that a collective has; a wait for players or a batch has more."""
+
+    @pytest.mark.parametrize("brought", [StepBatch([], 3), None], ids=["a batch", "the end of the run"])
+    def test_the_others_hear_that_the_first_waits_until_it_has_what_it_waited_for(
+        self, brought: StepBatch | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def take() -> StepBatch | None:
+            deadline = time.monotonic() + 10
+            while len(turns.calls[0]) < 3:
+                assert time.monotonic() < deadline, "nobody was told of the wait"
+                time.sleep(0.001)
+            return brought
+
+        monkeypatch.setattr(loop, "BEAT_SECONDS", 0.01)
+        turns = Turns()
+        with turns.of(0) as trainer:
+            assert loop._of_first(take, trainer) is brought
+        with turns.of(1) as trainer:
+            assert loop._of_first(None, trainer) is brought
+        assert turns.calls[0] == turns.calls[1] == ["broadcast"] * len(turns.calls[0])
+        assert len(turns.calls[0]) >= 4
+
+    def test_what_is_there_at_once_is_told_once(self) -> None:
+        turns = Turns()
+        with turns.of(0) as trainer:
+            assert loop._of_first(lambda: 7, trainer) == 7
+        assert turns.calls[0] == ["broadcast"]
+
+    def test_a_wait_that_fails_ends_the_first_rank_with_its_own_error(self) -> None:
+        def ready() -> None:
+            raise TimeoutError("no player began")
+
+        turns = Turns()
+        with turns.of(0) as trainer, pytest.raises(TimeoutError, match="no player began"):
+            loop._of_first(ready, trainer)
+        assert turns.calls[0] == []
+
+    def test_it_is_heard_of_long_before_a_collective_gives_up(self) -> None:
+        assert TorchConfig().timeout_s >= 10 * loop.BEAT_SECONDS
 
 
 class TestCheckpoints:
