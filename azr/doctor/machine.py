@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import platform
 import resource
@@ -16,6 +15,7 @@ import psutil
 
 from azr.doctor.finding import Finding, graded
 from azr.doctor.packages import installed, installed_extra, torch_cuda
+from azr.doctor.trials import Trial, run_trial
 
 _GIB = 1 << 30
 
@@ -35,6 +35,19 @@ CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 _ASK_SECONDS = 20.0
 _GROUP = "machine"
+
+#: What `auto` takes comes first.
+_SURVEY = Trial(
+    _GROUP,
+    "attention",
+    """
+from learner.attention.registry import choose, survey
+said = "; ".join(f"{name} {reason or 'can run'}" for name, reason in survey().items())
+print(f"{choose().name} of: {said}")
+""",
+    120.0,
+    "pip install flash-attn --no-build-isolation: packed sequences run faster with it",
+)
 
 
 def examine_machine() -> Iterator[Finding]:
@@ -125,22 +138,16 @@ def _accelerators() -> Iterator[Finding]:
 
 
 def _attention(*, on_gpu: bool) -> Finding:
-    """Which attention back ends the learner can choose from, best first."""
-    found = [
-        f"{name} {installed(package) or ''}".rstrip()
-        for name, module, package in (
-            ("FlashAttention 3", "flash_attn_interface", "flash_attn_3"),
-            ("FlashAttention 2", "flash_attn", "flash-attn"),
-        )
-        if importlib.util.find_spec(module)
-    ]
-    flash = bool(found)
-    torch = importlib.util.find_spec("torch")
-    if on_gpu and torch and torch.origin and (Path(torch.origin).parent / "nn/attention/varlen.py").is_file():
-        found.append("torch varlen_attn")
-    found.append("SDPA")
-    mend = "pip install flash-attn --no-build-isolation: packed sequences run faster with it"
-    return graded(_GROUP, "attention", ", ".join(found), good=flash or not on_gpu, mend=mend)
+    """Which attention back end the learner takes, and what each says of this machine.
+
+    They are asked in a process of their own: it imports torch, and kernels that were built against another torch.
+    """
+    if not on_gpu:
+        return Finding(_GROUP, "attention", "ok", "sdpa; all others need a CUDA device")
+    found = run_trial(_SURVEY)
+    if found.level == "ok" and not found.found.startswith("flash_attention"):
+        return Finding(found.group, found.subject, "warn", found.found, _SURVEY.mend)
+    return found
 
 
 def _kernel() -> Iterator[Finding]:

@@ -11,7 +11,7 @@ through transformers' attention interface, under the name that `registry.install
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib import import_module
 from typing import Protocol
 
 import torch
@@ -51,7 +51,7 @@ class AttentionBackend(Protocol):
     name: str
 
     def unavailable(self) -> str | None:
-        """Why this back end cannot run on this machine, or None if it can. Imports nothing heavy."""
+        """Why this back end cannot run on this machine, or None if it can. Imports nothing that has no device here."""
         ...
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, rows: PackedRows, scale: float) -> Tensor:
@@ -62,9 +62,21 @@ class AttentionBackend(Protocol):
         ...
 
 
-def distribution_present(module: str) -> bool:
-    """Whether a top-level module could be imported, without importing it."""
-    return find_spec(module) is not None
+def kernel_reason(module: str, function: str, needed: str, minimum_capability: tuple[int, int]) -> str | None:
+    """Why a module's function for CUDA cannot run here, or None; `needed` says in words what brings the module.
+
+    The device is asked first. Only where it would do is the module imported: a build against another torch lies there
+    like any other and fails as it is loaded, and a package of this name may hold other kernels.
+    """
+    if (reason := cuda_reason(minimum_capability)) is not None:
+        return reason
+    try:
+        getattr(import_module(module), function)
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
+            return f"needs {needed}"
+        return f"needs {needed}; the one here fails with {type(error).__name__}: {' '.join(str(error).split())}"
+    return None
 
 
 def cuda_reason(minimum_capability: tuple[int, int]) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from learner.attention.base import PackedRows, cuda_reason, distribution_present
+from learner.attention.base import PackedRows, kernel_reason
 
 
 class FlashAttention2:
@@ -13,14 +13,13 @@ class FlashAttention2:
     name = "flash_attention_2"
 
     def unavailable(self) -> str | None:
-        """Needs the package and an Ampere device."""
-        if not distribution_present("flash_attn"):
-            return "needs the package flash-attn (in the gpu extra)"
-        return cuda_reason((8, 0))
+        """Needs an Ampere device and the package; flash-attn-4 alone has a `flash_attn` too, without these kernels."""
+        needed = "the package flash-attn (in the gpu extra)"
+        return kernel_reason("flash_attn.flash_attn_interface", "flash_attn_varlen_func", needed, (8, 0))
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, rows: PackedRows, scale: float) -> Tensor:
         """One kernel for all segments; shared key heads are native."""
-        from flash_attn import flash_attn_varlen_func
+        from flash_attn.flash_attn_interface import flash_attn_varlen_func
 
         output: Tensor = flash_attn_varlen_func(
             query,

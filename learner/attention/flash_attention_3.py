@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from learner.attention.base import PackedRows, cuda_reason, distribution_present
+from learner.attention.base import PackedRows, kernel_reason
 
 
 class FlashAttention3:
@@ -14,9 +14,8 @@ class FlashAttention3:
 
     def unavailable(self) -> str | None:
         """Needs the module, which is built from flash-attn's `hopper` folder, and a Hopper device."""
-        if not distribution_present("flash_attn_interface"):
-            return "needs the module flash_attn_interface (flash-attn's hopper build)"
-        return cuda_reason((9, 0))
+        needed = "the module flash_attn_interface (flash-attn's hopper build)"
+        return kernel_reason("flash_attn_interface", "flash_attn_varlen_func", needed, (9, 0))
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, rows: PackedRows, scale: float) -> Tensor:
         """One kernel for all segments; some releases return the normaliser as well."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from learner.attention.base import PackedRows, cuda_reason, distribution_present
+from learner.attention.base import PackedRows, kernel_reason
 
 
 class FlashAttention4:
@@ -14,9 +14,7 @@ class FlashAttention4:
 
     def unavailable(self) -> str | None:
         """Needs the package flash-attn-4 and a Hopper device."""
-        if not distribution_present("flash_attn") or not distribution_present("flash_attn.cute"):
-            return "needs the package flash-attn-4"
-        return cuda_reason((9, 0))
+        return kernel_reason("flash_attn.cute", "flash_attn_varlen_func", "the package flash-attn-4", (9, 0))
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, rows: PackedRows, scale: float) -> Tensor:
         """One kernel for all segments; returns the output and, in some releases, the normaliser."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from learner.attention.base import PackedRows, cuda_reason, distribution_present
+from learner.attention.base import PackedRows, kernel_reason
 
 
 class TorchVarlen:
@@ -17,9 +17,7 @@ class TorchVarlen:
 
     def unavailable(self) -> str | None:
         """Needs the module (torch 2.11) and an Ampere device."""
-        if not distribution_present("torch.nn.attention.varlen"):
-            return "needs torch 2.11 or newer"
-        return cuda_reason((8, 0))
+        return kernel_reason("torch.nn.attention.varlen", "varlen_attn", "torch 2.11 or newer", (8, 0))
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, rows: PackedRows, scale: float) -> Tensor:
         """One kernel for all segments; heads of keys are repeated where this torch cannot share them."""

@@ -10,6 +10,7 @@ import pytest
 
 from azr.doctor import machine
 from azr.doctor.finding import Finding
+from learner.attention.registry import choose, survey
 
 _GIB = 1 << 30
 
@@ -61,6 +62,38 @@ def test_devices_that_a_cpu_build_leaves_idle_are_told(monkeypatch: pytest.Monke
     assert found["cuda:0"].found.startswith("NVIDIA H200")
     assert found["cuda"].level == "warn"
     assert "azr[gpu]" in found["cuda"].mend
+
+
+class TestAttention:
+    @staticmethod
+    def asked(monkeypatch: pytest.MonkeyPatch, finding: Finding) -> Finding:
+        """What is told on a machine with a GPU whose trial found this."""
+        monkeypatch.setattr(machine, "run_trial", lambda _trial: finding)
+        return machine._attention(on_gpu=True)
+
+    def test_without_a_gpu_nobody_is_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(machine, "run_trial", lambda _trial: pytest.fail("torch would be imported"))
+        found = machine._attention(on_gpu=False)
+        assert (found.level, found.found) == ("ok", "sdpa; all others need a CUDA device")
+
+    def test_the_back_ends_speak_for_themselves(self) -> None:
+        found = machine._attention(on_gpu=True)
+        assert all(f"; {name} " in found.found for name in list(survey())[1:]), found.found
+        assert found.found.startswith(f"{choose().name} of: flash_attention_3 ")
+
+    @pytest.mark.parametrize(
+        ("chosen", "level"), [("flash_attention_2", "ok"), ("torch_varlen", "warn"), ("sdpa", "warn")]
+    )
+    def test_a_gpu_without_a_flash_kernel_is_warned_of(
+        self, chosen: str, level: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        found = self.asked(monkeypatch, Finding("machine", "attention", "ok", f"{chosen} of: …"))
+        assert (found.level, found.found) == (level, f"{chosen} of: …")
+        assert ("flash-attn" in found.mend) == (level == "warn")
+
+    def test_a_registry_that_cannot_be_asked_is_told_as_it_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        failed = Finding("machine", "attention", "fail", "ImportError: libcudart", "mend it")
+        assert self.asked(monkeypatch, failed) == failed
 
 
 def test_a_command_that_is_missing_or_fails_has_nothing_to_say() -> None:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel, Qwen2Config, Qwen3Config
+from transformers import (
+    AutoModelForCausalLM,
+    LlamaConfig,
+    PreTrainedModel,
+    Qwen2Config,
+    Qwen3Config,
+)
 
 from learner.attention.base import PackedRows
 from learner.attention.registry import BACKENDS, IMPLEMENTATION, choose, install, layout_arguments, survey
@@ -155,6 +163,61 @@ def test_one_that_cannot_run_is_refused_with_its_reason() -> None:
 def test_an_unknown_one_is_refused_with_the_known() -> None:
     with pytest.raises(ValueError, match="known: auto, flash_attention_3"):
         choose("magic")
+
+
+class TestPackagesOnAGpu:
+    """What is said of packages where the device would do; they are made up, in a folder of their own."""
+
+    @pytest.fixture(autouse=True)
+    def ampere(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (8, 0))
+        for name in [name for name in sys.modules if name.split(".")[0] == "flash_attn"]:
+            monkeypatch.delitem(sys.modules, name)
+
+    @pytest.fixture
+    def packages(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+        monkeypatch.syspath_prepend(tmp_path)
+        yield tmp_path
+        for name in [name for name in sys.modules if name.split(".")[0] == "flash_attn"]:
+            del sys.modules[name]
+
+    @staticmethod
+    def write(path: Path, text: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def test_a_build_against_another_torch_says_so_and_auto_takes_the_next(self, packages: Path) -> None:
+        self.write(packages / "flash_attn/__init__.py", "raise ImportError('undefined symbol:\\n _ZN3c10')")
+        assert survey()["flash_attention_2"] == (
+            "needs the package flash-attn (in the gpu extra); the one here fails with "
+            "ImportError: undefined symbol: _ZN3c10"
+        )
+        assert choose("auto").name == "torch_varlen"
+
+    def test_flash_attn_4_alone_does_not_pass_for_version_2(self, packages: Path) -> None:
+        self.write(packages / "flash_attn/cute/__init__.py", "def flash_attn_varlen_func(): ...")
+        assert survey()["flash_attention_2"] == "needs the package flash-attn (in the gpu extra)"
+        assert survey()["flash_attention_4"] == "needs compute capability 9.0, the device has 8.0"
+
+    def test_what_a_package_itself_lacks_is_named(self, packages: Path) -> None:
+        self.write(packages / "flash_attn/__init__.py", "")
+        self.write(packages / "flash_attn/flash_attn_interface.py", "import einops_of_another_age")
+        said = survey()["flash_attention_2"]
+        assert said is not None
+        assert said.endswith("fails with ModuleNotFoundError: No module named 'einops_of_another_age'")
+
+    def test_one_that_has_the_kernels_can_run(self, packages: Path) -> None:
+        self.write(packages / "flash_attn/__init__.py", "")
+        self.write(packages / "flash_attn/flash_attn_interface.py", "def flash_attn_varlen_func(): ...")
+        assert survey()["flash_attention_2"] is None
+
+    def test_nothing_is_imported_for_a_device_that_is_too_old(
+        self, packages: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (7, 5))
+        self.write(packages / "flash_attn/__init__.py", "raise SystemExit('imported')")
+        assert survey()["flash_attention_2"] == "needs compute capability 8.0, the device has 7.5"
 
 
 #: Four plain sequences; and two of them, a prompt with two responses to it, and one more.
