@@ -12,6 +12,8 @@ from azr.config.sections.algorithm import AlgorithmConfig, TermConfig
 from azr.config.sections.algorithm_rules import (
     ANCHORED_AT_BEHAVIOUR,
     LOSSES,
+    MASKS,
+    PROXIMALS,
     WEIGHTS,
     problems,
 )
@@ -125,6 +127,13 @@ class TestLoss:
         algorithm = AlgorithmConfig()
         algorithm.loss.name, algorithm.loss.allow_uncorrected = "cispo", True
         assert [problem.key for problem in problems(algorithm, 16)] == ["loss.weight"]
+
+    @pytest.mark.parametrize(("mask", "proximal"), list(product(MASKS, PROXIMALS)))
+    def test_a_threshold_of_the_whole_batch_needs_ratios_of_the_whole_batch(self, mask: str, proximal: str) -> None:
+        algorithm = AlgorithmConfig()
+        algorithm.loss.masks, algorithm.loss.proximal = [mask], proximal
+        told = [problem.key for problem in problems(algorithm, 4)]
+        assert told == (["loss.masks"] if (mask, proximal) == ("m2po", "interpolate") else [])
 
     def test_every_loss_has_a_side(self) -> None:
         assert len(LOSSES) == len(set(LOSSES)) == 6

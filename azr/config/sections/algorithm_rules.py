@@ -211,6 +211,13 @@ def _loss(loss: LossConfig, max_staleness: int) -> Iterator[Problem]:
             f"`{loss.name}` corrects current over behaviour in its own ratio; `{loss.weight}` would correct it twice",
             "set loss.weight: none, or use decoupled_ppo",
         )
+    if "m2po" in loss.masks and loss.proximal == "interpolate":
+        yield Problem(
+            "loss.masks",
+            "`m2po` masks by a threshold of the whole batch, and with `interpolate` no ratio is known before its own "
+            "micro-batch: what is masked would depend on how the batch is cut",
+            "set loss.proximal: recompute, or leave m2po out",
+        )
     if max_staleness <= 1 or loss.allow_uncorrected:
         return
     if loss.name not in ANCHORED_AT_BEHAVIOUR and loss.weight == "none":
