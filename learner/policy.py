@@ -9,7 +9,7 @@ so that under FSDP its weight is whole exactly while it is needed. Called by `le
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,7 @@ class Policy(nn.Module):
     def __init__(self, language_model: nn.Module) -> None:
         super().__init__()
         self.language_model = language_model
+        _refuse_other_decoders(language_model)
         _refuse_other_heads(language_model)
 
     @property
@@ -39,9 +40,7 @@ class Policy(nn.Module):
     @property
     def layers(self) -> nn.ModuleList:
         """The decoder's layers, the units of sharding, checkpointing and compilation."""
-        layers = self.language_model.get_decoder().layers  # type: ignore[operator]
-        assert isinstance(layers, nn.ModuleList)
-        return layers
+        return cast(nn.ModuleList, self.language_model.get_decoder().layers)  # type: ignore[operator]
 
     def forward(
         self, batch: MicroBatch, temperature: float = 1.0, with_entropy: bool = False
@@ -76,6 +75,16 @@ def load_policy(source: str | Path, *, attention: str = "auto", random_weights: 
     else:
         model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, attn_implementation=IMPLEMENTATION)
     return Policy(model)
+
+
+def _refuse_other_decoders(model: nn.Module) -> None:
+    """Refuse a model whose layers are not where they are looked for (GPT-2 keeps them under `h`)."""
+    decoder = model.get_decoder()  # type: ignore[operator]
+    if not isinstance(getattr(decoder, "layers", None), nn.ModuleList):
+        raise ValueError(
+            f"{type(model).__name__} cannot be trained: its decoder, a {type(decoder).__name__}, must keep its layers "
+            "in an nn.ModuleList named `layers`, as Llama's and Qwen's do"
+        )
 
 
 def _refuse_other_heads(model: nn.Module) -> None:

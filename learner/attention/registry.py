@@ -28,6 +28,10 @@ BACKENDS: tuple[AttentionBackend, ...] = (
 #: The name under which transformers knows packed attention.
 IMPLEMENTATION = "azr_packed"
 
+#: What some models ask of attention beyond a scale and a window, by the name transformers passes it under. Left out, it
+#: would be another model that is trained.
+_CHANGES = {"s_aux": "sinks", "softcap": "capped scores"}
+
 
 def survey() -> dict[str, str | None]:
     """What each back end says of this machine, in order of preference: None means it can run."""
@@ -71,6 +75,9 @@ def install(name: str = "auto") -> AttentionBackend:
             )
         if attention_mask is not None:
             raise ValueError("packed attention takes no mask: pack sequences instead of padding them")
+        for asked, what in _CHANGES.items():
+            if options.get(asked) is not None:
+                raise ValueError(f"this model's attention has {what} ({asked}), which packed attention does not know")
         window = options.get("sliding_window")
         if window is not None and options["max_length_k"] > window:
             raise ValueError(f"sequences of {options['max_length_k']} tokens exceed the model's window of {window}")

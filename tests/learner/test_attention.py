@@ -10,6 +10,9 @@ import pytest
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    Gemma2Config,
+    GPT2Config,
+    GptOssConfig,
     LlamaConfig,
     PreTrainedModel,
     Qwen2Config,
@@ -19,6 +22,7 @@ from transformers import (
 from learner.attention.base import PackedRows
 from learner.attention.registry import BACKENDS, IMPLEMENTATION, choose, install, layout_arguments, survey
 from learner.layout import Layout, Tree, layout
+from learner.policy import Policy
 
 LENGTHS = (5, 1, 9, 3)
 SHAPE = {
@@ -139,6 +143,30 @@ def test_a_call_without_the_layout_is_refused() -> None:
     model = model_of(Qwen2Config(**SHAPE))
     with pytest.raises(ValueError, match="without cu_seq_lens_q"):
         model(input_ids=torch.arange(5)[None])
+
+
+def test_a_model_with_attention_sinks_is_refused() -> None:
+    model = model_of(
+        GptOssConfig(
+            **{**SHAPE, "num_local_experts": 2, "num_experts_per_tok": 1, "layer_types": ["full_attention"] * 2}
+        )
+    )
+    with pytest.raises(ValueError, match=r"attention has sinks \(s_aux\)"):
+        model(**packed([torch.arange(5)]))
+
+
+def test_a_model_that_caps_its_scores_is_refused_and_without_a_cap_it_is_not() -> None:
+    layers = ["full_attention"] * 2
+    with pytest.raises(ValueError, match=r"attention has capped scores \(softcap\)"):
+        model_of(Gemma2Config(**SHAPE, layer_types=layers, attn_logit_softcapping=50.0))(**packed([torch.arange(5)]))
+    uncapped = model_of(Gemma2Config(**SHAPE, layer_types=layers, attn_logit_softcapping=None))
+    assert uncapped(**packed([torch.arange(5)])).logits.shape == (1, 5, SHAPE["vocab_size"])
+
+
+def test_a_model_whose_layers_are_elsewhere_is_refused_with_what_is_needed() -> None:
+    model = model_of(GPT2Config(vocab_size=50, n_embd=32, n_layer=2, n_head=4, n_positions=64))
+    with pytest.raises(ValueError, match=r"GPT2LMHeadModel cannot be trained: .*GPT2Model, .*named `layers`"):
+        Policy(model)
 
 
 def test_the_survey_names_every_back_end_with_its_reason() -> None:
