@@ -75,9 +75,14 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def transport(self) -> str:
-        """The transport's name, `auto` decided."""
-        named = self.weights_config.transport
-        return ("nccl" if self.gpu else "shm") if named == "auto" else named
+        """The transport's name, `auto` decided.
+
+        NCCL refuses a group of which two ranks are on one card. Engines that are given parts of cards may share one,
+        with each other or with the learner, so they get `shm`, which always works.
+        """
+        named, rollout = self.weights_config.transport, self.rollout_config
+        whole_cards = rollout.gpus_per_replica < 0 or rollout.gpus_per_replica >= rollout.tensor_parallel
+        return ("nccl" if self.gpu and whole_cards else "shm") if named == "auto" else named
 
     @property
     def has_tokenizer(self) -> bool:

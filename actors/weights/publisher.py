@@ -23,6 +23,7 @@ from actors.weights.fingerprint import fingerprint
 from actors.weights.records import Member, Order, Report, Stored, UpdateReport
 from actors.weights.registry import find_registry
 from actors.weights.transports.base import Transport
+from actors.weights.transports.bounded import carry_in_time
 from actors.weights.transports.files import file_name, write_file
 from azr.config.sections.weights import TRANSPORTS as KNOWN_TRANSPORTS
 from azr.config.sections.weights import WeightsConfig
@@ -122,9 +123,11 @@ class WeightPublisher:
         fleet = _Fleet(self, time.monotonic() + _SENDERS_SHARE * (ends - time.monotonic()))
         by_file = Order(number=0, action="file", version=version, checksum=checksum)
         try:
-            number = self._transport.carry(version, checksum, tensors, fleet)
+            number = carry_in_time(self._transport, version, checksum, tensors, fleet)
         except Exception as error:
-            # The version is in the registry: everybody can still take its file.
+            # The version is in the registry: everybody can still take its file. The next one gets a new transport, for
+            # this one may still hang in what it does.
+            self._transport = None
             logger.warning("%s could not carry weights (%s); replicas take the file", self._transport_name, error)
             number = self._ask("give", by_file)
         return self._wait(number, ends, [member.name for member in fleet.members], instead=by_file)
@@ -197,7 +200,9 @@ class _Fleet:
         return self._members
 
     def give(self, order: Order) -> int:
-        """Tell all replicas."""
+        """Tell all replicas; not when the time is over, for somebody else has told them something by then."""
+        if time.monotonic() > self._ends:
+            raise TimeoutError(f"the order {order.action!r} comes too late")
         return int(self._publisher._ask("give", order))
 
     def carried_out(self, number: int) -> None:

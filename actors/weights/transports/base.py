@@ -4,7 +4,7 @@
                                                │ raises: everybody takes the version's file instead
 
 A transport that only moves bytes which every replica can fetch by itself (`shm`, `disk`) has nothing to send. One that
-sends to a fixed group (`gloo`, `nccl`, `ipc`) forms it anew whenever the replicas are others than before; who joins
+sends to a fixed group (`gloo`, `nccl`, `ipc`) forms it anew whenever the engines are others than before; who joins
 between two versions, or is left out, takes the file.
 """
 
@@ -41,16 +41,26 @@ class Fleet(Protocol):
         ...
 
 
+#: Who is in a group: a replica keeps its name when it makes a new engine, which is in no group yet.
+Engines = tuple[tuple[str, tuple[int, ...]], ...]
+
+
+def engines_of(members: tuple[Member, ...]) -> Engines:
+    """The engines that a group is formed of."""
+    return tuple((member.name, member.engine_pids) for member in members)
+
+
 class Transport(Protocol):
     """One way to the engines."""
 
     def carry(self, version: Version, checksum: str, tensors: Mapping[str, Tensor], fleet: Fleet) -> int:
         """Bring a version to the fleet; the answer is the order on which replicas report, which need not have done so
-        yet. Raises if that cannot be, and is as new afterwards: the next version forms another group."""
+        yet. Raises if that cannot be, with nothing left open: the next version gets another transport. Runs in a thread
+        of its own, which is left behind when it does not come back in time."""
         ...
 
     def close(self) -> None:
-        """Nothing more will be sent."""
+        """Nothing more will be sent. Called from another thread it ends a `carry` that hangs, where that can be."""
         ...
 
 

@@ -1,7 +1,7 @@
 """`gloo`: weights broadcast from the learner to all engines, over TCP, packed into few large messages.
 
 Both sides of it. An engine's worker receives in its staging thread, into memory of its own, while it goes on sampling;
-only whole, checked weights are put in place. The group is fixed: the sender forms a new one whenever the replicas are
+only whole, checked weights are put in place. The group is fixed: the sender forms a new one whenever the engines are
 others than before, and when anything went wrong in the old one. The store that its members meet at is the sender's.
 
     sender (rank 0) ── bucket of bytes, bucket, … ──► ranks 1 … n: one a worker of each replica
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actors.weights.records import Order
 from actors.weights.registry import own_address
-from actors.weights.transports.base import Fleet, ranks_of
+from actors.weights.transports.base import Engines, Fleet, engines_of, ranks_of
 from azr.game.types import Version
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class GlooBroadcast:
 
     def __init__(self, address: str = "") -> None:
         self._address = address or own_address()
-        self._names: tuple[str, ...] = ()
+        self._engines: Engines = ()
         self._info: dict[str, Any] = {}
         self._store: Any = None
         self._group: Any = None
@@ -47,10 +47,10 @@ class GlooBroadcast:
         members = fleet.members
         if not members:
             return fleet.give(Order(number=0, action="file", version=version, checksum=checksum))
-        names = tuple(member.name for member in members)
+        engines = engines_of(members)
         ranks, size = ranks_of(members)
         try:
-            if names != self._names or self._group is None:
+            if engines != self._engines or self._group is None:
                 self._meet(size, fleet.seconds_left())
             order = Order(
                 number=0,
@@ -58,12 +58,12 @@ class GlooBroadcast:
                 version=version,
                 checksum=checksum,
                 info=self._info | {"tensors": _listed(tensors), "seconds": fleet.seconds_left()},
-                details={name: {"rank": ranks[name]} for name in names},
+                details={name: {"rank": rank} for name, rank in ranks.items()},
             )
             number = fleet.give(order)
             if self._group is None:
                 self._group = _join(self._store, self._address, 0, size, fleet.seconds_left())
-            self._names = names
+            self._engines = engines
             for bucket in _packed(tensors):
                 _broadcast(self._group, bucket, fleet.seconds_left())
         except Exception:
@@ -74,7 +74,7 @@ class GlooBroadcast:
     def close(self) -> None:
         """Leave the group; the next version forms another."""
         self._group = self._store = None
-        self._names = ()
+        self._engines = ()
 
     def _meet(self, size: int, seconds: float) -> None:
         """Open the place where a new group will meet."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from actors.weights.records import Order
-from actors.weights.transports.base import Fleet, ranks_of
+from actors.weights.transports.base import Engines, Fleet, engines_of, ranks_of
 from azr.game.types import Version
 
 if TYPE_CHECKING:
@@ -67,23 +67,23 @@ class NativeTransport:
     """A transport whose sender is vLLM's. Subclasses say how it is made."""
 
     def __init__(self) -> None:
-        self._names: tuple[str, ...] = ()
+        self._engines: Engines = ()
         self._sender: Any = None
         self._client: OrderingClient | None = None
         self._tensors: Mapping[str, Tensor] = {}
 
     def carry(self, version: Version, checksum: str, tensors: Mapping[str, Tensor], fleet: Fleet) -> int:
-        """Form the group if the replicas are others than before, and send."""
+        """Form the group if the engines are others than before, and send."""
         if not fleet.members:
             return fleet.give(Order(number=0, action="file", version=version, checksum=checksum))
-        names = tuple(member.name for member in fleet.members)
+        engines = engines_of(fleet.members)
         try:
-            if self._sender is None or self._client is None or names != self._names:
+            if self._sender is None or self._client is None or engines != self._engines:
                 self.close()
                 self._tensors = tensors
                 self._client = self._make_client(fleet)
                 self._sender = self._make_sender(self._client, fleet)
-                self._names = names
+                self._engines = engines
             self._tensors = tensors
             self._client.fleet, self._client.version, self._client.checksum = fleet, version, checksum
             self._sender.send_weights()
@@ -94,10 +94,10 @@ class NativeTransport:
 
     def close(self) -> None:
         """Leave the group; the next version forms another."""
-        if self._sender is not None:
-            self._sender.shutdown()
-        self._sender = self._client = None
-        self._names = ()
+        sender, self._sender = self._sender, None
+        self._client, self._engines = None, ()
+        if sender is not None:
+            sender.shutdown()
 
     def _make_client(self, fleet: Fleet) -> OrderingClient:
         return OrderingClient(fleet)

@@ -71,6 +71,16 @@ class TestOnAGpu:
         assert "kv_cache_memory_bytes" not in arguments
         assert not arguments["enforce_eager"]
 
+    @pytest.mark.parametrize(
+        ("cards", "transport"), [(-1.0, "nccl"), (2.0, "nccl"), (1.0, "shm"), (0.5, "shm"), (0.0, "shm")]
+    )
+    def test_weights_go_by_nccl_only_where_no_card_can_be_shared(
+        self, tmp_path: Path, cards: float, transport: str
+    ) -> None:
+        """NCCL refuses two ranks on one card. Here an engine is two workers."""
+        settings = _settings(tmp_path, gpu=True, tensor_parallel=2, gpus_per_replica=cards)
+        assert settings.transport == transport
+
     def test_pickled_handles_are_taken_by_ipc_alone(self, tmp_path: Path) -> None:
         name = "VLLM_ALLOW_INSECURE_SERIALIZATION"
         assert name not in _settings(tmp_path, gpu=True).environment()

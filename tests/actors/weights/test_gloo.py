@@ -14,7 +14,7 @@ import torch
 from actors.weights.fingerprint import fingerprint
 from actors.weights.records import Member, Order
 from actors.weights.transports import gloo
-from actors.weights.transports.base import ranks_of
+from actors.weights.transports.base import engines_of, ranks_of
 from actors.weights.transports.gloo import GlooBroadcast, layout, receive_broadcast
 from azr.game.types import Version
 
@@ -62,7 +62,10 @@ class Fleet:
 
     @property
     def members(self) -> tuple[Member, ...]:
-        return tuple(Member(name=name, state="serving") for name in sorted(self.workers))
+        return tuple(
+            Member(name=name, state="serving", engine_pids=(process.pid,))
+            for name, (process, _) in sorted(self.workers.items())
+        )
 
     def give(self, order: Order) -> int:
         self.last = order
@@ -162,3 +165,10 @@ def test_each_replica_has_ranks_of_its_own() -> None:
     """vLLM's sender tells every engine the offset 1."""
     members = (Member(name="a", workers=2), Member(name="b", workers=1), Member(name="c", workers=4))
     assert ranks_of(members) == ({"a": 1, "b": 3, "c": 4}, 8)
+
+
+def test_a_replica_that_made_a_new_engine_makes_a_group_another_one() -> None:
+    """It keeps its name, but the new engine is in no group yet."""
+    before = (Member(name="a", engine_pids=(11,)), Member(name="b", engine_pids=(12,)))
+    assert engines_of(before) == engines_of(before)
+    assert engines_of((before[0], Member(name="b", engine_pids=(13,)))) != engines_of(before)

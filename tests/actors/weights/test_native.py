@@ -7,6 +7,7 @@ import pickle
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from torch import Tensor
@@ -96,6 +97,16 @@ class TestOrders:
         other = Fleet("a", "c")
         transport.carry(Version(0, 4), "", WEIGHTS, other)
         assert [order.action for order in other.orders] == ["native_init", "native_update"]
+        assert transport.senders[0].ended
+
+    def test_a_replica_that_made_a_new_engine_is_in_no_group_any_more(self) -> None:
+        """It keeps its name; sending to its old engine would wait for ever."""
+        transport = Transport()
+        transport.carry(Version(0, 1), "", WEIGHTS, Fleet("a", "b"))
+        fleet = Fleet("a", "b")
+        fleet.members = (fleet.members[0], msgspec.structs.replace(fleet.members[1], engine_pids=(4321,)))
+        transport.carry(Version(0, 2), "", WEIGHTS, fleet)
+        assert [order.action for order in fleet.orders] == ["native_init", "native_update"]
         assert transport.senders[0].ended
 
     @pytest.mark.parametrize("failing", ["native_init", "native_update"])

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from actors.engine.records import UpdateTimes
-from actors.weights.publisher import _cast, _differing, _disagreeing, make_transport
-from actors.weights.records import Report, UpdateReport
+from actors.weights.publisher import WeightPublisher, _cast, _differing, _disagreeing, make_transport
+from actors.weights.records import Member, Order, Report, UpdateReport
+from actors.weights.transports import bounded
+from actors.weights.transports.base import Fleet
 from azr.config.sections.weights import WeightsConfig
 from azr.errors import AzrError
 from azr.game.types import Version
@@ -67,6 +73,57 @@ class TestCasting:
 
     def test_without_a_dtype_nothing_changes(self) -> None:
         assert _cast({"w": torch.ones(2, dtype=torch.float64)}, "")["w"].dtype == torch.float64
+
+
+class Registry:
+    """Answers a publisher's questions: one replica serves, and reports on every order at once."""
+
+    def __init__(self) -> None:
+        self.orders: list[Order] = []
+
+    def ask(self, method: str, *arguments: Any) -> Any:
+        match method:
+            case "members":
+                return [Member(name="a", state="serving", port=1)]
+            case "give":
+                self.orders.append(arguments[0])
+                return len(self.orders)
+            case "outcome":
+                return True, [_report("a")], []
+        raise AssertionError(method)
+
+
+class Hangs:
+    """A transport that comes back when it is closed, and then gives an order after all."""
+
+    def __init__(self) -> None:
+        self.closed, self.refused = threading.Event(), threading.Event()
+
+    def carry(self, version: Version, checksum: str, tensors: Mapping[str, torch.Tensor], fleet: Fleet) -> int:
+        self.closed.wait(60)
+        try:
+            return fleet.give(Order(number=0, action="native_update", version=version))
+        except TimeoutError:
+            self.refused.set()
+            raise
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+def test_a_transport_that_hangs_costs_its_share_of_the_time_and_replicas_take_the_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bounded, "_GRACE_SECONDS", 0.1)
+    registry, transport = Registry(), Hangs()
+    publisher = object.__new__(WeightPublisher)
+    publisher._config, publisher._transport_name, publisher._transport = WeightsConfig(), "nccl", transport
+    monkeypatch.setattr(publisher, "_ask", registry.ask)
+    reports, missing = publisher._hand_on(NEW, {}, "sum", time.monotonic() + 1.0)
+    assert transport.refused.wait(10), "an order that comes too late is not given"
+    assert [(order.action, order.version) for order in registry.orders] == [("file", NEW)]
+    assert ([report.name for report in reports], missing) == (["a"], [])
+    assert publisher._transport is None, "the next version gets another"
 
 
 class TestTransports:
