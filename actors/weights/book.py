@@ -84,10 +84,13 @@ class Book:
         return member
 
     def update(self, member: Member) -> bool:
-        """A replica says how it is; one that was called lost, or is unknown, must join again (the answer is False)."""
+        """A replica says how it is; one that was called lost, or is unknown, must join again (the answer is False). One
+        that stands by now may have been called meanwhile, when it was still finishing what it had."""
         if member.name not in self.members:
             return False
         self.members[member.name] = member
+        if member.state == "standby":
+            self._promote(member.pool)
         self._moved()
         return True
 

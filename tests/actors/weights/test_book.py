@@ -108,6 +108,27 @@ class TestMembers:
         book.settle("shared")
         assert book.members["b"].state == "serving"
 
+    def test_one_that_is_called_while_it_retires_makes_an_engine_when_it_stands_by(self) -> None:
+        book = Book(keep=1)
+        for name in "ab":
+            _serve(book, name)
+        book.want("shared", 1)
+        book.settle("shared")
+        assert book.members["b"].state == "standby", "it finishes what it has, which takes a minute"
+        book.leave("a", "its process ended")
+        assert book.members["b"].state == "starting"
+        assert book.update(_member("b", "standby"))
+        assert book.members["b"].state == "starting"
+
+    def test_one_that_stands_by_and_is_not_wanted_is_left_standing_by(self) -> None:
+        book = Book(keep=1)
+        for name in "ab":
+            _serve(book, name)
+        book.want("shared", 1)
+        book.settle("shared")
+        assert book.update(_member("b", "standby"))
+        assert book.members["b"].state == "standby"
+
     def test_one_that_is_leaving_counts_no_more(self) -> None:
         book = Book(keep=1)
         for name in "abc":
