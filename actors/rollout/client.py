@@ -20,6 +20,7 @@ import time
 from typing import Any
 
 from actors.engine.records import GenerateRequest, Generation
+from actors.keepalive import keep_alive
 from actors.rollout.errors import RolloutError
 from actors.rollout.wire import Failure, FailureKind, Kind, WireError, frame, read_frame
 from actors.weights.records import Member
@@ -61,6 +62,7 @@ class _Connection:
         """Connect to a replica."""
         async with asyncio.timeout(_CONNECT_SECONDS):
             reader, writer = await asyncio.open_connection(member.address, member.port)
+        keep_alive(writer)
         return cls(member, reader, writer)
 
     @property

@@ -42,7 +42,7 @@ from azr.game.types import Version
 
 logger = logging.getLogger(__name__)
 
-#: How long one question to the registry stays open; it is the heartbeat as well.
+#: How long one question to the registry stays open. Whether the replica is there the registry sees by its connection.
 _POLL_SECONDS = 20.0
 #: How often a replica says how it is.
 _STATUS_SECONDS = 1.0

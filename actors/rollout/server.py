@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 
 from actors.engine.errors import EngineDiedError, EngineError, NoEngineError, RefusedRequestError, TornWeightsError
 from actors.engine.records import GenerateRequest, Generation
+from actors.keepalive import keep_alive
 from actors.rollout.wire import LONGEST_HELLO, Failure, FailureKind, Kind, WireError, frame, read_frame
 from azr.errors import AzrError
 from azr.game import wire as records
@@ -75,6 +76,7 @@ class Server:
         self._connections.add(writer)
         tasks: dict[int, asyncio.Task[None]] = {}
         try:
+            keep_alive(writer)
             if not await self._greeted(reader):
                 return
             while True:

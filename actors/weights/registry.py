@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from actors.engine.leftovers import sweep
 from actors.host import host_id
+from actors.keepalive import keep_alive
 from actors.logs import log_into
 from actors.weights.book import Book
 from actors.weights.records import Member, Order, Report, Stored
@@ -245,7 +246,8 @@ class Registry:
         task.add_done_callback(self._background.discard)
 
     def _watch(self, member: Member) -> None:
-        """Hold a connection to the replica: its process's end is the connection's, at once and whatever killed it."""
+        """Hold a connection to the replica: its process's end is the connection's, at once and whatever killed it; its
+        machine's end is too, within half a minute."""
         if member.port and member.name not in self._watchers:
             self._watchers[member.name] = asyncio.create_task(self._watch_connection(member))
 
@@ -254,6 +256,7 @@ class Registry:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 reader, writer = await asyncio.open_connection(member.address, member.port)
             try:
+                keep_alive(writer)
                 while await reader.read(1 << 16):
                     pass
             finally:
