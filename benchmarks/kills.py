@@ -12,12 +12,13 @@ import random
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from azr.bench import Report
 from azr.config.root import Config
+from azr.ledger import events
 from benchmarks.processes import of_kind
 from benchmarks.self_play import SelfPlay, self_play, small_config
 from benchmarks.victims import drawn
@@ -36,8 +37,8 @@ class Recovery(NamedTuple):
     kind: str
     seconds: float
     """Until the stand-in had done two more steps."""
-    lost: int
-    """Samples that the books had acknowledged before, and did not know after."""
+    lost: tuple[str, ...]
+    """Ids of samples that the books had acknowledged before, and did not know after."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,13 +96,12 @@ def strike(
     recoveries: list[Recovery] = []
     for number, kind in enumerate(kinds, start=1):
         time.sleep(lot.uniform(0.0, 0.5))
-        before, step = counted(play), play.learner.step
+        before, step = known(play), play.learner.step
         kill(kind, lot.randrange(1000))
         began = time.monotonic()
         play.learner.until(step + 2, PATIENCE_SECONDS)
-        seconds, after = time.monotonic() - began, counted(play)
-        lost = sum(max(0, count - after.get(cell, 0)) for cell, count in before.items())
-        recoveries.append(Recovery(kind, seconds, lost))
+        seconds, after = time.monotonic() - began, known(play)
+        recoveries.append(Recovery(kind, seconds, missing(before, after, play.learner.trained)))
         tell(f"{number} of {len(kinds)}: {kind}, {seconds:.1f} s")
     return recoveries
 
@@ -124,13 +124,38 @@ def pids(kind: str) -> list[int]:
     return [process.pid for process in of_kind(os.getpid(), kind, below)]
 
 
-def counted(play: SelfPlay) -> dict[str, int]:
-    """Samples that the books know, by cell."""
-    counts: dict[str, int] = {}
-    for part in play.services.experience.statistics():
-        for cell, account in part.accounts.items():
-            counts[cell] = counts.get(cell, 0) + account.generated.samples
-    return counts
+class Known(NamedTuple):
+    """The samples that the books know."""
+
+    made_by: dict[str, int]
+    """Those in flight, trained on or done with, each by its id, and the step of the oldest weights that made it."""
+    since: int
+    """The books may have forgotten what older weights made: nobody would take it any more."""
+
+
+def known(play: SelfPlay) -> Known:
+    """What the books of all shards know now."""
+    made_by: dict[str, int] = {}
+    since = 0
+    for shard in play.services.experience.shards:
+        first, *_bodies = shard.call("snapshot")
+        [snapshot] = events.decode(first)
+        assert isinstance(snapshot, events.Snapshot)
+        ledger = snapshot.ledger
+        made_by |= ledger.settled
+        for sample in (*ledger.in_flight, *(sample for _, sample in ledger.trained)):
+            made_by[sample.id] = sample.oldest.step
+        since = max(since, snapshot.checkpoints[0] - play.config.staleness.max_staleness)
+    return Known(made_by, since)
+
+
+def missing(before: Known, after: Known, trained_on: Container[str]) -> tuple[str, ...]:
+    """Samples that were known and are not any more, though neither trained on nor old enough to be forgotten."""
+    return tuple(
+        sample
+        for sample, step in before.made_by.items()
+        if step >= after.since and sample not in after.made_by and sample not in trained_on
+    )
 
 
 def trained(play: SelfPlay) -> int:

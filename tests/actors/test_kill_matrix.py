@@ -11,10 +11,28 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.kills import KINDS, begin, config_for_kills, strike, trained
+from benchmarks.kills import KINDS, Known, begin, config_for_kills, missing, strike, trained
 from benchmarks.self_play import SelfPlay, self_play
 from benchmarks.victims import drawn
 from tests.actors.signals import trap_handlers_kept
+
+
+class TestWhatCountsAsLost:
+    BEFORE = Known({"flying": 7, "settled": 6, "old": 2}, since=2)
+
+    def test_nothing_while_all_are_known(self) -> None:
+        assert missing(self.BEFORE, Known({"flying": 7, "settled": 6, "new": 9}, since=4), {}) == ()
+
+    def test_a_sample_that_is_gone_however_many_are_new(self) -> None:
+        after = Known({"settled": 6} | {f"new-{number}": 9 for number in range(100)}, since=4)
+        assert missing(self.BEFORE, after, {}) == ("flying",)
+
+    def test_none_that_was_trained_on_and_forgotten_with_its_step(self) -> None:
+        assert missing(self.BEFORE, Known({"settled": 6}, since=4), {"flying": 8}) == ()
+
+    def test_none_of_weights_so_old_that_nobody_would_take_it(self) -> None:
+        assert missing(self.BEFORE, Known({"flying": 7, "settled": 6}, since=3), {}) == ()
+        assert missing(self.BEFORE, Known({"flying": 7, "settled": 6}, since=2), {}) == ("old",)
 
 
 @pytest.fixture
