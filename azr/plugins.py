@@ -29,15 +29,17 @@ def plugin_names(group: str) -> tuple[str, ...]:
     return tuple(sorted(entry_points(group=group).names))
 
 
+def unknown_name(group: str, name: str, built_in: Iterable[str] = ()) -> tuple[str, str] | None:
+    """What is wrong with a name that nobody brings, and how to mend it; None for one that somebody does."""
+    return None if name in (*built_in, *plugin_names(group)) else _unknown(group, name, built_in)
+
+
 def load_plugin(group: str, name: str, key: str, built_in: Iterable[str] = ()) -> Any:
     """What the entry point of that name says; `key` is where the configuration asked for it."""
     found = tuple(entry_points(group=group, name=name))
     if not found:
-        known = (*built_in, *plugin_names(group))
-        nearest = did_you_mean(name, known) if known else "none is installed"
-        raise ConfigError(
-            f"{key}: nothing is called {name!r}; {nearest}", f"declare it as an entry point in the group {group!r}"
-        )
+        what, mend = _unknown(group, name, built_in)
+        raise ConfigError(f"{key}: {what}", mend)
     try:
         return found[0].load()
     except Exception as error:
@@ -45,3 +47,9 @@ def load_plugin(group: str, name: str, key: str, built_in: Iterable[str] = ()) -
             f"{key}: {name!r} cannot be loaded: {type(error).__name__}: {error}",
             f"mend its entry point in the group {group!r}, {found[0].value}",
         ) from error
+
+
+def _unknown(group: str, name: str, built_in: Iterable[str]) -> tuple[str, str]:
+    known = (*built_in, *plugin_names(group))
+    nearest = did_you_mean(name, known) if known else "none is installed"
+    return f"nothing is called {name!r}; {nearest}", f"declare it as an entry point in the group {group!r}"

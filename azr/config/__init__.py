@@ -5,8 +5,8 @@ conf/*.yaml (presets) ──────────┼──► load ──► 
 files, `a.b=c` overrides ───────┘
 """
 
-from azr.config.load import load, resolved_yaml, write_resolved
+from azr.config.load import compose, load, resolved_yaml, write_resolved
 from azr.config.presets import preset_names
 from azr.config.root import Config
 
-__all__ = ["Config", "load", "preset_names", "resolved_yaml", "write_resolved"]
+__all__ = ["Config", "compose", "load", "preset_names", "resolved_yaml", "write_resolved"]

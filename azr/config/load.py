@@ -45,17 +45,23 @@ class Layer(NamedTuple):
 
 
 def load(configs: Sequence[str] = (), overrides: Sequence[str] = ()) -> Config:
-    """The configuration that these preset names, YAML files and `key=value` overrides compose."""
+    """The configuration that these preset names, YAML files and `key=value` overrides compose, and that may run."""
+    config = compose(configs, overrides)
+    if found := problems(config):
+        raise ConfigError("\n".join(str(problem) for problem in found), _MEND_PROBLEMS)
+    return config
+
+
+def compose(configs: Sequence[str] = (), overrides: Sequence[str] = ()) -> Config:
+    """Like `load`, but without asking whether it may run: what a run was begun with may be refused by now, a plug-in
+    missing, and be mended by an override."""
     merged = OmegaConf.structured(Config)
     for layer in _layers(configs, overrides):
         merged = _merge(merged, layer)
     try:
-        config = typing.cast(Config, OmegaConf.to_object(merged))
+        return typing.cast(Config, OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
         raise ConfigError(_first_line(error), _MEND_VALUE) from error
-    if found := problems(config):
-        raise ConfigError("\n".join(str(problem) for problem in found), _MEND_PROBLEMS)
-    return config
 
 
 def resolved_yaml(config: Config) -> str:

@@ -9,7 +9,19 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from azr.config.root import Config
-from azr.config.sections import actors_rules, algorithm_rules, buffers_rules, gating_rules, run_rules, safety_rules
+from azr.config.sections import (
+    actors_rules,
+    algorithm_rules,
+    buffers_rules,
+    gating_rules,
+    learner_rules,
+    rollout_rules,
+    run_rules,
+    safety_rules,
+    sandbox_rules,
+    tracking_rules,
+    weights_rules,
+)
 
 
 class Problem(NamedTuple):
@@ -33,5 +45,10 @@ def problems(config: Config) -> list[Problem]:
         *(Problem(key, what, mend) for key, what, mend in buffers_rules.problems(config.buffers)),
         *(Problem(key, what, mend) for key, what, mend in run_rules.problems(config)),
         *(Problem(key, what, mend) for key, what, mend in actors_rules.problems(config.actors, config.algorithm)),
+        *(Problem(key, what, mend) for key, what, mend in sandbox_rules.problems(config.sandbox)),
+        *(Problem(key, what, mend) for key, what, mend in rollout_rules.problems(config.rollout)),
+        *(Problem(key, what, mend) for key, what, mend in weights_rules.problems(config.weights)),
+        *(Problem(key, what, mend) for key, what, mend in learner_rules.problems(config.learner)),
+        *(Problem(key, what, mend) for key, what, mend in tracking_rules.problems(config.tracking)),
         *(Problem(key, what, mend) for key, what, mend in safety_rules.problems(config.safety)),
     ]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from azr.config import Config, load, resolved_yaml
+from azr.config import Config, compose, load, resolved_yaml
 from azr.errors import AzrError, UsageError
 from azr.game.checks import check
 from azr.memory_plan.configured import plan_memory
@@ -45,7 +45,7 @@ def _resumed(folder: Path, overrides: Sequence[str]) -> tuple[Config, list[str]]
     run.card()
     if not run.config.exists():
         raise AzrError(f"{run.config} is missing", "restore it from a checkpoint, which holds a copy")
-    before = load([str(run.config)])
+    before = compose([str(run.config)])
     for word in overrides:
         if word.partition("=")[0] in ("run.name", "run.folder"):
             raise UsageError(

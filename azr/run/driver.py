@@ -559,6 +559,9 @@ def begin(config: Config) -> RunFolder:
     folder = RunFolder.of(config.run.folder, config.run.name)
     Room(folder.root, config.checkpoint.free_gb).require()
     seeds.require_file(config, folder)
+    if not folder.exists:
+        # Before the card: with it the folder counts as a run, and a run without a configuration cannot be resumed.
+        write_resolved(config, folder.root)
     folder.create(Card(name=config.run.name, started=time.time()))
     return folder
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from azr.cli import main as cli
-from azr.config import load, write_resolved
+from azr.config import compose, load, write_resolved
 from azr.run.folder import Card, RunFolder
 
 
@@ -54,6 +54,14 @@ def test_a_run_that_is_there_is_not_begun_again(run: RunFolder, capsys: pytest.C
 def test_a_resume_shows_what_is_changed(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "--resume", str(run.root), "run.minutes=60", "--dry-run"]) == 0
     assert "changed    run.minutes: 10.0 -> 60.0" in capsys.readouterr().out
+
+
+def test_a_resume_may_leave_out_a_plug_in_that_is_gone(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    write_resolved(compose([str(run.config)], ["tracking.plugins=[gone]"]), run.root)
+    assert cli.main(["train", "--resume", str(run.root), "--dry-run"]) == cli.EXIT_ERROR
+    assert "tracking.plugins: nothing is called 'gone'" in capsys.readouterr().err
+    assert cli.main(["train", "--resume", str(run.root), "tracking.plugins=[]", "--dry-run"]) == 0
+    assert "changed    tracking.plugins: ['gone'] -> []" in capsys.readouterr().out
 
 
 def test_a_resume_refuses_what_would_be_another_experiment(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:

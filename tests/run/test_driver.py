@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 
 from azr.config import load
-from azr.errors import AzrError
+from azr.errors import AzrError, ConfigError
 from azr.metrics import Accumulator
+from azr.plugins import TRACKERS
 from azr.run.console import Console, Goal
-from azr.run.driver import Driver
+from azr.run.driver import Driver, begin
 from azr.run.evaluation import Evaluation
 from azr.run.folder import Card, RunFolder
 from azr.run.hub import Drained
 from azr.run.learner_thread import LearnerFailedError
 from azr.tiny import shipped
+from tests.plugins import announce
 
 
 @pytest.fixture
@@ -36,6 +38,25 @@ def driver(tmp_path: Path, said: io.StringIO) -> Driver:
 def test_parts_get_the_embedded_model_by_its_folder_and_the_run_keeps_its_name(driver: Driver) -> None:
     assert driver.config.model.path == str(shipped.folder())
     assert driver.asked.model.path == "tiny"
+
+
+def test_a_run_that_cannot_even_begin_to_be_tracked_can_be_resumed(
+    tmp_path: Path, said: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announce(tmp_path / "installed", "broken", {TRACKERS: {"broken": "nowhere_at_all:Tracker"}}, monkeypatch)
+    config = load(["tiny"], [f"run.folder={tmp_path}", "tracking.plugins=[broken]", "checkpoint.free_gb=0"])
+    folder = begin(config)
+    with pytest.raises(ConfigError, match="'broken' cannot be loaded"):
+        Driver(config, folder, Console(("deduction",), Goal(), stream=said, terminal=False)).run()
+    assert folder.exists
+    assert load([str(folder.config)]) == config
+
+
+def test_a_run_that_is_begun_twice_keeps_its_configuration(tmp_path: Path) -> None:
+    folder = begin(load(["tiny"], [f"run.folder={tmp_path}", "checkpoint.free_gb=0"]))
+    with pytest.raises(AzrError, match="holds a run already"):
+        begin(load(["tiny"], [f"run.folder={tmp_path}", "checkpoint.free_gb=0", "run.seed=99"]))
+    assert load([str(folder.config)]).run.seed != 99
 
 
 def test_engine_and_learner_that_agree_go_on(driver: Driver) -> None:

@@ -21,7 +21,7 @@ def problems(actors: ActorsConfig, algorithm: AlgorithmConfig) -> Iterator[tuple
     for field in fields(actors):
         value = getattr(actors, field.name)
         low = 1 if isinstance(value, int) else 0.01
-        if not isinstance(value, str) and value < low:
+        if not isinstance(value, str) and not value >= low:
             yield f"actors.{field.name}", f"{value} is out of range", f"it must be at least {low}"
     for key, seconds in (("silence_seconds", actors.silence_seconds), ("grace_seconds", actors.grace_seconds)):
         if seconds < BEATS * actors.heartbeat_seconds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+ATTENTIONS = ("auto", "flash_attention_3", "flash_attention_4", "flash_attention_2", "torch_varlen", "sdpa")
 CHECKPOINTING = ("none", "selective", "full")
 COMPUTE_DTYPES = ("auto", "float32", "bfloat16")
 

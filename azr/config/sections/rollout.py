@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
 
 @dataclass
 class RolloutConfig:

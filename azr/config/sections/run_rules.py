@@ -1,4 +1,4 @@
-"""What the sections of the run itself may not be set to: model, ends, evaluation, tracking, cluster."""
+"""What the sections of the run itself may not be set to: model, ends, staleness, evaluation, checkpoint, cluster."""
 
 from __future__ import annotations
 
@@ -28,21 +28,22 @@ def problems(config: Config) -> Iterator[tuple[str, str, str]]:
         ("run.minutes", config.run.minutes, 0),
         ("run.parity_limit", config.run.parity_limit, 0),
         ("run.batch_seconds", config.run.batch_seconds, 1),
+        ("staleness.max_staleness", config.staleness.max_staleness, 0),
+        ("staleness.max_tries", config.staleness.max_tries, 1),
+        ("staleness.sweep_alarm", config.staleness.sweep_alarm, 0),
+        ("staleness.sweep_window", config.staleness.sweep_window, 1),
         ("evaluation.tasks", config.evaluation.tasks, 1),
         ("evaluation.samples", config.evaluation.samples, 0),
-        ("tracking.queue", config.tracking.queue, 1),
-        ("tracking.timeout_seconds", config.tracking.timeout_seconds, 0.1),
         ("checkpoint.free_gb", config.checkpoint.free_gb, 0),
         ("cluster.cpus", config.cluster.cpus, 0),
         ("cluster.learner_cpus", config.cluster.learner_cpus, 0),
         ("cluster.learner_gpus", config.cluster.learner_gpus, 0),
-        ("rollout.replicas_per_node", config.rollout.replicas_per_node, 0),
         ("cluster.object_store_mb", config.cluster.object_store_mb, 80),
         ("cluster.start_seconds", config.cluster.start_seconds, 1),
         ("cluster.work_seconds", config.cluster.work_seconds, 1),
         ("cluster.stop_seconds", config.cluster.stop_seconds, 1),
     ):
-        if number < low:
+        if not number >= low:
             yield key, f"{number} is out of range", f"it must be at least {low}"
     if config.cluster.learner_gpus > 1:
         yield (

@@ -14,6 +14,7 @@ from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
 from azr.config.sections.safety import ACTIONS, SafetyConfig
+from azr.plugins import SAFETY, unknown_name
 
 #: Ways in which a pattern may try to match from one place of the text: two gaps of sixty characters are 3,600.
 LARGEST_COST = 10_000
@@ -27,6 +28,11 @@ def problems(safety: SafetyConfig) -> Iterator[tuple[str, str, str]]:
         yield "safety.action", f"{safety.action!r} is not known", f"choose one of {', '.join(ACTIONS)}"
     if safety.samples < 0:
         yield "safety.samples", f"{safety.samples} is out of range", "it must be at least 0"
+    for name in safety.detectors:
+        if (unknown := unknown_name(SAFETY, name)) is not None:
+            yield ("safety.detectors", *unknown)
+        if name in safety.patterns:
+            yield "safety.patterns", f"a pattern and a detector are both called {name!r}", "rename the pattern"
     for name, pattern in safety.patterns.items():
         key = f"safety.patterns.{name}"
         if not _NAME.fullmatch(name):

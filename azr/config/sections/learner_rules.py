@@ -1,0 +1,34 @@
+"""What the section `learner` may not be set to, with reason and mend. Called by `azr.config.rules`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from azr.config.sections.learner import ATTENTIONS, CHECKPOINTING, COMPUTE_DTYPES, LearnerConfig
+
+
+def problems(learner: LearnerConfig) -> Iterator[tuple[str, str, str]]:
+    """Everything wrong with the section, as (key, what is wrong, how to mend it)."""
+    for name, known in (
+        ("attention", ATTENTIONS),
+        ("checkpointing", CHECKPOINTING),
+        ("compute_dtype", COMPUTE_DTYPES),
+    ):
+        if (value := getattr(learner, name)) not in known:
+            yield f"learner.{name}", f"{value!r} is not known", f"choose one of {', '.join(known)}"
+    for name, number, low in (
+        ("ranks", learner.ranks, 1),
+        ("tokens_per_micro_batch", learner.tokens_per_micro_batch, 1),
+        ("lora.rank", learner.lora.rank, 0),
+        ("checkpoint_every", learner.checkpoint_every, 1),
+        ("keep_last", learner.keep_last, 0),
+        ("keep_every", learner.keep_every, 0),
+        ("restarts", learner.restarts, 0),
+        ("health_check_seconds", learner.health_check_seconds, 0.01),
+    ):
+        if not number >= low:
+            yield f"learner.{name}", f"{number} is out of range", f"it must be at least {low}"
+    if learner.lora.rank > 0 and not learner.lora.alpha > 0.0:
+        yield "learner.lora.alpha", f"{learner.lora.alpha} leaves adapters without effect", "it must be above 0"
+    if learner.lora.rank > 0 and not learner.lora.targets:
+        yield "learner.lora.targets", "no layer gets an adapter", "name one at least, or set learner.lora.rank: 0"

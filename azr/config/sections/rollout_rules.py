@@ -1,0 +1,42 @@
+"""What the section `rollout` may not be set to, with reason and mend. Called by `azr.config.rules`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from azr.config.sections.rollout import DTYPES, RolloutConfig
+
+
+def problems(rollout: RolloutConfig) -> Iterator[tuple[str, str, str]]:
+    """Everything wrong with the section, as (key, what is wrong, how to mend it)."""
+    if rollout.dtype not in DTYPES:
+        yield "rollout.dtype", f"{rollout.dtype!r} is not known", f"choose one of {', '.join(DTYPES)}"
+    for name, low, high in (
+        ("replicas", 1, None),
+        ("standby", 0, None),
+        ("proposer_replicas", 1, None),
+        ("tensor_parallel", 1, None),
+        ("cpus_per_replica", 0, None),
+        ("gpus_per_replica", -1, None),
+        ("replicas_per_node", 0, None),
+        ("threads", 1, None),
+        ("max_sequences", 1, None),
+        ("max_model_len", 0, None),
+        ("max_batched_tokens", 0, None),
+        ("kv_cache_mb", 0, None),
+        ("block_size", 0, None),
+        ("memory_fraction", 0.01, 1),
+        ("health_check_seconds", 0.01, None),
+        ("start_seconds", 1, None),
+        ("request_seconds", 0.01, None),
+        ("attempts", 1, None),
+        ("drain_seconds", 0, None),
+        ("max_requests", 1, None),
+        ("scale_up_wait", 0, 1),
+        ("scale_down_idle", 0, 1),
+        ("max_replicas", 0, None),
+    ):
+        number = getattr(rollout, name)
+        if not (low <= number and (high is None or number <= high)):
+            allowed = f"at least {low}" if high is None else f"between {low} and {high}"
+            yield f"rollout.{name}", f"{number} is out of range", f"it must be {allowed}"

@@ -1,0 +1,27 @@
+"""What the section `sandbox` may not be set to, with reason and mend. Called by `azr.config.rules`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from azr.config.sections.sandbox import SandboxConfig
+from azr.plugins import unknown_name
+from sandbox_wasm.registry import BUILT_IN, ENTRY_POINT_GROUP
+
+
+def problems(sandbox: SandboxConfig) -> Iterator[tuple[str, str, str]]:
+    """Everything wrong with the section, as (key, what is wrong, how to mend it)."""
+    if (unknown := unknown_name(ENTRY_POINT_GROUP, sandbox.backend, BUILT_IN)) is not None:
+        yield ("sandbox.backend", *unknown)
+    for name, low in (
+        ("workers", 0),
+        ("timeout_seconds", 0.001),
+        ("wall_seconds", 0.001),
+        ("memory_mb", 1),
+        ("output_kb", 1),
+        ("queue_jobs", 0),
+        ("grace_seconds", 0.001),
+        ("start_seconds", 0.001),
+    ):
+        if not (number := getattr(sandbox, name)) >= low:
+            yield f"sandbox.{name}", f"{number} is out of range", f"it must be at least {low}"

@@ -1,0 +1,25 @@
+"""What the section `tracking` may not be set to, with reason and mend. Called by `azr.config.rules`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from azr.config.sections.tracking import TrackingConfig
+from azr.plugins import TRACKERS, unknown_name
+
+
+def problems(tracking: TrackingConfig) -> Iterator[tuple[str, str, str]]:
+    """Everything wrong with the section, as (key, what is wrong, how to mend it)."""
+    if not tracking.mlflow:
+        yield "tracking.mlflow", "it names no place", "write sqlite, the URI of a server, or off"
+    if not tracking.experiment:
+        yield "tracking.experiment", "an experiment needs a name", "write one, for example azr"
+    for name in tracking.plugins:
+        if (unknown := unknown_name(TRACKERS, name)) is not None:
+            yield ("tracking.plugins", *unknown)
+    for key, number, low in (
+        ("tracking.queue", tracking.queue, 1),
+        ("tracking.timeout_seconds", tracking.timeout_seconds, 0.1),
+    ):
+        if not number >= low:
+            yield key, f"{number} is out of range", f"it must be at least {low}"

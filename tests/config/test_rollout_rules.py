@@ -1,0 +1,38 @@
+"""The section `rollout` refuses what cannot run, with the key and the mend."""
+
+from __future__ import annotations
+
+import pytest
+
+from azr.config import load
+from azr.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("rollout.replicas=0", "rollout.replicas: 0 is out of range (it must be at least 1)"),
+        ("rollout.proposer_replicas=0", "rollout.proposer_replicas: 0 is out of range"),
+        ("rollout.standby=-1", "rollout.standby: -1 is out of range (it must be at least 0)"),
+        ("rollout.tensor_parallel=0", "rollout.tensor_parallel: 0 is out of range"),
+        ("rollout.threads=0", "rollout.threads: 0 is out of range"),
+        ("rollout.replicas_per_node=-1", "rollout.replicas_per_node: -1 is out of range"),
+        ("rollout.max_sequences=0", "rollout.max_sequences: 0 is out of range"),
+        ("rollout.memory_fraction=0", "rollout.memory_fraction: 0.0 is out of range (it must be between 0.01 and 1)"),
+        ("rollout.memory_fraction=85", "rollout.memory_fraction: 85.0 is out of range"),
+        ("rollout.attempts=0", "rollout.attempts: 0 is out of range"),
+        ("rollout.max_requests=0", "rollout.max_requests: 0 is out of range"),
+        ("rollout.health_check_seconds=0", "rollout.health_check_seconds: 0.0 is out of range"),
+        ("rollout.scale_up_wait=20", "rollout.scale_up_wait: 20.0 is out of range (it must be between 0 and 1)"),
+        ("rollout.dtype=fp8", "rollout.dtype: 'fp8' is not known (choose one of auto, float32, bfloat16, float16)"),
+    ],
+)
+def test_a_value_that_cannot_run_is_refused_with_its_key(override: str, told: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load([], [override])
+    assert told in str(refused.value)
+
+
+def test_numbers_that_leave_a_choice_to_others_pass() -> None:
+    chosen = load([], ["rollout.gpus_per_replica=-1", "rollout.kv_cache_mb=0", "rollout.max_model_len=0"]).rollout
+    assert (chosen.gpus_per_replica, chosen.kv_cache_mb, chosen.max_model_len) == (-1.0, 0, 0)
