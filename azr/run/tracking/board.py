@@ -45,6 +45,7 @@ class TrackingBoard:
                     config.experiment,
                     artifacts=runs / "mlartifacts" if config.mlflow == "sqlite" else None,
                     on_id=on_id,
+                    tell=tell,
                     system_metrics=config.system_metrics,
                     timeout=config.timeout_seconds,
                 )

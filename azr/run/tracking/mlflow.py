@@ -45,20 +45,24 @@ class MlflowTracker:
         *,
         artifacts: Path | None,
         on_id: Callable[[str], None],
+        tell: Callable[[str], None],
         system_metrics: bool,
         timeout: float,
     ) -> None:
-        """`artifacts` is where a database keeps files (a server has its own place); `on_id` hears the run's id."""
+        """`artifacts` is where a database keeps files (a server has its own place); `on_id` hears the run's id as soon
+        as there is one, `tell` what a person should know."""
         self._uri, self._experiment, self._artifacts = uri, experiment, artifacts
-        self._on_id, self._timeout = on_id, timeout
+        self._on_id, self._tell, self._timeout = on_id, tell, timeout
         self._client: Any = None
         self.run_id = ""
+        self._made = ""
+        """The id of the run that was made here, once it is; how far a start came that raised."""
         self._over = threading.Event()
         self._sampler = threading.Thread(target=self._sample, name="mlflow-system", daemon=True)
         self._wants_system = system_metrics
 
     def start(self, run: RunInfo) -> None:
-        """Connect, and begin the run or take it up by its id."""
+        """Connect, and take the run up by its id; begin it where it has none, or one that this MLflow does not know."""
         # Read by MLflow at each request; its own patience is minutes.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(max(1, round(self._timeout))))
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
@@ -66,13 +70,8 @@ class MlflowTracker:
         from mlflow import MlflowClient
 
         self._client = MlflowClient(tracking_uri=self._uri)
-        if run.resumed_id:
-            self.run_id = run.resumed_id
-            self._client.update_run(self.run_id, status="RUNNING")
-            self._client.set_tag(self.run_id, "azr.starts", str(run.starts))
-        else:
-            self.run_id = self._begin(run)
-            self._on_id(self.run_id)
+        if self._made or not run.resumed_id or not self._takes_up(run):
+            self._begin(run)
         if self._wants_system and not self._sampler.is_alive():
             self._sampler.start()
 
@@ -101,17 +100,40 @@ class MlflowTracker:
         self._over.set()
         self._client.set_terminated(self.run_id, status=_STATUS.get(status, "FAILED"))
 
-    def _begin(self, run: RunInfo) -> str:
+    def _takes_up(self, run: RunInfo) -> bool:
+        """Go on with the run of that id, if it is known: it is not where `tracking.mlflow` names another place now, or
+        where a run's folder was moved away from the database beside it."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.update_run(run.resumed_id, status="RUNNING")
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            self._tell(f"mlflow knows no run {run.resumed_id} at {self._uri}: this one begins anew there")
+            return False
+        self._client.set_tag(run.resumed_id, "azr.starts", str(run.starts))
+        self.run_id = run.resumed_id
+        return True
+
+    def _begin(self, run: RunInfo) -> None:
+        """Make the run, once, and log its parameters, which may be logged again."""
         from mlflow.entities import Param
 
+        if not self._made:
+            self._made = self._make(run)
+            self._on_id(self._made)
+        entries = [Param(name, value[:VALUE_LENGTH]) for name, value in run.parameters.items()]
+        for start in range(0, len(entries), PARAMETERS_AT_ONCE):
+            self._client.log_batch(self._made, params=entries[start : start + PARAMETERS_AT_ONCE], synchronous=True)
+        self.run_id = self._made
+
+    def _make(self, run: RunInfo) -> str:
         found = self._client.get_experiment_by_name(self._experiment)
         location = self._artifacts.absolute().as_uri() if self._artifacts else None
         experiment = found.experiment_id if found else self._client.create_experiment(self._experiment, location)
         tags = {"azr.folder": run.folder, "azr.starts": str(run.starts)}
         made: str = self._client.create_run(experiment, run_name=run.name, tags=tags).info.run_id
-        entries = [Param(name, value[:VALUE_LENGTH]) for name, value in run.parameters.items()]
-        for start in range(0, len(entries), PARAMETERS_AT_ONCE):
-            self._client.log_batch(made, params=entries[start : start + PARAMETERS_AT_ONCE], synchronous=True)
         return made
 
     def _sample(self) -> None:

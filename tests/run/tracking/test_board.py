@@ -143,6 +143,7 @@ def test_the_run_does_not_wait_for_it_and_hears_of_its_failure_as_of_any_other(f
         "azr",
         artifacts=None,
         on_id=print,
+        tell=print,
         system_metrics=False,
         timeout=2.0,
     )

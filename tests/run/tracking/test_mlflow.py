@@ -15,12 +15,21 @@ from azr.run.tracking.mlflow import MlflowTracker, tracking_uri
 RUN = RunInfo(name="one", folder="/runs/one", parameters={"run.seed": "7", "model.path": "m" * 9000})
 
 
-def tracker(tmp_path: Path, ids: list[str], uri: str = "sqlite", *, system: bool = False) -> MlflowTracker:
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One database for those who leave files out: to make one takes seconds."""
+    return tmp_path_factory.mktemp("runs")
+
+
+def tracker(
+    tmp_path: Path, ids: list[str], uri: str = "sqlite", *, system: bool = False, said: list[str] | None = None
+) -> MlflowTracker:
     return MlflowTracker(
         tracking_uri(uri, tmp_path),
         "azr",
         artifacts=tmp_path / "mlartifacts" if uri == "sqlite" else None,
         on_id=ids.append,
+        tell=[].append if said is None else said.append,
         system_metrics=system,
         timeout=2.0,
     )
@@ -62,6 +71,68 @@ def test_a_run_is_written_and_resumed_by_its_id(tmp_path: Path, monkeypatch: pyt
     assert [(entry.step, entry.value) for entry in history] == [(1, 0.25), (2, 0.5)]
     assert [file.path for file in client.list_artifacts(ids[0])] == ["config.yaml"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "mlartifacts", "mlflow.db"]
+
+
+def test_a_run_that_this_mlflow_does_not_know_begins_anew_there_and_keeps_its_new_id(runs: Path) -> None:
+    """`tracking.mlflow` names another place now, or the run's folder was moved away from its database."""
+    from mlflow import MlflowClient
+
+    ids: list[str] = []
+    said: list[str] = []
+    moved = tracker(runs, ids, said=said)
+    moved.start(RunInfo(name="one", folder="/b/one", parameters={"run.seed": "7"}, resumed_id="0" * 32, starts=2))
+    moved.metrics(3, {"loss/policy": 0.5}, 1.0)
+    assert said == [f"mlflow knows no run {'0' * 32} at {tracking_uri('sqlite', runs)}: this one begins anew there"]
+    moved.finish("finished")
+    assert ids == [moved.run_id] and moved.run_id != "0" * 32
+    run = MlflowClient(tracking_uri=tracking_uri("sqlite", runs)).get_run(moved.run_id)
+    assert (run.data.params["run.seed"], run.data.metrics["loss/policy"]) == ("7", 0.5)
+    assert (run.info.status, run.data.tags["azr.starts"]) == ("FINISHED", "2")
+
+
+def test_an_outage_while_a_run_is_taken_up_makes_no_new_one(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    def fails(*_words: object, **_options: object) -> None:
+        raise MlflowException("the database is locked")
+
+    ids: list[str] = []
+    monkeypatch.setattr(MlflowClient, "update_run", fails)
+    monkeypatch.setattr(MlflowClient, "create_run", lambda *_words, **_options: pytest.fail("a second run"))
+    with pytest.raises(MlflowException, match="locked"):
+        tracker(runs, ids).start(RunInfo(name="one", folder="/runs/one", parameters={}, resumed_id="0" * 32))
+    assert ids == []
+
+
+@pytest.mark.parametrize("resumed", ["", "0" * 32])
+def test_a_start_that_fails_at_the_parameters_goes_on_with_the_run_that_it_made(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, resumed: str
+) -> None:
+    from mlflow import MlflowClient
+
+    outages = iter([OSError("reset"), OSError("reset")])
+    log = MlflowClient.log_batch
+
+    def fails_twice(client: MlflowClient, *words: object, **options: object) -> None:
+        if (outage := next(outages, None)) is not None:
+            raise outage
+        log(client, *words, **options)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", fails_twice)
+    ids: list[str] = []
+    begun = tracker(runs, ids)
+    run = RunInfo(name="one", folder=f"/runs/{resumed}", parameters={"run.seed": "7"}, resumed_id=resumed)
+    for _ in range(2):
+        with pytest.raises(OSError, match="reset"):
+            begun.start(run)
+    begun.start(run)
+    client = MlflowClient(tracking_uri=tracking_uri("sqlite", runs))
+    experiment = client.get_experiment_by_name("azr")
+    [made] = client.search_runs([experiment.experiment_id], f"tags.`azr.folder` = '{run.folder}'")
+    assert ids == [made.info.run_id] == [begun.run_id]
+    assert made.data.params == {"run.seed": "7"}
+    begun.finish("finished")
 
 
 def test_it_can_say_when_it_was_told_what(tmp_path: Path) -> None:
