@@ -1,7 +1,8 @@
 """Errors a person is expected to meet: each names the culprit and says how to mend it.
 
 Raised anywhere in azr, caught in one place (`azr.cli.main`), which prints them without a traceback unless `--debug`
-asks for one. Anything that is not an `AzrError` is a defect of ours and keeps its traceback.
+asks for one. So is what the system says of a file (an `OSError` with its name). Anything else is a defect of ours and
+keeps its traceback.
 """
 
 from __future__ import annotations

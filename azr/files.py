@@ -38,6 +38,17 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
     sync_folder(path.parent)
 
 
+def require_writable(path: Path) -> None:
+    """Raise before long work what writing the file at its end would raise; nothing is left but its folder."""
+    make_folder(path.parent)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:  # with the name that was asked for, not that of the trial
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace the file's content as one act."""
     with replacing(path) as file:

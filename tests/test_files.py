@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from azr import files
-from azr.files import make_folder, sync_folder
+from azr.files import make_folder, require_writable, sync_folder
 
 
 def test_what_is_written_can_be_read(tmp_path: Path) -> None:
@@ -112,3 +112,28 @@ def test_each_new_folder_is_made_safe_in_the_one_above_it(tmp_path: Path, monkey
     make_folder(tmp_path / "a" / "b")
     assert synced == [tmp_path, tmp_path / "a"]
     assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_whether_a_file_can_be_written_is_found_out_without_writing_it(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a"
+    require_writable(path)
+    assert path.parent.is_dir() and list(path.parent.iterdir()) == []
+    path.write_bytes(b"old")
+    require_writable(path)
+    assert path.read_bytes() == b"old"
+
+
+def test_what_cannot_be_written_is_told_by_the_name_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(IsADirectoryError) as refused:
+        require_writable(tmp_path)
+    assert refused.value.filename == str(tmp_path)
+
+    def full(**_options: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", f"{tmp_path}/tmp123")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    with pytest.raises(PermissionError) as denied:
+        require_writable(tmp_path / "a")
+    assert denied.value.filename == str(tmp_path / "a")

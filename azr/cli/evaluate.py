@@ -10,6 +10,7 @@ from pathlib import Path
 from azr.cli.config import add_config_arguments, config_of
 from azr.config import Config
 from azr.config.sections.weights import WeightsConfig
+from azr.files import require_writable
 
 SUMMARY = "Ask a model, or a run's newest checkpoint, the held-out tasks, and judge its answers in the sandbox."
 EPILOG = """The answers come from the same engine that a run uses; each task is answered greedily once, and sampled
@@ -50,6 +51,8 @@ def configured(arguments: argparse.Namespace) -> Config:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate and show the table."""
+    if arguments.output is not None:
+        require_writable(arguments.output)
     from azr.run import evaluation
     from azr.run.session import model_of, session
     from azr.tiny.evaluation import Row, show

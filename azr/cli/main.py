@@ -5,7 +5,7 @@ answers at once and a part whose packages are missing does not take the others d
 
       azr [--debug] NAME ...  ──►  COMMANDS ──► import module ──► add_arguments ──► run ──► exit status
                                       │              │                               │
-                                 nearest name   what to install          AzrError, Ctrl-C, broken pipe
+                                 nearest name   what to install          AzrError, files, Ctrl-C, broken pipe
 
 Exit status: 0 done · 1 an error, told with its mend · 2 wrong usage · 130 Ctrl-C · 141 the reader went away.
 """
@@ -13,6 +13,7 @@ Exit status: 0 done · 1 an error, told with its mend · 2 wrong usage · 130 Ct
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -29,6 +30,18 @@ EXIT_ERROR = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
+
+#: What mends what the system says of a file or a disk, in the order of how often it is met.
+_FILE_MENDS = {
+    errno.EACCES: "let this user at it, or name another place",
+    errno.EPERM: "let this user at it, or name another place",
+    errno.EROFS: "name a place that can be written to",
+    errno.ENOENT: "check the path",
+    errno.ENOTDIR: "check the path: a file stands where a folder must be",
+    errno.EISDIR: "check the path: a folder stands where a file must be",
+    errno.ENOSPC: "make room there, or name another place",
+    errno.EDQUOT: "make room there, or name another place",
+}
 
 
 class Command(NamedTuple):
@@ -101,8 +114,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AzrError as error:
         if debug:
             traceback.print_exc()
-        print(f"azr: error: {printable(str(error), newlines=True)}", file=sys.stderr)
-        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_ERROR
+        return _tell(error)
+    except OSError as error:
+        if (told := _of_a_file(error)) is None:
+            raise
+        if debug:
+            traceback.print_exc()
+        return _tell(told)
+
+
+def _tell(error: AzrError) -> int:
+    print(f"azr: error: {printable(str(error), newlines=True)}", file=sys.stderr)
+    return EXIT_USAGE if isinstance(error, UsageError) else EXIT_ERROR
+
+
+def _of_a_file(error: OSError) -> AzrError | None:
+    """What the system says of a file or a disk, for a person; None when it is about something else, and a defect."""
+    if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return None
+    where = "" if error.filename is None else f"{error.filename}: "
+    return AzrError(
+        f"{where}{error.strerror or error}", _FILE_MENDS.get(error.errno or 0, "azr --debug shows where it was met")
+    )
 
 
 def parser_of(command: Command) -> tuple[argparse.ArgumentParser, CommandModule]:

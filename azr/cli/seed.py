@@ -17,7 +17,7 @@ from azr.cli.sandbox_options import add_pool_arguments, limits_of, open_from
 from azr.config import Config
 from azr.config.sections.gating import GatingConfig
 from azr.errors import AzrError
-from azr.files import write_bytes
+from azr.files import require_writable, write_bytes
 from azr.game.gate import GateRules
 from azr.game.identity import DuplicateBy
 from azr.game.plan import Plan, drive_many
@@ -109,6 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _make(arguments: argparse.Namespace) -> int:
     """Let the model make its seeds."""
+    require_writable(arguments.output)
     from azr.run import seeds
     from azr.run.session import session
 
@@ -131,6 +132,8 @@ def _make(arguments: argparse.Namespace) -> int:
 
 def _import(arguments: argparse.Namespace) -> int:
     """Import the files."""
+    for path in filter(None, (arguments.output, arguments.refusals)):
+        require_writable(path)
     config = Config(gating=GatingConfig(duplicate_by=arguments.duplicate_by))
     rules = msgspec.structs.replace(GateRules.of(config), limits=limits_of(arguments))
     tasks, refusals, report = _JsonLines(), _JsonLines(), Report()

@@ -114,7 +114,7 @@ class RunFolder:
         return self.card_path.exists()
 
     def create(self, card: Card) -> None:
-        """Make the folder of a new run; one that is there already is refused."""
+        """Make the folder of a new run, or fill one that holds no card; one that is there already is refused."""
         if self.exists:
             raise AzrError(
                 f"{self.root} holds a run already",

@@ -28,6 +28,7 @@ from azr.config.root import Config
 from azr.errors import AzrError
 from azr.run.gpus import own_gpus
 from azr.run.reaper import reaping
+from azr.text import shortened
 
 logger = logging.getLogger(__name__)
 
@@ -107,12 +108,7 @@ def ray_of(config: Config, logs: Path, weights: Sequence[Path] = ()) -> Iterator
     variables = dict(ENVIRONMENT)
     namespace = driver_name(config)
     if config.cluster.address:
-        ray.init(
-            address=config.cluster.address,
-            namespace=namespace,
-            log_to_driver=False,
-            runtime_env={"env_vars": variables},
-        )
+        _join(config.cluster.address, namespace, variables)
         try:
             yield
         finally:
@@ -150,6 +146,19 @@ def ray_of(config: Config, logs: Path, weights: Sequence[Path] = ()) -> Iterator
             else:
                 ray.shutdown()
                 shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _join(address: str, namespace: str, variables: dict[str, str]) -> None:
+    """Become part of a cluster that is there already."""
+    import ray
+
+    try:
+        ray.init(address=address, namespace=namespace, log_to_driver=False, runtime_env={"env_vars": variables})
+    except (OSError, RuntimeError, ValueError) as error:  # all of them for an address where no cluster answers
+        raise AzrError(
+            f"cluster.address: no cluster can be joined at {address!r}: {shortened(str(error), 300)}",
+            "write HOST:PORT of its head, auto on one of its machines, or nothing for a Ray of the run's own",
+        ) from error
 
 
 def _leave() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -159,6 +161,63 @@ def test_a_defect_of_ours_keeps_its_traceback(command: types.ModuleType) -> None
     _ends_with(command, ZeroDivisionError("ours"))
     with pytest.raises(ZeroDivisionError):
         cli.main(["probe", "1"])
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/data/runs"),
+            "/data/runs: Permission denied\n  mend: let this user at it, or name another place",
+        ),
+        (
+            FileNotFoundError(errno.ENOENT, "No such file or directory", "seeds.jsonl"),
+            "seeds.jsonl: No such file or directory\n  mend: check the path",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "No space left on device\n  mend: make room there, or name another place",
+        ),
+        (
+            OSError(errno.EIO, "Input/output error", "/data/x"),
+            "/data/x: Input/output error\n  mend: azr --debug shows where it was met",
+        ),
+    ],
+)
+def test_what_the_system_says_of_a_file_is_told_like_an_error(
+    command: types.ModuleType, error: OSError, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _ends_with(command, error)
+    assert cli.main(["probe", "1"]) == cli.EXIT_ERROR
+    assert capsys.readouterr().err == f"azr: error: {told}\n"
+
+
+@pytest.mark.parametrize("error", [ConnectionError("nobody answers"), TimeoutError(errno.ETIMEDOUT, "timed out")])
+def test_what_the_system_says_of_no_file_keeps_its_traceback(command: types.ModuleType, error: OSError) -> None:
+    _ends_with(command, error)
+    with pytest.raises(type(error)):
+        cli.main(["probe", "1"])
+
+
+def test_a_folder_for_runs_that_cannot_be_made_is_told_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    words = ["train", "--config", "tiny", f"run.folder={tmp_path}/file/runs", "checkpoint.free_gb=0"]
+    assert cli.main(words) == cli.EXIT_ERROR
+    told = capsys.readouterr().err
+    assert f"{tmp_path}/file/runs" in told and "a file stands where a folder must be" in told
+
+
+@pytest.mark.parametrize(
+    "words", [["seed", "make", "tiny"], ["seed", "import", "none.jsonl"], ["eval", "tiny"]], ids=" ".join
+)
+def test_a_file_that_cannot_be_written_is_told_before_the_work(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert cli.main([*words, "--output", str(tmp_path / "file" / "out.jsonl")]) == cli.EXIT_ERROR
+    assert "a file stands where a folder must be" in capsys.readouterr().err
 
 
 def test_an_error_cannot_act_on_the_terminal(command: types.ModuleType, capsys: pytest.CaptureFixture[str]) -> None:

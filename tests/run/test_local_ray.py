@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from azr.config import load
-from azr.run.local_ray import PREFIX, RayLostError, check_ray, cores_of, driver_name, remove_leftovers
+from azr.errors import AzrError
+from azr.run.local_ray import PREFIX, RayLostError, check_ray, cores_of, driver_name, ray_of, remove_leftovers
 
 
 def dead_process() -> int:
@@ -79,6 +80,29 @@ def test_a_ray_lives_without_its_helpers_and_one_that_was_joined_is_not_ours_to_
     for node in (Node("log_monitor", "dashboard"), Node(), None):
         monkeypatch.setattr("ray._private.worker._global_node", node)
         check_ray()
+
+
+def test_a_cluster_that_cannot_be_joined_is_told_by_its_key(tmp_path: Path) -> None:
+    with (
+        pytest.raises(AzrError, match=r"cluster\.address: no cluster can be joined at 'nonsense'") as refused,
+        ray_of(load(["tiny"], ["cluster.address=nonsense"]), tmp_path),
+    ):
+        pass
+    assert "HOST:PORT" in refused.value.mend
+
+
+def test_a_cluster_that_does_not_answer_is_told_likewise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    def nobody(**_options: object) -> None:
+        raise ConnectionError("Could not find any running Ray instance.\nPlease specify one")
+
+    monkeypatch.setattr(ray, "init", nobody)
+    with (
+        pytest.raises(AzrError, match="joined at 'auto': Could not find any running Ray instance"),
+        ray_of(load(["tiny"], ["cluster.address=auto"]), tmp_path),
+    ):
+        pass
 
 
 def test_each_driver_has_a_name_of_its_own_even_for_runs_of_one_name(tmp_path: Path) -> None:
