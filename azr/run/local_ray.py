@@ -18,7 +18,8 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -35,6 +36,9 @@ logger = logging.getLogger(__name__)
 PREFIX = "azr-ray-"
 #: Files of Ray's own logs that are kept when a run fails: more would be noise, and a worker may have said much.
 KEPT_LOG_BYTES = 1 << 20
+
+#: What changed within so many seconds is left alone: a Ray that lives writes into its logs each minute.
+QUIET_SECONDS = 300.0
 
 #: Of Ray's own processes, those without which nothing goes on, by Ray's names for them.
 _VITAL = {"raylet": "node manager", "gcs_server": "control store"}
@@ -77,16 +81,33 @@ def check_ray() -> None:
         )
 
 
-def remove_leftovers(folder: Path, pattern: str = f"{PREFIX}*") -> list[Path]:
-    """Remove what runs left whose driver is dead; returns what was removed."""
+def remove_leftovers(folder: Path, pattern: str = f"{PREFIX}*", clock: Callable[[], float] = time.time) -> list[Path]:
+    """Remove what this user's runs left whose driver is dead; returns what was removed.
+
+    Process ids say nothing of a driver in another container that shares the folder, so what changed lately stays. Two
+    runs that start together may remove the same: what is gone meanwhile is passed over.
+    """
     removed = []
     for path in folder.glob(pattern):
         ours = path.name.startswith(PREFIX)
         owner = path.name.removeprefix(PREFIX).partition("-")[0] if ours else path.name.rpartition("-")[2]
-        if owner.isdigit() and not psutil.pid_exists(int(owner)) and path.owner() == Path("/proc/self").owner():
-            shutil.rmtree(path, ignore_errors=True)
-            removed.append(path)
+        if not owner.isdigit() or psutil.pid_exists(int(owner)):
+            continue
+        with contextlib.suppress(OSError):
+            if path.lstat().st_uid == os.getuid() and _changed(path) < clock() - QUIET_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
+                removed.append(path)
     return removed
+
+
+def _changed(folder: Path) -> float:
+    """When anything in the folder changed last, in seconds since 1970."""
+    times = [folder.lstat().st_mtime]
+    for root, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            with contextlib.suppress(OSError):
+                times.append(Path(root, name).lstat().st_mtime)
+    return max(times)
 
 
 def cores_of(config: Config, available: int) -> int:
