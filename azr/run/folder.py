@@ -152,7 +152,9 @@ class RunFolder:
         except FileNotFoundError:
             raise AzrError(f"{self.root} holds no run", "name the folder of one, e.g. runs/default") from None
         except msgspec.DecodeError as error:
-            raise AzrError(f"{self.card_path} cannot be read: {error}", "restore it from a copy") from error
+            raise AzrError(
+                f"{self.card_path} cannot be read: {error}", "restore it from a checkpoint, which holds a copy"
+            ) from error
 
     def write(self, card: Card) -> None:
         """Put the card in place of the one before, as one act."""

@@ -6,7 +6,7 @@ its weights; whatever a restart of the ranks or a resume undoes is undone in the
     begin ──► lineage: go on, or resume the books at the checkpoint's weights under a new one
     ready ──► players play; evaluation and seeding come before, and are no wait for a batch
     take ───► commit(step - 1) ──► experience.take, in short waits, until there is a batch or the run ends ──► prepare
-    write_state ──► commit(step - 1) ──► keep what it may bring back ──► snapshots, baselines ──► into the checkpoint
+    write_state ──► commit(step - 1) ──► keep what it may bring back ──► snapshots, baselines, the run's card
     commit ──► keep what the newest checkpoints may bring back, and nothing else
 
 Who waits: `ready`, for the driver's stages before players, as long as they may take in all; and `take`, for the
@@ -28,11 +28,13 @@ import msgspec
 from actors.services.records import Position
 from azr.config.root import Config
 from azr.errors import AzrError
+from azr.files import write_bytes
 from azr.game.types import Version
 from azr.ledger.experience import Batch
 from azr.metrics import Accumulator
 from azr.run.batches import Memory, Prepared, prepare
 from azr.run.checkpoint import EXPERIENCE, TASKS, RunState, read_snapshot, read_state, write_state
+from azr.run.folder import RunFolder
 from azr.run.learner_metrics import tell_step
 from azr.run.watching import Watching
 from azr.staleness.bound import Ancestry
@@ -246,6 +248,10 @@ class RunSource:
             experience=self._experience.snapshot() if snapshot else None,
             tasks=self._setting.tasks.snapshot() if snapshot else None,
         )
+        run = RunFolder(self._setting.checkpoints.parent)
+        for path in (run.config, run.card_path):
+            if path.exists():  # else one that somebody took away would end the run as well
+                write_bytes(folder / path.name, path.read_bytes())
 
     def commit(self, step: int) -> None:
         """A checkpoint stands: the books can go back to it, and to the newest of those before it.

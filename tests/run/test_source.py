@@ -9,10 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from azr.config import load, write_resolved
 from azr.config.root import Config
 from azr.errors import AzrError
 from azr.game.types import Cell, Version
 from azr.run.checkpoint import EXPERIENCE, STATE, TASKS, read_state
+from azr.run.folder import Card, RunFolder
 from azr.run.source import RunObserver, RunSource, Setting
 from learner.checkpoint import MARKER, LearnerState, checkpoint_folder, complete_steps, prune
 from learner.samples import StepBatch
@@ -249,6 +251,27 @@ def test_a_checkpoint_holds_baselines_of_what_was_trained_and_nothing_of_what_is
     assert source.take(1) is not None
     restarted = world.source(1)
     assert restarted._memory == memory
+
+
+def test_a_checkpoint_holds_the_runs_configuration_and_card(tmp_path: Path) -> None:
+    """From which a resume takes what a run's folder lost, its id of MLflow among it."""
+    world = World(tmp_path)
+    run = RunFolder(tmp_path)
+    write_resolved(world.config, run.root)
+    run.write(Card(name="one", started=5.0, mlflow="abc"))
+    source = world.source()
+    world.train(source, 0)
+    folder = world.checkpoint(source, 1)
+    run.write(Card(name="one", started=5.0, mlflow="abc", starts=2))
+    assert load([str(folder / "config.yaml")]) == world.config
+    assert RunFolder(folder).card() == Card(name="one", started=5.0, mlflow="abc")
+
+
+def test_a_configuration_that_was_taken_away_keeps_no_checkpoint_from_being_written(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    source = world.source()
+    world.train(source, 0)
+    assert {path.name for path in world.checkpoint(source, 1).iterdir()} == {MARKER, STATE, EXPERIENCE, TASKS}
 
 
 def test_only_what_the_oldest_kept_checkpoint_could_undo_is_remembered(tmp_path: Path) -> None:
