@@ -6,7 +6,8 @@ Called by every command that takes a configuration. Later wins:
                              preset            file                 group choice       dotted override
 
 Group choices and dotted overrides are applied in the order given. An unknown key is refused with the nearest known one,
-a value of the wrong type with its key, and both with the place they came from.
+a value of the wrong type with its key, and both with the place they came from. Values are YAML, but for the text of an
+override whose key takes text: it is taken as it stands.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -107,7 +109,32 @@ def _layers(configs: Sequence[str], overrides: Sequence[str]) -> Iterator[Layer]
         if key in choices:
             yield from _read(preset_path(f"{key}/{value}"), f"{key}={value}", ())
         else:
-            yield Layer(text, _keys_of(lambda: OmegaConf.from_dotlist([text]), text))  # noqa: B023 - called at once
+            yield Layer(text, _keys_of(partial(_override, key, value), text))
+
+
+def _override(key: str, value: str) -> Any:
+    """One key as YAML reads it; where it takes text, the text as it stands, which may look like a number, a list or a
+    key of its own (`run.name=0123` in YAML is 83). Quotes around all of it are YAML's, as in `cluster.gpu=''`."""
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    if quoted or _type_of(key) is not str:
+        return OmegaConf.from_dotlist([f"{key}={value}"])
+    nested: Any = value
+    for name in reversed(key.split(".")):
+        nested = {name: nested}
+    return OmegaConf.create(nested)
+
+
+def _type_of(key: str) -> Any:
+    """The declared type of a key, or of an entry whose name users choose; None for one that nobody declares."""
+    kind: Any = Config
+    for name in key.split("."):
+        if (section := section_type(kind)) is not None:
+            kind = typing.get_type_hints(section).get(name)
+        elif typing.get_origin(kind) is dict:
+            kind = typing.get_args(kind)[1]
+        else:
+            return None
+    return kind
 
 
 def _named(name: str) -> Iterator[Layer]:

@@ -25,8 +25,9 @@ Every key, its type, its default and what it means. Written by `azr config refer
 `azr/config/sections/`, not this page.
 
 A run's configuration is composed in this order, later wins: the defaults below, presets and files (`--config tiny`,
-`--config my.yaml`), then group choices (`algorithm=paper`) and overrides (`run.seed=7`) as given. `azr config presets`
-lists the presets, and `azr config show` prints what a run would see.
+`--config my.yaml`), then group choices (`algorithm=paper`) and overrides (`run.seed=7`) as given. Values are YAML; only
+where a key is a `str` an override's text is taken as it stands (`run.name=0123`), unless quotes stand around it.
+`azr config presets` lists the presets, and `azr config show` prints what a run would see.
 """
 
 

@@ -52,10 +52,9 @@ def _resumed(folder: Path, overrides: Sequence[str]) -> tuple[Config, list[str]]
                 f"{word}: a resumed run is where its folder is, and named after it",
                 "move or rename the folder, then resume it there",
             )
-    # The folder may have been moved or renamed since: it is where it is.
-    place = [f"run.name={run.root.name}", f"run.folder={run.root.parent}"]
-    config = check(load([str(run.config)], [*overrides, *place]))
-    before.run.name, before.run.folder = config.run.name, config.run.folder
+    config = check(load([str(run.config)], overrides))
+    for each in (before, config):  # the folder may have been moved or renamed since: it is where it is
+        each.run.name, each.run.folder = run.root.name, str(run.root.parent)
     changed = check_changes(_plain(before), _plain(config))
     return config, [f"changed    {key}: {old} -> {new}" for key, (old, new) in changed.items()]
 

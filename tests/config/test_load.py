@@ -43,6 +43,24 @@ def test_values_take_the_type_their_key_declares() -> None:
     assert config.algorithm.loss.dual_clip is None
 
 
+@pytest.mark.parametrize(
+    "text", ["0123", "1e5", "1:30", "null", "true", "on", "[", "a: b", "x # y", "{a: 1", "2026-11-26", "-", "'", "a=b"]
+)
+def test_text_is_taken_as_it_stands_where_a_key_takes_text_and_outlasts_the_resolved_file(
+    text: str, tmp_path: Path
+) -> None:
+    config = load([], [f"run.name={text}", f"run.folder=/data/{text}", f"rollout.engine_arguments.x={text}"])
+    assert (config.run.name, config.run.folder) == (text, f"/data/{text}")
+    assert config.rollout.engine_arguments == {"x": text}
+    assert load([str(write_resolved(config, tmp_path))]) == config
+
+
+def test_quotes_around_text_are_yamls() -> None:
+    config = load([], ["run.name='0123'", 'run.folder="a: b"', "cluster.gpu=''", "weights.folder="])
+    assert (config.run.name, config.run.folder) == ("0123", "a: b")
+    assert (config.cluster.gpu, config.weights.folder) == ("", "")
+
+
 def test_a_later_override_wins_over_an_earlier_one() -> None:
     assert load([], ["run.seed=1", "run.seed=2"]).run.seed == 2
 
@@ -126,7 +144,7 @@ def test_what_is_no_override_is_refused(override: str) -> None:
     assert "is not an override" in _told(overrides=[override])
 
 
-@pytest.mark.parametrize("override", ["run.name=[", "run.name={a: 1", "run.name='"])
+@pytest.mark.parametrize("override", ["run.seed=[", "run.seed={a: 1", "run.seed='", "safety.detectors=[a"])
 def test_an_override_that_is_not_yaml_is_refused(override: str) -> None:
     assert override in _told(overrides=[override])
 

@@ -82,6 +82,18 @@ def test_a_run_may_have_moved(run: RunFolder, capsys: pytest.CaptureFixture[str]
     assert "changed" not in shown, "where it is now is no change that anybody asked for"
 
 
+@pytest.mark.parametrize("name", ["0123", "1e5", "1:30", "a: b", "[x", "x # y", "null"])
+def test_a_run_may_have_moved_to_where_yaml_would_read_something_else(
+    run: RunFolder, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run.root.parent / name).mkdir()
+    moved = run.root.rename(run.root.parent / name / name)
+    assert cli.main(["train", "--resume", str(moved), "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert str(moved) in shown
+    assert "changed" not in shown
+
+
 @pytest.mark.parametrize("word", ["run.folder=/elsewhere", "run.name=other"])
 def test_a_resumed_run_cannot_be_told_to_be_elsewhere(
     run: RunFolder, word: str, capsys: pytest.CaptureFixture[str]
