@@ -12,6 +12,10 @@ from contextlib import contextmanager
 import torch
 import torch.distributed as dist
 
+#: What gradients are summed up by where they may lie in host memory (`learner.cpu_offload`) though a GPU computes them:
+#: nccl sums up on GPUs alone, and the norm for clipping is summed up where the gradients are.
+HOST_AND_GPU = "cpu:gloo,cuda:nccl"
+
 
 @contextmanager
 def group_of_one(device: torch.device) -> Iterator[None]:
@@ -21,7 +25,7 @@ def group_of_one(device: torch.device) -> Iterator[None]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device.index or 0)
-    backend, store = ("nccl" if device.type == "cuda" else "gloo"), dist.HashStore()  # type: ignore[attr-defined]
+    backend, store = (HOST_AND_GPU if device.type == "cuda" else "gloo"), dist.HashStore()  # type: ignore[attr-defined]
     dist.init_process_group(backend, store=store, rank=0, world_size=1)
     try:
         yield

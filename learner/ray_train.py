@@ -13,6 +13,7 @@ import torch
 
 from azr.config.sections.cluster import ClusterConfig
 from learner.loop import LearnerPlan, run
+from learner.process_group import HOST_AND_GPU
 from learner.trainer import StepReport
 
 
@@ -25,12 +26,13 @@ def train(plan: LearnerPlan, cluster: ClusterConfig | None = None) -> Any:
     # Read by Ray Train's controller when it is made: with its own 2 s, every report would wait that long.
     os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = str(plan.learner.health_check_seconds)
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchTrainer
+    from ray.train.torch import TorchConfig, TorchTrainer
 
     plan.folder.mkdir(parents=True, exist_ok=True)
     trainer = TorchTrainer(
         _rank,
         train_loop_config={"plan": plan},
+        torch_config=TorchConfig(backend=HOST_AND_GPU if plan.gpu and plan.learner.cpu_offload else None),
         scaling_config=ScalingConfig(
             num_workers=plan.learner.ranks,
             use_gpu=plan.gpu,

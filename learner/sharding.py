@@ -53,7 +53,9 @@ def prepare(policy: Policy, config: LearnerConfig, device: torch.device, mesh: D
     if not config.cpu_offload:
         policy.to(device)
     precision = MixedPrecisionPolicy(param_dtype=compute_dtype(config, device), reduce_dtype=torch.float32)
-    offload = CPUOffloadPolicy() if config.cpu_offload else OffloadPolicy()
+    # Memory is pinned for copies to a GPU; without one there is nothing to pin it for, and torch refuses.
+    pinned = CPUOffloadPolicy(pin_memory=device.type == "cuda")
+    offload = pinned if config.cpu_offload else OffloadPolicy()
     for layer in policy.layers:
         fully_shard(layer, mesh=mesh, mp_policy=precision, offload_policy=offload)
     # The root holds embeddings and head, used first and last: gathered once and kept through the backward pass.

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from ray.train import ScalingConfig
+from ray.train.torch import TorchConfig
 from transformers import AutoModelForCausalLM
 
 from azr.config.sections.cluster import ClusterConfig
@@ -53,6 +54,29 @@ def test_ranks_have_gpus_where_the_plan_says_so_whatever_ray_counts(
     monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 8.0, "GPU": 1.0})
     train(replace(plan(tmp_path, tmp_path, steps=1), gpu=gpu), ClusterConfig(learner_cpus=2.0, learner_gpus=0.5))
     assert [(scaling.use_gpu, scaling.resources_per_worker) for scaling in made] == [(gpu, asked)]
+
+
+@pytest.mark.parametrize(
+    ("gpu", "offload", "backend"),
+    [(True, True, "cpu:gloo,cuda:nccl"), (True, False, None), (False, True, None), (False, False, None)],
+)
+def test_gradients_that_a_gpu_leaves_in_host_memory_can_be_summed_up_there(
+    gpu: bool, offload: bool, backend: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Ray's own choice, for None, is nccl alone where ranks have GPUs, and gloo elsewhere."""
+    made: list[TorchConfig] = []
+
+    class Trainer:
+        def __init__(self, _rank: object, *, torch_config: TorchConfig, **_options: object) -> None:
+            made.append(torch_config)
+
+        def fit(self) -> None:
+            pass
+
+    monkeypatch.setattr("ray.train.torch.TorchTrainer", Trainer)
+    asked = replace(plan(tmp_path, tmp_path, steps=1), gpu=gpu)
+    train(replace(asked, learner=replace(asked.learner, cpu_offload=offload)))
+    assert [config.backend for config in made] == [backend]
 
 
 def trained_alone(folder: Path, steps: int = STEPS) -> Path:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partialmethod
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch._dynamo
 
 from azr.config.sections.algorithm import LossConfig, OptimiserConfig
 from azr.config.sections.learner import LearnerConfig, LoraConfig
+from learner import checkpoint
 from learner.process_group import group_of_one
 from learner.samples import Sample, StepBatch, collate
 from learner.trainer import Trainer, learning_rate, supervised
@@ -325,6 +328,45 @@ class TestMemorySavers:
             return snapshot(trainer)
 
         assert difference(train("none"), train(kind)) < 1e-6
+
+    def test_keeping_parameters_in_host_memory_changes_nothing(self, folder: Path, tmp_path: Path) -> None:
+        """Sharded, as under Ray: the steps, the weights that are published and those that a checkpoint brings back."""
+
+        def train(offload: bool) -> tuple[dict[str, torch.Tensor], list[float]]:
+            config = LearnerConfig(tokens_per_micro_batch=64, cpu_offload=offload)
+            with group_of_one(torch.device("cpu")):
+                trainer = make_trainer(folder, learner=config)
+                norms = [trainer.step(StepBatch(random_samples(10), 0)).metrics["learner/grad_norm"]]
+                root = tmp_path / str(offload)
+                kept = checkpoint.save(root, trainer, checkpoint.LearnerState(1, trainer.updates, "m"))
+                trainer = make_trainer(folder, learner=config)
+                checkpoint.load(kept, trainer)
+                norms.append(trainer.step(StepBatch(random_samples(11), 1)).metrics["learner/grad_norm"])
+                return snapshot(trainer), norms
+
+        (resident, norms), (offloaded, same) = train(False), train(True)
+        assert difference(resident, offloaded) < 1e-6
+        assert same == pytest.approx(norms, rel=1e-5)
+
+    @pytest.mark.parametrize("compiler", ["aot_eager", pytest.param("inductor", marks=pytest.mark.soak)])
+    def test_compiling_changes_nothing(self, folder: Path, compiler: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Sharded, as under Ray. The default compiler takes a minute; another takes its place in the short form, where
+        what breaks is how layers are traced, and where their tracing breaks off."""
+
+        def train(compiled: bool) -> dict[str, torch.Tensor]:
+            with group_of_one(torch.device("cpu")):
+                config = LearnerConfig(tokens_per_micro_batch=64, compile=compiled)
+                trainer = make_trainer(folder, learner=config)
+                trainer.step(StepBatch(random_samples(10, 4), 0))
+                return snapshot(trainer)
+
+        counters = torch._dynamo.utils.counters
+        counters.clear()
+        monkeypatch.setattr(torch.nn.Module, "compile", partialmethod(torch.nn.Module.compile, backend=compiler))
+        compiled = train(True)
+        assert counters["frames"]["ok"] > 0, "nothing was compiled"
+        torch._dynamo.reset()
+        assert difference(train(False), compiled) < 1e-5
 
     def test_frozen_parameters_stay(self, folder: Path) -> None:
         trainer = make_trainer(
