@@ -38,6 +38,7 @@ _FILE_MENDS = {
     errno.EROFS: "name a place that can be written to",
     errno.ENOENT: "check the path",
     errno.ENOTDIR: "check the path: a file stands where a folder must be",
+    errno.EEXIST: "check the path: a file stands where a folder must be",
     errno.EISDIR: "check the path: a folder stands where a file must be",
     errno.ENOSPC: "make room there, or name another place",
     errno.EDQUOT: "make room there, or name another place",
