@@ -150,12 +150,15 @@ def known(play: SelfPlay) -> Known:
 
 
 def missing(before: Known, after: Known, trained_on: Container[str]) -> tuple[str, ...]:
-    """Samples that were known and are not any more, though neither trained on nor old enough to be forgotten."""
-    return tuple(
-        sample
-        for sample, step in before.made_by.items()
-        if step >= after.since and sample not in after.made_by and sample not in trained_on
-    )
+    """Samples that were known and are not any more, though neither trained on nor old enough to be forgotten. One that
+    is there by other weights was lost as well: its group was given out again, and it was made anew under its id."""
+    lost = []
+    for sample, step in before.made_by.items():
+        found = after.made_by.get(sample)
+        forgotten = step < after.since or sample in trained_on
+        if found != step and not (found is None and forgotten):
+            lost.append(sample)
+    return tuple(lost)
 
 
 def trained(play: SelfPlay) -> int:

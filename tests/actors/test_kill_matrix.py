@@ -27,6 +27,10 @@ class TestWhatCountsAsLost:
         after = Known({"settled": 6} | {f"new-{number}": 9 for number in range(100)}, since=4)
         assert missing(self.BEFORE, after, {}) == ("flying",)
 
+    def test_one_that_was_made_anew_under_its_id(self) -> None:
+        after = Known({"flying": 8, "settled": 6}, since=4)
+        assert missing(self.BEFORE, after, {"flying": 8}) == ("flying",)
+
     def test_none_that_was_trained_on_and_forgotten_with_its_step(self) -> None:
         assert missing(self.BEFORE, Known({"settled": 6}, since=4), {"flying": 8}) == ()
 
