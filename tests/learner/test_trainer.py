@@ -348,9 +348,11 @@ class TestMemorySavers:
         assert difference(resident, offloaded) < 1e-6
         assert same == pytest.approx(norms, rel=1e-5)
 
-    @pytest.mark.parametrize("compiler", ["aot_eager", pytest.param("inductor", marks=pytest.mark.soak)])
+    @pytest.mark.parametrize(
+        "compiler", ["aot_eager", pytest.param("inductor", marks=[pytest.mark.soak, pytest.mark.timeout(900)])]
+    )
     def test_compiling_changes_nothing(self, folder: Path, compiler: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Sharded, as under Ray. The default compiler takes a minute; another takes its place in the short form, where
+        """Sharded, as under Ray. The default compiler takes two minutes; another stands in for it in the short form:
         what breaks is how layers are traced, and where their tracing breaks off."""
 
         def train(compiled: bool) -> dict[str, torch.Tensor]:
