@@ -36,14 +36,13 @@ CONTROL_GROUP = Path("/sys/fs/cgroup")
 _ASK_SECONDS = 20.0
 _GROUP = "machine"
 
-#: What `auto` takes comes first.
 _SURVEY = Trial(
     _GROUP,
     "attention",
     """
 from learner.attention.registry import choose, survey
 said = "; ".join(f"{name} {reason or 'can run'}" for name, reason in survey().items())
-print(f"{choose().name} of: {said}")
+print(f"auto takes {choose().name}; {said}")
 """,
     120.0,
     "pip install flash-attn --no-build-isolation: packed sequences run faster with it",
@@ -145,7 +144,7 @@ def _attention(*, on_gpu: bool) -> Finding:
     if not on_gpu:
         return Finding(_GROUP, "attention", "ok", "sdpa; all others need a CUDA device")
     found = run_trial(_SURVEY)
-    if found.level == "ok" and not found.found.startswith("flash_attention"):
+    if found.level == "ok" and not found.found.startswith("auto takes flash_attention"):
         return Finding(found.group, found.subject, "warn", found.found, _SURVEY.mend)
     return found
 

@@ -79,7 +79,7 @@ class TestAttention:
     def test_the_back_ends_speak_for_themselves(self) -> None:
         found = machine._attention(on_gpu=True)
         assert all(f"; {name} " in found.found for name in list(survey())[1:]), found.found
-        assert found.found.startswith(f"{choose().name} of: flash_attention_3 ")
+        assert found.found.startswith(f"auto takes {choose().name}; flash_attention_3 ")
 
     @pytest.mark.parametrize(
         ("chosen", "level"), [("flash_attention_2", "ok"), ("torch_varlen", "warn"), ("sdpa", "warn")]
@@ -87,8 +87,8 @@ class TestAttention:
     def test_a_gpu_without_a_flash_kernel_is_warned_of(
         self, chosen: str, level: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        found = self.asked(monkeypatch, Finding("machine", "attention", "ok", f"{chosen} of: …"))
-        assert (found.level, found.found) == (level, f"{chosen} of: …")
+        found = self.asked(monkeypatch, Finding("machine", "attention", "ok", f"auto takes {chosen}; …"))
+        assert (found.level, found.found) == (level, f"auto takes {chosen}; …")
         assert ("flash-attn" in found.mend) == (level == "warn")
 
     def test_a_registry_that_cannot_be_asked_is_told_as_it_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
