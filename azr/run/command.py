@@ -19,6 +19,9 @@ from azr.run.quiet import hush
 from azr.run.resume import check_changes
 from azr.text import printable
 
+#: What must change for a finished run to go on.
+BOUNDS = {"run.steps", "run.minutes"}
+
 
 def train(*, configs: Sequence[str], overrides: Sequence[str], resume: Path | None, dry_run: bool) -> int:
     """Carry out the command; the answer is its exit status."""
@@ -42,7 +45,7 @@ def _resumed(folder: Path, overrides: Sequence[str]) -> tuple[Config, list[str]]
     from azr.run.folder import RunFolder
 
     run = RunFolder(folder)
-    run.card()
+    card = run.card()
     if not run.config.exists():
         raise AzrError(f"{run.config} is missing", "restore it from a checkpoint, which holds a copy")
     before = compose([str(run.config)])
@@ -56,6 +59,12 @@ def _resumed(folder: Path, overrides: Sequence[str]) -> tuple[Config, list[str]]
     for each in (before, config):  # the folder may have been moved or renamed since: it is where it is
         each.run.name, each.run.folder = run.root.name, str(run.root.parent)
     changed = check_changes(_plain(before), _plain(config))
+    if card.ended == "finished" and not changed.keys() & BOUNDS:
+        minutes = 2 * (config.run.minutes or card.elapsed_seconds / 60)
+        raise AzrError(
+            f"{folder} is finished: it has had the steps or minutes that were asked for",
+            f"ask for more, e.g. azr train --resume {folder} run.minutes={minutes:.0f}",
+        )
     return config, [f"changed    {key}: {old} -> {new}" for key, (old, new) in changed.items()]
 
 

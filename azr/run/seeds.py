@@ -1,6 +1,6 @@
 """The first tasks of a run: from a file, or made by the base model itself with the run's engines and sandbox.
 
-Called by the driver before players start, and by `azr seed MODEL`. Carries `azr.game.seeding`'s machine; adds engines.
+Called by the driver before players start, and by `azr seed make`. Carries `azr.game.seeding`'s machine; adds engines.
 
     Seeding ── kinds ─► compose ─► engines ─► gate in the sandbox ─► Seeding.report        … until it is done or stalls
     triplets as deduction and abduction, induction tasks ─► seeds.jsonl ─► task buffers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from azr.cli import main as cli
@@ -72,6 +73,18 @@ def test_a_resume_refuses_what_would_be_another_experiment(run: RunFolder, capsy
 def test_a_resume_takes_no_preset(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "--resume", str(run.root), "--config", "tiny"]) == cli.EXIT_USAGE
     assert "leave --config out" in capsys.readouterr().err
+
+
+def test_a_finished_run_is_not_started_again_for_nothing(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    run.write(msgspec.structs.replace(run.card(), ended="finished", elapsed_seconds=600.0))
+    words = ["train", "--resume", str(run.root), "--dry-run"]
+    assert cli.main(words) == cli.EXIT_ERROR
+    told = capsys.readouterr().err
+    assert "is finished" in told
+    assert f"azr train --resume {run.root} run.minutes=20" in told
+    assert cli.main([*words, "rollout.replicas=2"]) == cli.EXIT_ERROR, "more engines are no more steps"
+    assert cli.main([*words, "run.minutes=20"]) == 0
+    assert cli.main([*words, "run.steps=500", "run.minutes=0"]) == 0
 
 
 def test_a_run_may_have_moved(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
