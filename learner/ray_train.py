@@ -49,6 +49,26 @@ def train(plan: LearnerPlan, cluster: ClusterConfig | None = None) -> Any:
     return trainer.fit()
 
 
+def release_places() -> None:
+    """Give back what Ray has set aside for a training of this job that is over, and end ranks that outlived it.
+
+    A controller that ends by itself does so. One that is killed leaves its placement group behind: Ray Train's cleaner
+    asks Ray's dashboard whether the controller lives, and a run's own Ray has none. After a second such death no rank
+    would ever be placed again. Nothing else of the job has a placement group.
+    """
+    import ray
+    from ray.util import placement_group_table, remove_placement_group
+    from ray.util.placement_group import PlacementGroup
+
+    if not ray.is_initialized():
+        return
+    job = ray.get_runtime_context().get_job_id()
+    for found in placement_group_table().values():
+        identity = found["placement_group_id"]
+        if identity.endswith(job) and found["state"] != "REMOVED":
+            remove_placement_group(PlacementGroup(ray.PlacementGroupID(bytes.fromhex(identity))))
+
+
 def rank_resources(cluster: ClusterConfig, *, gpu: bool) -> dict[str, float]:
     """What Ray sets aside for a rank."""
     cores = {"CPU": cluster.learner_cpus}

@@ -5,7 +5,8 @@ LearnerThread ── learner.ray_train.train ──► ranks (Ray actors) ──
        └────────────── `Renewal`: once more? ◄────┘ failed for good, or its controller is dead
 
 Ray Train restarts ranks so often and no oftener, however long ago the first death was, and nobody restarts its
-controller. So a training that failed for good is begun anew here, from the newest checkpoint, if it had got anywhere.
+controller, nor takes back what it had set aside. So a training that failed for good is begun anew here, from the newest
+checkpoint, if it had got anywhere.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class LearnerThread:
     def _run(self) -> None:
         from ray.exceptions import RayActorError
 
-        from learner.ray_train import train
+        from learner.ray_train import release_places, train
 
         renewal = Renewal(self._plan.learner.restarts)
         while True:
@@ -93,6 +94,7 @@ class LearnerThread:
             # Ray Train's own notes on a training that is over; what we keep lies in checkpoints/.
             shutil.rmtree(self._plan.folder / "ray_train", ignore_errors=True)
             try:
+                release_places()
                 train(self._plan, self._cluster)
                 return
             except BaseException as error:

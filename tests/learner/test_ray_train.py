@@ -56,6 +56,39 @@ def test_ranks_have_gpus_where_the_plan_says_so_whatever_ray_counts(
     assert [(scaling.use_gpu, scaling.resources_per_worker) for scaling in made] == [(gpu, asked)]
 
 
+DEAD_CONTROLLERS = """
+import sys
+import ray
+from ray.util import placement_group, placement_group_table
+from learner.ray_train import release_places
+
+@ray.remote(num_cpus=0)
+class Controller:
+    def place(self):
+        group = placement_group([{"CPU": 1}])
+        return group.wait(20)
+
+ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+for _ in range(2):
+    controller = Controller.remote()
+    assert ray.get(controller.place.remote(), timeout=60), "no room: what the one before had set aside is still held"
+    ray.kill(controller)
+    release_places()
+release_places()
+assert {group["state"] for group in placement_group_table().values()} == {"REMOVED"}
+ray.shutdown()
+release_places()
+"""
+
+
+def test_what_a_killed_controller_had_set_aside_is_given_back() -> None:
+    """Without that the next training would wait for a core for ever, and say nothing."""
+    done = subprocess.run(
+        [sys.executable, "-c", DEAD_CONTROLLERS], cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("gpu", "offload", "backend"),
     [(True, True, "cpu:gloo,cuda:nccl"), (True, False, None), (False, True, None), (False, False, None)],
