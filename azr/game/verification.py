@@ -109,13 +109,26 @@ def run_answer(program: str, inputs: Sequence[str], rules: VerifyRules) -> Plan[
     return result.outcomes
 
 
-def compare(outcomes: Sequence[Outcome], expected: Sequence[str], rules: VerifyRules) -> Verdict:
-    """Correct when every run gave the expected value. A wrong one decides, even where another is undecided."""
+def gives_expected(program: str, inputs: Sequence[str], expected: Sequence[str], rules: VerifyRules) -> Plan[Verdict]:
+    """Run on the first input, and on the others only where that decides nothing: most wrong answers fail at once."""
+    outcomes = yield from run_answer(program, inputs[:1], rules)
+    verdict = compare(outcomes, expected[:1], rules, pairs=len(expected))
+    if len(inputs) > 1 and (verdict.correct or verdict.reason in UNDECIDED):
+        outcomes += yield from run_answer(program, inputs[1:], rules)
+        verdict = compare(outcomes, expected, rules, pairs=len(expected))
+    return verdict
+
+
+def compare(outcomes: Sequence[Outcome], expected: Sequence[str], rules: VerifyRules, *, pairs: int = 1) -> Verdict:
+    """Correct when every run gave the expected value. A wrong one decides, even where another is undecided.
+
+    `pairs` is how many there are in all, for the wording.
+    """
     if not expected:  # nothing that could fail would make every answer right
         return fell_short("unreadable_expected", "there is no pair to judge by")
     undecided: Verdict | None = None
     for number, (outcome, form) in enumerate(zip(outcomes, expected, strict=True), start=1):
-        where = f"pair {number} of {len(expected)}: " if len(expected) > 1 else ""
+        where = f"pair {number} of {pairs}: " if pairs > 1 else ""
         if outcome.value is not None:
             if rules.form(outcome.value) != form:
                 return fell_short("wrong", f"{where}gives {outcome.value.literal[:200]}")

@@ -9,8 +9,8 @@ import pytest
 from azr.game.gate import MAX_TEXT
 from azr.game.tasks import task_type
 from azr.game.types import Task, Verdict
-from azr.game.verification import VerifyRules, compare, expected_forms
-from sandbox_wasm.protocol import LiteralResult, Outcome, Value
+from azr.game.verification import VerifyRules, compare, expected_forms, gives_expected
+from sandbox_wasm.protocol import LiteralResult, Outcome, RunJob, RunResult, Value
 from tests.game.conftest import task
 
 Verify = Callable[..., Verdict]
@@ -182,6 +182,44 @@ def test_induction_checks_the_shown_pairs_too(verify: Verify) -> None:
     verdict = verify(TRIPLE, contradicts_shown)
     assert verdict.reason == "wrong"
     assert "pair 1 of 4" in verdict.detail
+
+
+def _judged_by_hand(first: Outcome) -> tuple[list[tuple[str, ...]], Verdict]:
+    """The inputs of each run where the first of three ends so and the others give what is expected; the verdict."""
+    outcomes = {"1": first, "2": Outcome("ok", Value("4", "4", "4")), "3": Outcome("ok", Value("6", "6", "6"))}
+    asked: list[tuple[str, ...]] = []
+    judging = gives_expected("def f(n): ...", ("1", "2", "3"), ("2", "4", "6"), VerifyRules())
+    try:
+        (job,) = next(judging)
+        while True:
+            assert isinstance(job, RunJob)
+            asked.append(job.inputs)
+            (job,) = judging.send((RunResult(tuple(outcomes[given] for given in job.inputs)),))
+    except StopIteration as end:
+        return asked, end.value
+
+
+@pytest.mark.parametrize(
+    ("first", "reason"),
+    [
+        (Outcome("ok", Value("3", "3", "3")), "wrong"),
+        (Outcome("error", error="ValueError"), "error"),
+        (Outcome("timeout"), "timeout"),
+    ],
+)
+def test_an_answer_that_fails_on_the_first_input_is_run_on_no_other(first: Outcome, reason: str) -> None:
+    asked, verdict = _judged_by_hand(first)
+    assert (asked, verdict.reason) == ([("1",)], reason)
+    assert "pair 1 of 3" in verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("first", "reason"),
+    [(Outcome("ok", Value("2", "2", "2")), "correct"), (Outcome("retry", error="wall clock"), "retry")],
+)
+def test_where_the_first_input_decides_nothing_all_others_are_run_at_once(first: Outcome, reason: str) -> None:
+    asked, verdict = _judged_by_hand(first)
+    assert (asked, verdict.reason) == ([("1",), ("2", "3")], reason)
 
 
 def test_every_input_meets_a_fresh_program(verify: Verify) -> None:

@@ -64,8 +64,7 @@ class Abduction:
         arguments = yield from verification.read_answer(answer, "arguments")
         if isinstance(arguments, Verdict):
             return arguments
-        outcomes = yield from verification.run_answer(task.program, (arguments.literal,), rules)
-        return verification.compare(outcomes, expected, rules)
+        return (yield from verification.gives_expected(task.program, (arguments.literal,), expected, rules))
 
     def example(self) -> Task:
         """A string rebuilt from both ends."""

@@ -126,8 +126,7 @@ class Induction:
             if inspection.reason in STUMBLES:
                 return verification.fell_short(inspection.reason, inspection.detail)
             return verification.malformed(inspection.reason, inspection.detail)
-        outcomes = yield from verification.run_answer(answer, task.inputs, rules)
-        return verification.compare(outcomes, expected, rules)
+        return (yield from verification.gives_expected(answer, task.inputs, expected, rules))
 
     def example(self) -> Task:
         """Ten calls of one program, half of them shown."""
