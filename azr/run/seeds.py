@@ -115,7 +115,7 @@ def read_seeds(path: Path, task_types: Sequence[str], apart: Collection[str] = f
         lines = path.read_bytes().splitlines()
     except OSError as error:
         raise AzrError(
-            f"the seeds {path} cannot be read: {error.strerror}", "name a file that azr seed wrote (seeding.file)"
+            f"the seeds {path} cannot be read: {error.strerror}", "name a file that azr seed make wrote (seeding.file)"
         ) from error
     decoder = msgspec.json.Decoder(Task)
     tasks = []
@@ -123,7 +123,9 @@ def read_seeds(path: Path, task_types: Sequence[str], apart: Collection[str] = f
         try:
             tasks.append(decoder.decode(line))
         except msgspec.DecodeError as error:
-            raise AzrError(f"line {number} of {path} is no task: {error}", "make the file with azr seed") from error
+            raise AzrError(
+                f"line {number} of {path} is no task: {error}", "make the file with azr seed make"
+            ) from error
     chosen = [task for task in tasks if task.task_type in task_types and task.normal_form not in apart]
     if not chosen:
         raise AzrError(f"{path} holds no task of {', '.join(task_types)}", "make seeds of the types in play")
