@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from azr.config.sections.cluster import ClusterConfig
+from azr.config.sections.learner import LearnerConfig
 from learner.loop import LearnerPlan, run
 from learner.process_group import HOST_AND_GPU
 from learner.trainer import StepReport
@@ -75,6 +76,11 @@ def rank_resources(cluster: ClusterConfig, *, gpu: bool) -> dict[str, float]:
     return {**cores, "GPU": cluster.learner_gpus} if gpu else cores
 
 
+def rank_threads(learner: LearnerConfig, cores: int) -> int:
+    """Threads of a rank on CPUs. Ranks share the machine's cores; each would otherwise take all of them."""
+    return learner.threads or max(1, cores // learner.ranks)
+
+
 def _rank(config: dict[str, LearnerPlan]) -> None:
     """What each rank runs; Ray Train has set up the process group."""
     from ray import train as ray_train
@@ -86,6 +92,5 @@ def _rank(config: dict[str, LearnerPlan]) -> None:
     # Where Ray sets no card aside, its answer is the first card of whoever sees one.
     device = get_device() if config["plan"].gpu else torch.device("cpu")
     if device.type == "cpu":
-        # Ranks share the machine's cores; each would otherwise take all of them.
-        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // config["plan"].learner.ranks))
+        torch.set_num_threads(rank_threads(config["plan"].learner, len(os.sched_getaffinity(0))))
     run(config["plan"], device, report)

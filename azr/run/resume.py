@@ -32,6 +32,7 @@ ALLOWED = (
     "sandbox.queue_jobs",
     "sandbox.*seconds",
     "learner.ranks",
+    "learner.threads",
     "learner.tokens_per_micro_batch",
     "learner.share_prompts",
     "learner.attention",

@@ -14,6 +14,7 @@ from azr.errors import ConfigError
     [
         (["learner.checkpoint_every=0"], "learner.checkpoint_every: 0 is out of range (it must be at least 1)"),
         (["learner.ranks=0"], "learner.ranks: 0 is out of range (it must be at least 1)"),
+        (["learner.threads=-1"], "learner.threads: -1 is out of range (it must be at least 0)"),
         (["learner.tokens_per_micro_batch=0"], "learner.tokens_per_micro_batch: 0 is out of range"),
         (["learner.keep_every=-1"], "learner.keep_every: -1 is out of range (it must be at least 0)"),
         (["learner.restarts=-1"], "learner.restarts: -1 is out of range"),

@@ -17,9 +17,10 @@ from ray.train.torch import TorchConfig
 from transformers import AutoModelForCausalLM
 
 from azr.config.sections.cluster import ClusterConfig
+from azr.config.sections.learner import LearnerConfig
 from learner.export import export
 from learner.loop import run
-from learner.ray_train import rank_resources, train
+from learner.ray_train import rank_resources, rank_threads, train
 from tests.learner.plans import curve, noted, plan
 from tests.learner.tiny import save_tiny_model
 
@@ -54,6 +55,12 @@ def test_ranks_have_gpus_where_the_plan_says_so_whatever_ray_counts(
     monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 8.0, "GPU": 1.0})
     train(replace(plan(tmp_path, tmp_path, steps=1), gpu=gpu), ClusterConfig(learner_cpus=2.0, learner_gpus=0.5))
     assert [(scaling.use_gpu, scaling.resources_per_worker) for scaling in made] == [(gpu, asked)]
+
+
+def test_ranks_share_the_cores_unless_they_are_told_how_many_threads_to_take() -> None:
+    assert rank_threads(LearnerConfig(ranks=2), cores=8) == 4
+    assert rank_threads(LearnerConfig(ranks=4), cores=2) == 1
+    assert rank_threads(LearnerConfig(ranks=2, threads=1), cores=8) == 1
 
 
 DEAD_CONTROLLERS = """

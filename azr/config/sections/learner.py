@@ -29,6 +29,9 @@ class LearnerConfig:
 
     ranks: int = 1
     """Learner processes; each takes one GPU, or a share of the CPU cores."""
+    threads: int = 0
+    """OpenMP threads of a rank on CPUs; 0: its share of the cores. Threads that wait for each other on cores that
+    engines want as well burn time, so fewer can be faster."""
     tokens_per_micro_batch: int = 16384
     """Budget of a packed forward pass on one rank. A longer sequence than this is refused, never cut."""
     share_prompts: bool = True

@@ -18,6 +18,7 @@ def problems(learner: LearnerConfig) -> Iterator[tuple[str, str, str]]:
             yield f"learner.{name}", f"{value!r} is not known", f"choose one of {', '.join(known)}"
     for name, number, low in (
         ("ranks", learner.ranks, 1),
+        ("threads", learner.threads, 0),
         ("tokens_per_micro_batch", learner.tokens_per_micro_batch, 1),
         ("lora.rank", learner.lora.rank, 0),
         ("checkpoint_every", learner.checkpoint_every, 1),
