@@ -17,7 +17,7 @@ from azr.game.types import Task
 from azr.tiny.world import PAIRS, Specimen
 from learner.supervised import Pair
 
-#: References shown to a proposer, at most; the tiny preset plays with the same.
+#: References shown to a proposer in pretraining, at most; the tiny preset plays with none.
 MOST_REFERENCES = 2
 
 #: Deduction and abduction pairs drawn of one specimen: predicting outputs is what running a program in the head is

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +15,13 @@ from azr.bench.runner import write_result
 from azr.config import load
 from azr.errors import AzrError, UsageError
 from azr.game.batch import loss_weights
+from azr.game.frames import frame
+from azr.game.play import propose_prompt
+from azr.game.tasks import Ask, task_type
 from azr.run.evaluation import Evaluation
 from azr.run.plan import plan_lines
+from azr.tiny.held_out import held_out_tasks
+from azr.tiny.shipped import resolve
 from benchmarks.learning import ARMS, add_arguments, chosen, compare, interval, malformed, run, tell
 from benchmarks.learning_record import curve, record
 from benchmarks.run_folder import Arm, Asked, Outcome
@@ -120,6 +127,56 @@ class TestOwnAnswers:
         for name in ("batch ", "rating", "players", "staleness", "queues"):
             [mine], [theirs] = ([line for line in plan_lines(each) if line.startswith(name)] for each in (own, default))
             assert mine == theirs
+
+
+class TestPaper:
+    """The arm that plays the published algorithm."""
+
+    def test_it_differs_from_the_published_algorithm_in_what_the_study_names_and_in_nothing_else(self) -> None:
+        [arm] = chosen("paper")
+        arms, published = load(["tiny"], arm.overrides), load([], ["algorithm=paper"])
+        sections = ("algorithm", "gating", "lengths", "buffers", "staleness", "seeding", "safety")
+        differs = {
+            f"{section}.{key}": (value, theirs[key])
+            for section in sections
+            for theirs in [_flat(asdict(getattr(published, section)))]
+            for key, value in _flat(asdict(getattr(arms, section))).items()
+            if value != theirs[key]
+        }
+        assert differs == {
+            "algorithm.optimiser.lr": (5e-5, 1e-6),
+            "algorithm.batch.patience_seconds": (5.0, 60.0),
+            "lengths.output": (64, 400),
+            "lengths.prompt": (384, 6144),
+            "lengths.content": (384, 5600),
+            "lengths.response": (128, 8096),
+            "gating.induction_inputs": (6, 10),
+            "gating.induction_shown": (3, 5),
+            "seeding.triplets": (64, 256),
+            "seeding.inductions": (64, 256),
+        }
+
+    @pytest.mark.parametrize("difficulty", ["common", "harder"])
+    @pytest.mark.parametrize("kind", ["deduction", "abduction"])
+    def test_its_six_references_fit_into_the_tiny_models_prompts(self, difficulty: str, kind: str) -> None:
+        """Even the six longest of the held-out tasks leave a third of the room."""
+        from transformers import AutoTokenizer
+
+        config = load(["tiny"], chosen("paper")[0].overrides)
+        tokenizer: Any = AutoTokenizer.from_pretrained(resolve("tiny"))
+        tasks = sorted(held_out_tasks(difficulty, kind), key=lambda task: len(task.program + "".join(task.inputs)))
+        longest = Ask(references=tuple(tasks[-config.algorithm.game.references :]))
+        prompt = propose_prompt(task_type(kind), longest, frame(config.model.frame))
+        assert len(longest.references) == 6
+        assert len(tokenizer(prompt)["input_ids"]) < config.lengths.content / 1.5
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted key."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
 
 
 class TestRecord:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from itertools import product
 
 import pytest
 
 from azr.config.load import load
+from azr.config.presets import preset_names
 from azr.config.sections.algorithm import AlgorithmConfig, TermConfig
 from azr.config.sections.algorithm_rules import (
     ANCHORED_AT_BEHAVIOUR,
@@ -70,8 +72,16 @@ class TestPresets:
         assert (loss.aggregation, loss.chunk_sequences) == ("chunk_token_mean", 16)
         optimiser = paper.optimiser
         assert (optimiser.lr, optimiser.weight_decay, optimiser.beta1, optimiser.beta2) == (1e-6, 0.01, 0.9, 0.999)
-        assert (optimiser.grad_clip, optimiser.warmup_steps) == (1.0, 0)
+        assert (optimiser.grad_clip, optimiser.warmup_steps, optimiser.decay_updates) == (1.0, 0, 0)
         assert (paper.game.references, paper.sampling.temperature) == (6, 1.0)
+
+    @pytest.mark.parametrize("preset", [name for name in preset_names() if "/" not in name])
+    def test_the_paper_is_the_same_algorithm_over_any_models_preset(self, preset: str) -> None:
+        """All but the seconds that a batch is waited for, which `when_dry: wait` makes idle."""
+        over, alone = (asdict(load(names, ["algorithm=paper"]).algorithm) for names in ([preset], []))
+        for algorithm in (over, alone):
+            del algorithm["batch"]["patience_seconds"]
+        assert over == alone
 
     def test_each_ablation_is_one_key(self) -> None:
         def game(name: str) -> object:
