@@ -70,6 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
                 tag="eval",
                 deadline=config.rollout.request_seconds,
                 seed=config.run.seed,
+                longest=config.lengths.response,
             )
             return await evaluation.evaluate(
                 respond, at_work.sandbox, config.evaluation, at_work.tokens.frame, lambda _: None

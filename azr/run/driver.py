@@ -448,7 +448,12 @@ class Driver:
             async def ask(sandbox: Sandbox) -> list[Row]:
                 async with engines.client() as client:
                     respond = evaluation.responder(
-                        client, tokens.encode, tag=f"eval-{step}", deadline=stage.remaining(), seed=self.config.run.seed
+                        client,
+                        tokens.encode,
+                        tag=f"eval-{step}",
+                        deadline=stage.remaining(),
+                        seed=self.config.run.seed,
+                        longest=self.config.lengths.response,
                     )
                     return await evaluation.evaluate(respond, sandbox, config, tokens.frame, stage.now)
 

@@ -19,7 +19,7 @@ from actors.engine.records import GenerateRequest, Generation
 from azr.config.sections.evaluation import EvaluationConfig
 from azr.game.frames import Frame
 from azr.metrics import Accumulator
-from azr.tiny.evaluation import LONGEST_RESPONSE, RespondAsync, Row, evaluate_async, questions
+from azr.tiny.evaluation import RespondAsync, Row, evaluate_async, questions
 from azr.tiny.held_out import held_out_normal_forms
 from sandbox_wasm.protocol import Sandbox
 
@@ -65,9 +65,10 @@ def held_out(config: EvaluationConfig) -> frozenset[str]:
 
 
 def responder(
-    engines: Generator, encode: Callable[[str], Sequence[int]], *, tag: str, deadline: float, seed: int
+    engines: Generator, encode: Callable[[str], Sequence[int]], *, tag: str, deadline: float, seed: int, longest: int
 ) -> RespondAsync:
-    """Answers of the engines to prompts. Requests are named after `tag`, and seeded: the same weights answer alike."""
+    """Answers of the engines to prompts, of so many tokens at most. Requests are named after `tag`, and seeded: the
+    same weights answer alike."""
     free = asyncio.Semaphore(UNDER_WAY)
     asked = 0
 
@@ -76,7 +77,7 @@ def responder(
             id=f"{tag}-{number}",
             prompt_ids=tuple(encode(prompt)),
             seed=seed + number,
-            max_tokens=LONGEST_RESPONSE,
+            max_tokens=longest,
             temperature=temperature,
         )
         async with free:

@@ -116,7 +116,7 @@ def test_a_suite_is_asked_of_engines_and_judged_in_the_sandbox(sandbox: Sandbox)
     told: list[str] = []
 
     async def ask() -> list[Row]:
-        respond = evaluation.responder(engines, str.encode, tag="eval-0", deadline=60.0, seed=7)
+        respond = evaluation.responder(engines, str.encode, tag="eval-0", deadline=60.0, seed=7, longest=99)
         config = EvaluationConfig(suite="tiny", tasks=4, samples=1)
         return await evaluation.evaluate(respond, sandbox, config, frame("compact"), told.append)
 
@@ -126,4 +126,5 @@ def test_a_suite_is_asked_of_engines_and_judged_in_the_sandbox(sandbox: Sandbox)
     assert shares["common", "abduction/solve", "greedy"] < 1.0
     assert len({request.id for request in engines.asked}) == len(engines.asked), "every request has its own name"
     assert {request.temperature for request in engines.asked} == {0.0, 1.0}
+    assert {request.max_tokens for request in engines.asked} == {99}, "no other bound than the one that is asked for"
     assert told[-1].startswith(f"{len(rows)} of {len(rows)} questions")

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from azr.cli import evaluate
-from azr.config import load, write_resolved
+from azr.config import Config, load, write_resolved
 from azr.errors import AzrError
+from azr.game.frames import frame
 from azr.run.folder import Card, RunFolder
 from azr.run.session import configuration_of, logs_folder, model_of, run_of
 
@@ -78,3 +83,32 @@ def test_a_model_is_asked_as_the_preset_says(tmp_path: Path) -> None:
     assert evaluate.configured(asked(str(tmp_path))).model.frame == "compact"
     with model_of(str(tmp_path)) as folder:
         assert folder == str(tmp_path)
+
+
+class AskedError(Exception):
+    """How the engines below end an evaluation: with what they were asked."""
+
+
+class Engines:
+    """Engines that tell what the first request asks of them."""
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator[Engines]:
+        yield self
+
+    async def generate(self, request: Any, deadline: float) -> None:
+        raise AskedError(request.max_tokens)
+
+
+@pytest.mark.parametrize("longest", [128, 4096])
+def test_answers_may_be_as_long_as_the_configuration_says(
+    longest: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextlib.contextmanager
+    def engines_alone(config: Config, tell: Callable[[str], None]) -> Iterator[SimpleNamespace]:
+        tokens = SimpleNamespace(encode=str.encode, frame=frame("compact"))
+        yield SimpleNamespace(engines=Engines(), tokens=tokens, sandbox=None)
+
+    monkeypatch.setattr("azr.run.session.session", engines_alone)
+    with pytest.raises(AskedError, match=f"^{longest}$"):
+        evaluate.run(asked(str(tmp_path), f"lengths.response={longest}", "--tasks", "1"))
