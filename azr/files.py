@@ -6,6 +6,9 @@ the same folder, flushed to disk, then renamed over the target. Readers and cras
       write ──► .name.xxxx.part ──► fsync ──► rename ──► name ──► fsync(folder)
                      │
                      └── on any error: removed, the old file untouched
+
+Files of lines grow instead (`append_lines`): a crash may leave half a line at their end, which readers pass over, and
+to which the next line is not glued.
 """
 
 from __future__ import annotations
@@ -58,6 +61,21 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Replace the file's content, as UTF-8, as one act."""
     write_bytes(path, content.encode())
+
+
+def append_lines(path: Path, lines: bytes) -> None:
+    """Put whole lines at the end of a file; half a line that a crash left there becomes a line of its own."""
+    with path.open("a+b") as file:
+        if _ends_torn(file):
+            lines = b"\n" + lines
+        file.write(lines)
+
+
+def _ends_torn(file: IO[bytes]) -> bool:
+    if not file.seekable() or file.seek(0, os.SEEK_END) == 0:
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"
 
 
 def sync_folder(folder: Path) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from azr.errors import AzrError
+from azr.files import append_lines
 from azr.progress import Progress
 from learner.samples import Sample, StepBatch
 from learner.trainer import StepReport
@@ -160,8 +161,7 @@ class SupervisedObserver:
         line = {"step": step, "tokens": report.tokens, "tokens_per_second": rate, **report.metrics}
         line |= {f"time/{phase}": value for phase, value in seconds.items()}
         self._metrics.parent.mkdir(parents=True, exist_ok=True)
-        with self._metrics.open("ab") as file:
-            file.write(msgspec.json.encode(line) + b"\n")
+        append_lines(self._metrics, msgspec.json.encode(line) + b"\n")
         self._progress.show(step, f"loss {report.metrics['learner/loss']:.4f}  {rate:,.0f} tokens/s")
 
     def on_no_room(self, step: int, why: str) -> None:

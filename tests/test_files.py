@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from azr import files
-from azr.files import make_folder, require_writable, sync_folder
+from azr.files import append_lines, make_folder, require_writable, sync_folder
 
 
 def test_what_is_written_can_be_read(tmp_path: Path) -> None:
@@ -80,6 +80,31 @@ def test_a_process_killed_while_writing_loses_nothing_that_was_there(tmp_path: P
         if writer.stdout:
             writer.stdout.close()
     assert path.read_bytes() in (b"old" * 1000, b"new" * 1000)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, b"one\ntwo\n"),
+        (b"", b"one\ntwo\n"),
+        (b"old\n", b"old\none\ntwo\n"),
+        (b"old\nha", b"old\nha\none\ntwo\n"),
+        (b"h", b"h\none\ntwo\n"),
+    ],
+    ids=["no file", "an empty one", "whole lines", "half a line", "half a line alone"],
+)
+def test_lines_are_put_behind_what_a_crash_left(before: bytes | None, after: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    if before is not None:
+        path.write_bytes(before)
+    append_lines(path, b"one\n")
+    append_lines(path, b"two\n")
+    assert path.read_bytes() == after
+
+
+def test_a_full_disk_refuses_lines_with_an_error() -> None:
+    with pytest.raises(OSError, match="No space left on device"):
+        append_lines(Path("/dev/full"), b"one\n")
 
 
 def failing_with(number: int) -> Callable[[int], None]:

@@ -37,7 +37,7 @@ from actors.services.task_service import Stock
 from azr.config import resolved_yaml, write_resolved
 from azr.config.root import Config
 from azr.errors import AzrError
-from azr.files import write_bytes, write_text
+from azr.files import append_lines, write_bytes, write_text
 from azr.metrics import Accumulator, merged
 from azr.report import page, read_history
 from azr.run import evaluation, seeds
@@ -432,8 +432,8 @@ class Driver:
         self._reported_at = now
 
     def _keep_tasks(self, lines: bytes) -> None:
-        with contextlib.suppress(OSError), self.folder.tasks.open("ab") as file:  # a full disk is said elsewhere
-            file.write(lines)
+        with contextlib.suppress(OSError):  # a full disk is said elsewhere
+            append_lines(self.folder.tasks, lines)
 
     # ── evaluation, seeds, players' end ─────────────────────────────────────────────────────────────────────────────
 

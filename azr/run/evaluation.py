@@ -17,6 +17,7 @@ import msgspec
 
 from actors.engine.records import GenerateRequest, Generation
 from azr.config.sections.evaluation import EvaluationConfig
+from azr.files import append_lines
 from azr.game.frames import Frame
 from azr.metrics import Accumulator
 from azr.tiny.evaluation import RespondAsync, Row, evaluate_async, questions
@@ -109,8 +110,7 @@ async def evaluate(
 
 def keep(path: Path, evaluation: Evaluation) -> None:
     """Append an evaluation to the run's file."""
-    with path.open("ab") as file:
-        file.write(msgspec.json.encode(evaluation) + b"\n")
+    append_lines(path, msgspec.json.encode(evaluation) + b"\n")
 
 
 def read(path: Path) -> list[Evaluation]:

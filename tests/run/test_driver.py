@@ -78,6 +78,20 @@ def test_an_evaluation_that_cannot_be_kept_is_said_and_ends_nothing(driver: Driv
     assert "evaluations.jsonl cannot be written (Is a directory); the run goes on without" in said.getvalue()
 
 
+def test_tasks_after_half_a_line_of_a_crash_stand_on_lines_of_their_own(driver: Driver) -> None:
+    driver.folder.tasks.write_bytes(b'{"id":"a"}\n{"id":"b","prog')
+    driver._keep_tasks(b'{"id":"c"}\n{"id":"d"}\n')
+    assert driver.folder.tasks.read_bytes().splitlines() == [
+        b'{"id":"a"}',
+        b'{"id":"b","prog',
+        b'{"id":"c"}',
+        b'{"id":"d"}',
+    ]
+    driver.folder.tasks.unlink()
+    driver.folder.tasks.mkdir()
+    driver._keep_tasks(b'{"id":"e"}\n')  # what the disk refuses ends nothing
+
+
 def test_what_players_told_since_the_last_step_is_counted_together(driver: Driver) -> None:
     """What a wait is explained by."""
     for name in ("one", "two"):

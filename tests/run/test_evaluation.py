@@ -72,7 +72,7 @@ def test_evaluations_are_kept_as_lines_and_half_a_line_is_passed_over(tmp_path: 
     first, last = (Evaluation(step=step, seconds=2.0, rows=rows) for step, rows in ((0, BEFORE), (9, AFTER)))
     evaluation.keep(path, first)
     with path.open("a") as file:
-        file.write('{"step": 5, "sec\n')
+        file.write('{"step": 5, "sec')
     evaluation.keep(path, last)
     assert evaluation.read(path) == [first, last]
 

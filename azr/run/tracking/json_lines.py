@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from azr.files import append_lines
 from azr.run.tracking.base import RunInfo
 
 
@@ -46,9 +47,7 @@ class JsonLines:
 
     def _append(self, line: bytes) -> None:
         try:
-            torn = self._ends_torn()
-            with self.path.open("ab") as file:
-                file.write(b"\n" + line if torn else line)
+            append_lines(self.path, line)
         except OSError as error:
             self.lost += 1
             if not self._failing:
@@ -58,14 +57,6 @@ class JsonLines:
         if self._failing:
             self._failing = False
             self._tell(f"{self.path} is written again; {self.lost} lines are missing")
-
-    def _ends_torn(self) -> bool:
-        """Whether a crash left half a line, which the next must not be glued to."""
-        if self.size == 0:
-            return False
-        with self.path.open("rb") as file:
-            file.seek(-1, 2)
-            return file.read(1) != b"\n"
 
 
 def read_lines(path: Path) -> list[dict[str, float | None]]:
