@@ -564,6 +564,7 @@ def begin(config: Config) -> RunFolder:
     folder = RunFolder.of(config.run.folder, config.run.name)
     Room(folder.root, config.checkpoint.free_gb).require()
     seeds.require_file(config, folder)
+    load_tokens(at_its_place(config).model)  # a run keeps its model.path: one that was begun with a wrong one is lost
     if not folder.exists:
         # Before the card: with it the folder counts as a run, and a run without a configuration cannot be resumed.
         write_resolved(config, folder.root)

@@ -52,6 +52,16 @@ def test_a_resume_needs_the_room_that_a_start_needs(folder: RunFolder) -> None:
     assert folder.card() == card
 
 
+def test_a_run_whose_model_is_not_there_is_not_begun_and_leaves_its_name_free(tmp_path: Path) -> None:
+    """Its `model.path` could be changed by no resume, and its name be taken by no other run."""
+    words = [f"run.folder={tmp_path}", "run.name=one"]
+    with pytest.raises(AzrError, match="mistyped cannot be loaded") as refused:
+        begin(load(["tiny"], [*words, f"model.path={tmp_path / 'mistyped'}"]))
+    assert "model.path" in refused.value.mend
+    assert not (tmp_path / "one").exists()
+    assert begin(load(["tiny"], words)).exists
+
+
 def test_a_run_whose_seeds_cannot_be_read_is_not_begun_and_leaves_nothing(tmp_path: Path) -> None:
     words = [f"run.folder={tmp_path}", "run.name=one", f"seeding.file={tmp_path / 'mistyped.jsonl'}"]
     with pytest.raises(AzrError, match=r"mistyped\.jsonl cannot be read"):
