@@ -113,14 +113,20 @@ class _LogProbHead(torch.autograd.Function):
             if entropy is not None:
                 entropies[chunk] = entropy
         context.save_for_backward(hidden, weight, tokens, normalisers, entropies)
-        context.inverse, context.with_entropy, context.rows = inverse, with_entropy, rows
+        # An entropy that is only reported has no gradient, and would get one of zeros to compute with.
+        context.set_materialize_grads(False)
+        context.inverse, context.rows = inverse, rows
         return logprobs, entropies
 
     @staticmethod
     @once_differentiable
-    def backward(context: Any, grad_logprobs: Tensor, grad_entropies: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(
+        context: Any, grad_logprobs: Tensor | None, grad_entropies: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
         """Gradients by recomputing each chunk's logits."""
         hidden, weight, tokens, normalisers, entropies = context.saved_tensors
+        if grad_logprobs is None:
+            grad_logprobs = torch.zeros_like(normalisers)
         wants_hidden, wants_weight = context.needs_input_grad[:2]
         grad_hidden = torch.empty_like(hidden) if wants_hidden else None
         # Summed over chunks in the precision of the products' results, so that many chunks do not lose small terms.
@@ -133,8 +139,8 @@ class _LogProbHead(torch.autograd.Function):
                 normalisers[chunk, None],
                 tokens[chunk, None],
                 grad_logprobs[chunk, None],
-                entropies[chunk, None] if context.with_entropy else None,
-                grad_entropies[chunk, None] if context.with_entropy else None,
+                None if grad_entropies is None else entropies[chunk, None],
+                None if grad_entropies is None else grad_entropies[chunk, None],
                 context.inverse,
             ).to(hidden.dtype)
             del logits

@@ -1,9 +1,10 @@
 """Puts a loss and its corrections together.
 
-Owns the order of computation. Called by the training loop: `factors` once a step on the whole batch, `loss` once a
-micro-batch. Which loss goes with which weight is decided before, by `azr.config.sections.algorithm_rules`.
+Owns the order of computation. Called by the training loop: `factors` on the whole batch, or on whole sequences where no
+correction asks for more, `loss` once a micro-batch. Which loss goes with which weight is decided before, by
+`azr.config.sections.algorithm_rules`.
 
-    once a step       log π_prox - log μ ──► corrections ──► weight of each token (product)
+    before its loss   log π_prox - log μ ──► corrections ──► weight of each token (product)
     each micro-batch  log π_θ ──► loss(weight) ──► Σ coefficient · loss ──► backward
 """
 
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from azr.config.sections.algorithm import LossConfig
 from learner.corrections.base import Ratios
-from learner.corrections.registry import configured_corrections
+from learner.corrections.registry import WHOLE_BATCH, configured_corrections
 from learner.losses.base import Share, TokenBatch
 from learner.losses.registry import make_loss
 
@@ -25,9 +26,11 @@ class Objective:
     def __init__(self, config: LossConfig) -> None:
         self._loss = make_loss(config)
         self._corrections = configured_corrections(config)
+        self.whole_batch = any(name in WHOLE_BATCH for name in self._corrections)
+        """Whether a correction wants all tokens of the step at once, before the first update."""
 
     def factors(self, ratios: Ratios) -> tuple[Tensor, dict[str, Share]]:
-        """The product of all corrections' factors for each token of the step's batch, and their metrics by name."""
+        """The product of all corrections' factors for each token, and their metrics by name."""
         weight = torch.ones_like(ratios.log_ratio)
         metrics: dict[str, Share] = {}
         for name, correction in self._corrections.items():

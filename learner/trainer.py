@@ -6,10 +6,13 @@ with another objective; knows nothing of Ray, of where batches come from or of w
     StepBatch
       │ screen out what cannot be trained on; deal prompts into mini-batches (seeded); pack each over ranks
       ▼
-    proximal log-probs of all micro-batches ──► corrections (whole batch, all ranks) ──► weight of each token
+    proximal log-probs of later mini-batches ──► corrections ──► weight of each token
       ▼
     for each mini-batch:   for each micro-batch: forward, loss · coefficient, backward
                            clip the gradient's norm, update
+
+The first mini-batch is scored by the proximal policy itself, so that it needs no pass of its own, unless a correction
+looks at the whole batch at once.
 """
 
 from __future__ import annotations
@@ -142,7 +145,7 @@ class Trainer:
         sums = ShareSums()
         gap = _Gap()
         if self._needs_proximal():
-            self._fix_proximal(work, batch, sums, gap)
+            self._fix_proximal(work if self._objective.whole_batch else work[1:], batch, sums, gap)
         norms: list[float] = []
         for index, micro_batches in enumerate(work):
             current = batch.step + index / len(work)
@@ -205,8 +208,10 @@ class Trainer:
 
     @torch.no_grad()
     def _fix_proximal(self, work: list[list[_Work]], batch: StepBatch, sums: ShareSums, gap: _Gap) -> None:
-        """Score all micro-batches with the step's first weights, and make the corrections' factors of it."""
+        """Score micro-batches with the step's first weights, and make the corrections' factors of it."""
         flat = [item for micro_batches in work for item in micro_batches]
+        if not flat:
+            return
         for item in flat:
             item.proximal, _ = self.policy(item.batch, self._temperature)
             gap.add(item.proximal, item.batch, batch.step)
@@ -228,6 +233,13 @@ class Trainer:
         for item, part in zip(flat, torch.split(weight, counts), strict=True):
             item.weight = part
 
+    def _factors(self, batch: MicroBatch, proximal: Tensor, sums: ShareSums) -> Tensor:
+        """The corrections' weight of each token of one micro-batch; for corrections that look at no other."""
+        ratios = Ratios.of(proximal, batch.behaviour, batch.advantages, batch.sequence, len(batch.indices))
+        weight, metrics = self._objective.factors(ratios)
+        sums.add(metrics, "off_policy/")
+        return weight
+
     def _named(self, sums: RatioSums, prefix: str) -> dict[str, float]:
         """The diagnostics of all ranks' sums."""
         numbers = self.ranks.sum(torch.tensor(sums.numbers(), dtype=torch.float64, device=self._device))
@@ -236,17 +248,14 @@ class Trainer:
     def _update(
         self, work: list[_Work], step: int, current_at: float, first: bool, sums: ShareSums, gap: _Gap
     ) -> float:
-        """One optimiser update from a mini-batch's micro-batches; returns the gradient's norm before clipping.
-
-        Without a pass of its own for the proximal policy, the first mini-batch is what the step's first weights score.
-        """
+        """One optimiser update from a mini-batch's micro-batches; returns the gradient's norm before clipping."""
         self.optimiser.zero_grad(set_to_none=True)
         with_entropy = self._learner.report_entropy or self._loss.entropy_coefficient != 0.0
         for item in work:
             logprobs, entropy = self.policy(item.batch, self._temperature, with_entropy)
-            if first and not self._needs_proximal():
-                gap.add(logprobs, item.batch, step)
             proximal, weight = item.proximal, item.weight
+            if first and not (self._needs_proximal() and self._objective.whole_batch):
+                gap.add(logprobs, item.batch, step)
             if self._loss.proximal == "interpolate":
                 proximal = interpolated_proximal(
                     logprobs,
@@ -255,11 +264,10 @@ class Trainer:
                     proximal_at=torch.full_like(item.batch.token_steps, step),
                     current_at=torch.full_like(logprobs.detach(), current_at),
                 )
-                ratios = Ratios.of(
-                    proximal, item.batch.behaviour, item.batch.advantages, item.batch.sequence, len(item.batch.indices)
-                )
-                weight, metrics = self._objective.factors(ratios)
-                sums.add(metrics, "off_policy/")
+                weight = self._factors(item.batch, proximal, sums)
+            elif first and self._needs_proximal() and not self._objective.whole_batch:
+                proximal = logprobs.detach()
+                weight = self._factors(item.batch, proximal, sums)
             batch = TokenBatch(
                 current=logprobs,
                 proximal=proximal,
@@ -274,12 +282,11 @@ class Trainer:
                 anchor = item.batch.behaviour if self._loss.name not in _PROXIMAL_LOSSES else proximal
                 moved = logprobs.detach() - anchor
                 metrics |= {"ppo_kl": mean_of(-moved)}
-                if first:
-                    metrics |= {"first_log_ratio": mean_of(moved.abs())}
             if entropy is not None:
                 metrics |= {"entropy": mean_of(entropy)}
-                per_token = item.coefficients[item.batch.sequence] * entropy
-                loss = loss - self._loss.entropy_coefficient * per_token.sum()
+                if self._loss.entropy_coefficient != 0.0:  # or the head would go backward through it for nothing
+                    per_token = item.coefficients[item.batch.sequence] * entropy
+                    loss = loss - self._loss.entropy_coefficient * per_token.sum()
             # FSDP averages gradients over ranks; the coefficients already share the whole batch out.
             (loss * self.ranks.count).backward()  # type: ignore[no-untyped-call]
             sums.add(metrics, "learner/")

@@ -17,7 +17,6 @@ _LOSS = {
     "loss": "loss/policy",
     "entropy": "loss/entropy",
     "ratio": "loss/ratio",
-    "first_log_ratio": "loss/first_ratio_error",
     "clip_low_fraction": "loss/clip_low_fraction",
     "clip_high_fraction": "loss/clip_high_fraction",
     "dual_clip_fraction": "loss/dual_clip_fraction",

@@ -1,8 +1,9 @@
 """What every off-policy correction takes and gives.
 
 Owns the `Correction` protocol. A correction looks at ρ = π_prox/μ, the ratio between the learner's weights at the
-start of a step and the policy that sampled, and answers one factor a token. Called once a step by
-`learner.objective`, on the whole batch and before it is cut into micro-batches, so that nothing depends on the cut.
+start of a step and the policy that sampled, and answers one factor a token. Called by `learner.objective` on whole
+sequences, and on the step's whole batch for those that are named in `registry.WHOLE_BATCH`, so that nothing depends on
+how a batch is cut into micro-batches.
 
     log ρ ──► weight  (a truncated ratio: undoes age)              factor ≥ 0
           └─► mask    (0 or 1: leaves out what cannot be trusted)  factor in {0, 1}
@@ -23,7 +24,7 @@ from learner.losses.base import MAX_LOG_RATIO, Share, wide
 
 @dataclass(frozen=True)
 class Ratios:
-    """Flat response tokens of a step's whole batch, without gradients."""
+    """Flat response tokens of whole sequences, without gradients."""
 
     log_ratio: Tensor
     """log π_prox - log μ, in fp32."""

@@ -31,6 +31,9 @@ MASKS: dict[str, Callable[[LossConfig], Correction]] = {
     "m2po": M2po.of,
 }
 
+#: Masks whose rule is over all tokens of a step's batch at once; the others look at a token or a sequence.
+WHOLE_BATCH = ("m2po",)
+
 
 def configured_corrections(config: LossConfig) -> dict[str, Correction]:
     """The configured weight, if any, and masks, by name."""

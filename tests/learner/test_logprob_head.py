@@ -67,6 +67,30 @@ def test_gradients_agree_with_finite_differences() -> None:
     assert torch.autograd.gradcheck(both, (small, weight))
 
 
+def test_an_entropy_that_is_only_reported_changes_no_gradient() -> None:
+    gradients = []
+    for with_entropy in (False, True):
+        generator = torch.Generator().manual_seed(3)
+        hidden = torch.randn(6, 4, generator=generator, requires_grad=True)
+        weight = torch.randn(9, 4, generator=generator, requires_grad=True)
+        logprobs, entropy = token_logprobs(hidden, weight, torch.arange(6), with_entropy=with_entropy)
+        assert (entropy is not None) == with_entropy
+        logprobs.sum().backward()
+        gradients.append((hidden.grad, weight.grad))
+    for plain, beside in zip(*gradients, strict=True):
+        torch.testing.assert_close(plain, beside, rtol=0.0, atol=0.0)
+
+
+def test_an_entropy_has_a_gradient_of_its_own_where_no_log_prob_is_asked_for() -> None:
+    hidden = torch.tensor([[1.0, 0.0]], requires_grad=True)
+    _, entropy = token_logprobs(hidden, torch.eye(2), torch.tensor([0]), with_entropy=True)
+    assert entropy is not None
+    entropy.sum().backward()
+    p = torch.tensor([1.0, 0.0]).softmax(-1)
+    expected = -p * (p.log() + (-(p * p.log()).sum()))
+    torch.testing.assert_close(hidden.grad, expected[None])
+
+
 def test_half_precision_inputs_give_fp32_log_probs() -> None:
     hidden, weight, tokens = inputs(torch.bfloat16)
     logprobs, _ = token_logprobs(hidden, weight, tokens)
