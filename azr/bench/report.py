@@ -23,6 +23,7 @@ class Report:
         self._began = datetime.datetime.now(datetime.UTC)
         self._clock = time.monotonic()
         self._load = machine.load()
+        self._commit = machine.commit()
         self._measures: dict[str, Measure] = {}
         self._ratios: list[Ratio] = []
         self._goals: list[Goal] = []
@@ -85,7 +86,9 @@ class Report:
 
     def result(self) -> Result:
         """Everything collected, with the surroundings it was measured in."""
-        head, dirty = machine.commit()
+        (head, dirty), now = self._commit, machine.commit()
+        changed = f"the checkout changed meanwhile: {_told(head, dirty)} when it began, {_told(*now)} at its end"
+        notes = (*self._notes, *([changed] if now != self._commit else []))
         return Result(
             benchmark=self.benchmark,
             command=self.command,
@@ -102,7 +105,11 @@ class Report:
             ratios=tuple(self._ratios),
             goals=tuple(self._goals),
             checks=tuple(self._checks),
-            notes=tuple(self._notes),
+            notes=notes,
             runs=tuple(self._runs),
             curves=tuple(self._curves),
         )
+
+
+def _told(commit: str, dirty: bool) -> str:
+    return f"{commit[:7] or 'no commit'}{' with changes' if dirty else ''}"

@@ -110,6 +110,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     command: str
     """What to type to measure it again."""
     commit: str
+    """That it was measured at: of when it began, like all here that is not said to be of the end."""
     dirty: bool
     """Whether the checkout held changes that the commit does not."""
     date: str

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from azr.bench import Report, Result, read_result
+from azr.bench import Report, Result, machine, read_result
 from azr.bench.result import SCHEMA_VERSION, Measure
 from azr.bench.runner import write_result
 from azr.bench.table import number, rendered
@@ -86,6 +86,25 @@ def test_a_result_tells_its_surroundings(report: Report) -> None:
     assert len(result.commit) == 40
     assert result.date.endswith("+00:00")
     assert result.load_before >= 0.0
+
+
+def test_a_result_is_of_the_commit_at_which_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hours may pass, and the checkout go on: what ran was the code of the beginning."""
+    at = [("a" * 40, False)]
+    monkeypatch.setattr(machine, "commit", lambda: at[-1])
+    report = Report("demo", "azr bench demo")
+    assert (report.result().commit, report.result().notes) == ("a" * 40, ())
+    at.append(("b" * 40, True))
+    result = report.result()
+    assert (result.commit, result.dirty, result.stem[-7:]) == ("a" * 40, False, "aaaaaaa")
+    assert result.notes == ("the checkout changed meanwhile: aaaaaaa when it began, bbbbbbb with changes at its end",)
+
+
+def test_a_result_outside_a_checkout_names_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "commit", lambda: ("", False))
+    result = Report("demo", "azr bench demo").result()
+    assert (result.commit, result.notes) == ("", ())
+    assert result.stem.endswith("-nocommit")
 
 
 def test_a_written_result_reads_back_equal_and_has_a_plot(report: Report, tmp_path: Path) -> None:
