@@ -3,7 +3,10 @@
         kill -9 of one kind, at a moment, both by lot ──► does the run go on by itself? (a killed driver: --resume)
         └── … for so many minutes ── Ctrl-C ──► the books, the journals, MLflow, what is left on the machine
 
-A kill is recovered from when two more steps are told. Who is waited for: the run, `PATIENCE_SECONDS` for a step.
+A kill is recovered from when two more steps are told. That says nothing of an engine, for another one makes those
+steps: of a kill that takes an engine along it is also told when as many replicas as there should be have named a
+version that was published after it. Who is waited for: the run, `PATIENCE_SECONDS` for a step, and as long for
+an engine.
 """
 
 from __future__ import annotations
@@ -20,12 +23,13 @@ from typing import NamedTuple
 import psutil
 
 from azr.bench import Report
+from azr.config import load
 from azr.errors import AzrError
 from benchmarks.aftermath import books, left_by, remains, same_mlflow_run
 from benchmarks.audit import Audit, Beginning, journals
 from benchmarks.growth import FLAT, Memory, growth, thirds
 from benchmarks.processes import Seen, lives
-from benchmarks.victims import DRIVER, OURS, RAYS, drawn, moments
+from benchmarks.victims import DRIVER, ENGINE, FORK_SERVER, OURS, RAYS, drawn, moments
 from benchmarks.whole_run import Lines, Step, WholeRun
 
 SUMMARY = "kill -9 of every kind of process of a whole run, at random: does it go on, is anything lost or left?"
@@ -62,8 +66,10 @@ LOOK_SECONDS = 1.0
 PATIENCE_SECONDS = 400.0
 #: For a killed driver's processes, and for the driver after Ctrl-C.
 GRACE_SECONDS, STOP_SECONDS = 60.0, 240.0
-#: What N11 allows an engine without a standby.
-ENGINE_SECONDS = 45.0
+#: Whose death takes an engine along: the replica goes with its engine, and the fork server with the one it made.
+SERVING = (ENGINE, "replica", FORK_SERVER)
+#: What N11 allows an engine without a standby, and with one.
+ENGINE_SECONDS, STANDBY_SECONDS = 45.0, 20.0
 #: Drivers that may end by themselves without a step in between.
 VAIN = 3
 #: Steps after a kill that show that the run goes on: one may have been under way.
@@ -90,6 +96,17 @@ class Kill:
     """Seconds until `STEPS` more steps were told."""
     steps: list[int] = field(default_factory=list)
     """Told since."""
+    serving: set[str] = field(default_factory=set)
+    """Replicas that have named a version published since."""
+    served: float | None = None
+    """Of `SERVING`: seconds until a step told that as many replicas serve as there should be."""
+    superseded: bool = False
+    """Whether the driver went before that: what came then was not the mending of this."""
+
+    @property
+    def awaited(self) -> bool:
+        """Whether an engine has still to come back after it."""
+        return self.kind in SERVING and self.served is None and not self.superseded
 
 
 class Outcome(NamedTuple):
@@ -111,8 +128,10 @@ class Outcome(NamedTuple):
 class Soak:
     """Kills in a run, and watches."""
 
-    def __init__(self, run: WholeRun, lot: random.Random, tell: Callable[[str], None] = lambda _: None) -> None:
-        self._run, self._lot, self._tell = run, lot, tell
+    def __init__(
+        self, run: WholeRun, lot: random.Random, tell: Callable[[str], None] = lambda _: None, *, replicas: int = 2
+    ) -> None:
+        self._run, self._lot, self._tell, self._replicas = run, lot, tell, replicas
         self._lines = Lines(run.folder.metrics)
         self._steps: list[Step] = []
         self._kills: list[Kill] = []
@@ -202,6 +221,8 @@ class Soak:
                 raise AzrError(f"{VAIN} drivers ended without a step", f"{self._run.output} has what the run said")
         self._say(f"driver {len(self._run.drivers)} is gone (status {status}); --resume")
         self._doomed = self._under_way = False
+        for kill in self._kills:
+            kill.superseded = kill.superseded or kill.awaited
         self._run.start()
 
     def _follow(self, kill: Kill, found: Sequence[Seen], new: Sequence[Step]) -> None:
@@ -210,19 +231,36 @@ class Soak:
             kill.others
         ):
             kill.back = passed
+        since = [step for step in new if step.at > kill.at]
         if kill.recovered is None:
-            kill.steps += [step.number for step in new if step.at > kill.at]
+            kill.steps += [step.number for step in since]
             if len(kill.steps) >= STEPS:
                 kill.recovered = passed
                 back = "not yet" if kill.back is None else f"after {kill.back:.1f} s"
                 self._say(f"{kill.kind} (process {kill.pid}): {STEPS} steps after {passed:.1f} s, back {back}")
 
+        for step in since if kill.awaited else ():
+            kill.serving |= {name for name, version in versions(step).items() if version > kill.steps[0]}
+            if len(kill.serving) >= self._replicas:
+                kill.served = step.at - kill.at
+                self._say(f"{kill.kind} (process {kill.pid}): {self._replicas} serve after {kill.served:.1f} s")
+                return
+
     def _settled(self) -> bool:
-        return self._run.alive and all(kill.recovered is not None for kill in self._kills)
+        def over(kill: Kill) -> bool:
+            waits = kill.awaited and time.time() - kill.at < PATIENCE_SECONDS
+            return kill.recovered is not None and not waits
+
+        return self._run.alive and all(map(over, self._kills))
 
     def _say(self, line: str) -> None:
         self._run.note(line)
         self._tell(line)
+
+
+def versions(step: Step) -> dict[str, float]:
+    """The versions that replicas served, as that step told them, by the replica's name."""
+    return {name: value for name, value in step.values.items() if name.startswith("sync/version/")}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -249,13 +287,15 @@ def run(arguments: argparse.Namespace, report: Report) -> None:
     seconds = 60.0 * arguments.minutes
     at = moments(seconds, arguments.every, lot)
     before = remains()
+    rollout = load(["tiny"], words).rollout
     with WholeRun(arguments.folder, f"soak-{time.strftime('%m%d-%H%M%S')}", words) as whole:
-        outcome = Soak(whole, lot, report.progress).carry_out(drawn(kinds, len(at), lot), at, seconds)
+        soak = Soak(whole, lot, report.progress, replicas=rollout.replicas)
+        outcome = soak.carry_out(drawn(kinds, len(at), lot), at, seconds)
         left = whole.left(GRACE_SECONDS)
     report.note(f"the run is in {whole.folder.root}, what it said in {whole.output}")
     lying = left_by({pid for pid, _ in whole.everybody}, remains() - before)
     hold(report, whole, outcome, left, lying)
-    tell(report, outcome)
+    tell(report, outcome, standby=rollout.standby > 0)
 
 
 def hold(report: Report, whole: WholeRun, outcome: Outcome, left: Sequence[str], lying: Iterable[Path]) -> None:
@@ -269,6 +309,8 @@ def hold(report: Report, whole: WholeRun, outcome: Outcome, left: Sequence[str],
     )
     report.check("no driver ended that could have gone on", not outcome.ended, "; ".join(outcome.ended))
     report.check("the run went on after every kill", all(kill.recovered is not None for kill in outcome.kills))
+    missing = [f"{kill.kind} (process {kill.pid})" for kill in outcome.kills if kill.awaited]
+    report.check("an engine serves again after every kill of one", not missing, ", ".join(missing))
     report.check("the ledger closes", not not_closed, not_closed)
     report.check("no sample was trained on twice", not audit.twice, ", ".join(audit.twice[:5]))
     report.check("the journal tells the whole run", audit.whole)
@@ -301,7 +343,7 @@ def disagreements(steps: Sequence[Step], audit: Audit) -> list[str]:
     return found
 
 
-def tell(report: Report, outcome: Outcome) -> None:
+def tell(report: Report, outcome: Outcome, *, standby: bool = False) -> None:
     """Recovery by kind, and how flat the run was."""
     by_kind: dict[str, list[Kill]] = defaultdict(list)
     for kill in outcome.kills:
@@ -311,13 +353,18 @@ def tell(report: Report, outcome: Outcome) -> None:
             report.measure(f"{kind} killed: two steps later", "s", seconds, better="lower")
         if seconds := [kill.back for kill in kills if kill.back is not None]:
             report.measure(f"{kind} killed: there again", "s", seconds, better="lower")
+        if seconds := [kill.served for kill in kills if kill.served is not None and not kill.starting]:
+            report.measure(f"{kind} killed: all serve again", "s", seconds, better="lower")
     if seconds := _recoveries(outcome.kills, starting=True):
         report.measure("anybody killed while a driver starts: two steps later", "s", seconds, better="lower")
-    repeated = [kill.step + 1 - kill.steps[0] for kill in by_kind.get(DRIVER, []) if kill.steps]
-    if repeated:
-        report.measure("steps done again by the next driver", "steps", repeated, better="lower")
-    if engines := _recoveries(by_kind.get("engine", []), starting=False):
-        report.goal("N11: an engine's recovery, longest", max(engines), at_most=ENGINE_SECONDS, unit="s")
+    for kind, by in ((DRIVER, "the next driver"), ("learner rank", "the next learner")):
+        repeated = [kill.step + 1 - kill.steps[0] for kill in by_kind.get(kind, []) if kill.steps and not kill.starting]
+        if repeated:
+            report.measure(f"steps done again by {by}", "steps", repeated, better="lower")
+    served = [kill.served for kill in outcome.kills if kill.served is not None and not kill.starting]
+    if served:
+        bound, beside = (STANDBY_SECONDS, "a standby") if standby else (ENGINE_SECONDS, "no standby")
+        report.goal(f"N11: engines all serve again, {beside}, longest", max(served), at_most=bound, unit="s")
     times = [step.values["time/step"] for step in outcome.steps]
     report.measure("step: median of the first and of the last third", "s", thirds(times), better="lower")
     report.goal("N13: step, growth", growth(times), at_most=FLAT)

@@ -19,7 +19,7 @@ from benchmarks import soak
 from benchmarks.audit import Audit
 from benchmarks.growth import Memory
 from benchmarks.processes import Seen
-from benchmarks.soak import FATAL, KINDS, WRITERS, Kill, Outcome, Soak, disagreements, tell
+from benchmarks.soak import FATAL, KINDS, SERVING, STEPS, WRITERS, Kill, Outcome, Soak, disagreements, tell, versions
 from benchmarks.victims import DRIVER, TITLES
 from benchmarks.whole_run import Step
 
@@ -37,6 +37,11 @@ def test_every_kind_of_process_is_killed_and_the_driver_like_the_others() -> Non
     assert set(KINDS) == {*TITLES, DRIVER}
     assert KINDS.count("engine") == KINDS.count(DRIVER) == 2
     assert set(FATAL) < set(WRITERS) <= set(KINDS)
+
+
+def test_versions_are_told_by_replica() -> None:
+    values = {"sync/version/a": 4.0, "sync/version/b": 3.0, "sync/failures": 0.0, "rollout/replicas": 2.0}
+    assert versions(Step(4, 1.0, values)) == {"sync/version/a": 4.0, "sync/version/b": 3.0}
 
 
 def audited() -> Audit:
@@ -73,6 +78,10 @@ class Process:
         return False
 
 
+#: Steps made by the other engine alone after one was killed.
+AWAY = 6
+
+
 class World:
     """A run in which a step is told at each look, while a driver lives; its parts come back by themselves."""
 
@@ -86,6 +95,7 @@ class World:
         self._kinds, self._mortal, self._pids = kinds, {DRIVER, *mortal}, itertools.count(10)
         self._steps = itertools.count(1)
         self._looks_since_start = 0
+        self._away = 0
 
     @property
     def driver(self) -> World:
@@ -99,13 +109,17 @@ class World:
         self._looks_since_start += 1
         if self.alive and self._looks_since_start > 3:
             with self.folder.metrics.open("a") as file:
-                line = {"step": next(self._steps), "at": time.time(), "learner/step": 1, "time/step": 1.0}
+                number, self._away = next(self._steps), self._away - 1
+                line = {"step": number, "at": time.time(), "learner/step": 1, "time/step": 1.0}
+                line |= {f"sync/version/{name}": number for name in ("a" if self._away > 0 else "ab")}
                 file.write(json.dumps(line) + "\n")
         found = [DRIVER, *self._kinds] if self.alive else []
         return [Seen(kind, Process(self, kind, next(self._pids)), 100) for kind in found]  # type: ignore[arg-type]
 
     def killed(self, process: Process) -> None:
         self.told.append(f"{process.kind} killed {'under way' if self._looks_since_start > 3 else 'too soon'}")
+        if process.kind in SERVING:
+            self._away = AWAY
         if process.kind in self._mortal:
             self.alive, self.returncode = False, -9 if process.kind == DRIVER else 1
 
@@ -134,6 +148,43 @@ class TestCarryingOut:
         assert [one.kind for one in outcome.kills] == ["hub", "engine"]
         assert all(one.recovered is not None and one.back is not None for one in outcome.kills)
         assert (outcome.ended, outcome.spared, outcome.status) == ([], [], 0)
+
+    def test_an_engine_is_waited_for_until_all_serve_what_was_published_since(self, tmp_path: Path) -> None:
+        """Six steps are the other engine's; the first told after the kill may be of before it."""
+        outcome = self.carried_out(World(tmp_path, ["engine", "hub"]), "hub", "engine")
+        hub, engine = outcome.kills
+        assert (hub.served, hub.awaited, engine.awaited, engine.superseded) == (None, False, False, False)
+        assert engine.served is not None
+        assert engine.recovered is not None
+        at = {step.number: step.at for step in outcome.steps}
+        first = next(step.number for step in outcome.steps if step.at > engine.at)
+        assert engine.served == pytest.approx(at[first + AWAY - 1] - engine.at)
+        assert at[first + STEPS - 1] - engine.at < engine.served, "two more steps come long before"
+        assert engine.serving == {"sync/version/a", "sync/version/b"}
+
+    def test_an_engine_that_a_driver_took_along_is_not_that_kills_any_more(self, tmp_path: Path) -> None:
+        class Halved(World):
+            """One engine never serves again by itself."""
+
+            def killed(self, process: Process) -> None:
+                super().killed(process)
+                self._away = 1 << 30
+
+            def start(self) -> None:
+                super().start()
+                self._away = 0
+
+        outcome = self.carried_out(Halved(tmp_path, ["engine"]), "engine", DRIVER)
+        engine = outcome.kills[0]
+        assert (engine.served, engine.superseded, engine.awaited) == (None, True, False)
+
+    def test_an_engine_that_never_serves_again_is_given_up_in_the_end(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(soak, "PATIENCE_SECONDS", 1.0)
+        monkeypatch.setattr("tests.benchmarks.test_soak.AWAY", 1 << 30)
+        [engine] = self.carried_out(World(tmp_path, ["engine"]), "engine").kills
+        assert engine.awaited
 
     def test_a_kind_of_which_there_is_nobody_makes_way_for_the_next_and_is_told(self, tmp_path: Path) -> None:
         outcome = self.carried_out(World(tmp_path, ["engine"]), "dashboard", "engine")
@@ -171,23 +222,40 @@ def test_recovery_is_told_by_kind_and_engines_are_held_to_their_bound() -> None:
     memory = Memory()
     memory.by_kind["driver"] = [100.0] * 40
     steps = [step(number) for number in range(1, 41)]
-    kills = [kill("engine", 3, [4, 5], 9.0), kill("engine", 8, [9, 10], 50.0), kill(DRIVER, 14, [11, 12])]
+    kills = [kill("engine", 3, [4, 5], 9.0), kill("engine", 8, [9, 10], 8.0), kill(DRIVER, 14, [11, 12])]
+    kills[:2] = [replace(kills[0], served=14.0), replace(kills[1], served=50.0)]
+    kills += [replace(kill("replica", 20, [21, 22]), served=12.0), kill("learner rank", 30, [29, 30])]
     kills += [replace(kill(kind, 14, [11, 12], 70.0), starting=True) for kind in ("engine", "hub")]
     report = Report("soak", "azr bench soak")
     tell(report, Outcome(kills, steps, memory, [], [], [], 0))
     result = report.result()
     measured = {measure.name: measure.rounds for measure in result.measures}
-    assert measured["engine killed: two steps later"] == (9.0, 50.0)
+    assert measured["engine killed: two steps later"] == (9.0, 8.0)
+    assert measured["engine killed: all serve again"] == (14.0, 50.0)
+    assert measured["replica killed: all serve again"] == (12.0,)
     assert measured["engine killed: there again"] == (2.0, 2.0, 2.0)
     assert measured["anybody killed while a driver starts: two steps later"] == (70.0, 70.0)
     assert "hub killed: two steps later" not in measured
     assert measured["steps done again by the next driver"] == (4,)
+    assert measured["steps done again by the next learner"] == (2,)
     met = {goal.name: goal.met for goal in result.goals}
     assert met == {
-        "N11: an engine's recovery, longest": False,
+        "N11: engines all serve again, no standby, longest": False,
         "N13: step, growth": True,
         "N13: memory, driver, growth": True,
     }
+
+
+def test_a_standby_leaves_less_than_half_the_time() -> None:
+    kills = [replace(kill("engine", 3, [4, 5]), served=21.0)]
+    report = Report("soak", "azr bench soak")
+    tell(report, Outcome(kills, [step(n) for n in range(1, 41)], Memory(), [], [], [], 0), standby=True)
+    [goal] = [goal for goal in report.result().goals if goal.name.startswith("N11")]
+    assert (goal.name, goal.wanted, goal.met) == (
+        "N11: engines all serve again, a standby, longest",
+        "<= 20 s",
+        False,
+    )
 
 
 def test_a_kill_that_nothing_followed_has_no_recovery() -> None:
