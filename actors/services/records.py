@@ -77,6 +77,15 @@ class Position(NamedTuple):
         return at.lineage <= self.lineage and (at.step in self.checkpoints or at.step in ends)
 
 
+class Standing(NamedTuple):
+    """Where a shard of the tasks stands."""
+
+    step: int
+    """The learner's, as it was told last."""
+    untouched: bool
+    """Nothing was ever recorded here, or what was is lost."""
+
+
 class Books(msgspec.Struct, kw_only=True):
     """What a shard of the experience reports."""
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
 from actors.services.calls import Service
 from actors.services.experience_client import unpacked
+from actors.services.records import Standing
 from actors.services.task_service import Stock
 from azr.buffers import shard_of
 from azr.game.types import Task
+from azr.journal.tasks import Written
 
 
 class TaskClient:
@@ -41,15 +43,33 @@ class TaskClient:
         """Everything, for a checkpoint."""
         return msgspec.msgpack.encode([shard.call("snapshot") for shard in self.shards])
 
-    def restore(self, snapshot: bytes) -> None:
-        """Take up from a checkpoint's snapshot."""
-        parts = unpacked(snapshot, len(self.shards), "actors.task_shards")
-        for shard, part in zip(self.shards, parts, strict=True):
-            shard.call("restore", part)
+    def lost(self, snapshot: bytes | None) -> list[str]:
+        """Names of the shards whose journal knows nothing, or less than the snapshot of a checkpoint.
+
+        A shard's step never falls, and whatever a snapshot tells was in its journal before.
+        """
+        told = [0] * len(self.shards)
+        if snapshot is not None:
+            told = [msgspec.msgpack.decode(part, type=Written).step for part in self._unpacked(snapshot)]
+        stand: list[Standing] = [shard.call("stands") for shard in self.shards]
+        return [
+            shard.name
+            for shard, at, step in zip(self.shards, stand, told, strict=True)
+            if at.untouched or at.step < step
+        ]
+
+    def restore(self, snapshot: bytes, shards: Collection[str] = ()) -> None:
+        """Take up from a checkpoint's snapshot: the shards of these names, or all."""
+        for shard, part in zip(self.shards, self._unpacked(snapshot), strict=True):
+            if not shards or shard.name in shards:
+                shard.call("restore", part)
 
     def statistics(self) -> list[Stock]:
         """What each shard holds."""
         return [shard.call("statistics") for shard in self.shards]
+
+    def _unpacked(self, snapshot: bytes) -> list[bytes]:
+        return unpacked(snapshot, len(self.shards), "actors.task_shards")
 
 
 def places_by_shard(tasks: Sequence[Task], shards: int) -> dict[int, list[int]]:

@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 
 from actors.services.host import Host, Place
-from actors.services.records import ProcessReport
+from actors.services.records import ProcessReport, Standing
 from azr.buffers import Estimate, Status, TaskBuffer
 from azr.config.sections.buffers import BuffersConfig
 from azr.game.types import Task
@@ -66,6 +66,10 @@ class TaskShard:
     async def ready(self) -> int:
         """How many tasks it holds; answers once the journal is read."""
         return await self.host.act(lambda: sum(map(len, self.tasks.buffers.values())))
+
+    async def stands(self) -> Standing:
+        """Where it stands."""
+        return await self.host.act(lambda: Standing(self.tasks.step, self.tasks.untouched))
 
     async def add_many(self, tasks: Sequence[Task], out: bool, again: bool) -> list[bool]:
         """Take in new tasks; False for duplicates. `out`: they are being attempted already.
@@ -136,10 +140,9 @@ class TaskShard:
         """What is held, and how the process is doing."""
 
         def act() -> Stock:
-            buffers = self.tasks.buffers
             return Stock(
-                buffers={kind: buffer.status() for kind, buffer in buffers.items()},
-                step=max(buffer.step for buffer in buffers.values()),
+                buffers={kind: buffer.status() for kind, buffer in self.tasks.buffers.items()},
+                step=self.tasks.step,
                 process=self.host.report(),
             )
 

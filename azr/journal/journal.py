@@ -92,6 +92,11 @@ class Journal:
         """Bytes of the present file."""
         return self._size
 
+    @property
+    def count(self) -> int:
+        """Records that it holds."""
+        return self._sequence
+
     def outgrew(self, bytes_: int) -> bool:
         """Whether it is time to compact: the file is longer than this, and twice as long as it was left the last time.
 

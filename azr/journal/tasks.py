@@ -58,6 +58,11 @@ class Written(msgspec.Struct, frozen=True, tag="written", array_like=True):
     rated: list[str] = []
     """Groups that rated last, oldest first."""
 
+    @property
+    def step(self) -> int:
+        """The learner's, as it was told last."""
+        return max((state.step for state in self.buffers.values()), default=0)
+
 
 Event = Added | Rated | Stepped | Written
 
@@ -74,6 +79,16 @@ class DurableTasks:
         self._journal = journal
         self._rated: dict[str, None] = {}
         """Groups that rated last, oldest first."""
+
+    @property
+    def step(self) -> int:
+        """The learner's, as it was told last."""
+        return max(buffer.step for buffer in self.buffers.values())
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing was ever recorded here, or what was is lost."""
+        return not self._journal.count
 
     def open(self, *, salvage: bool = False) -> Recovery:
         """Take up where the journal ends."""

@@ -18,7 +18,7 @@ for.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -110,8 +110,12 @@ class Tasks(Protocol):
         """Everything, for a checkpoint."""
         ...
 
-    def restore(self, snapshot: bytes) -> None:
-        """Take up from a checkpoint."""
+    def lost(self, snapshot: bytes | None) -> list[str]:
+        """Names of the shards that know nothing, or less than the snapshot of a checkpoint."""
+        ...
+
+    def restore(self, snapshot: bytes, shards: Collection[str] = ()) -> None:
+        """Take up from a checkpoint: the shards of these names, or all."""
         ...
 
 
@@ -182,11 +186,13 @@ class RunSource:
         """Go on from the weights after `step` steps: undo in the books what came after them, if anything did."""
         at = self._checkpointed(step)
         positions = self._experience.positions()
+        if not all(position.reaches(at) for position in positions):
+            self._restore(positions, at)
+        elif step > 0:
+            self._restore_lost_tasks(at)
         if _is_continued(positions, at):
             self.lineage = at.lineage
         else:
-            if not all(position.reaches(at) for position in positions):
-                self._restore(positions, at)
             # A lost journal may have known fewer lineages than the checkpoint, and none may be used twice.
             self.lineage = max(at.lineage, *(position.lineage for position in positions)) + 1
             self._experience.resume(at, self.lineage)
@@ -316,6 +322,21 @@ class RunSource:
         self._hub.say(f"{why}: taking up the snapshots of step {at.step}")
         self._setting.tasks.restore(tasks)
         self._experience.restore(experience)
+
+    def _restore_lost_tasks(self, at: Version) -> None:
+        """The experience is whole, but shards of the tasks may have lost their journals: the checkpoint's snapshots
+        take their place. What these do not hold is given up as nobody can attempt it; what was rated since counts."""
+        snapshot = read_snapshot(checkpoint_folder(self._setting.checkpoints, at.step), TASKS)
+        if not (lost := self._setting.tasks.lost(snapshot)):
+            return
+        who = f"the journal of {' and '.join(lost)} is lost, or older than the checkpoint of step {at.step}"
+        if snapshot is None:
+            raise AzrError(
+                f"{who}, which was written without snapshots",
+                "bring it back; checkpoints with snapshots (checkpoint.snapshot) outlast such a loss",
+            )
+        self._hub.say(f"{who}: taking up its snapshot")
+        self._setting.tasks.restore(snapshot, lost)
 
 
 def _why_unreached(positions: Sequence[Position], at: Version) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -138,6 +138,8 @@ class LocalTasks:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.missing: list[str] = []
+        """Shards that have lost their journals."""
 
     def advance(self, step: int) -> None:
         self.calls.append(f"advance {step}")
@@ -145,8 +147,11 @@ class LocalTasks:
     def snapshot(self) -> bytes:
         return b"tasks"
 
-    def restore(self, snapshot: bytes) -> None:
-        self.calls.append(f"restore {snapshot.decode()}")
+    def lost(self, snapshot: bytes | None) -> list[str]:
+        return self.missing
+
+    def restore(self, snapshot: bytes, shards: Collection[str] = ()) -> None:
+        self.calls.append(" ".join([f"restore {snapshot.decode()}", *shards]))
 
 
 class LocalHub:

@@ -403,6 +403,34 @@ def test_lost_journals_of_a_run_that_was_resumed_before_are_replaced_under_a_lin
     empty.experience.books.assert_closed()
 
 
+@pytest.mark.parametrize("undone", [0, 1])
+def test_a_lost_journal_of_the_tasks_alone_is_replaced_and_the_experience_stays(tmp_path: Path, undone: int) -> None:
+    """Whether the books go on where they stand, or have a step to undo."""
+    world = World(tmp_path)
+    source = world.source()
+    world.learn(source, range(2))
+    for step in range(2, 2 + undone):
+        world.train(source, step)
+    world.experience.calls.clear()
+    world.tasks.calls.clear()
+    world.tasks.missing = ["tasks-0"]
+    world.source(2)
+    assert world.tasks.calls == ["restore tasks tasks-0", "advance 2"][: 1 + undone]
+    assert world.experience.calls == ["resume 0.2 as 1"][:undone]
+    told = "the journal of tasks-0 is lost, or older than the checkpoint of step 2: taking up its snapshot"
+    assert world.hub.said[0] == told
+
+
+def test_a_lost_journal_of_the_tasks_without_a_snapshot_is_an_error_that_names_it(tmp_path: Path) -> None:
+    settings = config()
+    settings.checkpoint.snapshot = False
+    world = World(tmp_path, settings)
+    world.learn(world.source(), range(2))
+    world.tasks.missing = ["tasks-0", "tasks-1"]
+    with pytest.raises(AzrError, match=r"the journal of tasks-0 and tasks-1 is lost, or older .* without snapshots"):
+        world.source(2)
+
+
 def test_lost_journals_are_replaced_at_the_first_checkpoint_too(tmp_path: Path) -> None:
     world = World(tmp_path)
     source = world.source()
