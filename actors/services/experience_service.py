@@ -16,6 +16,7 @@ Every call may be asked again after a restart: groups and samples go by their id
 from __future__ import annotations
 
 import asyncio
+import copy
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -318,10 +319,11 @@ class ExperienceShard:
         return Lack(self.rules.shard, lacking, dict(making), dict(makers))
 
     def _books(self) -> Books:
+        """Of one moment: accounts are copied, for they travel later, when further calls have changed them."""
         book = self.experience.book
         cells = [Cell(kind, role) for kind in self.rules.algorithm.game.task_types for role in ("propose", "solve")]
         return Books(
-            accounts={str(cell): account for cell, account in book.ledger.accounts.items()},
+            accounts={str(cell): copy.deepcopy(account) for cell, account in book.ledger.accounts.items()},
             in_flight={str(cell): count for cell, count in book.ledger.in_flight().items()},
             slots={str(cell): book.admission.outstanding(cell) for cell in cells},
             groups=dict(Counter(group.state for group in book.groups.values())),

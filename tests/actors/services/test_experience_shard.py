@@ -11,10 +11,11 @@ import msgspec
 import pytest
 
 from actors.services.experience_service import ExperienceShard
+from actors.services.records import Books
 from azr.game.types import Cell, Version
 from azr.journal.journal import JournalError
 from azr.ledger.experience import Shortage
-from azr.ledger.ledger import LedgerError, Sample
+from azr.ledger.ledger import Count, LedgerError, Sample
 from azr.ledger.work import ToAttempt, ToPropose, ToReplay
 from tests.actors.games import small_config
 from tests.actors.local import place, rules_of
@@ -273,6 +274,48 @@ async def test_the_event_loop_is_never_held_up_by_the_disk(shard: ExperienceShar
     report = (await shard.statistics()).process
     assert report.longest_sync >= 0.3
     assert report.loop_lag < 0.15
+
+
+def unclosed(books: Books) -> list[str]:
+    """Cells of whose samples or tokens something is missing."""
+    return [
+        cell
+        for cell, account in books.accounts.items()
+        for unit in ("samples", "tokens")
+        if getattr(account.generated, unit)
+        != sum(
+            getattr(count, unit)
+            for count in (account.trained, *account.discarded.values(), books.in_flight.get(cell, Count()))
+        )
+    ]
+
+
+async def test_books_that_were_told_stay_as_they_were_while_more_is_entered(shard: ExperienceShard) -> None:
+    """They travel later: by then they would tell samples that what they tell in flight does not know."""
+    await fill(shard)
+    books = await shard.statistics()
+    told = msgspec.msgpack.encode(books)
+    await shard.host.act(lambda: shard.experience.take(Version(0, 0), shard.plan))
+    await shard.commit(Version(0, 0))
+    assert msgspec.msgpack.encode(books) == told
+    assert unclosed(books) == []
+
+
+async def test_books_told_under_load_close_each_time(shard: ExperienceShard) -> None:
+    playing = asyncio.create_task(play(shard, 3))
+    told: list[Books] = []
+    while not playing.done():
+        told.append(await shard.statistics())
+    await playing
+    generated = {sum(account.generated.samples for account in books.accounts.values()) for books in told}
+    assert len(generated) > 20, "they were told at many moments"
+    assert [unclosed(books) for books in told] == [[]] * len(told)
+
+
+async def play(shard: ExperienceShard, steps: int) -> None:
+    """Whole steps, one after the other."""
+    for step in range(steps):
+        await step_of(shard, step)
 
 
 def shortening(folder: Path) -> ExperienceShard:
