@@ -46,7 +46,7 @@ from azr.run.console import Console, Goal
 from azr.run.engines import Engines, at_its_place, start_engines, weights_folder
 from azr.run.evaluation import Evaluation
 from azr.run.folder import Card, RunFolder
-from azr.run.gathering import tell_books, tell_engines, tell_stocks, trained_share
+from azr.run.gathering import TrainedShare, tell_books, tell_engines, tell_stocks
 from azr.run.gpus import ranks_on_gpus
 from azr.run.hub import HubClient, StepParts, start_hub
 from azr.run.learner_thread import LearnerThread
@@ -107,7 +107,7 @@ class Driver:
         """Of the newest step that was told since the last round."""
         self._reported_at = self._stepped_at = 0.0
         self._alarms = Alarms()
-        self._flat_tokens = self._withheld_tokens = 0.0
+        self._trained_share = TrainedShare()
         self._parity = False
         """Whether engine and learner have been compared."""
         self._hurried = False
@@ -377,6 +377,7 @@ class Driver:
         for name in ("source", "learner"):
             if name in parts.parts:
                 shards[name] = Accumulator.from_bytes(parts.parts[name])
+        self._trained_share.told(parts.step, merged(shards).report())
         own = Accumulator()
         own.add("time/elapsed", self.seconds, at=parts.step)
         if everything:
@@ -422,9 +423,7 @@ class Driver:
         tell_books(own, books, self.config.staleness)
         tell_stocks(own, stocks)
         told = merged(shards).report()
-        self._flat_tokens = told.get("ledger/without_variance_tokens", self._flat_tokens)
-        self._withheld_tokens = told.get("ledger/withheld_tokens", self._withheld_tokens)
-        if (share := trained_share(books, self._flat_tokens, self._withheld_tokens)) is not None:
+        if (share := self._trained_share.of(books)) is not None:
             own.add("ledger/trained_share", share, at=step)
         now = time.monotonic()
         if (runs := told.get("sandbox/executions")) is not None:

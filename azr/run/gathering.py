@@ -14,6 +14,9 @@ from actors.services.task_service import Stock
 from azr.config.sections.staleness import StalenessConfig
 from azr.metrics import Accumulator
 
+#: Steps whose counts are remembered. Books are asked every two seconds, so that even steps of a tenth of one are found.
+REMEMBERED = 256
+
 
 def tell_books(metrics: Accumulator, books: Sequence[Books], staleness: StalenessConfig) -> None:
     """Where every sample and token went, over all shards."""
@@ -46,6 +49,37 @@ def trained_share(books: Sequence[Books], flat_tokens: float, withheld_tokens: f
     in_flight = sum(count.tokens for shard in books for count in shard.in_flight.values())
     settled = generated - in_flight - flat_tokens
     return (trained - flat_tokens - withheld_tokens) / settled if settled > 0 else None
+
+
+class TrainedShare:
+    """The share over a run's life. The learner tells a step seconds before or after the books know it as trained on,
+    so that what it kept out of the gradient is looked up by the step at which the books stand."""
+
+    def __init__(self) -> None:
+        self._lineage = 0
+        self._kept_out: dict[int, tuple[float, float]] = {}
+        """Tokens of groups without variance, and withheld ones, so far, by how many steps are done."""
+
+    def told(self, step: int, values: Mapping[str, float]) -> None:
+        """What was told of the batch of a step, the first being 1; later ones are done again if they were told."""
+        flat, withheld = values.get("ledger/without_variance_tokens"), values.get("ledger/withheld_tokens")
+        kept = [before for before in self._kept_out if step - REMEMBERED < before < step]
+        self._kept_out = {before: self._kept_out[before] for before in kept}
+        if flat is not None and withheld is not None:
+            self._kept_out[step] = flat, withheld
+
+    def of(self, books: Sequence[Books]) -> float | None:
+        """The share by these books; None where shards stand at different steps, or at one that was not told."""
+        stand = {(shard.position.lineage, shard.position.next_step) for shard in books}
+        if len(stand) != 1:
+            return None
+        ((lineage, step),) = stand
+        if lineage > self._lineage:
+            # Steps of the lineage before are not told apart here from those that were done again.
+            self._lineage, self._kept_out = lineage, {}
+        if step not in self._kept_out:
+            return None
+        return trained_share(books, *self._kept_out[step])
 
 
 def tell_stocks(metrics: Accumulator, stocks: Sequence[Stock]) -> None:

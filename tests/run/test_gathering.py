@@ -12,7 +12,7 @@ from azr.config.sections.staleness import StalenessConfig
 from azr.game.types import Version
 from azr.ledger.ledger import Account, Count
 from azr.metrics import Accumulator
-from azr.run.gathering import tell_books, tell_engines, tell_stocks, trained_share
+from azr.run.gathering import REMEMBERED, TrainedShare, tell_books, tell_engines, tell_stocks, trained_share
 
 
 def process(name: str = "experience-0") -> ProcessReport:
@@ -69,6 +69,63 @@ def test_the_trained_share_leaves_out_what_is_not_settled_and_what_has_no_varian
     assert trained_share([books()], 100.0, 130.0) == pytest.approx(370 / 650), "130 more were kept out of the gradient"
     assert trained_share([books(), books()], 0.0) == pytest.approx(1200 / 1500)
     assert trained_share([], 0.0) is None
+
+
+def told(flat: float, withheld: float = 0.0) -> dict[str, float]:
+    """Of a step: what was taken so far and carries no gradient."""
+    return {"ledger/without_variance_tokens": flat, "ledger/withheld_tokens": withheld}
+
+
+def at(step: int, lineage: int = 0) -> Books:
+    return books(position=Position(lineage, step, Version(lineage, step)))
+
+
+class TestTheShareIsOfOneStep:
+    """600 trained, 1000 made, 250 in flight: of which the tokens without variance go that the books know as trained."""
+
+    def test_what_was_told_of_a_batch_that_the_books_do_not_know_as_trained_yet_is_not_taken_off(self) -> None:
+        share = TrainedShare()
+        share.told(3, told(100.0))
+        share.told(4, told(900.0))
+        assert share.of([at(3)]) == pytest.approx(500 / 650), "and not -300 of -150, which is 200 %"
+
+    def test_books_ahead_of_what_was_told_tell_no_share_until_it_is(self) -> None:
+        share = TrainedShare()
+        share.told(3, told(100.0))
+        assert share.of([at(4)]) is None
+        share.told(4, told(150.0, 50.0))
+        assert share.of([at(4)]) == pytest.approx(400 / 600)
+
+    def test_shards_between_whose_commits_they_were_asked_tell_none(self) -> None:
+        share = TrainedShare()
+        for step in (3, 4):
+            share.told(step, told(100.0))
+        assert share.of([at(3), at(4)]) is None
+        assert share.of([at(4), at(4)]) == pytest.approx(1100 / 1400)
+        assert share.of([]) is None
+
+    def test_of_steps_that_are_done_again_the_new_ones_count(self) -> None:
+        share = TrainedShare()
+        for step, flat in ((3, 100.0), (4, 200.0), (5, 300.0)):
+            share.told(step, told(flat))
+        share.told(4, told(150.0))
+        assert share.of([at(5)]) is None
+        assert share.of([at(4)]) == pytest.approx(450 / 600)
+
+    def test_after_a_resume_steps_of_the_lineage_before_are_nobodys(self) -> None:
+        share = TrainedShare()
+        for step in (3, 4):
+            share.told(step, told(100.0))
+        assert share.of([at(4, lineage=1)]) is None
+        share.told(5, told(100.0))
+        assert share.of([at(5, lineage=1)]) == pytest.approx(500 / 650)
+
+    def test_little_is_remembered(self) -> None:
+        share = TrainedShare()
+        for step in range(1, 2000):
+            share.told(step, told(0.0))
+        assert len(share._kept_out) == REMEMBERED
+        assert share.of([at(1999)]) is not None
 
 
 def test_stocks_of_all_shards_add_up_and_means_are_weighted_by_tasks() -> None:
