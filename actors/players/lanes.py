@@ -2,8 +2,12 @@
 
       ask(free lanes) ──► work, work, …          (the service keeps the question while it has nothing: back-pressure)
            ▲                 │
-           │                 ▼
+           │ gather          ▼
            └── free ◄── lane: do(work) ──✕──► failed(work, error)      nothing fails unheard
+
+The service answers with the first piece that it has. After an answer with fewer pieces than there were free lanes the
+next question waits a moment, so that pieces come in handfuls: asked for one by one they cost a call each, and leave
+half empty an engine whose step costs the same for few sequences as for many.
 
 One `Lanes` a shard and role. Who waits: `run` for the service, for `poll_seconds` a question; and while all lanes are
 busy for the first to be free, which each is within the deadlines of what it does.
@@ -21,6 +25,9 @@ Work = TypeVar("Work")
 
 #: After a question that failed, and after work that failed: what fails at once must not fail a thousand times a second.
 REST_SECONDS = 0.5
+
+#: After an answer that left lanes free, for more work to gather. Short beside any generation, long beside a call.
+GATHER_SECONDS = 0.03
 
 
 class Lanes(Generic[Work]):
@@ -41,7 +48,7 @@ class Lanes(Generic[Work]):
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._resting = 0
         self._free = asyncio.Event()
-        self._stopping = False
+        self._stop = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended.set()
         self.unbegun: list[str] = []
@@ -57,7 +64,7 @@ class Lanes(Generic[Work]):
     @property
     def stopping(self) -> bool:
         """Whether nothing more is begun."""
-        return self._stopping
+        return self._stop.is_set()
 
     async def run(self) -> None:
         """Until stopped."""
@@ -68,7 +75,7 @@ class Lanes(Generic[Work]):
             self._ended.set()
 
     async def _run(self) -> None:
-        while not self._stopping:
+        while not self._stop.is_set():
             free = self.count - len(self._busy) - self._resting
             if free <= 0:
                 self._free.clear()
@@ -79,7 +86,7 @@ class Lanes(Generic[Work]):
                 found = await self._ask(free)
             except Exception as error:
                 await self._failed(None, error)
-                await asyncio.sleep(REST_SECONDS)
+                await self._pause(REST_SECONDS)
                 continue
             if not found:
                 self.waited_seconds += time.monotonic() - began
@@ -88,7 +95,14 @@ class Lanes(Generic[Work]):
                 return
             begun = [self._begin(work) for work in found]
             if found and not any(begun):  # nothing but what is being done already
-                await asyncio.sleep(REST_SECONDS)
+                await self._pause(REST_SECONDS)
+            elif 0 < len(found) < free:
+                await self._pause(GATHER_SECONDS)
+
+    async def _pause(self, seconds: float) -> None:
+        """Ask nothing for so long, or until all is stopped."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
 
     def cancel(self, names: Sequence[str]) -> None:
         """Give up work that is no longer wanted."""
@@ -98,7 +112,7 @@ class Lanes(Generic[Work]):
 
     async def stop(self, deadline_seconds: float) -> list[str]:
         """Begin nothing more and wait for what is under way; returns what was given up at the deadline."""
-        self._stopping = True
+        self._stop.set()
         self._free.set()
         began = time.monotonic()
         with contextlib.suppress(TimeoutError):

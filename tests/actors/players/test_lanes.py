@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+import pytest
+
 from actors.players import lanes as module
 from actors.players.lanes import Lanes
 
@@ -81,6 +83,82 @@ async def test_only_free_lanes_are_asked_for() -> None:
     hold.set()
     await lanes.stop(5)
     await running
+
+
+async def test_after_an_answer_that_left_lanes_free_work_gathers_before_the_next_question() -> None:
+    office = Office(1)
+    hold, begun, pauses = asyncio.Event(), asyncio.Event(), []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        office.left += [2 * len(pauses) - 1, 2 * len(pauses)]
+
+    async def act(_: str) -> None:
+        if office.busy == 5:
+            begun.set()
+        await hold.wait()
+
+    office.act = act
+    lanes = office.lanes(5)
+    lanes._pause = pause  # type: ignore[method-assign]
+    running = asyncio.create_task(lanes.run())
+    await asyncio.wait_for(begun.wait(), 5)
+    assert office.asked == [5, 4, 2], "what came meanwhile was given out together"
+    assert pauses == [module.GATHER_SECONDS] * 2, "and nothing gathers for lanes that are all busy"
+    hold.set()
+    office.left.clear()
+    await lanes.stop(5)
+    await running
+
+
+async def test_an_answer_with_nothing_is_followed_by_the_next_question_at_once() -> None:
+    office = Office(0)
+    pauses = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    lanes = office.lanes(2)
+    lanes._pause = pause  # type: ignore[method-assign]
+    running = asyncio.create_task(lanes.run())
+    await asyncio.wait_for(office.ended.wait(), 5)
+    await lanes.stop(5)
+    await running
+    assert pauses == [], "the service kept the question long enough"
+
+
+async def test_a_stop_ends_the_gathering_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GATHER_SECONDS", 60.0)
+    office = Office(1)
+    done = asyncio.Event()
+
+    async def act(_: str) -> None:
+        done.set()
+
+    office.act = act
+    lanes = office.lanes(3)
+    running = asyncio.create_task(lanes.run())
+    await asyncio.wait_for(done.wait(), 5)
+    assert await asyncio.wait_for(lanes.stop(30), 5) == []
+    await asyncio.wait_for(running, 5)
+    assert office.asked == [3]
+
+
+async def test_a_stop_ends_the_rest_after_a_failed_question_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REST_SECONDS", 60.0)
+    office = Office(0)
+    asked = asyncio.Event()
+
+    async def ask(_: int) -> Sequence[str]:
+        asked.set()
+        raise OSError("the service is away")
+
+    office.ask = ask  # type: ignore[method-assign]
+    lanes = office.lanes(1)
+    running = asyncio.create_task(lanes.run())
+    await asyncio.wait_for(asked.wait(), 5)
+    assert await asyncio.wait_for(lanes.stop(30), 5) == []
+    await asyncio.wait_for(running, 5)
 
 
 async def test_time_without_work_is_counted_as_waiting_for_admission() -> None:
