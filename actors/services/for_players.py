@@ -1,8 +1,9 @@
 """The services as proposers and solvers see them: asynchronous, and calls of many lanes put together into few.
 
       lane, lane, lane ── attempt ──► Gathered ── one call while the last one is on its way ──► shard
+                      └── add, fetch, rate ──► Gathered, one a kind of call ──────────────────► shard
 
-Every lane waits for the answer to its own samples, so nothing is less safe for being sent together.
+Every lane waits for the answer to its own pieces, so nothing is less safe for being sent together.
 """
 
 from __future__ import annotations
@@ -178,6 +179,8 @@ class PlayerTasks:
 
     def __init__(self, shards: Sequence[Service]) -> None:
         self.shards = tuple(shards)
+        self._calls: dict[tuple[Any, ...], Gathered[Any]] = {}
+        """By shard, method and what else must be the same in all that goes into one call."""
 
     def address(self, task: Task) -> str:
         """How to find the task again."""
@@ -185,9 +188,13 @@ class PlayerTasks:
 
     async def add(self, task: Task, *, out: bool) -> bool:
         """Take in a new task; False when the same is held. `out`: it is being attempted already."""
-        service = self.shards[shard_of(task.normal_form, len(self.shards))]
-        (new,) = await service.ask("add_many", [task], out, mark_again=True)
-        return bool(new)
+        shard = shard_of(task.normal_form, len(self.shards))
+
+        async def send(tasks: list[Task]) -> list[bool]:
+            added: list[bool] = await self.shards[shard].ask("add_many", tasks, out, mark_again=True)
+            return added
+
+        return bool(await self._gathered(send, shard, "add_many", out).put(task))
 
     async def draw(self, task_type: str, shard: int) -> Task | None:
         """A task to attempt, from this shard or else from any; None when none can be drawn."""
@@ -200,8 +207,13 @@ class PlayerTasks:
 
     async def fetch(self, task_type: str, address: str) -> Task | None:
         """The task at an address; None when it has left."""
-        (task,) = await self.shards[shard_of_name(address)].ask("fetch", task_type, [plain_name(address)])
-        found: Task | None = task
+        shard = shard_of_name(address)
+
+        async def send(task_ids: list[str]) -> list[Task | None]:
+            held: list[Task | None] = await self.shards[shard].ask("fetch", task_type, task_ids)
+            return held
+
+        found: Task | None = await self._gathered(send, shard, "fetch", task_type).put(plain_name(address))
         return found
 
     async def references(self, task_types: Sequence[str], count: int, shard: int) -> list[Task]:
@@ -226,5 +238,15 @@ class PlayerTasks:
 
     async def rate(self, task_type: str, address: str, group: str, rating: Rating) -> None:
         """A group of attempts at a task came back; told again, because the answer was lost, it counts once."""
+        shard = shard_of_name(address)
+
+        async def send(estimates: list[Estimate]) -> list[None]:
+            await self.shards[shard].ask("rate_many", task_type, estimates)
+            return [None] * len(estimates)
+
         estimate = Estimate(plain_name(address), rating.correct, rating.attempts, rating.oldest.step, group)
-        await self.shards[shard_of_name(address)].ask("rate_many", task_type, [estimate])
+        await self._gathered(send, shard, "rate_many", task_type).put(estimate)
+
+    def _gathered(self, send: Callable[[list[Piece]], Awaitable[Sequence[Any]]], *key: Any) -> Gathered[Piece]:
+        """What sends the pieces of this kind; `send` is the same for all of them."""
+        return self._calls.setdefault(key, Gathered(send))
