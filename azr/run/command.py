@@ -78,7 +78,7 @@ def _drive(config: Config, resume: Path | None, changes: Sequence[str]) -> int:
     hush()
     from azr.run.console import Console
     from azr.run.driver import Driver, begin, goal_of, take_up
-    from azr.run.evaluation import CHANGE_COLUMNS, read
+    from azr.run.evaluation import read
     from azr.run.folder import RunFolder
     from azr.run.summary import closing_lines, learned
     from azr.run.tracking.mlflow import tracking_uri
@@ -92,8 +92,8 @@ def _drive(config: Config, resume: Path | None, changes: Sequence[str]) -> int:
         for line in changes:
             console.say(line)
         ending = Driver(config, folder, console).run()
-    if rows := learned(read(folder.evaluations)):
-        console.table(CHANGE_COLUMNS, rows)
+    if table := learned(read(folder.evaluations), ending.step):
+        console.table(*table)
     uses_mlflow = config.tracking.mlflow != "off"
     uri = tracking_uri(config.tracking.mlflow, folder.root.parent) if uses_mlflow else ""
     for line in closing_lines(ending, folder.root, goal_of(config), uri, folder.card().mlflow, uses_mlflow):

@@ -166,7 +166,9 @@ def overall(rows: Sequence[Row], sampling: str, difficulty: str = "common") -> f
     return sum(row.right * row.responses for row in chosen) / asked if asked else None
 
 
-CHANGE_COLUMNS = ("tasks", "cell", "sampling", "before", "after", "points")
+def change_columns(before: int, after: int) -> tuple[str, ...]:
+    """The head of the table below, for evaluations of these steps."""
+    return ("tasks", "cell", "sampling", f"step {before}", f"step {after}", "points")
 
 
 def change_rows(before: Sequence[Row], after: Sequence[Row]) -> list[tuple[str, ...]]:

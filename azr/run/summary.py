@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from azr.run.console import Goal, clock
-from azr.run.evaluation import Evaluation, change_rows
+from azr.run.evaluation import Evaluation, change_columns, change_rows
 
 
 class Ending(NamedTuple):
@@ -20,11 +20,20 @@ class Ending(NamedTuple):
     seconds: float
 
 
-def learned(evaluations: Sequence[Evaluation]) -> list[tuple[str, ...]]:
-    """The table of what changed between the first and the last evaluation; empty when there are no two."""
-    if len(evaluations) < 2 or evaluations[-1].step <= evaluations[0].step:
-        return []
-    return change_rows(evaluations[0].rows, evaluations[-1].rows)
+class Learned(NamedTuple):
+    """The table of what held-out tasks say of a run."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+def learned(evaluations: Sequence[Evaluation], step: int) -> Learned | None:
+    """What changed between the first evaluation and the last; None when there are no two, or the last is not of the
+    step at which the run ended: it is an earlier driver's, and says nothing of the weights there are now."""
+    if len(evaluations) < 2 or not evaluations[0].step < evaluations[-1].step == step:
+        return None
+    first, last = evaluations[0], evaluations[-1]
+    return Learned(change_columns(first.step, last.step), change_rows(first.rows, last.rows))
 
 
 def closing_lines(ending: Ending, folder: Path, goal: Goal, mlflow_uri: str, mlflow_id: str, mlflow: bool) -> list[str]:

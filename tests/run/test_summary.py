@@ -37,6 +37,16 @@ def test_learned_is_told_between_the_first_and_the_last_evaluation() -> None:
     first, middle, last = (
         Evaluation(step=step, seconds=1.0, rows=rows) for step, rows in ((0, BEFORE), (5, BEFORE), (9, AFTER))
     )
-    assert ("common", "deduction/solve", "greedy", "50.0%", "60.0%", "+10.0") in learned([first, middle, last])
-    assert learned([first]) == []
-    assert learned([first, first]) == [], "nothing was trained between them"
+    table = learned([first, middle, last], 9)
+    assert table is not None
+    assert table.columns == ("tasks", "cell", "sampling", "step 0", "step 9", "points")
+    assert ("common", "deduction/solve", "greedy", "50.0%", "60.0%", "+10.0") in table.rows
+    assert learned([first], 0) is None
+    assert learned([first, first], 0) is None, "nothing was trained between them"
+
+
+def test_an_evaluation_of_an_earlier_driver_is_not_told_as_this_ones_result() -> None:
+    """A run finished at step 9, was resumed, and stopped by hand: nobody evaluated the weights of step 14."""
+    first, last = (Evaluation(step=step, seconds=1.0, rows=rows) for step, rows in ((0, BEFORE), (9, AFTER)))
+    assert learned([first, last], 14) is None
+    assert learned([first, last], 7) is None, "resumed from an earlier checkpoint"
