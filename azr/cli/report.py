@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("run", type=Path, help="a run's folder")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write it (default: RUN/report.html)")
-    parser.add_argument("--tasks", type=int, default=40, help="proposed tasks shown, drawn evenly (default 40)")
+    parser.add_argument("--tasks", type=int, default=40, help="accepted tasks shown, drawn evenly (default 40)")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -54,11 +54,18 @@ class Evaluation(msgspec.Struct, frozen=True):
 class ShownTask(msgspec.Struct, frozen=True):
     """What is shown of a task that the run proposed; all of it is the model's."""
 
+    id: str
     task_type: str = ""
     program: str = ""
     inputs: list[str] = []
     outputs: list[str] = []
     message: str = ""
+
+
+class _TaskLine(msgspec.Struct, frozen=True):
+    """One line of `tasks.jsonl`, written by `azr.run.batches.RatedTask`."""
+
+    task: ShownTask
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +78,9 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     evaluations: list[Evaluation]
     flagged: list[Flagged]
     tasks: list[ShownTask]
+    """Some of the accepted tasks that were trained on."""
     task_count: int
+    """How many there are."""
     config: str
 
     @property
@@ -94,11 +103,11 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_history(folder: Path, *, tasks: int = 40, seed: int = 0) -> History:
-    """A run's history; `tasks` of what it proposed are drawn evenly. A folder that holds no run is refused."""
+    """A run's history; `tasks` of those that it trained on are drawn evenly. A folder that holds no run is refused."""
     metrics = folder / "metrics.jsonl"
     if not metrics.exists():
         raise AzrError(f"{folder} holds no metrics.jsonl", "name a run's folder, e.g. runs/default")
-    drawn, count = _draw(_records(folder / "tasks.jsonl", ShownTask), tasks, seed)
+    drawn, count = _draw(_tasks(folder / "tasks.jsonl"), tasks, seed)
     config = folder / "config.yaml"
     return History(
         name=folder.absolute().name,
@@ -147,6 +156,15 @@ def _series(lines: Iterator[dict[str, Any]]) -> dict[str, Points]:
             if name not in _NOT_METRICS and isinstance(value, int | float) and not isinstance(value, bool):
                 series.setdefault(name, []).append((float(step), float(value)))
     return series
+
+
+def _tasks(path: Path) -> Iterator[ShownTask]:
+    """Each task once: a step that is done again after a resume tells its own again."""
+    seen = set[str]()
+    for line in _records(path, _TaskLine):
+        if line.task.id not in seen:
+            seen.add(line.task.id)
+            yield line.task
 
 
 def _draw(records: Iterator[ShownTask], wanted: int, seed: int) -> tuple[list[ShownTask], int]:

@@ -93,7 +93,7 @@ def shown(text: str) -> str:
 
 def _head(history: History) -> str:
     card = history.card
-    facts = [f"{history.steps:,} learner steps", f"{history.task_count:,} tasks proposed"]
+    facts = [f"{history.steps:,} learner steps", f"{history.task_count:,} accepted tasks trained on"]
     if isinstance(started := card.get("started"), int | float):
         facts.insert(0, time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(started)))
     if isinstance(starts := card.get("starts"), int) and starts > 1:
@@ -191,7 +191,8 @@ def _tasks(history: History) -> str:
             f"<details><summary>{shown(task.task_type)} · <code>{shown(first[:100])}</code></summary>"
             f"<pre>{shown(told)}{shown(task.program)}\n\n{shown(pairs)}</pre></details>"
         )
-    note = f'<p class="quiet">{len(history.tasks)} of {history.task_count:,}, drawn evenly over the run.</p>'
+    count = f"{len(history.tasks)} of {history.task_count:,} accepted tasks that were trained on"
+    note = f'<p class="quiet">{count}, drawn evenly over the run.</p>'
     return _section("Proposed tasks", note + "".join(parts))
 
 

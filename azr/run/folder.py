@@ -6,7 +6,7 @@ Called by the driver, the batch source and `azr export`; nothing else builds the
         config.yaml        what was asked for, resolved        journal/{experience,tasks}-K/   acknowledged work
         run.json           the card: lineage, tracking ids     checkpoints/step_N/             tensors and state
         metrics.jsonl      one line a learner step             logs/                           of driver and parts
-        tasks.jsonl        accepted tasks, as they came in     flagged.jsonl, report.html
+        tasks.jsonl        accepted tasks, as trained on       flagged.jsonl, report.html
         run.lock           held by the driver at work
 """
 

@@ -24,6 +24,11 @@ def evaluation(step: int, right: float) -> dict[str, Any]:
     return {"step": step, "seconds": 3.0, "rows": rows}
 
 
+def task_line(name: str, **task: Any) -> dict[str, Any]:
+    """As `azr.run.batches.RatedTask` is written."""
+    return {"step": 3, "task": {"id": name, **task}, "right": 2, "attempts": 8, "reward": 0.5}
+
+
 def write_lines(path: Path, *records: Any) -> None:
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
 
@@ -63,7 +68,8 @@ def make_run(folder: Path, *, steps: int = 30) -> Path:
         },
     )
     task = {"task_type": "deduction", "program": f"def f(x):\n    return {HOSTILE!r}", "inputs": ["1"]}
-    write_lines(folder / "tasks.jsonl", *({**task, "outputs": [HOSTILE], "message": HOSTILE} for _ in range(100)))
+    task |= {"outputs": [HOSTILE], "message": HOSTILE}
+    write_lines(folder / "tasks.jsonl", *(task_line(f"{HOSTILE}-{number}", **task) for number in range(100)))
     (folder / "config.yaml").write_text(f"run:\n  name: {folder.name}\nmodel:\n  path: '{HOSTILE!r}'\n")
     (folder / "run.json").write_text(json.dumps({"name": folder.name, "started": 1.7e9, "starts": 2}, indent=2))
     return folder

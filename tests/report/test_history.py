@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from azr.errors import AzrError
-from azr.report.history import read_history
-from tests.report.folders import evaluation, make_run, write_lines
+from azr.game.types import Task
+from azr.report.history import ShownTask, read_history
+from azr.run.batches import RatedTask
+from tests.report.folders import evaluation, make_run, task_line, write_lines
 
 
 @pytest.fixture
@@ -57,13 +60,27 @@ def test_a_single_evaluation_stands_alone(run: Path) -> None:
 
 
 def test_tasks_are_drawn_evenly_and_all_are_counted(run: Path) -> None:
-    write_lines(run / "tasks.jsonl", *({"program": str(number)} for number in range(500)))
+    write_lines(run / "tasks.jsonl", *(task_line(str(number), program=str(number)) for number in range(500)))
     history = read_history(run, tasks=50)
     assert history.task_count == 500
     numbers = [int(task.program) for task in history.tasks]
     assert len(set(numbers)) == 50
     assert 150 < sum(numbers) / 50 < 350
     assert history.tasks == read_history(run, tasks=50).tasks
+
+
+def test_a_task_of_a_step_that_was_done_again_counts_once(run: Path) -> None:
+    write_lines(run / "tasks.jsonl", *map(task_line, ["a", "b", "c", "b", "c", "d"]))
+    history = read_history(run)
+    assert history.task_count == 4
+    assert [task.id for task in history.tasks] == ["a", "b", "c", "d"]
+
+
+def test_tasks_are_read_as_a_run_writes_them(run: Path) -> None:
+    task = Task(id="t", task_type="induction", program="def f(x): ...", inputs=("1",), outputs=("2",), message="adds")
+    line = msgspec.json.encode(RatedTask(step=1, task=task, right=3, attempts=8, reward=0.5))
+    (run / "tasks.jsonl").write_bytes(line + b"\n")
+    assert read_history(run).tasks == [ShownTask("t", "induction", "def f(x): ...", ["1"], ["2"], "adds")]
 
 
 def test_half_lines_and_lines_of_another_shape_are_passed_over(run: Path) -> None:

@@ -91,7 +91,8 @@ def test_every_chart_at_a_glance_is_of_a_metric_that_exists() -> None:
 
 def test_flagged_responses_tasks_and_settings_are_shown(text: str) -> None:
     assert "step 4 · deduction/solve · outwits · left out" in text
-    assert "40 of 100, drawn evenly over the run" in text
+    assert "40 of 100 accepted tasks that were trained on, drawn evenly over the run" in text
+    assert text.count("<summary>deduction · <code>def f(x):</code></summary>") == 40
     assert "config.yaml" in text
     assert "resumed 1 times" in text
     assert re.search(r"2023-11-14 \d\d:13 UTC", text)
