@@ -10,8 +10,9 @@ Owns the reading, which forgives: a crash leaves half lines, an older run lacks 
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,9 @@ from azr.errors import AzrError
 from azr.safety.watch import Flagged, read_flagged
 
 _Record = TypeVar("_Record")
+
+#: By these a step's own line is known, and one of an evaluation.
+_STEP_MARK, _EVALUATION_MARK = "time/elapsed", "time/evaluation"
 
 #: Keys of a line of metrics that are no metrics.
 _NOT_METRICS = frozenset({"step", "at"})
@@ -109,11 +113,13 @@ def read_history(folder: Path, *, tasks: int = 40, seed: int = 0) -> History:
         raise AzrError(f"{folder} holds no metrics.jsonl", "name a run's folder, e.g. runs/default")
     drawn, count = _draw(_tasks(folder / "tasks.jsonl"), tasks, seed)
     config = folder / "config.yaml"
+    told = [line for line in _records(metrics, dict[str, Any]) if isinstance(line.get("step"), int | float)]
+    path = _path(told)
     return History(
         name=folder.absolute().name,
         card=_whole(folder / "run.json"),
-        series=_series(_records(metrics, dict[str, Any])),
-        evaluations=list(_records(folder / "evaluations.jsonl", Evaluation)),
+        series=_series(path),
+        evaluations=_standing(_records(folder / "evaluations.jsonl", Evaluation), _evaluated(told) - _evaluated(path)),
         flagged=read_flagged(folder / "flagged.jsonl"),
         tasks=drawn,
         task_count=count,
@@ -142,14 +148,45 @@ def _whole(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _series(lines: Iterator[dict[str, Any]]) -> dict[str, Points]:
-    """Numbers by metric. Several lines of a step add up (an evaluation has one of its own); where they say a number
-    twice, as when a step is done again after a resume, the last one counts."""
+def _path(lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines that led to the newest weights. A step that is told again, after a resume from before it, begins
+    another path: what was told of it and of later steps is of weights that are gone.
+
+        1 … 9 10 11 12 ┊ 11 …       12 of the first driver is left out, also while the second has not come to it
+    """
+    kept: list[dict[str, Any]] = []
+    highest = -math.inf
+    for line in lines:
+        step = line["step"]
+        if _STEP_MARK in line and step <= highest:
+            kept = [other for other in kept if other["step"] < step]
+            highest = step
+        highest = max(highest, step)
+        kept.append(line)
+    return kept
+
+
+def _evaluated(lines: Iterable[dict[str, Any]]) -> set[int]:
+    """Steps whose weights were evaluated."""
+    return {int(line["step"]) for line in lines if _EVALUATION_MARK in line}
+
+
+def _standing(evaluations: Iterable[Evaluation], gone: Set[int]) -> list[Evaluation]:
+    """Without those of weights that are gone: of a step whose evaluation is on no path any more, or that a later one
+    replaced."""
+    kept: list[Evaluation] = []
+    for one in evaluations:
+        kept = [earlier for earlier in kept if earlier.step < one.step]
+        if one.step not in gone:
+            kept.append(one)
+    return kept
+
+
+def _series(lines: Iterable[dict[str, Any]]) -> dict[str, Points]:
+    """Numbers by metric. Several lines of a step add up: an evaluation has one of its own."""
     by_step: dict[int, dict[str, Any]] = {}
     for line in lines:
-        step = line.get("step")
-        if isinstance(step, int | float):
-            by_step.setdefault(int(step), {}).update(line)
+        by_step.setdefault(int(line["step"]), {}).update(line)
     series: dict[str, Points] = {}
     for step in sorted(by_step):
         for name, value in by_step[step].items():

@@ -37,6 +37,37 @@ def test_of_a_step_done_twice_the_last_counts(tmp_path: Path) -> None:
     assert read_history(tmp_path).series["a"] == [(1.0, 2.0), (2.0, 3.0)]
 
 
+def told(step: int, value: float, driver: int) -> dict[str, float]:
+    return {"step": step, "time/elapsed": 60.0 * step, "a": value, f"of/{driver}": value}
+
+
+def test_steps_that_a_resume_left_behind_are_forgotten_also_before_they_are_done_again(tmp_path: Path) -> None:
+    """Steps 1 to 5, then a resume from step 2 that has come to step 3."""
+    write_lines(tmp_path / "metrics.jsonl", *(told(step, 1.0, 1) for step in range(1, 6)), told(3, 2.0, 2))
+    history = read_history(tmp_path)
+    assert history.steps == 3
+    assert history.series["a"] == [(1.0, 1.0), (2.0, 1.0), (3.0, 2.0)]
+    assert history.series["of/1"] == [(1.0, 1.0), (2.0, 1.0)], "nor does anything of the first step 3 stay beside it"
+
+
+def test_evaluations_of_weights_that_are_gone_are_no_results(tmp_path: Path) -> None:
+    """Evaluated at step 0 and 5; resumed from step 2, and come to step 6 without another."""
+
+    def evaluated(step: int) -> dict[str, float]:
+        return {"step": step, "time/evaluation": 3.0, "eval/accuracy/x": 0.5}
+
+    first = [evaluated(0), *(told(step, 1.0, 1) for step in range(1, 6)), evaluated(5)]
+    write_lines(tmp_path / "evaluations.jsonl", evaluation(0, 0.25), evaluation(5, 0.5))
+    write_lines(tmp_path / "metrics.jsonl", *first)
+    assert [one.step for one in read_history(tmp_path).evaluations] == [0, 5]
+    write_lines(tmp_path / "metrics.jsonl", *first, *(told(step, 2.0, 2) for step in range(3, 7)))
+    history = read_history(tmp_path)
+    assert [one.step for one in history.evaluations] == [0]
+    assert history.series["eval/accuracy/x"] == [(0.0, 0.5)]
+    write_lines(tmp_path / "evaluations.jsonl", evaluation(0, 0.25), evaluation(5, 0.5), evaluation(4, 0.75))
+    assert [(one.step, one.rows[1].right) for one in read_history(tmp_path).evaluations] == [(0, 0.25), (4, 0.75)]
+
+
 def test_an_evaluations_own_line_adds_to_its_step(tmp_path: Path) -> None:
     write_lines(tmp_path / "metrics.jsonl", {"step": 3, "loss/policy": 1.0}, {"step": 3, "eval/accuracy/x": 0.5})
     assert read_history(tmp_path).series == {"loss/policy": [(3.0, 1.0)], "eval/accuracy/x": [(3.0, 0.5)]}
