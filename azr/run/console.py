@@ -48,6 +48,18 @@ class Goal(NamedTuple):
     """Seconds of training; 0: no bound."""
 
 
+class Start(NamedTuple):
+    """Where this driver took up the run."""
+
+    step: int = 0
+    seconds: float = 0.0
+    """Of training by drivers before it."""
+
+
+#: Of a run that is new.
+BEGINNING = Start()
+
+
 class View(NamedTuple):
     """A step in words."""
 
@@ -62,18 +74,18 @@ class View(NamedTuple):
 COLUMNS = ("type", "solved", "rewards", "garbled", "valid", "learn", "rate", "flat", "tasks")
 
 
-def view(values: Values, task_types: Sequence[str], goal: Goal, seconds: float) -> View:
-    """What to show of a step's metrics, `seconds` into the training."""
+def view(values: Values, task_types: Sequence[str], goal: Goal, seconds: float, start: Start = BEGINNING) -> View:
+    """What to show of a step's metrics, `seconds` into the training that began at `start`."""
     step = int(values.get("learner/step", 0))
     return View(
-        headline=f"step {step}{_of(goal)}   {clock(seconds)} gone{_left(step, seconds, goal)}",
+        headline=f"step {step}{_of(goal)}   {_time(step, seconds, goal, start)}",
         columns=COLUMNS,
         rows=[_row(values, kind) for kind in task_types],
         facts=_facts(values),
     )
 
 
-def line(values: Values, task_types: Sequence[str], goal: Goal, seconds: float) -> str:
+def line(values: Values, task_types: Sequence[str], goal: Goal, seconds: float, start: Start = BEGINNING) -> str:
     """The same on one line, for logs."""
     step = int(values.get("learner/step", 0))
 
@@ -87,7 +99,7 @@ def line(values: Values, task_types: Sequence[str], goal: Goal, seconds: float) 
         f"{each(number, 'reward/mean/{}/solve')}  valid {each(share, 'batch/valid/{}')}  "
         f"tasks {each(partial(number, form=',.0f'), 'buffer/tasks/{}')}  refused {facts['refused']}  "
         f"age {facts['staleness']}  kl {facts['mismatch']}  ess {facts['ess']}  {facts['speed']}  "
-        f"sandbox {facts['sandbox']}  waits {facts['waits']}  {clock(seconds)} gone{_left(step, seconds, goal)}"
+        f"sandbox {facts['sandbox']}  waits {facts['waits']}  {_time(step, seconds, goal, start)}"
     )
 
 
@@ -112,14 +124,17 @@ def _of(goal: Goal) -> str:
     return f"/{goal.steps}" if goal.steps else ""
 
 
-def _left(step: int, seconds: float, goal: Goal) -> str:
-    """How long it will still take, by whichever bound is met first."""
+def _time(step: int, seconds: float, goal: Goal, start: Start) -> str:
+    """How long the run has been trained, earlier drivers' time included, and how long it will still take: by whichever
+    bound is met first, at the speed since this driver took it up."""
+    whole, done = start.seconds + seconds, step - start.step
     bounds = []
     if goal.seconds:
-        bounds.append(goal.seconds - seconds)
-    if goal.steps and step:
-        bounds.append((goal.steps - step) * seconds / step)
-    return f", {clock(min(bounds))} to go" if bounds else ""
+        bounds.append(goal.seconds - whole)
+    if goal.steps and done > 0:
+        bounds.append((goal.steps - step) * seconds / done)
+    left = f", {clock(min(bounds))} to go" if bounds else ""
+    return f"{clock(whole)} gone{left}"
 
 
 def _row(values: Values, kind: str) -> tuple[str, ...]:
@@ -210,6 +225,7 @@ class Console:
         self._rich = RichConsole(file=stream, force_terminal=terminal, highlight=False, soft_wrap=True)
         self._terminal = self._rich.is_terminal if terminal is None else terminal
         self._task_types, self._goal, self._clock = task_types, goal, clock
+        self._start = BEGINNING
         self._began: float | None = None
         self._ended: float | None = None
         self._news: list[str] = []
@@ -239,25 +255,25 @@ class Console:
         with contextlib.suppress(OSError), self._log.open("a") as file:
             file.writelines(f"{at} {line}\n" for line in text.splitlines())
 
-    def begin(self) -> None:
-        """Training begins; the clock runs, and on a terminal the table stands."""
-        self._began = self._clock()
+    def begin(self, start: Start = BEGINNING) -> None:
+        """Training begins, or goes on from `start`; the clock runs, and on a terminal the table stands."""
+        self._start, self._began = start, self._clock()
         if self._terminal:
             self._live = Live(self._drawn(), console=self._rich, refresh_per_second=4, transient=False)
             self._live.start()
 
     @property
     def seconds(self) -> float:
-        """Since training began."""
+        """Since this driver's training began."""
         if self._began is None:
             return 0.0
         return (self._clock() if self._ended is None else self._ended) - self._began
 
     def step(self, values: Values) -> None:
         """A step is done."""
-        self._last = view(values, self._task_types, self._goal, self.seconds)
+        self._last = view(values, self._task_types, self._goal, self.seconds, self._start)
         if self._live is None:
-            self._rich.print(Text(printable(line(values, self._task_types, self._goal, self.seconds))))
+            self._rich.print(Text(printable(line(values, self._task_types, self._goal, self.seconds, self._start))))
         else:
             self._live.update(self._drawn())
 

@@ -42,7 +42,7 @@ from azr.metrics import Accumulator, merged
 from azr.report import page, read_history
 from azr.run import evaluation, seeds
 from azr.run.alarms import Alarms
-from azr.run.console import Console, Goal
+from azr.run.console import Console, Goal, Start
 from azr.run.engines import Engines, at_its_place, start_engines, weights_folder
 from azr.run.evaluation import Evaluation
 from azr.run.folder import Card, RunFolder
@@ -277,7 +277,7 @@ class Driver:
         tracking: TrackingBoard,
     ) -> None:
         """Let everybody work until the learner ends."""
-        self.console.begin()
+        self.console.begin(Start(self.step, self._before))
         self._reported_at = self._stepped_at = time.monotonic()
         if self.config.run.minutes:
             self._stop.after(max(1.0, 60.0 * self.config.run.minutes - self._before))

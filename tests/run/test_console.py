@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from azr.run.console import COLUMNS, Console, Goal, bars, clock, line, view
+from azr.run.console import COLUMNS, Console, Goal, Start, bars, clock, line, view
 
 TYPES = ("deduction", "induction")
 VALUES = {
@@ -102,6 +102,35 @@ def test_a_histogram_is_drawn_against_its_highest_class(shares: list[float], dra
 )
 def test_whichever_bound_comes_first_says_how_long_it_takes(goal: Goal, left: str) -> None:
     assert view(VALUES, TYPES, goal, 60.0).headline.endswith(f"1:00 gone{left}")
+
+
+@pytest.mark.parametrize(
+    ("goal", "told"),
+    [
+        (Goal(), "11:00 gone"),
+        (Goal(seconds=900.0), "11:00 gone, 4:00 to go"),
+        (Goal(steps=24), "11:00 gone, 6:00 to go"),
+    ],
+)
+def test_a_resumed_run_counts_earlier_time_and_goes_by_its_present_speed(goal: Goal, told: str) -> None:
+    """Ten minutes before, and since then one minute for steps 11 and 12: twelve more take six."""
+    start = Start(step=10, seconds=600.0)
+    assert view(VALUES, TYPES, goal, 60.0, start).headline.endswith(f"   {told}")
+    assert line(VALUES, TYPES, goal, 60.0, start).endswith(f"  {told}")
+
+
+def test_before_its_first_step_a_resumed_run_has_no_speed() -> None:
+    assert view(VALUES, TYPES, Goal(steps=24), 60.0, Start(12, 600.0)).headline.endswith("11:00 gone")
+
+
+def test_the_console_tells_from_where_it_began() -> None:
+    now, stream = [0.0], io.StringIO()
+    console = Console(TYPES, Goal(seconds=900.0), stream=stream, terminal=False, clock=lambda: now[0])
+    console.begin(Start(10, 600.0))
+    now[0] = 60.0
+    console.step(VALUES)
+    assert stream.getvalue().endswith("11:00 gone, 4:00 to go\n")
+    assert console.seconds == 60.0, "the driver adds earlier time itself"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (65, "1:05"), (3725, "1:02:05"), (-3, "0:00")])
