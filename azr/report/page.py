@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import html
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from azr.metrics.catalogue import METRICS, OWNERS
 from azr.metrics.definition import Metric
 from azr.report.chart import Line, chart, short
-from azr.report.history import Evaluation, History, Points
+from azr.report.history import Evaluation, History
 from azr.text import printable
 
 #: Metrics that tell how a run goes, in the order in which one asks.
@@ -37,7 +38,7 @@ GLANCE = (
     "ledger/trained_share",
 )
 
-#: Lines of a chart beyond which it is a tangle.
+#: Lines of a chart beyond which it is a tangle: then there are several.
 MOST_LINES = 10
 
 #: Characters shown of one text that a model wrote.
@@ -146,14 +147,23 @@ def _owners(history: History) -> str:
 
 def _charts(history: History, names: Sequence[str]) -> str:
     return "".join(
-        chart(name, list(_lines(history, METRICS[name])), unit=METRICS[name].unit, about=METRICS[name].description)
+        chart(printable(title), [each.line for each in found], unit=METRICS[name].unit, about=METRICS[name].description)
         for name in names
+        for title, found in _split(name, _lines(history, METRICS[name]))
     )
 
 
-def _lines(history: History, metric: Metric) -> Iterator[Line]:
+class _Drawn(NamedTuple):
+    """A line of a metric, and what it is told apart by."""
+
+    label: str
+    suffix: str
+    line: Line
+
+
+def _lines(history: History, metric: Metric) -> list[_Drawn]:
     """The lines of a metric: one for each label, of a histogram its mean and its 95th percentile."""
-    found: list[tuple[str, Points]] = []
+    found: list[_Drawn] = []
     suffixes = _DRAWN if metric.reduction == "histogram" else ("",)
     for name, points in sorted(history.series.items()):
         for suffix in suffixes:
@@ -162,8 +172,31 @@ def _lines(history: History, metric: Metric) -> Iterator[Line]:
                 continue
             if base == metric.name or base.startswith(f"{metric.name}/"):
                 label = base.removeprefix(metric.name).strip("/")
-                found.append((f"{label}{suffix.replace('.', ' ')}".strip() or metric.name, points))
-    yield from (Line(printable(label), points) for label, points in found[:MOST_LINES])
+                number = suffix.removeprefix(".")
+                shown_as = f"{label} {number}".strip() or metric.name
+                found.append(_Drawn(label, number, Line(printable(shown_as), points)))
+    return found
+
+
+#: By what lines of one chart are told apart when they are too many: a histogram's numbers, then the first word of the
+#: label, as in `common/deduction/solve/greedy`.
+_KEYS: tuple[Callable[[_Drawn], str], ...] = (lambda one: one.suffix, lambda one: one.label.partition("/")[0])
+
+
+def _split(title: str, lines: list[_Drawn]) -> Iterator[tuple[str, list[_Drawn]]]:
+    """The charts of a metric, with their titles: one, or as many as it takes for none to be a tangle."""
+    if len(lines) <= MOST_LINES:
+        yield title, lines
+        return
+    for key in _KEYS:
+        words = dict.fromkeys(map(key, lines))
+        if 1 < len(words) <= MOST_LINES:
+            for word in words:
+                yield from _split(f"{title} {word}", [one for one in lines if key(one) == word])
+            return
+    for first in range(0, len(lines), MOST_LINES):
+        part = lines[first : first + MOST_LINES]
+        yield f"{title} {first + 1} to {first + len(part)} of {len(lines)}", part
 
 
 def _flagged(history: History) -> str:

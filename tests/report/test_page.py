@@ -12,7 +12,7 @@ from azr.cli.main import main
 from azr.metrics import METRICS
 from azr.report.history import read_history
 from azr.report.page import GLANCE, page
-from tests.report.folders import HOSTILE, make_run
+from tests.report.folders import HOSTILE, make_run, write_lines
 
 #: Tags that the page itself is made of.
 OURS = {
@@ -81,8 +81,51 @@ def test_a_histogram_shows_its_mean_and_its_95th_percentile(text: str) -> None:
     assert "deduction/solve max" not in figure
 
 
+def charts_of(tmp_path: Path, *names: str) -> dict[str, list[str]]:
+    """The charts of a run that reported these numbers: title to the lines of the key."""
+    write_lines(tmp_path / "metrics.jsonl", *({"step": step, **dict.fromkeys(names, 0.5)} for step in (1, 2)))
+    shown = page(read_history(tmp_path)).partition("All metrics")[2]
+    return {
+        re.findall(r"<b>([^<]*)</b>", part)[0]: re.findall(r"</i>([^<]*) <b>", part)
+        for part in shown.split("<figure>")[1:]
+    }
+
+
+CELLS = [f"{kind}/{role}" for kind in ("abduction", "deduction", "induction") for role in ("propose", "solve")]
+
+
+def test_ten_lines_are_one_chart(tmp_path: Path) -> None:
+    reasons = [f"reason_{number:02}" for number in range(10)]
+    assert charts_of(tmp_path, *(f"proposal/refused/{reason}" for reason in reasons)) == {"proposal/refused": reasons}
+
+
+def test_more_lines_than_one_can_tell_apart_are_several_charts_and_none_is_left_out(tmp_path: Path) -> None:
+    reasons = [f"reason_{number:02}" for number in range(23)]
+    assert charts_of(tmp_path, *(f"proposal/refused/{reason}" for reason in reasons)) == {
+        "proposal/refused 1 to 10 of 23": reasons[:10],
+        "proposal/refused 11 to 20 of 23": reasons[10:20],
+        "proposal/refused 21 to 23 of 23": reasons[20:],
+    }
+
+
+def test_a_histogram_of_many_cells_has_a_chart_for_each_of_its_numbers(tmp_path: Path) -> None:
+    """Six cells, two numbers each."""
+    name = "off_policy/staleness"
+    assert charts_of(tmp_path, *(f"{name}/{cell}.{number}" for cell in CELLS for number in ("mean", "p95", "max"))) == {
+        f"{name} mean": [f"{cell} mean" for cell in CELLS],
+        f"{name} p95": [f"{cell} p95" for cell in CELLS],
+    }
+
+
+def test_held_out_results_have_a_chart_for_each_difficulty(tmp_path: Path) -> None:
+    """Of each: six cells sampled, and three solved greedily."""
+    rows = [f"{cell}/sampled" for cell in CELLS] + [f"{cell}/greedy" for cell in CELLS if cell.endswith("solve")]
+    found = charts_of(tmp_path, *(f"eval/accuracy/{each}/{row}" for each in ("common", "harder") for row in rows))
+    assert found == {f"eval/accuracy {each}": sorted(f"{each}/{row}" for row in rows) for each in ("common", "harder")}
+
+
 def test_metrics_that_were_never_reported_make_no_chart(text: str) -> None:
-    assert "<b>perf/mfu</b>" not in text
+    assert "<b>perf/memory</b>" not in text
 
 
 def test_every_chart_at_a_glance_is_of_a_metric_that_exists() -> None:
