@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import runpy
 import sys
 from fractions import Fraction
@@ -25,6 +26,18 @@ from azr.metrics.page import page
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e12, max_value=1e12)
 
 
+#: Where the name of a metric stands without being told.
+READERS = ("azr/metrics/catalogue.py", "azr/run/console.py", "azr/run/alarms.py", "azr/report/page.py")
+#: Names that are put together where they are told: which, where, and what stands there of them.
+COMPOSED = (
+    (r"off_policy/(?:mismatch_)?(\w+)", "learner/diagnostics.py", '"{}": '),
+    (r"off_policy/(\w+)", "learner/corrections/", '"{}": '),
+    (r"off_policy/(swept_length_q)\d", "azr/run/gathering.py", '"off_policy/{}{{'),
+    (r"player/(\w+)_seconds", "actors/players/", 'part("{}")'),
+    (r"time/(\w+)", "azr/run/learner_metrics.py", ': "{}"'),
+)
+
+
 class TestCatalogue:
     def test_every_name_has_a_known_owner_and_one_slash(self) -> None:
         for name, metric in METRICS.items():
@@ -40,6 +53,31 @@ class TestCatalogue:
 
     def test_every_owner_has_a_metric(self) -> None:
         assert {metric.owner for metric in METRICS.values()} == set(OWNERS)
+
+    def test_every_metric_is_told_by_somebody(self) -> None:
+        """Those who only read metrics do not count."""
+        root = Path(azr.__file__).parents[1]
+        sources = {
+            path.relative_to(root).as_posix(): path.read_text()
+            for package in ("azr", "actors", "learner", "sandbox_wasm")
+            for path in (root / package).rglob("*.py")
+        }
+        for reader in READERS:
+            del sources[reader]
+        everything = "\n".join(sources.values())
+
+        def told(name: str) -> bool:
+            if f'"{name}"' in everything:
+                return True
+            composed = ((re.fullmatch(pattern, name), *where) for pattern, *where in COMPOSED)
+            return any(
+                match and form.format(match[1]) in text
+                for match, folder, form in composed
+                for path, text in sources.items()
+                if path.startswith(folder)
+            )
+
+        assert [name for name in METRICS if not told(name)] == []
 
     def test_a_label_at_the_end_finds_the_metric(self) -> None:
         assert find("reward/mean/deduction/solve") is METRICS["reward/mean"]
@@ -77,9 +115,9 @@ class TestReductions:
         values = Accumulator()
         for at, value in enumerate([2.0, 7.0, 3.0]):
             values.add("time/update", value, at=at)
-            values.add("learner/grad_norm_max", value, at=at)
+            values.add("off_policy/swept_length_q1", value, at=at)
             values.add("learner/lr", value, at=at)
-        assert values.report() == {"learner/grad_norm_max": 7.0, "learner/lr": 3.0, "time/update": 12.0}
+        assert values.report() == {"learner/lr": 3.0, "off_policy/swept_length_q1": 7.0, "time/update": 12.0}
 
     def test_last_goes_by_the_time_given_not_by_arrival(self) -> None:
         values = Accumulator()
@@ -89,38 +127,38 @@ class TestReductions:
 
     def test_max_of_negative_values_is_negative(self) -> None:
         values = Accumulator()
-        values.add("learner/grad_norm_max", -2.0)
-        assert values.report() == {"learner/grad_norm_max": -2.0}
+        values.add("off_policy/swept_length_q1", -2.0)
+        assert values.report() == {"off_policy/swept_length_q1": -2.0}
 
     def test_a_histogram_tells_four_numbers(self) -> None:
         values = Accumulator()
         for value in range(1, 101):
-            values.add("sandbox/seconds", float(value))
+            values.add("sync/transfer", float(value))
         report = values.report()
-        assert report["sandbox/seconds.mean"] == 50.5
-        assert report["sandbox/seconds.max"] == 100.0
-        assert report["sandbox/seconds.p50"] == pytest.approx(50.0, rel=0.05)
-        assert report["sandbox/seconds.p95"] == pytest.approx(95.0, rel=0.05)
+        assert report["sync/transfer.mean"] == 50.5
+        assert report["sync/transfer.max"] == 100.0
+        assert report["sync/transfer.p50"] == pytest.approx(50.0, rel=0.05)
+        assert report["sync/transfer.p95"] == pytest.approx(95.0, rel=0.05)
 
     def test_half_of_the_weight_lies_at_or_below_the_median(self) -> None:
         values = Accumulator()
-        values.add("sandbox/seconds", 1.0)
-        values.add("sandbox/seconds", 100.0)
-        assert values.report()["sandbox/seconds.p50"] == pytest.approx(1.0, rel=0.05)
+        values.add("sync/transfer", 1.0)
+        values.add("sync/transfer", 100.0)
+        assert values.report()["sync/transfer.p50"] == pytest.approx(1.0, rel=0.05)
 
     def test_a_quantile_never_exceeds_the_largest_value(self) -> None:
         values = Accumulator()
-        values.add("sandbox/seconds", 1.0)
-        assert values.report()["sandbox/seconds.p95"] == 1.0
+        values.add("sync/transfer", 1.0)
+        assert values.report()["sync/transfer.p95"] == 1.0
 
     def test_quantiles_go_through_zero_and_below(self) -> None:
         values = Accumulator()
         for value in [-8.0, -8.0, 0.0, 0.0, 0.0]:
-            values.add("sandbox/seconds", value)
+            values.add("sync/transfer", value)
         report = values.report()
-        assert (report["sandbox/seconds.p50"], report["sandbox/seconds.p95"]) == (0.0, 0.0)
-        values.add("sandbox/seconds", -8.0, weight=4.0)
-        assert values.report()["sandbox/seconds.p50"] == pytest.approx(-8.0, rel=0.05)
+        assert (report["sync/transfer.p50"], report["sync/transfer.p95"]) == (0.0, 0.0)
+        values.add("sync/transfer", -8.0, weight=4.0)
+        assert values.report()["sync/transfer.p50"] == pytest.approx(-8.0, rel=0.05)
 
     def test_labels_keep_apart_and_are_asked_for(self) -> None:
         values = Accumulator()
@@ -142,7 +180,7 @@ class TestReductions:
         assert values.report() == {}
 
     @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
-    @pytest.mark.parametrize("name", ["loss/policy", "time/update", "learner/grad_norm_max", "learner/lr"])
+    @pytest.mark.parametrize("name", ["loss/policy", "time/update", "off_policy/swept_length_q1", "learner/lr"])
     def test_a_value_that_is_no_number_is_shown_and_not_averaged_away(self, name: str, broken: float) -> None:
         values = Accumulator()
         values.add(name, 1.0)
@@ -151,7 +189,7 @@ class TestReductions:
 
     def test_only_broken_values_are_nan_too(self) -> None:
         values = Accumulator()
-        values.add("sandbox/seconds", math.nan)
+        values.add("sync/transfer", math.nan)
         assert all(map(math.isnan, values.report().values()))
 
     def test_draining_starts_anew(self) -> None:
@@ -161,7 +199,7 @@ class TestReductions:
         assert values.report() == {}
 
 
-NAMES = ("loss/policy", "time/update", "learner/grad_norm_max", "sandbox/seconds")
+NAMES = ("loss/policy", "time/update", "off_policy/swept_length_q1", "sync/transfer")
 
 
 @given(

@@ -1,7 +1,8 @@
 """What a learner step reports, under the names of the catalogue. Called by the observer on rank 0.
 
 The learner names its numbers by the part that made them (`off_policy/token_tis/weight`), and does not know the
-catalogue; here each finds its place, and a name that has none is an error in a test, not a lost number in a run.
+catalogue; here each finds its place, and a name that has none is an error in a test, not a lost number in a run. What
+the loss of a plug-in reports of itself is kept under `loss/own`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def catalogued(name: str) -> tuple[str, str] | None:
     """The catalogue's name and label for a number of the learner's; None for one that is passed over."""
     owner, _, rest = name.partition("/")
     if owner == "learner":
-        return _LOSS.get(rest, name), ""
+        return (_LOSS.get(rest, name), "") if rest in _LOSS or name in METRICS else ("loss/own", rest)
     last = rest.rpartition("/")[2]
     if last.endswith(_MASKED):
         return "off_policy/masked_fraction", last.removesuffix(_MASKED)

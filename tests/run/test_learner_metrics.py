@@ -24,6 +24,7 @@ from tests.learner.tiny import random_samples, save_tiny_model
         ("learner/loss", ("loss/policy", "")),
         ("learner/grad_norm", ("learner/grad_norm", "")),
         ("learner/clip_high_fraction", ("loss/clip_high_fraction", "")),
+        ("learner/gentle_fraction", ("loss/own", "gentle_fraction")),
         ("off_policy/k1", ("off_policy/k1", "")),
         ("off_policy/mismatch_k3", ("off_policy/mismatch_k3", "")),
         ("off_policy/mismatch_ess", None),
@@ -56,7 +57,16 @@ def test_nothing_a_real_step_reports_is_lost(loss: LossConfig, tmp_path: Path) -
     )
     report = trainer.step(StepBatch(random_samples(1, step=3), 3))
     places = {name: catalogued(name) for name in report.metrics}
-    assert [name for name, place in places.items() if place is not None and place[0] not in METRICS] == []
+    lost = {name for name, place in places.items() if place is not None and place[0] not in METRICS}
+    assert lost == set()
+    assert "loss/own" not in {place[0] for place in places.values() if place is not None}, "that is for plug-ins"
+
+
+def test_what_a_plug_ins_loss_reports_is_kept_under_its_own_word() -> None:
+    metrics = Accumulator()
+    report = StepReport({"learner/gentle_fraction": 0.25}, samples=4, tokens=300, dropped={})
+    tell_step(metrics, 7, report, {})
+    assert metrics.report()["loss/own/gentle_fraction"] == 0.25
 
 
 def test_time_is_shared_out_among_its_phases() -> None:
