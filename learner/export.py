@@ -1,7 +1,7 @@
 """From a learner's checkpoint to a Hugging Face folder that transformers and vLLM load.
 
-Owns the conversion. Called by `azr export`. Reads the checkpoint in one process whatever number of ranks wrote it,
-merges adapters, and takes configuration and tokenizer from the model that the run began with.
+Owns the conversion. Called by `azr.run.exporting` and `azr.tiny`. Reads the checkpoint in one process whatever number
+of ranks wrote it, merges adapters, and takes configuration and tokenizer from the model that the run began with.
 
     checkpoints/step_N ──► whole weights ──► OUT/{config.json, model.safetensors, tokenizer…, README.md}
 """
@@ -21,11 +21,15 @@ from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
 from azr.errors import AzrError
 from azr.files import write_text
+from azr.text import shortened
 from azr.tokens import load_tokenizer
 from learner import checkpoint
 from learner.checkpoint import LearnerState
 from learner.lora import merged
 from learner.weights import PREFIX
+
+#: Characters of a library's own words in an error.
+_WHY_WIDTH = 300
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -37,11 +41,14 @@ def export(
     dtype: str = "bfloat16",
     figures: dict[str, float] | None = None,
     plain_tokens: Sequence[str] = (),
+    base: str = "",
+    base_name: str = "",
 ) -> Path:
     """Write the model folder; `source` is a run's folder (its newest checkpoint) or one checkpoint.
 
     The folder appears whole or not at all; one that is there already is refused. `figures` go into the model card;
-    `plain_tokens` are added tokens that the run spelled as text, and whoever uses the model must too.
+    `plain_tokens` are added tokens that the run spelled as text, and whoever uses the model must too. `base` is where
+    the model that the run began with lies, if not where the learner read it, and `base_name` what the card calls it.
     """
     from transformers import AutoModelForCausalLM
 
@@ -49,13 +56,14 @@ def export(
         raise AzrError(f"{out} exists already", "name a folder that does not, or remove it")
     folder = find_checkpoint(source)
     state = checkpoint.read_state(folder)
-    model: Any = AutoModelForCausalLM.from_config(_config_of(state.model), dtype=DTYPES[dtype])
+    base = base or state.model
+    model: Any = AutoModelForCausalLM.from_config(_config_of(base), dtype=DTYPES[dtype])
     model.load_state_dict(read_weights(folder, state))
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)
-    copy_companions(state.model, partial, plain_tokens)
-    write_text(partial / "README.md", model_card(folder, state, dtype, figures or {}))
+    copy_companions(base, partial, plain_tokens)
+    write_text(partial / "README.md", model_card(folder, state, dtype, figures or {}, base_name or base))
     for path in partial.iterdir():
         path.chmod(0o644)  # safetensors files are made for their owner alone; a model is for whoever may see its folder
     partial.rename(out)
@@ -85,14 +93,16 @@ def read_weights(folder: Path, state: LearnerState) -> dict[str, Tensor]:
     return {name.removeprefix(PREFIX): value for name, value in whole.items()}
 
 
-def model_card(folder: Path, state: LearnerState, dtype: str, figures: dict[str, float]) -> str:
-    """The model's README: where it comes from and what was measured of it."""
+def model_card(folder: Path, state: LearnerState, dtype: str, figures: dict[str, float], base: str) -> str:
+    """The model's README: where it comes from and what was measured of it. Of a path on the machine only the last part
+    is named."""
     rows = "".join(f"| {name} | {value:.4g} |\n" for name, value in sorted(figures.items()))
+    shown = Path(base).name if Path(base).is_absolute() else base
     table = f"\n| measure | value |\n|---|---|\n{rows}" if rows else ""
     return (
         "---\nlibrary_name: transformers\npipeline_tag: text-generation\ntags: [azr, self-play]\n---\n\n"
         f"# {folder.parent.parent.name or 'model'}\n\n"
-        f"Trained with azr from `{Path(state.model).name}`: {state.step} learner steps, {state.updates} optimiser "
+        f"Trained with azr from `{shown}`: {state.step} learner steps, {state.updates} optimiser "
         f"updates. Weights in {dtype}.\n{table}\n"
         "Proposed and solved Python tasks are model-written programs: run them in a sandbox only.\n"
     )
@@ -101,7 +111,14 @@ def model_card(folder: Path, state: LearnerState, dtype: str, figures: dict[str,
 def _config_of(model: str) -> Any:
     from transformers import AutoConfig
 
-    return AutoConfig.from_pretrained(model)
+    try:
+        return AutoConfig.from_pretrained(model)
+    except (OSError, ValueError) as error:
+        why = str(error).strip().partition("\n")[0]
+        raise AzrError(
+            f"the model that the run began with cannot be read: {shortened(why, _WHY_WIDTH)}",
+            f"put it back ({model}), or write where it lies now as model.path into the run's config.yaml",
+        ) from error
 
 
 def copy_companions(model: str, out: Path, plain_tokens: Sequence[str] = ()) -> None:

@@ -27,11 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export and say where."""
-    from learner.export import export, find_checkpoint
+    from azr.run.exporting import export_run
+    from learner.export import find_checkpoint
 
     found = find_checkpoint(arguments.checkpoint)
     figures, plain = _told_by(found.parent.parent)
-    out = export(found, arguments.out, dtype=arguments.dtype, figures=figures, plain_tokens=plain)
+    out = export_run(found, arguments.out, dtype=arguments.dtype, figures=figures, plain_tokens=plain)
     print(f"{found} -> {out}")
     return 0
 

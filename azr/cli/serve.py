@@ -67,8 +67,9 @@ def model_folder(named: str, aside: Path) -> str:
         return shipped.resolve(named)
     if not folder.is_dir() or (folder / "config.json").exists():
         return str(folder.absolute()) if folder.is_dir() else named
-    from learner.export import export, find_checkpoint
+    from azr.run.exporting import export_run
+    from learner.export import find_checkpoint
 
     found = find_checkpoint(folder)
     print(f"exporting {found}", flush=True)
-    return str(export(found, aside / "model", dtype="float32").absolute())
+    return str(export_run(found, aside / "model", dtype="float32").absolute())

@@ -94,7 +94,7 @@ def model_of(source: str) -> Iterator[str]:
     if run_of(source) is None:
         yield source
         return
-    from learner.export import export
+    from azr.run.exporting import export_run
 
     with tempfile.TemporaryDirectory(prefix="azr-model-") as folder:
-        yield str(export(path, Path(folder) / "model", dtype="float32"))
+        yield str(export_run(path, Path(folder) / "model", dtype="float32"))

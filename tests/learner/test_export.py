@@ -78,11 +78,26 @@ def test_a_folder_without_one_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_card_names_no_path_of_the_machine() -> None:
-    card = model_card(
-        Path("/somewhere/runs/warm/checkpoints/step_1"), LearnerState(1, 1, "/home/me/base"), "float32", {}
-    )
+    folder = Path("/somewhere/runs/warm/checkpoints/step_1")
+    card = model_card(folder, LearnerState(1, 1, "/home/me/base"), "float32", {}, "/home/me/base")
     assert "# warm" in card
     assert "/home" not in card
+    assert "from `base`:" in card
+
+
+def test_the_card_calls_the_base_as_it_is_called_everywhere() -> None:
+    folder, state = Path("/runs/warm/checkpoints/step_1"), LearnerState(1, 1, "/cache/models--Qwen/snapshots/4f2")
+    assert "from `Qwen/Qwen2.5-Coder-3B`:" in model_card(folder, state, "float32", {}, "Qwen/Qwen2.5-Coder-3B")
+
+
+def test_a_base_model_that_is_gone_is_an_error_that_says_where_it_was(model: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    checkpoint.save(tmp_path / "checkpoints", make_trainer(model), LearnerState(1, 1, str(gone)))
+    with pytest.raises(AzrError, match="the model that the run began with cannot be read") as refused:
+        export(tmp_path, tmp_path / "out")
+    assert str(gone) in refused.value.mend
+    assert "model.path" in refused.value.mend
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_puts_the_runs_results_into_the_card(model: Path, tmp_path: Path) -> None:
