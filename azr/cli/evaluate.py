@@ -15,8 +15,9 @@ from azr.files import require_writable
 SUMMARY = "Ask a model, or a run's newest checkpoint, the held-out tasks, and judge its answers in the sandbox."
 EPILOG = """The answers come from the same engine that a run uses; each task is answered greedily once, and sampled
 some times at temperature 1. A run, or a checkpoint in its folder, is asked as its own configuration says (frame,
-tokens, lengths), a model as preset tiny says; --config says otherwise. `--suite tiny` is the embedded
-model's world: tasks of its own grammar, and harder ones.
+tokens, lengths), a model as preset tiny says; --config says otherwise. Engines stand on this machine, also those for
+the run of a cluster, unless cluster.address is given here. `--suite tiny` is the embedded model's world: tasks of its
+own grammar, and harder ones.
 
 examples:
   azr eval tiny                                       the model that ships with azr
@@ -46,6 +47,9 @@ def configured(arguments: argparse.Namespace) -> Config:
     config.evaluation.tasks, config.evaluation.samples = arguments.tasks, arguments.samples
     config.run.name = "eval"
     config.weights = WeightsConfig()
+    if not any(word.startswith("cluster.address=") for word in arguments.overrides):
+        config.cluster.address = ""  # a run is exported to a folder of this machine, where no other finds it
+    config.rollout.max_replicas = 0
     return config
 
 

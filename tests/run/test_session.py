@@ -72,6 +72,16 @@ def test_a_run_is_asked_as_it_was_trained(run: RunFolder, below: str) -> None:
     assert (config.run.name, config.weights.folder) == ("eval", ""), "nothing of a run that may be alive is touched"
 
 
+def test_the_run_of_a_cluster_is_asked_on_this_machine(run: RunFolder) -> None:
+    """Whose exported checkpoint lies where only this machine finds it."""
+    words = ["cluster.address=auto", "rollout.max_replicas=8", "rollout.replicas=2"]
+    write_resolved(load([str(run.config)], words), run.root)
+    config = evaluate.configured(asked(str(run.root)))
+    assert (config.cluster.address, config.rollout.max_replicas, config.rollout.replicas) == ("", 0, 2)
+    config = evaluate.configured(asked(str(run.root), "cluster.address=head:6379"))
+    assert config.cluster.address == "head:6379", "who asks for a cluster gets it"
+
+
 def test_changes_on_the_command_line_stand_above_the_runs_own(run: RunFolder) -> None:
     assert evaluate.configured(asked(str(run.root), "lengths.response=50")).lengths.response == 50
     assert evaluate.configured(asked(str(run.root), "--config", "tiny")).model.frame == "compact"
