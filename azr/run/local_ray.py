@@ -112,9 +112,11 @@ def _changed(folder: Path) -> float:
 
 def cores_of(config: Config, available: int) -> int:
     """Cores that Ray may hand out: what is configured or there, and never fewer than the parts ask for."""
-    wanted = config.cluster.learner_cpus * config.learner.ranks + config.rollout.cpus_per_replica * (
-        config.rollout.replicas + config.rollout.standby
-    )
+    rollout = config.rollout
+    pools = [max(rollout.replicas, rollout.max_replicas)]
+    pools += [rollout.proposer_replicas] if rollout.separate_roles else []
+    replicas = sum(pools) + rollout.standby * len(pools)
+    wanted = config.cluster.learner_cpus * config.learner.ranks + rollout.cpus_per_replica * replicas
     # Ray Train's controller and Serve's ask for none; one more lets a restarted part stand beside a dying one.
     return config.cluster.cpus or max(available, int(-(-wanted // 1)) + 1)
 

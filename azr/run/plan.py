@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from azr.config.root import Config
+from azr.config.sections.rollout import RolloutConfig
 from azr.game.batch import quotas
 from azr.staleness.admission import Limits, capacity
 
@@ -23,11 +24,10 @@ def _parts(config: Config) -> Iterator[tuple[str, str]]:
     yield "model", f"{config.model.path}, frame {config.model.frame}"
     where = f"joins {config.cluster.address}" if config.cluster.address else "a Ray of its own on this machine"
     yield "cluster", where
-    standby = f" and {rollout.standby} standing by" if rollout.standby else ""
     yield (
         "engines",
         (
-            f"{rollout.replicas}{standby}, {rollout.dtype}, up to {rollout.max_sequences} responses at a time each; "
+            f"{_engines(rollout)}, {rollout.dtype}, up to {rollout.max_sequences} responses at a time each; "
             f"weights by {config.weights.transport}, caches {config.weights.kv_on_update}"
         ),
     )
@@ -41,6 +41,16 @@ def _parts(config: Config) -> Iterator[tuple[str, str]]:
     )
     yield "services", f"{actors.experience_shards} of experience, {actors.task_shards} of tasks"
     yield "learner", f"{learner.ranks} ranks, {learner.tokens_per_micro_batch:,} tokens a micro-batch"
+
+
+def _engines(rollout: RolloutConfig) -> str:
+    """How many engines there are, of each role where they are apart, and how many more there may be."""
+    most = f" (up to {rollout.max_replicas})" if rollout.max_replicas > rollout.replicas else ""
+    if rollout.separate_roles:
+        shown, each = f"{rollout.proposer_replicas} for proposing and {rollout.replicas}{most} for solving", " each"
+    else:
+        shown, each = f"{rollout.replicas}{most}", ""
+    return shown + (f" and {rollout.standby}{each} standing by" if rollout.standby else "")
 
 
 def _data(config: Config) -> Iterator[tuple[str, str]]:

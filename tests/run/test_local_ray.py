@@ -171,3 +171,11 @@ def test_ray_has_the_cores_that_the_parts_ask_for_at_least() -> None:
     assert cores_of(load(["tiny"], ["learner.ranks=4"]), available=2) == 5
     assert cores_of(load(["tiny"], ["rollout.replicas=2", "rollout.cpus_per_replica=1.5"]), available=2) == 5
     assert cores_of(load(["tiny"], ["cluster.cpus=1"]), available=2) == 1, "who names a number gets it"
+
+
+def test_engines_of_both_roles_standbys_and_those_that_scaling_may_add_need_cores_too() -> None:
+    words = ["rollout.cpus_per_replica=1", "rollout.replicas=2", "rollout.standby=1"]
+    assert cores_of(load(["tiny"], words), available=2) == 5, "the rank, 2 engines, a standby, and one to spare"
+    assert cores_of(load(["tiny"], [*words, "rollout.max_replicas=4"]), available=2) == 7
+    words += ["rollout.separate_roles=true", "rollout.proposer_replicas=3"]
+    assert cores_of(load(["tiny"], words), available=2) == 9, "3 more, with a standby of their own"

@@ -59,3 +59,20 @@ def test_a_cluster_and_standbys_are_named() -> None:
     plan = told("cluster.address=auto", "rollout.replicas=2", "rollout.standby=1")
     assert plan["cluster"] == "joins auto"
     assert plan["engines"].startswith("2 and 1 standing by, ")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "engines"),
+    [
+        ((), "1"),
+        (("rollout.max_replicas=4",), "1 (up to 4)"),
+        (("rollout.max_replicas=4", "rollout.standby=1"), "1 (up to 4) and 1 standing by"),
+        (("rollout.separate_roles=true", "rollout.proposer_replicas=2"), "2 for proposing and 1 for solving"),
+        (
+            ("rollout.separate_roles=true", "rollout.max_replicas=3", "rollout.standby=2"),
+            "1 for proposing and 1 (up to 3) for solving and 2 each standing by",
+        ),
+    ],
+)
+def test_engines_of_both_roles_and_those_that_may_be_added_are_named(overrides: tuple[str, ...], engines: str) -> None:
+    assert told(*overrides)["engines"].startswith(f"{engines}, auto, ")
