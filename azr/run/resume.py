@@ -53,8 +53,9 @@ ALLOWED = (
     "cluster.*",
     "safety.*",
 )
-#: Among what the patterns allow, these decide what programs mean and stay as they were.
-_FIXED = ("sandbox.timeout_seconds",)
+#: Among what the patterns allow, these decide what programs mean, and which of them may be no tasks because they are
+#: held out (the buffers may hold those of another suite by now): they stay as they were.
+_FIXED = ("sandbox.timeout_seconds", "evaluation.suite")
 
 
 def changed_keys(before: Mapping[str, object], now: Mapping[str, object]) -> dict[str, tuple[str, str]]:
@@ -80,6 +81,7 @@ def check_changes(before: Mapping[str, object], now: Mapping[str, object]) -> di
         listed = "\n".join(f"  {key}: {old} -> {new}" for key, (old, new) in refused.items())
         raise AzrError(
             f"a resumed run keeps what it was begun with, but these keys differ:\n{listed}",
-            "leave them as they were, or begin a new run; keys that may change: " + ", ".join(ALLOWED),
+            f"leave them as they were, or begin a new run; keys that may change, but for {' and '.join(_FIXED)}: "
+            + ", ".join(ALLOWED),
         )
     return changes

@@ -23,7 +23,7 @@ def test_no_change_is_no_change() -> None:
 
 @pytest.mark.parametrize(
     "override",
-    ["run.minutes=60", "rollout.replicas=2", "learner.ranks=2", "algorithm.optimiser.lr=2e-6", "tracking.mlflow=off"],
+    ["run.minutes=60", "rollout.replicas=2", "learner.ranks=2", "algorithm.optimiser.lr=2e-6", "evaluation.tasks=7"],
 )
 def test_how_fast_where_and_how_long_may_change(override: str) -> None:
     changes = check_changes(plain(), plain(override))
@@ -41,6 +41,7 @@ def test_how_fast_where_and_how_long_may_change(override: str) -> None:
         "model.frame=chat",
         "gating.equality=exact",
         "sandbox.timeout_seconds=9",
+        "evaluation.suite=tiny",
         "actors.experience_shards=2",
         "learner.lora.rank=8",
     ],
