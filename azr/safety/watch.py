@@ -1,7 +1,7 @@
 """The watch: looks at every response of a batch, counts what is found, keeps a bounded sample, names what to leave out.
 
-Called by the run's batch source before rewards and advantages are worked out. Pure but for what it remembers, which
-goes into checkpoints (`to_state`, `restore`).
+Called while the run's batch is made, once rewards and advantages are worked out and before samples become the
+learner's. Pure but for what it remembers, which goes into checkpoints (`to_state`, `restore`).
 
     responses ──► every rule ──► Flagged ──┬─► metrics: by rule, by cell
                                            ├─► reservoir of `safety.samples`, each flagged response equally likely in it
