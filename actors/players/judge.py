@@ -7,13 +7,13 @@ is undecided then is for the caller to drop.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from azr.config.sections.sandbox import SandboxConfig
 from azr.errors import AzrError
 from azr.game.limits import limits_of
-from azr.game.plan import Plan, drive_async
+from azr.game.plan import Plan, drive_together
 from sandbox_wasm.pool import SandboxPool
 from sandbox_wasm.protocol import RunJob, RunResult, Sandbox
 
@@ -67,8 +67,19 @@ class Judge:
         self, plan: Callable[[], Plan[Outcome]], undecided: Callable[[Outcome], bool]
     ) -> tuple[Outcome, int]:
         """The outcome, and how often it was judged again; it may still be undecided."""
-        for retried in range(self.tries - 1):
-            outcome = await drive_async(plan(), self.sandbox)
-            if not undecided(outcome):
-                return outcome, retried
-        return await drive_async(plan(), self.sandbox), self.tries - 1
+        (found,) = await self.decide_all([plan], undecided)
+        return found
+
+    async def decide_all(
+        self, plans: Sequence[Callable[[], Plan[Outcome]]], undecided: Callable[[Outcome], bool]
+    ) -> list[tuple[Outcome, int]]:
+        """The outcome of each, and how often it was judged again; the plans go to the sandbox together, and again only
+        those that are undecided."""
+        found: dict[int, tuple[Outcome, int]] = {}
+        left = list(range(len(plans)))
+        for tried in range(max(1, self.tries)):
+            outcomes = await drive_together([plans[number]() for number in left], self.sandbox)
+            found |= {number: (outcome, tried) for number, outcome in zip(left, outcomes, strict=True)}
+            if not (left := [number for number in left if undecided(found[number][0])]):
+                break
+        return [found[number] for number in range(len(plans))]

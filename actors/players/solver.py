@@ -12,15 +12,15 @@ enters; the rest counts as wasted.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from actors.engine.records import Response
 from actors.players.generating import trajectory_of
 from actors.players.table import Table
 from azr.game import play
+from azr.game.plan import Plan
 from azr.game.reasons import STUMBLES, UNDECIDED
 from azr.game.rewards import solver_reward
 from azr.game.tasks import TaskType, task_type
@@ -120,7 +120,10 @@ class Solver:
         firsts: dict[tuple[str, bool], Response] = {}
         for response in responses:
             firsts.setdefault((response.text, response.truncated), response)
-        found = await asyncio.gather(*(self._judge(kind, task, response) for response in firsts.values()))
+        found = await self.table.judge.decide_all(
+            [self._plan(kind, task, response) for response in firsts.values()],
+            lambda verdict: verdict.reason in UNDECIDED,
+        )
         verdicts = dict(zip(firsts, found, strict=True))
         judged = []
         for response in responses:
@@ -130,8 +133,9 @@ class Solver:
                 self.table.tally.attempted(Cell(task.task_type, "solve"), verdict, response.truncated, retried)
         return judged
 
-    async def _judge(self, kind: TaskType, task: Task, response: Response) -> tuple[Verdict, int]:
-        plan = functools.partial(
+    def _plan(self, kind: TaskType, task: Task, response: Response) -> Callable[[], Plan[Verdict]]:
+        """How this response is judged."""
+        return functools.partial(
             play.judge_attempt,
             kind,
             task,
@@ -140,7 +144,6 @@ class Solver:
             self._rules,
             truncated=response.truncated,
         )
-        return await self.table.judge.decide(plan, lambda verdict: verdict.reason in UNDECIDED)
 
     async def _enter(
         self, group: str, cell: Cell, task: Task, prompt: tuple[int, ...], made: dict[str, _Judged], awaited: list[str]

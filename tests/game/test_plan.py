@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 import pytest
 
 from azr.game import plan
-from azr.game.plan import Plan, drive, drive_async, drive_many
+from azr.game.plan import Plan, drive, drive_async, drive_many, drive_together
 from sandbox_wasm.protocol import (
     InspectJob,
     InspectResult,
@@ -35,6 +35,7 @@ class Recorder:
         return iter([self._answer(job) for job in asked])
 
     async def run_async(self, jobs: Sequence[Job]) -> list[JobResult]:
+        self.batches.append(len(jobs))
         await asyncio.sleep(0)
         return [self._answer(job) for job in jobs]
 
@@ -115,6 +116,20 @@ async def test_plans_run_beside_each_other_without_blocking_the_loop() -> None:
     verdicts = await asyncio.gather(*(drive_async(steps(name, 2), Recorder()) for name in "abc"))
     assert verdicts == ["a0 a1", "b0 b1", "c0 c1"]
     assert await drive_async(steps("a", 0), Recorder()) == "a-"
+
+
+async def test_plans_that_are_driven_together_share_their_rounds_and_keep_their_order() -> None:
+    sandbox = Recorder()
+    plans = [steps(name, rounds) for name, rounds in zip("abcd", (3, 0, 1, 2), strict=True)]
+    assert await drive_together(plans, sandbox) == ["a0 a1 a2", "b-", "c0", "d0 d1"]
+    assert sandbox.batches == [3, 2, 1], "a call a round, for those that are not done"
+
+
+async def test_plans_that_ask_nothing_and_no_plans_at_all_trouble_no_sandbox() -> None:
+    sandbox = Recorder()
+    assert await drive_together([steps("a", 0)], sandbox) == ["a-"]
+    assert await drive_together([], sandbox) == []
+    assert sandbox.batches == []
 
 
 def test_an_error_in_a_plan_reaches_who_drives_it() -> None:

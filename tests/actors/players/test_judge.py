@@ -1,14 +1,18 @@
-"""A pool is tried before it is relied on."""
+"""A pool is tried before it is relied on, and asked for all attempts of a group together."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from actors.players.judge import SandboxUselessError, open_tried_pool
+from actors.players.judge import Judge, SandboxUselessError, open_tried_pool
 from azr.config.sections.sandbox import SandboxConfig
+from azr.game import plan
+from azr.game.plan import Plan
+from sandbox_wasm.protocol import Job, JobResult, Outcome, RunJob, RunResult
 from tests.plugins import announce
 from tests.run.wedged_backend import ENTRIES
 
@@ -26,3 +30,50 @@ def test_one_that_never_answers_is_told_in_seconds_and_closed(tmp_path: Path, mo
         open_tried_pool(config, 1)
     assert "azr doctor" in told.value.mend
     assert time.monotonic() - began < 60.0
+
+
+class Stumbling:
+    """A sandbox that stumbles over a program as often as it is told to, and remembers what it was asked together."""
+
+    def __init__(self, **stumbles: int) -> None:
+        self.stumbles = stumbles
+        self.rounds: list[list[str]] = []
+
+    async def run_async(self, jobs: Sequence[Job]) -> list[JobResult]:
+        programs = [job.program for job in jobs if isinstance(job, RunJob)]
+        self.rounds.append(programs)
+        return [self._answer(program) for program in programs]
+
+    def _answer(self, program: str) -> RunResult:
+        left = self.stumbles.get(program, 0)
+        self.stumbles[program] = left - 1
+        return RunResult((Outcome("retry" if left > 0 else "error", error=program),))
+
+
+def judging(program: str) -> Plan[str]:
+    """One run: its status and the program."""
+    (result,) = yield from plan.run(RunJob(program=program, inputs=("",)))
+    return f"{result.outcomes[0].status} {program}"
+
+
+async def decided(sandbox: Stumbling, tries: int, programs: str) -> list[tuple[str, int]]:
+    judge = Judge(sandbox, tries)  # type: ignore[arg-type]
+    plans = [lambda program=program: judging(program) for program in programs]
+    return await judge.decide_all(plans, lambda outcome: outcome.startswith("retry"))
+
+
+async def test_attempts_go_to_the_sandbox_together() -> None:
+    sandbox = Stumbling()
+    assert await decided(sandbox, 3, "abc") == [("error a", 0), ("error b", 0), ("error c", 0)]
+    assert sandbox.rounds == [["a", "b", "c"]]
+
+
+async def test_only_what_is_undecided_is_judged_again_and_no_more_often_than_allowed() -> None:
+    sandbox = Stumbling(b=1, d=9)
+    assert await decided(sandbox, 3, "abcd") == [("error a", 0), ("error b", 1), ("error c", 0), ("retry d", 2)]
+    assert sandbox.rounds == [["a", "b", "c", "d"], ["b", "d"], ["d"]]
+
+
+async def test_one_alone_is_decided_likewise() -> None:
+    judge = Judge(Stumbling(a=1), 3)  # type: ignore[arg-type]
+    assert await judge.decide(lambda: judging("a"), lambda outcome: outcome.startswith("retry")) == ("error a", 1)

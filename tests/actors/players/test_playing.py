@@ -292,10 +292,12 @@ async def test_attempts_that_cannot_be_decided_drop_their_group_and_are_counted(
     room.engines.say = lambda _: ["21"] * 4
 
     class Stumbling:
-        async def decide(self, plan: object, undecided: Callable[[Verdict], bool]) -> tuple[Verdict, int]:
+        async def decide_all(
+            self, plans: list[object], undecided: Callable[[Verdict], bool]
+        ) -> list[tuple[Verdict, int]]:
             verdict = Verdict(correct=False, well_formed=True, reason="retry")
             assert undecided(verdict)
-            return verdict, 2
+            return [(verdict, 2) for _ in plans]
 
     table = Table(**{**vars(room.table), "judge": Stumbling()})
     await Solver(table).play(rating)
