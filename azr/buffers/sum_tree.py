@@ -51,15 +51,18 @@ class SumTree:
         return self._sums.nbytes
 
     def assign(self, weights: npt.ArrayLike) -> None:
-        """Replace the weights of all items in one O(n) pass."""
+        """Replace the weights of all items in one pass over those given; items beyond them weigh nothing."""
         values = np.asarray(weights, np.float64)
-        if values.shape != (self.capacity,):
-            raise ValueError(f"{self.capacity} weights are wanted, not an array of shape {values.shape}")
+        if values.ndim != 1 or len(values) > self.capacity:
+            raise ValueError(f"at most {self.capacity} weights are wanted, not an array of shape {values.shape}")
         _check_weights(values)
-        self._sums[self._size : self._size + self.capacity] = values
+        count = len(values)
+        self._sums[:] = 0.0
+        self._sums[self._size : self._size + count] = values
         for depth in range(self._depth - 1, -1, -1):
-            children = self._sums[2 << depth : 4 << depth]
-            self._sums[1 << depth : 2 << depth] = children[0::2] + children[1::2]
+            count = (count + 1) // 2
+            children = self._sums[2 << depth : (2 << depth) + 2 * count]
+            self._sums[1 << depth : (1 << depth) + count] = children[0::2] + children[1::2]
 
     def update(self, items: npt.ArrayLike, weights: npt.ArrayLike) -> None:
         """Set the weights of some items; of an item named twice the last weight counts."""

@@ -59,6 +59,7 @@ class TaskTable:
         """Tasks that share a program, by the program's number."""
         self.sequence = 0
         """Tasks that ever entered."""
+        self._used = 0
         self._tasks: list[Task | None] = [None] * capacity
         self._slots: dict[str, int] = {}
         self._fingerprints: dict[str, int] = {}
@@ -79,6 +80,11 @@ class TaskTable:
         """Different programs held."""
         return len(self._programs)
 
+    @property
+    def used(self) -> Rows:
+        """The rows from the first to the last that ever held a task: slots are given from the first on."""
+        return self.rows[: self._used]
+
     def slot(self, task_id: str) -> int | None:
         """Where a task is."""
         return self._slots.get(task_id)
@@ -94,6 +100,7 @@ class TaskTable:
     def enter(self, task: Task) -> int:
         """Put a task into a free slot."""
         slot = self._free.pop()
+        self._used = max(self._used, slot + 1)
         self._tasks[slot] = task
         self._slots[task.id] = slot
         self._fingerprints[task.fingerprint] = slot
@@ -144,6 +151,7 @@ class TaskTable:
         table.sequence = state.sequence
         for slot, task in enumerate(state.tasks):
             if task is not None:
+                table._used = slot + 1
                 program = int(table.rows[slot]["program"])
                 table._slots[task.id] = slot
                 table._fingerprints[task.fingerprint] = slot

@@ -253,12 +253,13 @@ class TaskBuffer:
     def advance(self, step: int) -> None:
         """The learner is at this step: estimates have aged, and what has been out for too long comes back."""
         self.step = max(self.step, step)
-        rows = self._table.rows
+        rows = self._table.used
         self._come_back(np.flatnonzero(rows["out"] & (self.step - rows["out_step"] > self.config.out_steps)))
         self._training.assign(self._priorities(rows))
         self._reference.assign(self._recencies(rows))
         if len(self._new) > 2 * self.config.capacity:
-            self._new = deque(entry for entry in self._new if rows["sequence"][entry[0]] == entry[1])
+            sequence = self._table.rows["sequence"]
+            self._new = deque(entry for entry in self._new if sequence[entry[0]] == entry[1])
 
     def state(self) -> BufferState:
         """Everything, to be written: a buffer made of it draws what this one would have drawn."""
@@ -294,7 +295,7 @@ class TaskBuffer:
 
     def status(self) -> Status:
         """What a person watches."""
-        rows = self._table.rows[self._table.rows["held"]]
+        rows = self._table.used[self._table.used["held"]]
         rated = rows[rows["rated"]]
         return Status(
             tasks=len(rows),

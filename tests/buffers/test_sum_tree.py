@@ -78,6 +78,17 @@ def test_any_capacity_holds_exactly_that_many_items(capacity: int) -> None:
         tree.update([-1], [1.0])
 
 
+@pytest.mark.parametrize("capacity", [1, 2, 5, 8, 1000])
+def test_items_beyond_the_weights_given_weigh_nothing(capacity: int) -> None:
+    for count in {0, 1, 2, 3, capacity // 2, capacity - 1, capacity} & set(range(capacity + 1)):
+        weights = seeded(count).random(count)
+        tree, whole = SumTree(capacity), SumTree(capacity)
+        tree.assign(np.ones(capacity))
+        tree.assign(weights)
+        whole.assign(np.append(weights, np.zeros(capacity - count)))
+        assert tree._sums.tolist() == whole._sums.tolist(), "bit for bit, in the inner nodes too"
+
+
 def test_of_an_item_updated_twice_in_a_batch_the_last_weight_counts() -> None:
     tree = tree_of(1.0, 1.0, 1.0)
     tree.update([1, 1, 0, 1], [5.0, 6.0, 2.0, 7.0])
@@ -137,8 +148,10 @@ def test_weights_that_are_no_weights_are_refused_and_leave_the_tree_as_it_was(ba
 def test_misshapen_calls_are_refused() -> None:
     with pytest.raises(ValueError, match="at least one item"):
         SumTree(0)
-    with pytest.raises(ValueError, match="2 weights are wanted"):
+    with pytest.raises(ValueError, match="at most 2 weights are wanted"):
         SumTree(2).assign([1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match=r"not an array of shape \(1, 2\)"):
+        SumTree(2).assign([[1.0, 2.0]])
 
 
 def test_weights_are_seen_but_not_written_through_the_view() -> None:

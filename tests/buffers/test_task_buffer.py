@@ -385,6 +385,52 @@ class TestCapacity:
         assert names(buffer.draw(9, 0.0)) == [96, 97, 98, 99]
 
 
+class TestAStep:
+    """Of the learner: what it works out, it works out for what is or was held, and not for room never used."""
+
+    @staticmethod
+    def assert_weighed(buffer: TaskBuffer) -> None:
+        """All weights are those of the rows, of every slot there is."""
+        rows = buffer._table.rows
+        assert buffer._training.weights.tolist() == buffer._priorities(rows).tolist()
+        assert buffer._reference.weights.tolist() == buffer._recencies(rows).tolist()
+
+    @pytest.mark.parametrize("selection", ["learnability", "uniform"])
+    def test_weighs_all_tasks_whatever_came_and_left(self, selection: str) -> None:
+        buffer = buffer_of(10, capacity=1000, selection=selection)
+        for step in range(1, 20):
+            rate(buffer, *range(step % 9), step=step)
+            buffer.evict([f"task-{step}", f"task-{9 - step % 10}"])
+            buffer.add_many([task(100 * step + number, step=step) for number in range(step % 4)])
+            buffer.advance(step)
+            self.assert_weighed(buffer)
+
+    def test_looks_at_no_slot_beyond_the_highest_ever_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        buffer = buffer_of(10, capacity=1000)
+        buffer.evict(["task-9", "task-0"])
+        weighed = []
+        monkeypatch.setattr(buffer, "_recencies", lambda rows: weighed.append(len(rows)) or np.ones(len(rows)))
+        buffer.advance(1)
+        buffer.add_many([task(number) for number in range(20, 23)])
+        buffer.advance(2)
+        assert weighed == [10, 3, 11], "the three took the two slots that came free, and the next"
+
+    def test_after_reading_back_looks_at_all_that_is_held(self) -> None:
+        buffer = buffer_of(8, capacity=16)
+        buffer.evict(["task-7", "task-2"])
+        again = TaskBuffer.from_state(buffer.state(), buffer.config)
+        assert len(again._table.used) == 7
+        for number in range(40):  # until the entries of those that left, in slots not used again yet, are cleared away
+            again._new.append((7, number))
+        again.advance(3)
+        self.assert_weighed(again)
+        assert names(again.draw(9, 0.0)) == [0, 1, 3, 4, 5, 6]
+        again.add_many([task(number, step=3) for number in range(20, 30)])
+        again.advance(4)
+        self.assert_weighed(again)
+        assert len(again._table.used) == 16
+
+
 class TestReferences:
     def test_are_different_tasks(self) -> None:
         buffer = buffer_of(30)
