@@ -152,6 +152,7 @@ class TestUpToCuda:
         with pytest.raises(RuntimeError, match="accelerator"):
             NcclBroadcast("127.0.0.1").carry(Version(0, 1), "", WEIGHTS, fleet)
         assert [order.action for order in fleet.orders] == ["native_init"]
+        assert fleet.orders[0].info["packed"] is False, "buffers of a GiB are more than a learner's card has to spare"
 
     @pytest.mark.skipif(torch.cuda.is_available(), reason="here they would go on")
     def test_ipc_fails_where_it_needs_a_gpu(self) -> None:
