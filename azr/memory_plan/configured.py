@@ -26,12 +26,15 @@ def plan_memory(config: Config, gpu: str = "") -> MemoryPlan:
         config.learner,
         engine_of(config),
         rank_share=config.cluster.learner_gpus,
+        # The next is written before the oldest of those kept goes.
+        versions=0 if config.weights.folder else config.weights.keep_versions + 1,
     )
 
 
 def engine_of(config: Config) -> Engine:
     """The engines of a configuration, as far as memory cares."""
-    rollout = config.rollout
+    rollout, transport = config.rollout, config.weights.transport
+    whole_cards = rollout.gpus_per_replica < 0 or rollout.gpus_per_replica >= rollout.tensor_parallel
     return Engine(
         replicas=_engines(rollout),
         tensor_parallel=rollout.tensor_parallel,
@@ -41,6 +44,7 @@ def engine_of(config: Config) -> Engine:
         batched_tokens=rollout.max_batched_tokens or Engine.__struct_defaults__[0],
         width=4 if rollout.dtype == "float32" else 2,
         card_share=1.0 if rollout.gpus_per_replica < 0 else rollout.gpus_per_replica / rollout.tensor_parallel,
+        sent=transport == "nccl" or (transport == "auto" and whole_cards),
     )
 
 

@@ -20,7 +20,8 @@ from azr.memory_plan.shapes import Shape
 #: Captured graphs and the CUDA context of an engine's worker.
 GRAPHS = 2 * GIB
 
-#: New weights arrive through two packed buffers of a GiB each, or less when the model is smaller.
+#: New weights arrive tensor by tensor, beside what vLLM keeps of a layer until it is whole: less than this in all
+#: models planned for here.
 TRANSFER = 2 * GIB
 
 _FULL = 4
@@ -43,6 +44,8 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of a weight and of a cached value."""
     card_share: float = 1.0
     """Of each of its cards, what Ray sets aside for it; below 1 others live on the card as well."""
+    sent: bool = False
+    """New weights are sent from the learner's card (`nccl`), not taken from a file."""
 
 
 def engine_demand(shape: Shape, engine: Engine, card: Card) -> Demand:

@@ -30,8 +30,9 @@ RESERVE = 2 * GIB
 HOST_VERSIONS = 3
 
 
-def learner_demand(shape: Shape, config: LearnerConfig, ranks: int | None = None) -> Demand:
-    """What one rank asks of its GPU; `ranks` in place of the configured number, to try others."""
+def learner_demand(shape: Shape, config: LearnerConfig, ranks: int | None = None, *, sent_width: int = 0) -> Demand:
+    """What one rank asks of its GPU; `ranks` in place of the configured number, to try others. With `sent_width`, bytes
+    of a weight, the first rank sends from its GPU (`nccl`), while the next step is made."""
     ranks = config.ranks if ranks is None else ranks
     width = FULL if config.compute_dtype == "float32" else 2
     trained = trained_parameters(shape, config)
@@ -46,16 +47,30 @@ def learner_demand(shape: Shape, config: LearnerConfig, ranks: int | None = None
             Item("gathered weights", width * (shape.root_parameters + 2 * shape.layer_parameters)),
             Item("activations", kept),
             Item("working space", _working_space(shape, config, width, kept)),
+            *([Item("weights being sent", sent_width * _two_matrices(shape))] if sent_width else []),
             Item("reserve", RESERVE),
         )
     )
 
 
-def host_demand(shape: Shape, config: LearnerConfig) -> int:
-    """Host memory of the first rank, which gathers whole weights; with offloading its states as well."""
-    versions = HOST_VERSIONS * FULL * shape.parameters
+def host_demand(shape: Shape, config: LearnerConfig, width: int = 2) -> int:
+    """Host memory of the first rank, which gathers whole weights and casts one version to the engines' width; with
+    offloading its states as well."""
+    versions = HOST_VERSIONS * FULL * shape.published_parameters
+    cast = width * shape.published_parameters if width != FULL else 0
     states = FULL * held_parameters(shape, config) + 3 * FULL * trained_parameters(shape, config)
-    return versions + (states // config.ranks if config.cpu_offload else 0)
+    return versions + cast + (states // config.ranks if config.cpu_offload else 0)
+
+
+def shared_memory_demand(shape: Shape, versions: int, width: int = 2) -> int:
+    """What so many versions take as files in /dev/shm, on the node of the registry."""
+    return versions * width * shape.published_parameters
+
+
+def _two_matrices(shape: Shape) -> int:
+    """Tensors are sent one by one (`actors/weights/transports/nccl.py`); two are there when one follows another, and
+    the largest, embedding or head, has a layer's or a norm before and after it."""
+    return shape.vocabulary * shape.hidden + shape.hidden * max(shape.intermediate, shape.query_width)
 
 
 def trained_parameters(shape: Shape, config: LearnerConfig) -> int:

@@ -18,7 +18,7 @@ from azr.errors import AzrError
 from azr.memory_plan.cards import Card
 from azr.memory_plan.demand import Demand, gib
 from azr.memory_plan.engine import Engine, cached_tokens, engine_demand, transfer_buffers
-from azr.memory_plan.learner import host_demand, learner_demand
+from azr.memory_plan.learner import host_demand, learner_demand, shared_memory_demand
 from azr.memory_plan.shapes import Shape
 
 #: Numbers of ranks tried for a mend.
@@ -38,6 +38,8 @@ class MemoryPlan:
     learner: Demand
     ranks: int
     host: int
+    versions: int
+    """Bytes of the versions that lie in /dev/shm."""
     engine: Demand
     engines: Engine
     cached: int
@@ -63,6 +65,10 @@ class MemoryPlan:
         sequences = self.cached / engines.sequence_tokens
         rows.append(f"  cache      {self.cached:,} tokens: {sequences:.1f} sequences of {engines.sequence_tokens:,}")
         rows.append(f"  host       {gib(self.host)} on the node of the learner's first rank, for versions on their way")
+        if self.versions:
+            rows.append(
+                f"  /dev/shm   {gib(self.versions)} on the driver's node, for versions; Ray's object store besides"
+            )
         rows.append(f"  cards      {self.cards:g} x {self.card.name}")
         rows += [f"  DOES NOT FIT  {what}\n    mend: {mend}" for what, mend in self.problems]
         return rows
@@ -74,20 +80,28 @@ class MemoryPlan:
 
 
 def make_plan(
-    model: str, shape: Shape, card: Card, learner: LearnerConfig, engine: Engine, *, rank_share: float = 1.0
+    model: str,
+    shape: Shape,
+    card: Card,
+    learner: LearnerConfig,
+    engine: Engine,
+    *,
+    rank_share: float = 1.0,
+    versions: int = 3,
 ) -> MemoryPlan:
     """Work everything out; what does not fit is told in the plan, not raised.
 
-    `rank_share` is what Ray sets aside of a card for a learner rank.
+    `rank_share` is what Ray sets aside of a card for a learner rank, `versions` how many the registry has in /dev/shm.
     """
     cards = learner.ranks * rank_share + engine.replicas * engine.tensor_parallel * engine.card_share
     return MemoryPlan(
         model=model,
         shape=shape,
         card=card,
-        learner=learner_demand(shape, learner),
+        learner=learner_demand(shape, learner, sent_width=_sent_width(engine)),
         ranks=learner.ranks,
-        host=host_demand(shape, learner),
+        host=host_demand(shape, learner, engine.width),
+        versions=shared_memory_demand(shape, versions, engine.width),
         engine=engine_demand(shape, engine, card),
         engines=engine,
         cached=cached_tokens(shape, engine, card),
@@ -96,13 +110,17 @@ def make_plan(
     )
 
 
+def _sent_width(engine: Engine) -> int:
+    return engine.width if engine.sent else 0
+
+
 def _problems(
     shape: Shape, card: Card, learner: LearnerConfig, engine: Engine, rank_share: float
 ) -> Iterator[tuple[str, str]]:
     shared = rank_share + engine.card_share <= 1
     beside = round(engine.share * card.memory) + transfer_buffers(shape, engine) if shared else 0
     room = card.memory - beside
-    demand = learner_demand(shape, learner).total
+    demand = learner_demand(shape, learner, sent_width=_sent_width(engine)).total
     if demand > room:
         left = f", of which an engine beside it leaves {gib(room)}" if shared else ""
         yield (
@@ -166,7 +184,9 @@ def _learner_mends(shape: Shape, room: int, learner: LearnerConfig, engine: Engi
         if found == _MENDS:
             return
         more_ranks = changed.ranks > learner.ranks
-        if changed == learner or (more_ranks and seen_ranks) or learner_demand(shape, changed).total > room:
+        if changed == learner or (more_ranks and seen_ranks):
+            continue
+        if learner_demand(shape, changed, sent_width=_sent_width(engine)).total > room:
             continue
         seen_ranks = seen_ranks or more_ranks
         found += 1

@@ -58,6 +58,11 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
         """All of them."""
         return self.layers * self.layer_parameters + self.root_parameters
 
+    @property
+    def published_parameters(self) -> int:
+        """In a version on its way to the engines: a tied head is gathered and written beside the embedding."""
+        return self.parameters + (self.vocabulary * self.hidden if self.tied else 0)
+
 
 def _published(
     layers: int,

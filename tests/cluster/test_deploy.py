@@ -62,7 +62,29 @@ def test_the_manifests_cards_are_those_of_the_presets_plan(job: dict[str, Any]) 
     [group] = job["spec"]["rayClusterSpec"]["workerGroupSpecs"]
     limits = containers(job)[1]["resources"]["limits"]
     assert int(limits["nvidia.com/gpu"]) * group["replicas"] == plan.cards
-    assert int(limits["memory"].removesuffix("Gi")) << 30 > plan.host
+    assert _bytes(limits["memory"]) > plan.host + _shared_memory(job)
+
+
+def test_shared_memory_holds_the_versions_and_one_in_rays_object_store(job: dict[str, Any]) -> None:
+    """A pod's memory counts what lies there, and the head's registry takes a version in through its own heap, twice."""
+    from azr.memory_plan.configured import plan_memory
+
+    words = shlex.split(job["spec"]["entrypoint"])
+    config = load([words[3]], words[4:])
+    versions = plan_memory(config).versions
+    one = versions // (config.weights.keep_versions + 1)
+    assert _shared_memory(job) >= versions + one
+    assert _bytes(containers(job)[0]["resources"]["limits"]["memory"]) > _shared_memory(job) + 2 * one
+
+
+def _bytes(quantity: str) -> int:
+    return int(quantity.removesuffix("Gi")) << 30
+
+
+def _shared_memory(job: dict[str, Any]) -> int:
+    volumes = job["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["volumes"]
+    [limit] = [each["emptyDir"]["sizeLimit"] for each in volumes if each["name"] == "shared-memory"]
+    return _bytes(limit)
 
 
 def test_every_container_has_shared_memory_and_the_runs_volume(job: dict[str, Any]) -> None:
@@ -73,7 +95,8 @@ def test_every_container_has_shared_memory_and_the_runs_volume(job: dict[str, An
 
 
 def test_a_stopped_job_has_less_time_than_its_pod(job: dict[str, Any]) -> None:
-    head = job["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]
+    cluster = job["spec"]["rayClusterSpec"]
+    head = cluster["headGroupSpec"]["template"]["spec"]
     [wait] = [each["value"] for each in head["containers"][0]["env"] if each["name"] == "RAY_JOB_STOP_WAIT_TIME_S"]
     assert int(wait) < head["terminationGracePeriodSeconds"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from actors.engine.settings import EngineSettings
 from azr.cli.main import main
 from azr.config import load, preset_names
 from azr.errors import AzrError
@@ -76,6 +77,33 @@ def test_the_keys_of_engines_arrive_at_the_arithmetic() -> None:
     assert (engine.replicas, engine.tensor_parallel, engine.card_share) == (5, 2, 0.5)
     assert (engine.running, engine.share, engine.width, engine.sequence_tokens) == (7, 0.5, 4, 120)
     assert engine.batched_tokens == 8192
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sent"),
+    [
+        ([], True),
+        (["weights.transport=shm"], False),
+        (["rollout.gpus_per_replica=0.5"], False),
+        (["rollout.gpus_per_replica=0.5", "weights.transport=nccl"], True),
+        (["rollout.tensor_parallel=2", "rollout.gpus_per_replica=2"], True),
+    ],
+)
+def test_weights_are_sent_from_the_card_where_the_transport_is_nccl(overrides: list[str], sent: bool) -> None:
+    """`auto` is decided as the engines decide it."""
+    config = load(["qwen2.5-7b"], overrides)
+    assert engine_of(config).sent == sent
+    settings = EngineSettings.of(config.model.path, config.rollout, config.weights, gpu=True)
+    assert (settings.transport == "nccl") == sent
+
+
+def test_versions_kept_and_the_next_lie_in_shared_memory_unless_they_have_a_folder() -> None:
+    one = 2 * PUBLISHED["Qwen/Qwen2.5-7B"].published_parameters
+    assert plan_memory(load(["qwen2.5-7b"])).versions == 3 * one
+    assert plan_memory(load(["qwen2.5-7b"], ["weights.keep_versions=1"])).versions == 2 * one
+    elsewhere = plan_memory(load(["qwen2.5-7b"], ["weights.folder=/shared"]))
+    assert elsewhere.versions == 0
+    assert "/dev/shm" not in "\n".join(elsewhere.lines())
 
 
 def test_without_a_type_of_gpu_there_is_nothing_to_plan() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, Qwen2Config
 
+from actors.weights.transports.files import write_file
 from azr.config.sections.learner import LearnerConfig, LoraConfig
 from azr.memory_plan.cards import GIB
 from azr.memory_plan.learner import (
@@ -16,10 +18,13 @@ from azr.memory_plan.learner import (
     host_demand,
     kept_by_layer,
     learner_demand,
+    shared_memory_demand,
     trained_parameters,
 )
-from azr.memory_plan.shapes import PUBLISHED, Shape
+from azr.memory_plan.shapes import PUBLISHED, Shape, read_shape
 from learner import logprob_head
+from learner.policy import load_policy
+from learner.weights import whole_weights
 from tests.memory_plan.test_shapes import TOY
 
 #: Ten tokens a pass; compute in bf16 (2 bytes).
@@ -96,9 +101,49 @@ def test_adapters_leave_gradients_and_moments_of_themselves_only() -> None:
 def test_offloading_moves_the_states_to_the_host() -> None:
     offloaded = replace(CONFIG, cpu_offload=True)
     assert learner_demand(TOY, offloaded).of("optimiser") == 0
-    # Three whole versions in fp32; then a rank's half of sixteen bytes a parameter.
-    assert host_demand(TOY, CONFIG) == 3 * 4 * 1304
-    assert host_demand(TOY, offloaded) == 3 * 4 * 1304 + 8 * 1304
+    assert host_demand(TOY, offloaded) == host_demand(TOY, CONFIG) + 8 * 1304, "a rank's half of sixteen bytes"
+
+
+def test_the_host_holds_three_versions_in_fp32_and_one_as_the_engines_have_it() -> None:
+    """The toy's head is tied: 80 of its 1,304 parameters are gathered twice."""
+    assert TOY.published_parameters == 1304 + 80
+    assert host_demand(TOY, CONFIG) == (3 * 4 + 2) * 1384
+    assert host_demand(TOY, CONFIG, 4) == 3 * 4 * 1384, "nothing is cast"
+
+
+def test_versions_lie_in_shared_memory_in_the_engines_width() -> None:
+    assert shared_memory_demand(TOY, 3) == 3 * 2 * 1384
+    assert shared_memory_demand(TOY, 1, 4) == 4 * 1384
+    seven = PUBLISHED["Qwen/Qwen2.5-7B"]
+    assert seven.published_parameters == seven.parameters, "its head is a matrix of its own"
+    assert shared_memory_demand(seven, 3) / GIB == pytest.approx(3 * 14.19, abs=0.02)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_what_a_version_holds_is_what_the_publisher_really_writes(tmp_path: Path, tied: bool) -> None:
+    """Heads included: a tied one is gathered by its own name, and written as a matrix of its own."""
+    config = Qwen2Config(
+        vocab_size=64,
+        hidden_size=64,
+        intermediate_size=192,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        tie_word_embeddings=tied,
+    )
+    config.save_pretrained(tmp_path)
+    weights = whole_weights(load_policy(tmp_path, random_weights=True))
+    shape = read_shape(tmp_path / "config.json")
+    assert sum(tensor.numel() for tensor in weights.values()) == shape.published_parameters
+    size = write_file(tmp_path / "0.1.safetensors", weights)
+    assert size == pytest.approx(4 * shape.published_parameters, rel=0.02)
+
+
+def test_the_first_rank_sends_two_tensors_at_a_time_from_its_card_or_none() -> None:
+    """The embedding, 10 x 8, and one of 8 x 16 after it."""
+    assert learner_demand(TOY, CONFIG, sent_width=2).of("weights being sent") == 2 * (80 + 128)
+    assert learner_demand(TOY, CONFIG, sent_width=2).total == learner_demand(TOY, CONFIG).total + 2 * 208
+    assert "weights being sent" not in [item.name for item in learner_demand(TOY, CONFIG).items]
 
 
 def test_the_chunk_is_the_heads_own() -> None:

@@ -95,6 +95,18 @@ def test_learner_and_engine_on_one_card_are_added() -> None:
     assert plan("Qwen/Qwen2.5-3B", "H200", small, engine, rank_share=0.5).problems == ()
 
 
+def test_what_a_rank_sends_is_counted_where_it_fits_and_in_the_ways_out() -> None:
+    sending = msgspec.structs.replace(ENGINE, sent=True)
+    fits, sent = plan(), plan(engine=sending)
+    # 152,064 x 3,584 and 3,584 x 18,944, two bytes each.
+    assert sent.learner.total - fits.learner.total == 2 * 3584 * (152_064 + 18_944)
+    # 76.6 GiB of 78 with two ranks; 1.3 more are not there for a learner that keeps a little more.
+    learner = replace(LEARNER, tokens_per_micro_batch=16_384)
+    assert plan("Qwen/Qwen3-8B-Base", learner=learner).problems == ()
+    [(_, mend)] = plan("Qwen/Qwen3-8B-Base", learner=learner, engine=sending).problems
+    assert "learner.ranks=4" in mend
+
+
 def test_engines_that_share_a_card_share_its_memory() -> None:
     engine = msgspec.structs.replace(ENGINE, share=0.6, card_share=0.5)
     [(what, mend)] = plan(engine=engine).problems
@@ -112,6 +124,7 @@ def test_the_table_adds_up_and_names_cards_cache_and_host() -> None:
     assert "4 x H100-80GB" in text
     assert "sequences of 14,240" in text
     assert "on the node of the learner's first rank" in text
+    assert "/dev/shm   42.6 GiB on the driver's node" in text  # 3 x 14.19
     assert "DOES NOT FIT" not in text
 
 
