@@ -77,6 +77,21 @@ def test_shared_memory_holds_the_versions_and_one_in_rays_object_store(job: dict
     assert _bytes(containers(job)[0]["resources"]["limits"]["memory"]) > _shared_memory(job) + 2 * one
 
 
+def test_every_pod_may_write_the_runs_volume(job: dict[str, Any]) -> None:
+    """As the user of the image that the manifest names."""
+    [user] = re.findall(r"useradd .*--uid (\d+)", (DEPLOY / "docker" / "Dockerfile.gpu").read_text())
+    cluster = job["spec"]["rayClusterSpec"]
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        assert group["template"]["spec"]["securityContext"]["fsGroup"] == int(user)
+
+
+def test_stopping_is_told_as_ray_and_kubernetes_take_it() -> None:
+    """Deleting a `RayJob` waits for nobody, so the job is stopped before."""
+    text = (DEPLOY / "kuberay" / "rayjob.yaml").read_text()
+    stop, delete = text.index("ray job stop $job"), text.index("kubectl delete rayjob")
+    assert stop < delete
+
+
 def _bytes(quantity: str) -> int:
     return int(quantity.removesuffix("Gi")) << 30
 
@@ -98,7 +113,8 @@ def test_a_stopped_job_has_less_time_than_its_pod(job: dict[str, Any]) -> None:
     cluster = job["spec"]["rayClusterSpec"]
     head = cluster["headGroupSpec"]["template"]["spec"]
     [wait] = [each["value"] for each in head["containers"][0]["env"] if each["name"] == "RAY_JOB_STOP_WAIT_TIME_S"]
-    assert int(wait) < head["terminationGracePeriodSeconds"]
+    for group in (head, *(each["template"]["spec"] for each in cluster["workerGroupSpecs"])):
+        assert int(wait) < group["terminationGracePeriodSeconds"]
 
 
 @pytest.mark.parametrize("image", IMAGES, ids=lambda path: path.suffix)
