@@ -58,7 +58,7 @@ from azr.run.source import RunObserver, RunSource, Setting
 from azr.run.stages import WORK, Stage, Stages
 from azr.run.stopping import Stop, StoppedError, watched
 from azr.run.summary import Ending
-from azr.run.supervision import Supervision
+from azr.run.supervision import Patience, Supervision
 from azr.run.tracking import RunInfo, TrackingBoard
 from azr.run.tracking.base import flattened
 from azr.run.tracking.json_lines import read_lines
@@ -92,7 +92,10 @@ class Driver:
         self.step = 0
         self._stop = Stop(console.say)
         self._stages = Stages(console.say)
-        self._supervision = Supervision(config.actors.restart_seconds)
+        self._supervision = Supervision(
+            Patience(config.actors.restart_seconds, "actors.restart_seconds"),
+            {"engines": Patience(config.rollout.start_seconds, "rollout.start_seconds")},
+        )
         self._learner: LearnerThread | None = None
         """Once it is started: whatever is waited for, its failure is heard."""
         self._gathered: dict[str, Accumulator] = {}
@@ -344,7 +347,7 @@ class Driver:
             return merged(self._gathered).report()
 
     def _watch(self, polls: list[Poll[Any]], playing: dict[str, Any], last_seen: dict[str, float]) -> None:
-        """Who is silent? Newly silent ones are said, ones that came back as well."""
+        """Who is silent, for how long, and who is back?"""
         now = time.monotonic()
         for poll in polls:
             for name in (poll.latest or {}) if poll.name == "players" else [poll.name]:
@@ -352,14 +355,9 @@ class Driver:
         asked = [poll.name for poll in polls if poll.name != "players"] + list(playing)
         patience = 3 * POLL_SECONDS + 5.0
         answered = [name for name in asked if now - last_seen.setdefault(name, now) < patience]
-        before = dict(self._supervision.returns)
-        was_silent = set(self._supervision.silent)
-        for one in self._supervision.round(answered, asked, now):
-            if one.name not in was_silent:
-                self.console.say(f"{one.name} does not answer; waiting for it to come back")
-        for name, count in self._supervision.returns.items():
-            if count > before.get(name, 0):
-                self.console.say(f"{name} answers again")
+        why = {poll.name: shortened(poll.error, 300) for poll in polls if poll.error}
+        for line in self._supervision.news(answered, asked, now, why):
+            self.console.say(line)
 
     def _tell(
         self,

@@ -68,13 +68,18 @@ class Engines:
         is over."""
         wanted = self.wanted
         while True:
-            states = [member.state for member in self._rollouts.members()]
-            if (serving := states.count("serving")) >= wanted:
+            serving, told = self._missing(wanted)
+            if serving >= wanted:
                 return
-            waits_for = f"{wanted - serving} of {wanted} engines to serve, {states.count('starting')} make their engine"
-            now(waits_for + _last_loss(self._rollouts.lost()))
+            now(told + _last_loss(self._rollouts.lost()))
             remaining()
             time.sleep(LOOK_SECONDS)
+
+    def _missing(self, wanted: int) -> tuple[int, str]:
+        """How many serve, and in words how many of those wanted do not yet."""
+        states = [member.state for member in self._rollouts.members()]
+        serving, starting = states.count("serving"), states.count("starting")
+        return serving, f"{wanted - serving} of {wanted} engines to serve, {starting} make their engine"
 
     @contextlib.asynccontextmanager
     async def client(self, role: str = "solve") -> AsyncIterator[RolloutClient]:
@@ -119,10 +124,12 @@ class Engines:
         return self._rollouts.statuses()
 
     def statistics(self) -> dict[str, EngineStatistics]:
-        """The engines' counts, by replica; none that answers is an error, so that it is noticed."""
+        """The engines' counts, by replica; none that answers is an error, so that it is noticed, which says who is
+        missing and why one was lost last."""
         found = {status.name: status.engine for status in self.statuses()}
         if not found:
-            raise AzrError("no engine answers")
+            _, told = self._missing(self.wanted)
+            raise AzrError(told + _last_loss(self._rollouts.lost()))
         return found
 
     def stop(self, patience: float) -> None:

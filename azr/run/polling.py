@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from azr.errors import AzrError
+
 Answer = TypeVar("Answer")
 
 
@@ -50,7 +52,7 @@ class Poll(Generic[Answer]):
                 answer = self._ask()
                 self._heard(answer)
             except Exception as error:
-                self.error = f"{type(error).__name__}: {error}"
+                self.error = error.what if isinstance(error, AzrError) else f"{type(error).__name__}: {error}"
             else:
                 self.latest, self.at, self.error = answer, self._clock(), ""
             if self._over.wait(self._seconds):

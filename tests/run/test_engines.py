@@ -96,6 +96,18 @@ class TestUntilEnginesServe:
         )
 
 
+def test_that_no_engine_answers_is_an_error_which_says_who_is_missing_and_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = Config()
+    settings = EngineSettings.of(str(tmp_path), config.rollout, config.weights, gpu=False)
+    monkeypatch.setattr(Rollouts, "statuses", lambda _self: [])
+    monkeypatch.setattr(Rollouts, "members", lambda _self: [Member(name="r2", state="starting")])
+    monkeypatch.setattr(Rollouts, "lost", lambda _self: [Member(name="r1", state="lost", why="its process ended")])
+    with pytest.raises(AzrError, match=r"1 of 1 engines to serve, 1 make .*\(r1 was lost: its process ended\)"):
+        Engines(config, Rollouts("engines", settings, tmp_path)).statistics()
+
+
 class TestTheNumberOfEnginesFollowsWhoWaits:
     @pytest.fixture
     def scaled(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:

@@ -51,4 +51,4 @@ class ActorsConfig:
     reference_pool: int = 64
     """Tasks that a proposer fetches at a time to draw references from."""
     restart_seconds: float = 120.0
-    """How long an actor or service may take to start or come back before the run is told."""
+    """How long an actor or service of a run at work may take to come back before the run ends."""

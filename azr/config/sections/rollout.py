@@ -55,7 +55,8 @@ class RolloutConfig:
     health_check_seconds: float = 1.0
     """How often Serve asks each replica whether it is well."""
     start_seconds: float = 600.0
-    """How long replicas may take to stand. On a loaded machine vLLM's imports alone take minutes."""
+    """How long replicas may take to stand, and how long a run waits for one when all are away. On a loaded machine
+    vLLM's imports alone take minutes."""
     request_seconds: float = 600.0
     """How long a request may take, retries included."""
     attempts: int = 4
