@@ -6,12 +6,14 @@ on its way is lost. All calls may be repeated (see the services), so whoever cal
       call ──► actor ──✕ died ── wait a little ──► (restarting: fails at once, wait) ──► actor, restarted ──► answer
 
 Who waits: the caller, for `deadline` seconds at most in all; `ServiceError` then names the service, the method and
-what was last heard. What the service itself raises is raised at once.
+what was last heard. What the service itself raises is raised at once, and so is what its actor raised in being made:
+Ray makes no other then.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import Any
 
@@ -22,6 +24,10 @@ from azr.errors import AzrError
 
 #: First and longest wait between two tries.
 FIRST_SECONDS, LONGEST_SECONDS = 0.05, 1.0
+
+
+#: The last line of a traceback up to what was raised; and what terminals are told between.
+_RAISED, _COLOURS = re.compile(r"^[A-Za-z_][\w.]*: ", re.MULTILINE), re.compile(r"\x1b\[[0-9;]*m")
 
 
 class ServiceError(AzrError):
@@ -65,7 +71,7 @@ class Service:
             except (RayActorError, TimeoutError) as error:
                 await asyncio.sleep(tries.again(error))
             except RayTaskError as error:
-                raise _cause(error) from None
+                raise cause_of(error) from None
 
     def call(self, method: str, *arguments: Any, wait_seconds: float = 0.0, mark_again: bool = False) -> Any:
         """Call and block."""
@@ -76,7 +82,7 @@ class Service:
             except (RayActorError, GetTimeoutError) as error:
                 time.sleep(tries.again(error))
             except RayTaskError as error:
-                raise _cause(error) from None
+                raise cause_of(error) from None
 
     def _send(self, method: str, arguments: tuple[Any, ...], tries: _Tries, mark_again: bool) -> Any:
         marks = (tries.count > 0,) if mark_again else ()
@@ -97,7 +103,9 @@ class _Tries:
         return max(0.001, self._began + self._seconds - time.monotonic())
 
     def again(self, error: BaseException) -> float:
-        """Seconds to wait before the next try; raises when the time is over."""
+        """Seconds to wait before the next try; raises when the time is over, or there is nobody to be waited for."""
+        if (never := never_began(self._service.name, error)) is not None:
+            raise never from error
         self.count += 1
         pause, self._pause = self._pause, min(self._pause * 2, LONGEST_SECONDS)
         if time.monotonic() + pause >= self._began + self._seconds or _is_gone(error):
@@ -114,7 +122,16 @@ def _is_gone(error: BaseException) -> bool:
     return isinstance(error, ActorDiedError) and "ray.kill" in str(error)
 
 
-def _cause(error: RayError) -> BaseException:
+def never_began(name: str, error: BaseException) -> ServiceError | None:
+    """What an actor raised in being made, as it said it; None for another error, after which Ray may restart it."""
+    if not isinstance(error, RayActorError) or not error.actor_init_failed:
+        return None
+    said = _RAISED.split(_COLOURS.sub("", str(error)))[-1]
+    what, _, mend = said.strip().partition("\n  mend: ")
+    return ServiceError(f"{name} cannot begin: {what}", mend or "its log in the run's folder says more")
+
+
+def cause_of(error: RayError) -> BaseException:
     """What the service raised, as it raised it."""
     cause = getattr(error, "cause", None)
     return cause if isinstance(cause, BaseException) else error

@@ -30,9 +30,10 @@ from azr.config.sections.algorithm import AlgorithmConfig
 from azr.game.batch import BatchPlan
 from azr.game.types import Cell, Role, Version
 from azr.journal.durable import open_experience, restore, shorten
+from azr.journal.journal import Recovery
 from azr.ledger.book import POISONED
 from azr.ledger.events import Rating
-from azr.ledger.experience import UNCLAIMED, Batch, Rated
+from azr.ledger.experience import UNCLAIMED, Batch, Experience, Rated
 from azr.ledger.ledger import Sample
 from azr.ledger.snapshots import to_records
 from azr.ledger.work import Work
@@ -64,7 +65,16 @@ class ExperienceShard:
         self.plan = BatchPlan.of(rules.algorithm)
         self._asked = (Version(-1, -1), 0.0)
         """The step whose batch was asked for last, and since when."""
-        self.experience, recovery = open_experience(
+        self.experience, recovery = self.host.read(self._open)
+        if recovery.torn_bytes:
+            self.host.logger.warning("cut off %d bytes that were never acknowledged", recovery.torn_bytes)
+        self.host.logger.info("%d records read back", recovery.records)
+        self.experience.assert_closed()
+        self.host.open(self._tick)
+
+    def _open(self) -> tuple[Experience, Recovery]:
+        rules = self.rules
+        return open_experience(
             self.host.journal,
             rules.limits,
             now=time.monotonic(),
@@ -73,11 +83,6 @@ class ExperienceShard:
             max_tries=rules.max_tries,
             swept=SweptByLength(rules.sweep_window, rules.sweep_alarm),
         )
-        if recovery.torn_bytes:
-            self.host.logger.warning("cut off %d bytes that were never acknowledged", recovery.torn_bytes)
-        self.host.logger.info("%d records read back", recovery.records)
-        self.experience.assert_closed()
-        self.host.open(self._tick)
 
     async def ready(self) -> Position:
         """Where it stands; answers once the journal is read."""

@@ -29,7 +29,7 @@ from actors.services.records import ProcessReport
 from actors.services.state_thread import StateThread
 from azr.errors import AzrError
 from azr.files import make_folder
-from azr.journal.journal import Journal, JournalError, SyncPolicy
+from azr.journal.journal import Journal, JournalDamagedError, JournalError, SyncPolicy
 from azr.journal.storage import Folder
 from azr.ledger.ledger import BooksBrokenError
 
@@ -84,6 +84,23 @@ class Host:
         self._watch: asyncio.Task[None] | None = None
         self._thread: StateThread | None = None
         self.began = time.monotonic()
+
+    def read(self, opening: Callable[[], Result]) -> Result:
+        """Read the journal back. What keeps it from that is in the log, and told to whoever waits for this actor: Ray
+        makes no other in its place."""
+        try:
+            return opening()
+        except JournalDamagedError as error:
+            self.logger.critical("%s", error.what)
+            raise AzrError(
+                error.what,
+                f"move {self.place.folder} away, such as to {self.place.folder}.damaged, and resume: what it held is "
+                "taken up from the newest checkpoint's snapshots (checkpoint.snapshot); without any checkpoint the run "
+                "begins anew",
+            ) from error
+        except Exception as error:
+            self.logger.critical("%s cannot be read back: %r", self.place.folder, error)
+            raise
 
     def open(self, tick: Callable[[], None]) -> None:
         """Begin to answer; the journal is open by now."""

@@ -57,7 +57,7 @@ class TaskShard:
             },
             self.host.journal,
         )
-        recovery = self.tasks.open()
+        recovery = self.host.read(self.tasks.open)
         if recovery.torn_bytes:
             self.host.logger.warning("cut off %d bytes that were never acknowledged", recovery.torn_bytes)
         self.host.logger.info("%d records read back", recovery.records)

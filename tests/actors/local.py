@@ -82,3 +82,12 @@ def rules_of(config: Config, shard: int = 0) -> Rules:
         sweep_window=config.staleness.sweep_window,
         sweep_alarm=config.staleness.sweep_alarm,
     )
+
+
+def damage(folder: Path) -> Path:
+    """The newest journal in a folder, of which a record in the middle cannot be read any more."""
+    journal = max(folder.glob("*.journal"))
+    with journal.open("r+b") as file:
+        file.seek(60)
+        file.write(b"\xff" * 40)
+    return journal

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from actors.services.for_players import PlayerTasks
+from azr.errors import AzrError
 from azr.game.types import Version
 from azr.ledger.events import Rating
 from tests.actors.games import small_config
-from tests.actors.local import Desk
+from tests.actors.local import Desk, damage
 from tests.buffers.tasks import task
 
 
@@ -89,6 +90,24 @@ async def test_an_error_reaches_everyone_whose_piece_was_in_the_call_and_nobody_
     assert found == task(0)
     service.before = lambda _: None
     assert await player.add(task(1), out=False), "and the next call goes out as ever"
+
+
+@pytest.mark.parametrize("name", ["experience-0", "tasks-0"])
+async def test_a_damaged_journal_is_in_the_log_and_its_error_names_the_folder_to_move_away(
+    tmp_path: Path, name: str
+) -> None:
+    config = small_config(tmp_path)
+    desk = Desk(config, tmp_path)
+    for step in range(3):
+        await desk.tasks[0].shard.advance(step)
+        await desk.experience[0].shard.next_work("p@1", [f"0.p/{step}"], ["propose"], [], 0.0)
+    await desk.close()
+    folder = tmp_path / "journal" / name
+    journal = damage(folder)
+    with pytest.raises(AzrError, match=f"{journal} is damaged at bytes") as refused:
+        Desk(config, tmp_path)
+    assert refused.value.mend.startswith(f"move {folder} away, such as to {folder}.damaged, and resume: ")
+    assert f"CRITICAL {journal} is damaged at bytes" in (tmp_path / "logs" / f"{name}.log").read_text()
 
 
 async def tell(player: PlayerTasks, said: Rating, group: str = "0.s@1/1") -> None:
