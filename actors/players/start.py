@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from ray.exceptions import RayError
 
 from actors.players.actor import ACTORS, PlayerReport, seats
 from actors.players.engines import Engines
-from actors.services.calls import Service
+from actors.services.ready import until_ready
 from actors.services.start import Services
 from azr.config.root import Config
 from azr.errors import AzrError
@@ -31,11 +30,14 @@ def start(
     held_out: frozenset[str] = frozenset(),
     options: Mapping[str, Any] | None = None,
     wait: bool = True,
+    remaining: Callable[[], float] | None = None,
+    now: Callable[[str], None] = lambda _what: None,
 ) -> dict[str, Any]:
     """Start all players; they play at once. Returns their handles by name; they end with the driver.
 
     `engines` travels to them, and makes each its client: `Replicas` of the rollout deployment. Programs of the normal
-    forms `held_out` are refused as proposals. `options` go to Ray for every actor.
+    forms `held_out` are refused as proposals. `options` go to Ray for every actor. `remaining` raises when nothing is
+    to be waited for any more, else `cluster.start_seconds` are; `now` hears what is.
     """
     handles: dict[str, Any] = {}
     for seat in seats(config, str(folder / "logs"), services.experience.shards, services.tasks.shards):
@@ -47,10 +49,12 @@ def start(
             .remote(seat, config, engines, held_out)
         )
     if wait:
-        began = time.monotonic()
-        for name in handles:
-            left = max(1.0, began + config.actors.restart_seconds - time.monotonic())
-            Service(name, name, left).call("ready")
+        until_ready(
+            handles,
+            config.cluster.start_seconds,
+            remaining=remaining,
+            now=lambda missing: now(f"{missing} to open the sandbox"),
+        )
     return handles
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,10 +11,11 @@ import msgspec
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from actors.services.calls import Service
+from actors.services.calls import Service, ServiceError
 from actors.services.experience_client import ExperienceClient
 from actors.services.experience_service import ExperienceShard, Rules
 from actors.services.host import Place
+from actors.services.ready import until_ready
 from actors.services.split import check_shards
 from actors.services.task_client import TaskClient
 from actors.services.task_service import Shelves, TaskShard
@@ -37,15 +37,22 @@ class Services(NamedTuple):
     """Actor handles by name."""
 
 
-def start(config: Config, folder: Path, *, options: Mapping[str, Any] | None = None) -> Services:
+def start(
+    config: Config,
+    folder: Path,
+    *,
+    options: Mapping[str, Any] | None = None,
+    remaining: Callable[[], float] | None = None,
+    now: Callable[[str], None] = lambda _what: None,
+) -> Services:
     """Start all shards, journals in `folder/journal`, and wait until each has read its own.
 
     Shards stay on the driver's machine, whose disk holds the folder: restarted elsewhere they would begin with nothing.
     `options` go to Ray for every actor, and may say otherwise. The actors end with the driver that started them.
+    `remaining` raises when nothing is to be waited for any more, else `cluster.start_seconds` are; `now` hears what is.
     """
     actors = config.actors
     check_shards(config.algorithm, actors.experience_shards)
-    began = time.monotonic()
     handles: dict[str, Any] = {}
     experience, tasks = [], []
     for shard, algorithm in enumerate(divided(config.algorithm, actors.experience_shards)):
@@ -72,9 +79,17 @@ def start(config: Config, folder: Path, *, options: Mapping[str, Any] | None = N
             replay_share=config.algorithm.batch.replay_share if config.algorithm.game.train_propose else 1.0,
         )
         tasks.append(_started(config, TaskShard, place, options, handles, shelves, buffers))
-    for service in (*experience, *tasks):
-        left = max(1.0, began + actors.restart_seconds - time.monotonic())
-        Service(service.name, service.actor_name, left).call("ready")
+    try:
+        until_ready(
+            {service.name: handles[service.actor_name] for service in (*experience, *tasks)},
+            config.cluster.start_seconds,
+            remaining=remaining,
+            now=lambda missing: now(f"{missing} to read the journal"),
+        )
+    except ServiceError:
+        for handle in handles.values():  # else they hold their folders for as long as this error is looked at
+            ray.kill(handle)
+        raise
     return Services(ExperienceClient(experience), TaskClient(tasks), handles)
 
 

@@ -199,8 +199,8 @@ class Driver:
         hub = start_hub(f"azr-{config.run.name}-hub")
         engines = start_engines(config, ranks=config.learner.ranks)
         stack.callback(self._end_part, engines.stop)
-        with self._stages.stage("services", "task and experience services to read their journals", wait):
-            hosted = services.start(config, self.folder.root)
+        with self._stages.stage("services", "task and experience services to read their journals", wait) as stage:
+            hosted = services.start(config, self.folder.root, remaining=partial(self._remaining, stage), now=stage.now)
         stack.callback(self._end_part, partial(services.stop, hosted))
         setting = Setting(config, self.folder.checkpoints, hosted.experience, hosted.tasks, hub)
         self._learner = learner = LearnerThread(self._plan(setting, engines), config.cluster, self.console.say)
@@ -216,13 +216,15 @@ class Driver:
             self._evaluate("before", engines, tokens, 0, tracking)
         if hosted.tasks.count() == 0 and not self._stop.check():
             self._seed(engines, tokens, hosted.tasks)
-        with self._stages.stage("players", "proposers and solvers to open their sandboxes", wait):
+        with self._stages.stage("players", "proposers and solvers to open their sandboxes", wait) as stage:
             playing = players.start(
                 config,
                 hosted,
                 engines.for_players(),
                 self.folder.root,
                 held_out=evaluation.held_out(config.evaluation),
+                remaining=partial(self._remaining, stage),
+                now=stage.now,
             )
         stack.callback(self._end_players, playing)
         self._train(hub, engines, hosted, playing, learner, tracking)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from azr.run.evaluation import Evaluation
 from azr.run.folder import Card, RunFolder
 from azr.run.hub import Drained
 from azr.run.learner_thread import LearnerFailedError
+from azr.run.stopping import StoppedError
 from azr.tiny import shipped
 from tests.plugins import announce
 
@@ -122,6 +124,34 @@ def test_a_learner_that_failed_ends_every_wait_with_its_reason(driver: Driver) -
         driver._learner = Failed()  # type: ignore[assignment]
         with pytest.raises(LearnerFailedError, match="the registry is gone"):
             driver._remaining(stage)
+
+
+def test_a_signal_is_heard_while_services_read_their_journals(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Journals may be long: what is waited for is told, and the stage's own deadline counts."""
+
+    class Started:
+        wanted = 1
+
+        def stop(self, patience: float) -> None:
+            """There is nothing to stop."""
+
+    heard: list[float] = []
+
+    def start(*_words: object, remaining: Callable[[], float], now: Callable[[str], None]) -> None:
+        now("tasks-0 to read the journal")
+        heard.append(remaining())
+        driver._stop.signalled("Ctrl-C")
+        remaining()
+
+    monkeypatch.setattr("azr.run.driver.ray_of", lambda *_words: contextlib.nullcontext())
+    monkeypatch.setattr("azr.run.driver.check_ray", lambda: None)
+    monkeypatch.setattr("azr.run.driver.start_hub", lambda _name: None)
+    monkeypatch.setattr("azr.run.driver.start_engines", lambda *_words, **_options: Started())
+    monkeypatch.setattr("azr.run.driver.services.start", start)
+    monkeypatch.setattr(driver._stop, "listen_again", lambda: None)
+    with contextlib.ExitStack() as stack, pytest.raises(StoppedError):
+        driver._play(stack, None)  # type: ignore[arg-type]
+    assert 590.0 < heard[0] <= driver.config.cluster.start_seconds == 600.0
 
 
 class Hub:
