@@ -22,6 +22,8 @@ import statistics
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from azr.bench import Report
 from azr.bench.rounds import turned
 from azr.errors import AzrError, UsageError
@@ -52,6 +54,8 @@ SET_UPS = (
 
 #: Steps left out at the start: pipelines fill, caches warm.
 WARM_UP = 5
+#: N7 beside a busy learner on two cores, in seconds.
+BUSY_GAP = 0.25
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -153,6 +157,16 @@ def tell(report: Report, name: str, outcomes: list[Outcome]) -> None:
     report.measure(f"{name}: cores at work", "cores", [cost.busy for cost in costs])
 
 
+def standstills(outcome: Outcome) -> list[float]:
+    """The longest gap of each step and engine between the last token of old weights and the first of new ones."""
+    return [
+        value
+        for line in outcome.lines[WARM_UP:]
+        for name, value in line.items()
+        if name.startswith("sync/pause/") and name.endswith(".max") and value is not None
+    ]
+
+
 def judge(report: Report, asynchronous: list[Outcome], synchronous: list[Outcome]) -> None:
     """N4, N5 and the bound of N6, each side on its own core."""
     own = [phases(one) for one in synchronous]
@@ -160,6 +174,12 @@ def judge(report: Report, asynchronous: list[Outcome], synchronous: list[Outcome
     report.measure("phases of η=0: learning", "s a step", [learn for _, learn in own], better="lower")
     bounds = report.measure("N6: bound of the phases", "factor", [sum(both) / max(both) for both in own])
     ratio = report.ratio("N6: η=0 over η=4, one core each", "eta0: seconds", "eta4: seconds")
+    if pauses := [seconds for one in asynchronous for seconds in standstills(one)]:
+        for percent in (50, 99):
+            value = float(np.percentile(pauses, percent))
+            report.goal(
+                f"N7: old weights' last token to new ones' first, p{percent}", value, at_most=BUSY_GAP, unit="s"
+            )
     trained = min(one.last("ledger/trained_share") for one in asynchronous)
     report.goal("N4: share of tokens trained on", trained, at_least=0.95)
     waits = [

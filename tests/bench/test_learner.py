@@ -95,6 +95,41 @@ class TestLengths:
         assert all(64 <= each <= 256 for each in drawn)
 
 
+class TestGoal:
+    """N8 is of one card and of even sequences of 4k."""
+
+    CARD = "NVIDIA H200"
+
+    @pytest.mark.parametrize(
+        ("name", "checkpointing", "share"),
+        [
+            ("qwen2.5-7b", "full", 0.51),
+            ("qwen2.5-1.5b", "none", 0.60),
+            ("qwen2.5-3b", "none", 0.60),
+            ("qwen2.5-7b", "none", None),
+            ("qwen2.5-3b", "full", None),
+            ("qwen2.5-7b", "selective", None),
+            ("qwen2.5-0.5b", "none", None),
+        ],
+    )
+    def test_each_shape_has_one_with_one_way_of_checkpointing(
+        self, name: str, checkpointing: str, share: float | None
+    ) -> None:
+        assert learner.goal_of(name, 4096, checkpointing, arguments(), self.CARD) == share
+
+    def test_the_goals_are_of_what_the_benchmark_does_unasked(self) -> None:
+        for name, checkpointing in learner._GOALS:
+            assert SHAPES[name].checkpointing == checkpointing
+
+    @pytest.mark.parametrize("words", [("--uneven",), ("--loss", "ppo"), ("--peak", "100")])
+    def test_other_settings_have_none(self, words: tuple[str, ...]) -> None:
+        assert learner.goal_of("qwen2.5-7b", 4096, "full", arguments(*words), self.CARD) is None
+
+    def test_other_lengths_and_cards_have_none(self) -> None:
+        assert learner.goal_of("qwen2.5-7b", 8192, "full", arguments(), self.CARD) is None
+        assert learner.goal_of("qwen2.5-7b", 4096, "full", arguments(), "NVIDIA H100 80GB HBM3") is None
+
+
 @pytest.mark.parametrize("loss", ["supervised", "decoupled_ppo", "ppo"])
 def test_a_small_run_measures_steps_parts_and_back_ends(loss: str) -> None:
     report = Report("learner", "azr bench learner")

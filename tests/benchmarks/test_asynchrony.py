@@ -18,6 +18,7 @@ from benchmarks.asynchrony import (
     judge_best,
     phases,
     seconds_of,
+    standstills,
     taken,
     tell,
 )
@@ -66,6 +67,27 @@ def test_set_ups_are_chosen_by_name() -> None:
     assert [one.name for one in chosen("eta0,eta4-both")] == ["eta0", "eta4-both"]
     with pytest.raises(UsageError, match="did you mean 'eta4'"):
         chosen("eta")
+
+
+def test_standing_still_for_new_weights_is_held_against_its_bound_where_it_was_told(tmp_path: Path) -> None:
+    """Of ten steps five are warm-up; two engines, of which one told nothing in one step: nine gaps, one of 0.3 s."""
+    found = read(write_run(tmp_path / "eta4-0"))
+    assert standstills(found) == []
+    for number, line in enumerate(found.lines):
+        line.update({"sync/pause/a.max": 9.0 if number < 5 else 0.1, "sync/pause/a.p50": 0.05})
+        line["sync/pause/b.max"] = 0.3 if number == 5 else None if number == 6 else 0.1
+    assert sorted(standstills(found)) == [0.1] * 8 + [0.3]
+    report = Report("asynchrony", "azr bench asynchrony")
+    for name in ("eta4", "eta0"):
+        report.measure(f"{name}: seconds", "s", [1.0])
+    for line in found.lines:
+        line.update({"perf/rollout_idle": 0.02, "ledger/trained_share": 0.97})
+    judge(report, [found], [found])
+    met = {goal.name: (goal.met, goal.wanted) for goal in report.result().goals if goal.name.startswith("N7")}
+    assert met == {
+        "N7: old weights' last token to new ones' first, p50": (True, "<= 0.25 s"),
+        "N7: old weights' last token to new ones' first, p99": (False, "<= 0.25 s"),
+    }
 
 
 def test_numbers_and_goals_by_hand(tmp_path: Path) -> None:

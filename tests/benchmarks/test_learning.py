@@ -31,7 +31,7 @@ from tests.benchmarks.written_runs import read, write_run
 
 def test_an_arm_is_told_with_its_goals(tmp_path: Path) -> None:
     report = Report("learning", "azr bench learning")
-    tell(report, "default", [read(write_run(tmp_path / "default-0"))])
+    tell(report, "default", [read(write_run(tmp_path / f"default-{seed}")) for seed in range(5)])
     result = report.result()
     goals = {goal.name: goal.met for goal in result.goals}
     assert goals == {
@@ -46,13 +46,27 @@ def test_an_arm_is_told_with_its_goals(tmp_path: Path) -> None:
 def test_an_hour_must_gain_more_than_ten_minutes_and_other_bounds_promise_no_gain(tmp_path: Path) -> None:
     def wanted(minutes: float) -> list[str]:
         report = Report("learning", "azr bench learning")
-        tell(report, "default", [read(tmp_path / "default-0")], minutes=minutes)
+        tell(report, "default", [read(tmp_path / "default-0")] * 5, minutes=minutes)
         return [goal.wanted for goal in report.result().goals if goal.name in ("gain sampled", "gain greedy")]
 
     write_run(tmp_path / "default-0")
     assert wanted(10.0) == [">= 8 points", ">= 3 points"]
     assert wanted(60.0) == [">= 15 points", ">= 8 points"]
     assert wanted(20.0) == wanted(0.0) == []
+
+
+@pytest.mark.parametrize(("arm", "enough"), [("default", 5), ("shuffled", 2)])
+def test_fewer_seeds_than_a_promise_is_of_are_measured_and_not_judged(tmp_path: Path, arm: str, enough: int) -> None:
+    found = read(write_run(tmp_path / f"{arm}-0"))
+    for seeds in range(1, enough + 1):
+        report = Report("learning", "azr bench learning")
+        tell(report, arm, [found] * seeds)
+        result = report.result()
+        assert len(result.measures[0].rounds) == seeds
+        assert bool(result.goals) == (seeds == enough)
+    report = Report("learning", "azr bench learning")
+    tell(report, arm, [found] * enough, judged=False)
+    assert report.result().goals == ()
 
 
 def test_the_base_is_malformed_as_its_sampled_answers_to_common_tasks_were(tmp_path: Path) -> None:
@@ -80,10 +94,16 @@ class TestComparing:
         return report.result()
 
     def test_equal_samples_are_compared_seed_by_seed(self, tmp_path: Path) -> None:
-        found = {"default": seeds(tmp_path, "default", [0.1, 0.2]), "eta0": seeds(tmp_path, "eta0", [0.1, 0.2, 0.9])}
+        both = [0.1, 0.2, 0.1, 0.2, 0.1]
+        found = {"default": seeds(tmp_path, "default", both), "eta0": seeds(tmp_path, "eta0", [*both, 0.9])}
         result = self.told(found, steps=100)
-        assert result.measures[0].rounds == pytest.approx((0.0, 0.0)), "the third seed has no other"
+        assert result.measures[0].rounds == pytest.approx((0.0,) * 5), "the sixth seed has no other"
         assert [(goal.met, goal.value) for goal in result.goals] == [(True, 0.0)]
+
+    def test_four_seeds_of_each_are_compared_and_not_judged(self, tmp_path: Path) -> None:
+        found = {arm: seeds(tmp_path, arm, [0.1] * 4) for arm in ("default", "eta0")}
+        result = self.told(found, steps=100)
+        assert (len(result.measures[0].rounds), result.goals) == (4, ())
 
     def test_runs_of_equal_time_promise_no_equality(self, tmp_path: Path) -> None:
         found = {"default": seeds(tmp_path, "default", [0.1, 0.2]), "eta0": seeds(tmp_path, "eta0", [0.1, 0.2])}
@@ -244,7 +264,17 @@ class TestAllFound:
         ]
         assert result.settings["minutes"] == 10.0
         assert result.settings["seeds of default"] == 2
-        assert {goal.name for goal in result.goals} >= {"gain sampled", "control: shuffled rewards"}
+        assert {goal.name for goal in result.goals} == {"control: shuffled rewards"}, "default has two seeds of five"
+
+    def test_runs_of_other_settings_are_told_and_not_judged(self, tmp_path: Path) -> None:
+        for seed in (0, 3):
+            own = ("algorithm.optimiser.lr=1e-3", *chosen("shuffled")[0].overrides)
+            overrides = ("run.minutes=10.0", "evaluation.tasks=200", f"run.seed={seed}", *own)
+            write_run(tmp_path / f"shuffled-{seed}", asked=Asked(overrides, "abc"))
+        result = self.told(tmp_path)
+        assert result.goals == ()
+        [note] = [note for note in result.notes if note.startswith("goals are of")]
+        assert note.endswith("algorithm.optimiser.lr=1e-3")
 
     def test_equal_steps_are_known_again_from_what_was_asked_for(self, tmp_path: Path) -> None:
         write_run(tmp_path / "default-0", asked=Asked(("run.minutes=10.0", "run.steps=80", "run.minutes=0"), "abc"))
