@@ -80,7 +80,8 @@ class EngineStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """Prompt tokens looked up in the prefix cache."""
     prefix_hits: int = 0
     preempted: int = 0
-    """Responses whose cache was taken for others, updates of weights not counted."""
+    """Times that a response's cache was taken: for others, or by an update of weights that has caches recomputed
+    (`weights.kv_on_update`), which takes those of all that run. vLLM counts both as one."""
     first_token_seconds: float = 0.0
     """Sum of the times to a request's first token, over `first_tokens`."""
     first_tokens: int = 0
