@@ -52,10 +52,12 @@ def surplus(book: Book, plan: BatchPlan, consumer: Version) -> list[Group]:
     and each leaves behind the attempts that rated it.
     """
     doomed: list[Group] = []
-    carried = book.carried(consumer)
+    if not any(book.admission.overdraft(quota.cell) > 0 for quota in plan.quotas):
+        return doomed
+    carried, finished = book.carried(consumer), _ready(book)
     for quota in plan.quotas:
         excess = book.admission.overdraft(quota.cell)
-        ready = _ready(book, quota.cell) if excess > 0 else []
+        ready = finished.get(quota.cell, [])
         asked = quota.sequences + carried.get(quota.cell, 0) * quota.group_size
         spare = sum(group.size for group in ready) - asked
         for group in ready:
@@ -70,15 +72,17 @@ def choose(book: Book, plan: BatchPlan, consumer: Version, waited_for: Collectio
 
     `waited_for`: cells whose quotas must be whole. Of the others, what they lack is up to `plan.when_dry`.
     """
-    ready = {quota.cell: _ready(book, quota.cell) for quota in plan.quotas}
-    composed = compose(plan, {cell: len(groups) for cell, groups in ready.items()}, book.carried(consumer))
+    ready = _ready(book)
+    composed = compose(
+        plan, {quota.cell: len(ready.get(quota.cell, ())) for quota in plan.quotas}, book.carried(consumer)
+    )
     size = {quota.cell: quota.group_size for quota in plan.quotas}
     waits = plan.when_dry == "wait" or any(cell in waited_for for cell in composed.lacking)
     if composed.lacking and waits:
         return Shortage(_samples(composed.lacking, size))
     if composed.lacking and not _may_ship(book, plan, composed):
         return Shortage(_samples(composed.missing, size))
-    groups = [group for cell, count in composed.take.items() for group in ready[cell][:count]]
+    groups = [group for cell, count in composed.take.items() for group in ready.get(cell, [])[:count]]
     return Chosen(groups, composed.lacking.keys(), {str(cell): count for cell, count in composed.carried.items()})
 
 
@@ -104,10 +108,15 @@ def _under_way(book: Book, cell: Cell) -> bool:
     )
 
 
-def _ready(book: Book, cell: Cell) -> list[Group]:
-    """What may be trained on, oldest weights first."""
-    ready = [group for group in book.groups.values() if group.state == "ready" and group.cell == cell]
-    return sorted(ready, key=lambda group: (min(group.versions).step, group.sequence))
+def _ready(book: Book) -> dict[Cell, list[Group]]:
+    """What may be trained on in each cell, oldest weights first."""
+    ready: dict[Cell, list[Group]] = {}
+    for group in book.groups.values():
+        if group.state == "ready":
+            ready.setdefault(group.cell, []).append(group)
+    for groups in ready.values():
+        groups.sort(key=lambda group: (min(group.versions).step, group.sequence))
+    return ready
 
 
 def _samples(groups: Mapping[Cell, int], size: Mapping[Cell, int]) -> dict[Cell, int]:
