@@ -10,6 +10,7 @@ stay in the object store behind one reference.
       learner ── take (waits for a batch) · commit · publish ────► └────────────┘
 
 Who waits: a player in `next_work` for work, a learner in `take` for a batch, both for as long as they said at most.
+Each looks again after what may have brought it something, and is left alone by the rest.
 Every call may be asked again after a restart: groups and samples go by their ids, steps by their numbers.
 """
 
@@ -19,7 +20,7 @@ import asyncio
 import copy
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -36,10 +37,16 @@ from azr.ledger.events import Rating
 from azr.ledger.experience import UNCLAIMED, Batch, Experience, Rated
 from azr.ledger.ledger import Sample
 from azr.ledger.snapshots import to_records
-from azr.ledger.work import Work
+from azr.ledger.taking import Shortage
+from azr.ledger.work import ToPropose, Work
 from azr.staleness.admission import Limits, Refusal
 from azr.staleness.bound import Ancestry
 from azr.staleness.lengths import SweptByLength
+
+#: What is waited for. More work may be admitted when slots come free, move to training or are held (replay has what
+#: proposals leave), and when attempts are to be made. A batch may be whole when groups are ready, or are gone on which
+#: it waited.
+WORK, BATCH = "work", "batch"
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +109,7 @@ class ExperienceShard:
             held = {group: leases.holder(group) or "" for group in self.experience.book.groups}
             for group in [group for group, holder in held.items() if holder.startswith(f"{name}@")]:
                 self.experience.lost(group)
-            self.host.news()
+                self.host.news(WORK, BATCH)
             return self.experience.book.opened
 
         return await self.host.act(act)
@@ -117,9 +124,12 @@ class ExperienceShard:
         """
 
         def act() -> list[Work]:
-            return self.experience.next_work(owner, names, time.monotonic(), roles=roles, dry=dry)
+            found = self.experience.next_work(owner, names, time.monotonic(), roles=roles, dry=dry)
+            if any(isinstance(work, ToPropose) for work in found):
+                self.host.news(WORK)
+            return found
 
-        return await self.host.until(act, bool, wait_seconds)
+        return await self.host.until(WORK, act, bool, wait_seconds)
 
     async def replay_many(self, asked: Sequence[tuple[str, str, str]], owner: str) -> list[Refusal | None]:
         """Open groups of attempts at old tasks: (group, task type, address of the task) each."""
@@ -127,7 +137,7 @@ class ExperienceShard:
 
     async def judge_many(self, proposals: Sequence[tuple[Sample, str | None]]) -> None:
         """Proposals came in, each with the address of the task it became."""
-        await self._change(lambda: self.experience.judge_many(proposals))
+        await self._change(lambda: self.experience.judge_many(proposals), WORK, BATCH)
 
     async def attempt_many(
         self, groups: Sequence[tuple[Sequence[Sample], Surplus | None]], owner: str, again: bool
@@ -138,8 +148,7 @@ class ExperienceShard:
         def act() -> list[list[Rated]]:
             return [self._attempted(samples, surplus, owner, again) for samples, surplus in groups]
 
-        rated: list[list[Rated]] = await self._change(act)
-        return rated
+        return await self.host.act(act)
 
     async def renew(self, owner: str, groups: Sequence[str]) -> list[str]:
         """A sign of life from an owner, with all that it works on; returns what is no longer wanted."""
@@ -162,7 +171,7 @@ class ExperienceShard:
             if unmade and name not in held:
                 self.experience.wasted(group.cell, unmade, 0, POISONED)
 
-        await self._change(act)
+        await self._change(act, WORK, BATCH)
 
     async def drop(self, group: str, reason: str, wasted: Sequence[tuple[Cell, int, int]]) -> None:
         """Drop a group whole, and count what was generated for it and never became samples: (cell, samples, tokens)."""
@@ -173,7 +182,7 @@ class ExperienceShard:
                 return
             self.experience.drop([group], reason, wasted)
 
-        await self._change(act)
+        await self._change(act, WORK, BATCH)
 
     # ── the learner and the run ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -188,16 +197,16 @@ class ExperienceShard:
         patient_until = self._asked[1] + self.rules.algorithm.batch.patience_seconds
 
         def act() -> Batch | Lack:
-            taken = self.experience.take(consumer, self.plan, patient=time.monotonic() < patient_until)
+            taken = self._take(consumer, patient=time.monotonic() < patient_until)
             return taken if isinstance(taken, Batch) else self._lack(taken.lacking)
 
         def enough(found: Batch | Lack) -> bool:
             return isinstance(found, Batch)
 
         deadline = time.monotonic() + wait_seconds
-        taken = await self.host.until(act, enough, min(wait_seconds, max(0.0, patient_until - time.monotonic())))
+        taken = await self.host.until(BATCH, act, enough, min(wait_seconds, max(0.0, patient_until - time.monotonic())))
         if not enough(taken):
-            taken = await self.host.until(act, enough, max(0.0, deadline - time.monotonic()))
+            taken = await self.host.until(BATCH, act, enough, max(0.0, deadline - time.monotonic()))
         if isinstance(taken, Lack):
             return taken
         bodies = [item.sample.body for item in taken.items]
@@ -211,11 +220,11 @@ class ExperienceShard:
             self.experience.commit(consumer)
             self.host.shorten(lambda: shorten(self.host.journal, self.experience, self.host.place.shorten_bytes))
 
-        await self._change(act)
+        await self.host.act(act)
 
     async def publish(self, version: Version) -> None:
         """New weights generate."""
-        await self._change(lambda: self.experience.publish(version))
+        await self._change(lambda: self.experience.publish(version), WORK)
 
     async def resume(self, at: Version, lineage: int) -> None:
         """Continue from the checkpoint of weights `at`.
@@ -230,7 +239,7 @@ class ExperienceShard:
                 self.experience.commit(Version(book.ancestry.lineage, book.next_step))
             self.experience.resume(at, lineage)
 
-        await self._change(act)
+        await self._change(act, WORK, BATCH)
 
     async def keep(self, checkpoints: Sequence[int]) -> None:
         """A resume begins from one of the checkpoints of these steps: what only others need goes."""
@@ -247,7 +256,11 @@ class ExperienceShard:
     async def restore(self, snapshot: Sequence[bytes]) -> None:
         """Take up from a checkpoint's snapshot."""
         now, grace = time.monotonic(), self.rules.grace_seconds
-        await self._change(lambda: restore(self.host.journal, self.experience, snapshot, now=now, grace_seconds=grace))
+
+        def act() -> None:
+            restore(self.host.journal, self.experience, snapshot, now=now, grace_seconds=grace)
+
+        await self._change(act, WORK, BATCH)
 
     async def assert_closed(self) -> None:
         """Raise unless ledger, groups and slots agree."""
@@ -276,20 +289,29 @@ class ExperienceShard:
 
     # ── in the thread ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _change(self, act: Any) -> Any:
-        """Run what may give somebody who waits something to find."""
+    async def _change(self, act: Callable[[], None], *topics: str) -> None:
+        """Run what may give somebody who waits for these something to find."""
 
-        def change() -> Any:
-            result = act()
-            self.host.news()
-            return result
+        def change() -> None:
+            act()
+            self.host.news(*topics)
 
-        return await self.host.act(change)
+        await self.host.act(change)
+
+    def _take(self, consumer: Version, *, patient: bool) -> Batch | Shortage:
+        book = self.experience.book
+        groups, out = len(book.groups), consumer.step in book.taken
+        taken = self.experience.take(consumer, self.plan, patient=patient)
+        if len(book.groups) < groups or (isinstance(taken, Batch) and not out):  # slots came free, or went to training
+            self.host.news(WORK)
+        return taken
 
     def _attempted(self, samples: Sequence[Sample], surplus: Surplus | None, owner: str, again: bool) -> list[Rated]:
         book, group = self.experience.book, samples[0].group
         known = sum(book.ledger.knows(sample.id) for sample in samples)
         rated = self.experience.attempt_many(samples)
+        if rated:  # a rating that is not trained on gives its slots back
+            self.host.news(BATCH, *(() if book.limits.rating_trained else (WORK,)))
         if surplus is not None and known < len(samples):
             self.experience.wasted(*surplus)
         held = book.groups.get(group)
@@ -299,6 +321,7 @@ class ExperienceShard:
             # What came was made by weights that no longer exist, and the rest of the group with it: at once, and
             # without blame, for whoever did it believes it done.
             self.experience.lost(group, blame=False)
+            self.host.news(WORK)
         if again and known == len(samples) and held.missing == 0:
             return [Rated(held.task, Rating(held.correct, held.size, min(held.versions)))]
         return rated
@@ -306,7 +329,7 @@ class ExperienceShard:
     def _tick(self) -> None:
         if expired := self.experience.expire(time.monotonic()):
             self.host.logger.info("given out again or dropped, their owners fell silent: %s", ", ".join(expired))
-            self.host.news()
+            self.host.news(WORK, BATCH)
 
     def _position(self) -> Position:
         book = self.experience.book

@@ -78,8 +78,9 @@ class Host:
         self._safe = 0
         self._broken = broken or _leave
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._woken = asyncio.Event()
-        self._news = False
+        self._woken: dict[str, asyncio.Event] = {}
+        """What those wait for who wait, by topic."""
+        self._news: set[str] = set()
         self._lag = 0.0
         self._watch: asyncio.Task[None] | None = None
         self._thread: StateThread | None = None
@@ -136,15 +137,18 @@ class Host:
             self._watch = self._loop.create_task(self._watch_loop(), name="azr-loop-lag")
         return await asyncio.wrap_future(self.thread.submit(act))
 
-    def news(self) -> None:
-        """Said in the thread by what changes the state so that somebody who waits may find something."""
-        self._news = True
+    def news(self, *topics: str) -> None:
+        """Said in the thread by what changes the state so that somebody who waits for these may find something."""
+        self._news.update(topics)
 
-    async def until(self, act: Callable[[], Result], enough: Callable[[Result], bool], wait_seconds: float) -> Result:
-        """Run something again after all news until its result is enough or the time is over; the last result."""
+    async def until(
+        self, topic: str, act: Callable[[], Result], enough: Callable[[Result], bool], wait_seconds: float
+    ) -> Result:
+        """Run something again after news of this topic until its result is enough or the time is over; the last
+        result."""
         deadline = time.monotonic() + wait_seconds
         while True:
-            woken = self._woken
+            woken = self._woken.setdefault(topic, asyncio.Event())
             result = await self.act(act)
             left = deadline - time.monotonic()
             if enough(result) or left <= 0:
@@ -195,12 +199,13 @@ class Host:
     def _changed(self) -> None:
         """Called in the thread after each round: whoever waits may look again if there is anything new."""
         if self._news and self._loop is not None and not self._loop.is_closed():
-            self._news = False
-            self._loop.call_soon_threadsafe(self._wake)
+            topics, self._news = self._news, set()
+            self._loop.call_soon_threadsafe(self._wake, topics)
 
-    def _wake(self) -> None:
-        woken, self._woken = self._woken, asyncio.Event()
-        woken.set()
+    def _wake(self, topics: set[str]) -> None:
+        for topic in topics:
+            if (woken := self._woken.pop(topic, None)) is not None:
+                woken.set()
 
     def _end(self, error: BaseException) -> None:
         self.logger.critical("the state cannot be kept safe any longer: %s", error)

@@ -6,12 +6,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+from actors.services import experience_service as module
 from actors.services.experience_service import ExperienceShard
-from actors.services.records import Books
+from actors.services.records import Books, Lack
 from azr.game.types import Cell, Version
 from azr.journal.journal import JournalError
 from azr.ledger.experience import Shortage
@@ -61,6 +63,13 @@ async def opened(shard: ExperienceShard, name: str, owner: str = "proposer-0@1")
     return work
 
 
+async def replayed(shard: ExperienceShard, name: str = "0.s/1", owner: str = "s@1") -> ToReplay:
+    (work,) = await shard.next_work(owner, [name], ["solve"], [], 0.0)
+    assert isinstance(work, ToReplay)
+    assert await shard.replay_many([(work.group, work.task_type, "0.old")], owner) == [None]
+    return work
+
+
 async def test_a_proposer_is_given_proposals_up_to_the_slots_and_then_waits(shard: ExperienceShard) -> None:
     names = [f"0.p/{number}" for number in range(100)]
     works = await shard.next_work("p@1", names, ["propose"], [], 0.0)
@@ -84,6 +93,101 @@ async def test_who_waits_for_work_hears_of_it_as_soon_as_there_is_some(shard: Ex
     assert isinstance(rating, ToAttempt)
     assert rating.group.task == "0.task"
     assert time.monotonic() - began < 1.0
+
+
+class Watched:
+    """Counts how often a shard looks for something, and whether somebody who waited heard of it."""
+
+    def __init__(self, shard: ExperienceShard, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+        self.looks = 0
+        self._shard, self._look = shard, getattr(shard.experience, method)
+        monkeypatch.setattr(shard.experience, method, self._counted)
+
+    def _counted(self, *arguments: Any, **options: Any) -> Any:
+        self.looks += 1
+        return self._look(*arguments, **options)
+
+    async def settled(self) -> int:
+        """The looks so far, when all that was said is heard: each round passes through thread and loop."""
+        for _ in range(5):
+            await self._shard.ready()
+        return self.looks
+
+
+ALL = ["deduction", "abduction", "induction"]
+
+
+async def test_who_waits_for_work_is_left_alone_by_attempts_and_commits(
+    shard: ExperienceShard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_kept", len)
+    begun = await replayed(shard)
+    await fill(shard)
+    asked = Watched(shard, monkeypatch, "next_work")
+    waiting = asyncio.create_task(shard.next_work("s@2", ["0.s/2"], ["solve"], ALL, 30.0))
+    assert await asked.settled() == 1
+    await shard.attempt_many([(attempts(begun.group, begun.task_type), None)], "s@1", False)
+    assert await asked.settled() == 1
+    assert not isinstance(await shard.take(OLD, 0.0), Lack)
+    assert await asked.settled() == 2, "what went to training makes room"
+    await shard.commit(OLD)
+    assert await asked.settled() == 2, "its slots are held until the weights are published"
+    await shard.publish(Version(0, 1))
+    assert await asked.settled() == 3
+    waiting.cancel()
+
+
+async def test_who_waits_for_work_looks_again_when_the_learner_sweeps(
+    shard: ExperienceShard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(shard)
+    asked = Watched(shard, monkeypatch, "next_work")
+    waiting = asyncio.create_task(shard.next_work("s@2", ["0.s/2"], ["solve"], ALL, 30.0))
+    assert await asked.settled() == 1
+    assert isinstance(await shard.take(Version(0, 9), 0.0), Lack)
+    assert await asked.settled() == 2
+    await shard.take(Version(0, 9), 0.0)
+    assert await asked.settled() == 2, "nothing more was there to be swept"
+    waiting.cancel()
+
+
+async def test_who_waits_for_a_batch_is_left_alone_by_work_that_begins_and_weights_that_come(
+    shard: ExperienceShard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_kept", len)
+    asked = Watched(shard, monkeypatch, "take")
+    waiting = asyncio.create_task(shard.take(OLD, 30.0))
+    assert await asked.settled() == 1
+    work = await opened(shard, "0.p/1")
+    replay = await replayed(shard)
+    await shard.attempt_many([(attempts(replay.group, replay.task_type, count=3), None)], "somebody", False)
+    await shard.publish(OLD)
+    assert await asked.settled() == 1, "a group that is not whole is nothing to train on"
+    await shard.attempt_many([(attempts(replay.group, replay.task_type), None)], "s@1", False)
+    assert await asked.settled() == 2
+    await shard.drop(work.group, "none", [])
+    assert await asked.settled() == 3, "there is one thing less to wait for"
+    await fill(shard)
+    assert not isinstance(await asyncio.wait_for(waiting, 10), Lack)
+
+
+async def test_a_rating_that_is_not_trained_on_makes_room_for_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small_config(tmp_path)
+    config.algorithm.rating.trained = False
+    shard = ExperienceShard(place(tmp_path, "experience-0"), rules_of(config))
+    work = await opened(shard, "0.p/1")
+    await shard.judge_many([(proposal(work.group, work.task_type), "0.task")])
+    (rating,) = await shard.next_work("s@1", ["0.s/1"], ["solve"], ALL, 0.0)
+    assert isinstance(rating, ToAttempt)
+    asked = Watched(shard, monkeypatch, "next_work")
+    waiting = asyncio.create_task(shard.next_work("s@2", ["0.s/2"], ["solve"], ALL, 30.0))
+    assert await asked.settled() == 1
+    await shard.attempt_many([(attempts(rating.group.id, work.task_type, rating.group.size), None)], "s@1", False)
+    assert await asked.settled() == 2
+    waiting.cancel()
+    await shard.close()
 
 
 async def test_a_solver_is_not_sent_to_buffers_that_have_nothing(shard: ExperienceShard) -> None:
