@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from azr.errors import AzrError
 from azr.run.polling import Poll
 
 
@@ -51,6 +52,17 @@ def test_a_failure_keeps_the_last_answer_and_is_told_until_the_next() -> None:
     assert poll.error == ""
     assert poll.at >= at
     poll.close(0.01)
+
+
+def test_an_error_that_a_person_can_mend_is_told_by_what_it_is_and_on_one_line() -> None:
+    def ask() -> None:
+        raise AzrError("1 of 1 engines to serve", "look into their logs")
+
+    poll = Poll("engines", ask, seconds=0.001)
+    poll.start()
+    until(lambda: bool(poll.error))
+    poll.close()
+    assert poll.error == "1 of 1 engines to serve"
 
 
 def test_a_question_that_hangs_does_not_hold_the_end_up() -> None:
