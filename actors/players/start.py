@@ -29,11 +29,10 @@ def start(
     *,
     held_out: frozenset[str] = frozenset(),
     options: Mapping[str, Any] | None = None,
-    wait: bool = True,
     remaining: Callable[[], float] | None = None,
     now: Callable[[str], None] = lambda _what: None,
 ) -> dict[str, Any]:
-    """Start all players; they play at once. Returns their handles by name; they end with the driver.
+    """Start all players and wait until they play. Returns their handles by name; they end with the driver.
 
     `engines` travels to them, and makes each its client: `Replicas` of the rollout deployment. Programs of the normal
     forms `held_out` are refused as proposals. `options` go to Ray for every actor. `remaining` raises when nothing is
@@ -48,13 +47,12 @@ def start(
             .options(name=name, max_restarts=-1, max_task_retries=0, max_concurrency=CONCURRENCY, **asked)
             .remote(seat, config, engines, held_out)
         )
-    if wait:
-        until_ready(
-            handles,
-            config.cluster.start_seconds,
-            remaining=remaining,
-            now=lambda missing: now(f"{missing} to open the sandbox"),
-        )
+    until_ready(
+        handles,
+        config.cluster.start_seconds,
+        remaining=remaining,
+        now=lambda missing: now(f"{missing} to open the sandbox"),
+    )
     return handles
 
 
