@@ -117,7 +117,8 @@ MUTATIONS = [
         [
             ("(min(group.versions).step, group.sequence)", "(-min(group.versions).step, group.sequence)"),
             ("spare >= group.size", "spare > group.size"),
-            ('        if group.state == "ready":', '        if group.state != "taken":'),
+            ('group.state == "ready":\n            reason', 'group.state != "taken":\n            reason'),
+            ('group.state == "ready":\n            ready', 'group.state != "taken":\n            ready'),
             ("carried.get(quota.cell, 0) * quota.group_size", "0"),
             ('plan.when_dry == "wait" or any', "any"),
             ("if composed.lacking and waits:", "if waits:"),
@@ -127,7 +128,7 @@ MUTATIONS = [
             ("for cell in composed.take)", "for cell in composed.missing)"),
             (' or Cell(group.task_type, "solve") == cell', ""),
             ("count * size[cell]", "count"),
-            ("ready[cell][:count]", "ready[cell]"),
+            ("ready.get(cell, [])[:count]", "ready.get(cell, [])"),
         ],
     ),
     *mutations(
