@@ -177,8 +177,8 @@ class LossConfig:
     tv_pull: float = 1e-3
     """`dppo_tv`: coefficient of the squared log-ratio."""
     proximal: str = "recompute"
-    """Where `decoupled_ppo` and `gspo` take the proximal policy from: `recompute` (one more forward pass) or
-    `interpolate` (between behaviour and current policy, by version)."""
+    """Where `decoupled_ppo` and `gspo` take the proximal policy from: `recompute` (mini-batches but the first
+    are scored once more) or `interpolate` (between behaviour and current policy, by version)."""
     weight: str = "token_tis"
     """What undoes staleness (proximal over behaviour): `token_tis`, `sequence_tis`, `icepop`, `vtrace`,
     `none`."""
