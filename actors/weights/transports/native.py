@@ -11,6 +11,7 @@ file from the registry in place of them, or are replaced.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from actors.weights.records import Order
@@ -71,6 +72,7 @@ class NativeTransport:
         self._sender: Any = None
         self._client: OrderingClient | None = None
         self._tensors: Mapping[str, Tensor] = {}
+        self._stream: Any = None
 
     def carry(self, version: Version, checksum: str, tensors: Mapping[str, Tensor], fleet: Fleet) -> int:
         """Form the group if the engines are others than before, and send."""
@@ -86,7 +88,8 @@ class NativeTransport:
                 self._engines = engines
             self._tensors = tensors
             self._client.fleet, self._client.version, self._client.checksum = fleet, version, checksum
-            self._sender.send_weights()
+            with self._own_stream():
+                self._sender.send_weights()
         except Exception:
             self.close()
             raise
@@ -98,6 +101,17 @@ class NativeTransport:
         self._client, self._engines = None, ()
         if sender is not None:
             sender.shutdown()
+
+    def _own_stream(self) -> AbstractContextManager[Any]:
+        """A CUDA stream beside the training's. On the default one every copy would wait for the kernels of the step,
+        and the next ones for a broadcast, which waits for engines, one of which may just have died."""
+        import torch
+
+        if not torch.cuda.is_available():
+            return nullcontext()
+        if self._stream is None:
+            self._stream = torch.cuda.Stream()
+        return torch.cuda.stream(self._stream)
 
     def _make_client(self, fleet: Fleet) -> OrderingClient:
         return OrderingClient(fleet)
