@@ -6,10 +6,10 @@ Called by `azr train --dry-run` and `azr config memory`. Pure.
 from __future__ import annotations
 
 from azr.config.root import Config
-from azr.config.sections.rollout import RolloutConfig
+from azr.config.sections.rollout import most_engines
 from azr.errors import AzrError
 from azr.memory_plan.cards import card_named
-from azr.memory_plan.engine import Engine
+from azr.memory_plan.engine import Engine, Sent
 from azr.memory_plan.plan import MemoryPlan, make_plan
 from azr.memory_plan.shapes import shape_of
 
@@ -36,7 +36,7 @@ def engine_of(config: Config) -> Engine:
     rollout, transport = config.rollout, config.weights.transport
     whole_cards = rollout.gpus_per_replica < 0 or rollout.gpus_per_replica >= rollout.tensor_parallel
     return Engine(
-        replicas=_engines(rollout),
+        replicas=most_engines(rollout),
         tensor_parallel=rollout.tensor_parallel,
         share=rollout.memory_fraction,
         running=rollout.max_sequences,
@@ -44,9 +44,11 @@ def engine_of(config: Config) -> Engine:
         batched_tokens=rollout.max_batched_tokens or Engine.__struct_defaults__[0],
         width=4 if rollout.dtype == "float32" else 2,
         card_share=1.0 if rollout.gpus_per_replica < 0 else rollout.gpus_per_replica / rollout.tensor_parallel,
-        sent=transport == "nccl" or (transport == "auto" and whole_cards),
+        sent=_sent(transport, whole_cards=whole_cards),
     )
 
 
-def _engines(rollout: RolloutConfig) -> int:
-    return rollout.replicas + (rollout.proposer_replicas if rollout.separate_roles else 0)
+def _sent(transport: str, *, whole_cards: bool) -> Sent:
+    if transport == "ipc":
+        return "whole"
+    return "by tensor" if transport == "nccl" or (transport == "auto" and whole_cards) else "no"

@@ -10,6 +10,7 @@ it fits but how many whole sequences it holds.
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import msgspec
 
@@ -25,6 +26,8 @@ GRAPHS = 2 * GIB
 TRANSFER = 2 * GIB
 
 _FULL = 4
+
+Sent = Literal["no", "by tensor", "whole"]
 
 
 class Engine(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,8 +47,9 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of a weight and of a cached value."""
     card_share: float = 1.0
     """Of each of its cards, what Ray sets aside for it; below 1 others live on the card as well."""
-    sent: bool = False
-    """New weights are sent from the learner's card (`nccl`), not taken from a file."""
+    sent: Sent = "no"
+    """From the learner's card, new weights: not at all where a file brings them, `by tensor` (`nccl`), or `whole`
+    (`ipc`, whose sender keeps all tensors until the engines have copied them)."""
 
 
 def engine_demand(shape: Shape, engine: Engine, card: Card) -> Demand:

@@ -30,9 +30,9 @@ RESERVE = 2 * GIB
 HOST_VERSIONS = 3
 
 
-def learner_demand(shape: Shape, config: LearnerConfig, ranks: int | None = None, *, sent_width: int = 0) -> Demand:
-    """What one rank asks of its GPU; `ranks` in place of the configured number, to try others. With `sent_width`, bytes
-    of a weight, the first rank sends from its GPU (`nccl`), while the next step is made."""
+def learner_demand(shape: Shape, config: LearnerConfig, ranks: int | None = None, *, sent: int = 0) -> Demand:
+    """What one rank asks of its GPU; `ranks` in place of the configured number, to try others. `sent` bytes of
+    new weights are on the first rank's GPU, on their way to engines, while the next step is made."""
     ranks = config.ranks if ranks is None else ranks
     width = FULL if config.compute_dtype == "float32" else 2
     trained = trained_parameters(shape, config)
@@ -47,7 +47,7 @@ def learner_demand(shape: Shape, config: LearnerConfig, ranks: int | None = None
             Item("gathered weights", width * (shape.root_parameters + 2 * shape.layer_parameters)),
             Item("activations", kept),
             Item("working space", _working_space(shape, config, width, kept)),
-            *([Item("weights being sent", sent_width * _two_matrices(shape))] if sent_width else []),
+            *([Item("weights being sent", sent)] if sent else []),
             Item("reserve", RESERVE),
         )
     )
@@ -67,7 +67,7 @@ def shared_memory_demand(shape: Shape, versions: int, width: int = 2) -> int:
     return versions * width * shape.published_parameters
 
 
-def _two_matrices(shape: Shape) -> int:
+def two_matrices(shape: Shape) -> int:
     """Tensors are sent one by one (`actors/weights/transports/nccl.py`); two are there when one follows another, and
     the largest, embedding or head, has a layer's or a norm before and after it."""
     return shape.vocabulary * shape.hidden + shape.hidden * max(shape.intermediate, shape.query_width)

@@ -18,7 +18,7 @@ from azr.errors import AzrError
 from azr.memory_plan.cards import Card
 from azr.memory_plan.demand import Demand, gib
 from azr.memory_plan.engine import Engine, cached_tokens, engine_demand, transfer_buffers
-from azr.memory_plan.learner import host_demand, learner_demand, shared_memory_demand
+from azr.memory_plan.learner import host_demand, learner_demand, shared_memory_demand, two_matrices
 from azr.memory_plan.shapes import Shape
 
 #: Numbers of ranks tried for a mend.
@@ -98,7 +98,7 @@ def make_plan(
         model=model,
         shape=shape,
         card=card,
-        learner=learner_demand(shape, learner, sent_width=_sent_width(engine)),
+        learner=learner_demand(shape, learner, sent=_sent(shape, engine)),
         ranks=learner.ranks,
         host=host_demand(shape, learner, engine.width),
         versions=shared_memory_demand(shape, versions, engine.width),
@@ -110,8 +110,11 @@ def make_plan(
     )
 
 
-def _sent_width(engine: Engine) -> int:
-    return engine.width if engine.sent else 0
+def _sent(shape: Shape, engine: Engine) -> int:
+    """Bytes of weights on the learner's card that are on their way to engines."""
+    if engine.sent == "no":
+        return 0
+    return engine.width * (two_matrices(shape) if engine.sent == "by tensor" else shape.published_parameters)
 
 
 def _problems(
@@ -120,7 +123,7 @@ def _problems(
     shared = rank_share + engine.card_share <= 1
     beside = round(engine.share * card.memory) + transfer_buffers(shape, engine) if shared else 0
     room = card.memory - beside
-    demand = learner_demand(shape, learner, sent_width=_sent_width(engine)).total
+    demand = learner_demand(shape, learner, sent=_sent(shape, engine)).total
     if demand > room:
         left = f", of which an engine beside it leaves {gib(room)}" if shared else ""
         yield (
@@ -186,7 +189,7 @@ def _learner_mends(shape: Shape, room: int, learner: LearnerConfig, engine: Engi
         more_ranks = changed.ranks > learner.ranks
         if changed == learner or (more_ranks and seen_ranks):
             continue
-        if learner_demand(shape, changed, sent_width=_sent_width(engine)).total > room:
+        if learner_demand(shape, changed, sent=_sent(shape, engine)).total > room:
             continue
         seen_ranks = seen_ranks or more_ranks
         found += 1

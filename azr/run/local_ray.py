@@ -26,6 +26,7 @@ from pathlib import Path
 import psutil
 
 from azr.config.root import Config
+from azr.config.sections.rollout import most_engines
 from azr.errors import AzrError
 from azr.run.gpus import own_gpus
 from azr.run.reaper import reaping
@@ -112,11 +113,8 @@ def _changed(folder: Path) -> float:
 
 def cores_of(config: Config, available: int) -> int:
     """Cores that Ray may hand out: what is configured or there, and never fewer than the parts ask for."""
-    rollout = config.rollout
-    pools = [max(rollout.replicas, rollout.max_replicas)]
-    pools += [rollout.proposer_replicas] if rollout.separate_roles else []
-    replicas = sum(pools) + rollout.standby * len(pools)
-    wanted = config.cluster.learner_cpus * config.learner.ranks + rollout.cpus_per_replica * replicas
+    replicas = config.rollout.cpus_per_replica * most_engines(config.rollout)
+    wanted = config.cluster.learner_cpus * config.learner.ranks + replicas
     # Ray Train's controller and Serve's ask for none; one more lets a restarted part stand beside a dying one.
     return config.cluster.cpus or max(available, int(-(-wanted // 1)) + 1)
 

@@ -82,19 +82,30 @@ def test_the_keys_of_engines_arrive_at_the_arithmetic() -> None:
 @pytest.mark.parametrize(
     ("overrides", "sent"),
     [
-        ([], True),
-        (["weights.transport=shm"], False),
-        (["rollout.gpus_per_replica=0.5"], False),
-        (["rollout.gpus_per_replica=0.5", "weights.transport=nccl"], True),
-        (["rollout.tensor_parallel=2", "rollout.gpus_per_replica=2"], True),
+        ([], "by tensor"),
+        (["weights.transport=shm"], "no"),
+        (["rollout.gpus_per_replica=0.5"], "no"),
+        (["rollout.gpus_per_replica=0.5", "weights.transport=nccl"], "by tensor"),
+        (["rollout.gpus_per_replica=0.5", "weights.transport=ipc"], "whole"),
+        (["rollout.tensor_parallel=2", "rollout.gpus_per_replica=2"], "by tensor"),
     ],
 )
-def test_weights_are_sent_from_the_card_where_the_transport_is_nccl(overrides: list[str], sent: bool) -> None:
+def test_weights_are_sent_from_the_card_where_the_transport_is_nccl_or_ipc(overrides: list[str], sent: str) -> None:
     """`auto` is decided as the engines decide it."""
     config = load(["qwen2.5-7b"], overrides)
     assert engine_of(config).sent == sent
     settings = EngineSettings.of(config.model.path, config.rollout, config.weights, gpu=True)
-    assert (settings.transport == "nccl") == sent
+    assert settings.transport == {"by tensor": "nccl", "whole": "ipc", "no": "shm"}[sent]
+
+
+def test_engines_that_stand_by_or_may_be_added_take_cards_too() -> None:
+    def cards(*overrides: str) -> float:
+        return plan_memory(load(["qwen2.5-7b"], overrides)).cards
+
+    assert cards("rollout.replicas=2") == cards() == 4.0
+    assert cards("rollout.standby=1") == 5.0
+    assert cards("rollout.max_replicas=3") == 5.0
+    assert cards("rollout.separate_roles=true", "rollout.standby=1") == 7.0  # 2 + 2 solvers', 1 proposer's, 1 + 1
 
 
 def test_versions_kept_and_the_next_lie_in_shared_memory_unless_they_have_a_folder() -> None:

@@ -20,6 +20,7 @@ from azr.memory_plan.learner import (
     learner_demand,
     shared_memory_demand,
     trained_parameters,
+    two_matrices,
 )
 from azr.memory_plan.shapes import PUBLISHED, Shape, read_shape
 from learner import logprob_head
@@ -139,10 +140,11 @@ def test_what_a_version_holds_is_what_the_publisher_really_writes(tmp_path: Path
     assert size == pytest.approx(4 * shape.published_parameters, rel=0.02)
 
 
-def test_the_first_rank_sends_two_tensors_at_a_time_from_its_card_or_none() -> None:
-    """The embedding, 10 x 8, and one of 8 x 16 after it."""
-    assert learner_demand(TOY, CONFIG, sent_width=2).of("weights being sent") == 2 * (80 + 128)
-    assert learner_demand(TOY, CONFIG, sent_width=2).total == learner_demand(TOY, CONFIG).total + 2 * 208
+def test_what_the_first_rank_sends_from_its_card_lies_there_as_well() -> None:
+    """Two tensors at a time: the embedding, 10 x 8, and one of 8 x 16 after it."""
+    assert two_matrices(TOY) == 80 + 128
+    assert learner_demand(TOY, CONFIG, sent=2 * 208).of("weights being sent") == 2 * 208
+    assert learner_demand(TOY, CONFIG, sent=2 * 208).total == learner_demand(TOY, CONFIG).total + 2 * 208
     assert "weights being sent" not in [item.name for item in learner_demand(TOY, CONFIG).items]
 
 

@@ -96,10 +96,12 @@ def test_learner_and_engine_on_one_card_are_added() -> None:
 
 
 def test_what_a_rank_sends_is_counted_where_it_fits_and_in_the_ways_out() -> None:
-    sending = msgspec.structs.replace(ENGINE, sent=True)
+    sending = msgspec.structs.replace(ENGINE, sent="by tensor")
     fits, sent = plan(), plan(engine=sending)
     # 152,064 x 3,584 and 3,584 x 18,944, two bytes each.
     assert sent.learner.total - fits.learner.total == 2 * 3584 * (152_064 + 18_944)
+    whole = plan(engine=msgspec.structs.replace(ENGINE, sent="whole"))
+    assert whole.learner.total - fits.learner.total == 2 * 7_615_616_512  # all of it, in two bytes
     # 76.6 GiB of 78 with two ranks; 1.3 more are not there for a learner that keeps a little more.
     learner = replace(LEARNER, tokens_per_micro_batch=16_384)
     assert plan("Qwen/Qwen3-8B-Base", learner=learner).problems == ()

@@ -71,3 +71,11 @@ class RolloutConfig:
     """Share of their time that the engines may be idle before one is taken away."""
     max_replicas: int = 0
     """Most replicas that scaling may reach; 0: `replicas` is fixed."""
+
+
+def most_engines(rollout: RolloutConfig) -> int:
+    """Engines that may be there at once: of both roles where they are apart, those standing by in each pool, and what
+    scaling may add."""
+    pools = [max(rollout.replicas, rollout.max_replicas)]
+    pools += [rollout.proposer_replicas] if rollout.separate_roles else []
+    return sum(pools) + rollout.standby * len(pools)
