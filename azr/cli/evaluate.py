@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def configured(arguments: argparse.Namespace) -> Config:
     """The configuration of the evaluation. What a run shares with its own engines is left to it."""
+    from azr.game.checks import check  # here, because a command that prints help needs none of the game
     from azr.run.session import configuration_of
 
     if not arguments.config:
@@ -50,7 +51,7 @@ def configured(arguments: argparse.Namespace) -> Config:
     if not any(word.startswith("cluster.address=") for word in arguments.overrides):
         config.cluster.address = ""  # a run is exported to a folder of this machine, where no other finds it
     config.rollout.max_replicas = 0
-    return config
+    return check(config)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from azr.errors import AzrError
 from azr.files import replacing
 from azr.game.types import Task
 from azr.tiny.corpus import task_of
@@ -60,10 +61,14 @@ class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def held_out_tasks(difficulty: str, kind: str, tasks: int | None = None, *, folder: Path = _FOLDER) -> list[Task]:
-    """The first so many (all) held-out tasks of a type, the same for everybody."""
+    """The first so many (all) held-out tasks of a type, the same for everybody; not more than there are, nor none."""
     lines = msgspec.json.Decoder(_Line)
     text = (folder / f"{difficulty}.jsonl").read_bytes()
     found = [line for line in map(lines.decode, text.splitlines()) if line.task_type == kind]
+    if tasks is not None and not 1 <= tasks <= len(found):
+        raise AzrError(
+            f"there are {len(found)} {difficulty} held-out tasks of {kind}, not {tasks}", "ask for some of them"
+        )
     return [
         Task(id=f"held-out-{difficulty}-{kind}-{place}", **msgspec.structs.asdict(line))
         for place, line in enumerate(found[:tasks])

@@ -82,6 +82,17 @@ def test_the_run_of_a_cluster_is_asked_on_this_machine(run: RunFolder) -> None:
     assert config.cluster.address == "head:6379", "who asks for a cluster gets it"
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [(["--tasks", "0"], "evaluation.tasks: 0 is out of range"), (["--samples", "-1"], "evaluation.samples: -1 is")],
+)
+def test_numbers_of_tasks_and_samples_are_checked_as_the_configuration_is(
+    run: RunFolder, words: list[str], told: str
+) -> None:
+    with pytest.raises(AzrError, match=told):
+        evaluate.configured(asked(str(run.root), *words))
+
+
 def test_changes_on_the_command_line_stand_above_the_runs_own(run: RunFolder) -> None:
     assert evaluate.configured(asked(str(run.root), "lengths.response=50")).lengths.response == 50
     assert evaluate.configured(asked(str(run.root), "--config", "tiny")).model.frame == "compact"

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from azr.errors import AzrError
 from azr.game.plan import drive_many
 from azr.game.tasks import task_type
 from azr.game.types import Task
@@ -50,6 +51,12 @@ def test_no_question_is_asked_twice(difficulty: str, kind: str) -> None:
 
 def test_fewer_are_the_first_of_all() -> None:
     assert held_out_tasks("common", "deduction", 7) == held_out_tasks("common", "deduction")[:7]
+
+
+@pytest.mark.parametrize("tasks", [0, -5, 201])
+def test_none_and_more_than_there_are_cannot_be_asked_for(tasks: int) -> None:
+    with pytest.raises(AzrError, match=f"there are 200 common held-out tasks of deduction, not {tasks}"):
+        held_out_tasks("common", "deduction", tasks)
 
 
 def test_what_the_files_call_the_answer_is_right(sandbox: Sandbox) -> None:
