@@ -56,7 +56,7 @@ class TrainedShare:
     so that what it kept out of the gradient is looked up by the step at which the books stand."""
 
     def __init__(self) -> None:
-        self._lineage = 0
+        self._lineage: int | None = None
         self._kept_out: dict[int, tuple[float, float]] = {}
         """Tokens of groups without variance, and withheld ones, so far, by how many steps are done."""
 
@@ -74,9 +74,10 @@ class TrainedShare:
         if len(stand) != 1:
             return None
         ((lineage, step),) = stand
-        if lineage > self._lineage:
+        if self._lineage is not None and lineage > self._lineage:
             # Steps of the lineage before are not told apart here from those that were done again.
-            self._lineage, self._kept_out = lineage, {}
+            self._kept_out = {}
+        self._lineage = lineage
         if step not in self._kept_out:
             return None
         return trained_share(books, *self._kept_out[step])

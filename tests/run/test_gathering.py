@@ -116,9 +116,15 @@ class TestTheShareIsOfOneStep:
         share = TrainedShare()
         for step in (3, 4):
             share.told(step, told(100.0))
+        assert share.of([at(4)]) == pytest.approx(500 / 650)
         assert share.of([at(4, lineage=1)]) is None
         share.told(5, told(100.0))
         assert share.of([at(5, lineage=1)]) == pytest.approx(500 / 650)
+
+    def test_the_first_step_of_a_resumed_driver_has_a_share(self) -> None:
+        share = TrainedShare()
+        share.told(5, told(100.0))
+        assert share.of([at(5, lineage=3)]) == pytest.approx(500 / 650)
 
     def test_little_is_remembered(self) -> None:
         share = TrainedShare()
