@@ -17,14 +17,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import IO, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from azr.cli.line_reader import LONGEST_LINE_BYTES, Line, Room, read_chunks
-from azr.game.plan import Plan
-from sandbox_wasm.protocol import Job, Sandbox
+from azr.game.plan import Plan, drive_together
+from sandbox_wasm.protocol import Sandbox
 
 #: Chunks (of at most 32 lines) under way: among 2,048 lines are enough for every worker to be busy when one in a
 #: hundred loops for ever and the writer waits for it.
@@ -80,28 +80,6 @@ def answer_lines(
 ) -> Tally:
     """Answer every line read from a file descriptor; returns when the input has ended and everything is written."""
     return asyncio.run(_Stream(sink, handler, sandbox, progress).run(source))
-
-
-async def drive_together(plans: Sequence[Plan[Verdict]], sandbox: Sandbox) -> list[Verdict]:
-    """Carry plans to their verdicts, the jobs of all that are still open going to the sandbox together."""
-    verdicts: dict[int, Verdict] = {}
-    asked: list[tuple[int, tuple[Job, ...]]] = []
-
-    def proceed(index: int, step: Callable[[], tuple[Job, ...]]) -> None:
-        try:
-            asked.append((index, step()))
-        except StopIteration as stop:
-            verdicts[index] = stop.value
-
-    for index, plan in enumerate(plans):
-        proceed(index, plan.__next__)
-    while asked:
-        open_plans, asked = asked, []
-        results = iter(await sandbox.run_async([job for _, jobs in open_plans for job in jobs]))
-        for index, jobs in open_plans:
-            answers = tuple(next(results) for _ in jobs)
-            proceed(index, lambda plan=plans[index], answers=answers: plan.send(answers))  # type: ignore[misc]
-    return [verdicts[index] for index in range(len(plans))]
 
 
 class _Judged(NamedTuple, Generic[Request, Verdict]):
