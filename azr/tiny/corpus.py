@@ -1,6 +1,6 @@
 """Pairs of prompt and response for all six cells, in the game's own compact prompts.
 
-Owns what the tiny model is pretrained on. Called by `azr tiny corpus`. Prompts come from the task types, so that what
+Owns what the tiny model is pretrained on. Called by `azr.tiny.pretrain`. Prompts come from the task types, so that what
 the model learns is what the game will ask; responses are what the task types read.
 """
 
