@@ -86,7 +86,7 @@ def test_the_keys_of_engines_arrive_at_the_arithmetic() -> None:
         (["weights.transport=shm"], "no"),
         (["rollout.gpus_per_replica=0.5"], "no"),
         (["rollout.gpus_per_replica=0.5", "weights.transport=nccl"], "by tensor"),
-        (["rollout.gpus_per_replica=0.5", "weights.transport=ipc"], "whole"),
+        (["rollout.gpus_per_replica=0.5", "weights.transport=ipc", "learner.ranks=1"], "whole"),
         (["rollout.tensor_parallel=2", "rollout.gpus_per_replica=2"], "by tensor"),
     ],
 )
