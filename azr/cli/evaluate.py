@@ -38,20 +38,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def configured(arguments: argparse.Namespace) -> Config:
     """The configuration of the evaluation. What a run shares with its own engines is left to it."""
-    from azr.game.checks import check  # here, because a command that prints help needs none of the game
     from azr.run.session import configuration_of
 
     if not arguments.config:
         arguments.config = [str(configuration_of(arguments.source) or "tiny")]
+    asked = {"suite": arguments.suite, "tasks": arguments.tasks, "samples": arguments.samples}
+    # As overrides, so that they are checked like all others.
+    arguments.overrides = [*arguments.overrides, *(f"evaluation.{key}={value}" for key, value in asked.items())]
     config = config_of(arguments)
-    config.evaluation.suite = arguments.suite
-    config.evaluation.tasks, config.evaluation.samples = arguments.tasks, arguments.samples
     config.run.name = "eval"
     config.weights = WeightsConfig()
     if not any(word.startswith("cluster.address=") for word in arguments.overrides):
         config.cluster.address = ""  # a run is exported to a folder of this machine, where no other finds it
     config.rollout.max_replicas = 0
-    return check(config)
+    return config
 
 
 def run(arguments: argparse.Namespace) -> int:
