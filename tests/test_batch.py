@@ -53,6 +53,11 @@ class TestDivided:
         parts = divided(AlgorithmConfig(), 3)
         assert [(part.batch.propose, part.batch.solve) for part in parts] == [(22, 192), (21, 192), (21, 192)]
 
+    def test_a_group_is_of_one_shard(self) -> None:
+        """Three groups of 8 over two shards: two and one, not twelve attempts each."""
+        parts = divided(algorithm(propose=2, solve=24, attempts_per_task=8), 2)
+        assert [part.batch.solve for part in parts] == [16, 8]
+
     def test_one_shard_has_everything(self) -> None:
         assert divided(AlgorithmConfig(), 1) == (AlgorithmConfig(),)
 
