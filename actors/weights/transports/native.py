@@ -110,7 +110,7 @@ class NativeTransport:
         if not torch.cuda.is_available():
             return nullcontext()
         if self._stream is None:
-            self._stream = torch.cuda.Stream()
+            self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         return torch.cuda.stream(self._stream)
 
     def _make_client(self, fleet: Fleet) -> OrderingClient:
