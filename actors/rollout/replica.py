@@ -59,6 +59,8 @@ _NEWEST_TRIES = 5
 #: Engines that may fail to start, or die within a minute, before the process leaves.
 _ENGINES_IN_A_ROW = 2
 _SETTLED_SECONDS = 60.0
+#: How long a version's bytes may be on their way from the registry's machine: 15 GB at 25 MB/s.
+_FETCH_SECONDS = 600.0
 #: Exit status of a process that cannot mend its engine. Serve sees it end and starts another.
 _EXIT_BROKEN = 70
 
@@ -414,13 +416,25 @@ class Replica:
         """A stored version into the engine: by its file where it is seen, by the registry's bytes elsewhere."""
         if await asyncio.to_thread(Path(stored.path).exists):
             return await engine.update(stored.version, "file", {"path": stored.path}, checksum=stored.checksum)
-        content = await self._ask("pull", stored.version)
+        content = await self._fetched(await self._ask("pull", stored.version))
         path = transient(f"{self.name}-{stored.version.lineage}.{stored.version.step}")
         try:
             await asyncio.to_thread(content.tofile, path)
             return await engine.update(stored.version, "file", {"path": str(path)}, checksum=stored.checksum)
         finally:
             path.unlink(missing_ok=True)
+
+    async def _fetched(self, reference: list[Any]) -> Any:
+        """The bytes behind the registry's reference; they go with a registry that dies."""
+        import ray
+
+        try:
+            async with asyncio.timeout(_FETCH_SECONDS):
+                return await reference[0]
+        except TimeoutError:
+            raise EngineError(f"{self.name}: the registry's weights did not come within {_FETCH_SECONDS:g} s") from None
+        except ray.exceptions.RayError as error:
+            raise EngineError(f"{self.name}: the registry's weights could not be had: {error}") from error
 
     async def _heal(self, engine: Engine) -> UpdateTimes | None:
         """Put whole weights into an engine whose update was torn; if that fails too it gets a new engine."""

@@ -55,8 +55,17 @@ _CONNECT_SECONDS = 10.0
 class Registry:
     """The actor's class; `start_registry` makes the actor."""
 
-    def __init__(self, folder: str, keep: int, pools: dict[str, int], logs: str = "") -> None:
+    def __init__(
+        self,
+        folder: str,
+        keep: int,
+        pools: dict[str, int],
+        logs: str = "",
+        put: Callable[[npt.NDArray[np.uint8]], Any] | None = None,
+    ) -> None:
         log_into(logs, "weights")
+        self._put = put or _into_object_store
+        self._shared: tuple[Stored, asyncio.Task[Any]] | None = None
         self._folder = Path(folder)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._book = Book(keep=keep)
@@ -77,6 +86,7 @@ class Registry:
         """Own a version whose file its publisher has put into the registry's folder."""
         write_bytes(Path(stored.path + NOTE), msgspec.json.encode(stored))
         gone = self._book.store(stored)
+        self._shared = None
         await self._tell()
         _remove(gone)
 
@@ -103,12 +113,27 @@ class Registry:
         """All versions kept, oldest first."""
         return [self._book.versions[version] for version in sorted(self._book.versions)]
 
-    async def pull(self, version: Version) -> npt.NDArray[np.uint8]:
-        """The bytes of a version's file, for a replica on a machine that does not see it."""
+    async def pull(self, version: Version) -> list[Any]:
+        """A reference to the bytes of a version's file, for a replica on a machine that does not see it.
+
+        One reference for all who ask, until the next version comes: the bytes lie in the object store once on this
+        machine and once on each that asks, however many replicas it has. In a list, or Ray would hand on the bytes.
+        """
         stored = self._book.versions.get(version)
         if stored is None:
             raise KeyError(f"version {version.lineage}.{version.step} is kept no longer")
-        return await asyncio.to_thread(np.fromfile, stored.path, np.uint8)
+        if self._shared is None or self._shared[0] is not stored:
+            self._shared = stored, asyncio.create_task(asyncio.to_thread(self._share, stored.path))
+        sharing = self._shared[1]
+        try:
+            return [await asyncio.shield(sharing)]
+        except BaseException:
+            if sharing.done() and self._shared is not None and self._shared[1] is sharing:
+                self._shared = None  # whoever asks next tries anew
+            raise
+
+    def _share(self, path: str) -> Any:
+        return self._put(np.fromfile(path, np.uint8))
 
     # --- members --------------------------------------------------------------------------------------------------
 
@@ -284,6 +309,12 @@ class Registry:
         if (newest := self._book.newest) is not None:
             # What the one before was in the middle of handing on is handed on.
             self._book.give(Order(number=0, action="file", version=newest.version, checksum=newest.checksum))
+
+
+def _into_object_store(content: npt.NDArray[np.uint8]) -> Any:
+    import ray
+
+    return ray.put(content)
 
 
 def _remove(gone: list[Stored]) -> None:

@@ -22,7 +22,7 @@ from tests.actors.waiting import until
 
 
 def _registry(folder: Path, **pools: int) -> Registry:
-    return Registry(str(folder), 2, pools or {"shared": 1})
+    return Registry(str(folder), 2, pools or {"shared": 1}, put=lambda content: content)
 
 
 async def _adopt(registry: Registry, folder: Path, step: int) -> Stored:
@@ -79,11 +79,39 @@ class TestVersions:
         stored = await registry.newest()
         assert stored is not None
         assert receive_file({"path": stored.path})[0][1].tolist() == [0, 1, 2, 3, 4]
-        assert np.array_equal(await registry.pull(Version(1, 2)), content)
+        assert np.array_equal((await registry.pull(Version(1, 2)))[0], content)
 
     async def test_a_version_that_is_kept_no_longer_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(KeyError, match=r"0\.7 is kept no longer"):
             await _registry(tmp_path).pull(Version(0, 7))
+
+    async def test_all_who_pull_a_version_get_one_reference_and_the_next_version_lets_it_go(
+        self, tmp_path: Path
+    ) -> None:
+        put: list[int] = []
+        registry = Registry(str(tmp_path), 2, {"shared": 1}, put=lambda content: put.append(content.nbytes) or len(put))
+        await _adopt(registry, tmp_path, 1)
+        answers = await asyncio.gather(*(registry.pull(Version(0, 1)) for _ in range(5)))
+        assert [*answers, await registry.pull(Version(0, 1))] == [[1]] * 6
+        await _adopt(registry, tmp_path, 2)
+        assert registry._shared is None, "nothing else holds the bytes"
+        assert await registry.pull(Version(0, 2)) == [2]
+        assert await registry.pull(Version(0, 1)) == [3]
+
+    async def test_what_one_who_pulls_could_not_have_the_next_is_given(self, tmp_path: Path) -> None:
+        answers: list[object] = [MemoryError("the object store is full"), "a reference"]
+
+        def put(_content: object) -> object:
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        registry = Registry(str(tmp_path), 2, {"shared": 1}, put=put)
+        await _adopt(registry, tmp_path, 1)
+        with pytest.raises(MemoryError, match="full"):
+            await registry.pull(Version(0, 1))
+        assert await registry.pull(Version(0, 1)) == ["a reference"]
 
     async def test_a_new_run_forgets_what_one_before_it_left(self, tmp_path: Path) -> None:
         await _adopt(_registry(tmp_path), tmp_path, 1)
