@@ -10,7 +10,6 @@ Owns the reading, which forgives: a crash leaves half lines, an older run lacks 
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
@@ -19,12 +18,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from azr.errors import AzrError
+from azr.metrics import told
 from azr.safety.watch import Flagged, read_flagged
 
 _Record = TypeVar("_Record")
-
-#: By these a step's own line is known, and one of an evaluation.
-_STEP_MARK, _EVALUATION_MARK = "time/elapsed", "time/evaluation"
 
 #: Keys of a line of metrics that are no metrics.
 _NOT_METRICS = frozenset({"step", "at"})
@@ -113,13 +110,16 @@ def read_history(folder: Path, *, tasks: int = 40, seed: int = 0) -> History:
         raise AzrError(f"{folder} holds no metrics.jsonl", "name a run's folder, e.g. runs/default")
     drawn, count = _draw(_tasks(folder / "tasks.jsonl"), tasks, seed)
     config = folder / "config.yaml"
-    told = [line for line in _records(metrics, dict[str, Any]) if isinstance(line.get("step"), int | float)]
-    path = _path(told)
+    lines = [line for line in _records(metrics, dict[str, Any]) if isinstance(line.get("step"), int | float)]
+    standing = told.Standing[dict[str, Any]]()
+    for line in lines:
+        standing.add(line["step"], line, ends_step=told.STEP_MARK in line)
+    path = standing.lines()
     return History(
         name=folder.absolute().name,
         card=_whole(folder / "run.json"),
         series=_series(path),
-        evaluations=_standing(_records(folder / "evaluations.jsonl", Evaluation), _evaluated(told) - _evaluated(path)),
+        evaluations=_standing(_records(folder / "evaluations.jsonl", Evaluation), _evaluated(lines) - _evaluated(path)),
         flagged=read_flagged(folder / "flagged.jsonl"),
         tasks=drawn,
         task_count=count,
@@ -148,27 +148,9 @@ def _whole(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _path(lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The lines that led to the newest weights. A step that is told again, after a resume from before it, begins
-    another path: what was told of it and of later steps is of weights that are gone.
-
-        1 … 9 10 11 12 ┊ 11 …       12 of the first driver is left out, also while the second has not come to it
-    """
-    kept: list[dict[str, Any]] = []
-    highest = -math.inf
-    for line in lines:
-        step = line["step"]
-        if _STEP_MARK in line and step <= highest:
-            kept = [other for other in kept if other["step"] < step]
-            highest = step
-        highest = max(highest, step)
-        kept.append(line)
-    return kept
-
-
 def _evaluated(lines: Iterable[dict[str, Any]]) -> set[int]:
     """Steps whose weights were evaluated."""
-    return {int(line["step"]) for line in lines if _EVALUATION_MARK in line}
+    return {int(line["step"]) for line in lines if told.EVALUATION_MARK in line}
 
 
 def _standing(evaluations: Iterable[Evaluation], gone: Set[int]) -> list[Evaluation]:

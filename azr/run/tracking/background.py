@@ -15,8 +15,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from azr.metrics.told import MARKS
 from azr.run.tracking.base import Remembers, RunInfo, Tracker
-from azr.run.tracking.earlier import MARKS, Report
+from azr.run.tracking.earlier import Report
 from azr.text import shortened
 
 #: A report is tried this often; one that still fails is dropped, so that a single bad one does not block the rest.

@@ -10,17 +10,14 @@ was written to the run's folder first. Called in a tracker's own thread, once af
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import msgspec
 
+from azr.metrics.told import MARKS, STEP_MARK, Standing
 from azr.run.tracking.base import milliseconds
-
-#: In each report is one of these, a step's or an evaluation's: what tells of it says which reports there are.
-MARKS = ("time/elapsed", "time/evaluation")
 
 
 class Report(NamedTuple):
@@ -45,7 +42,7 @@ class _Head(msgspec.Struct):
     """As much of a line as says whether it is asked for."""
 
     step: int
-    elapsed: float | None = msgspec.field(default=None, name=MARKS[0])
+    elapsed: float | None = msgspec.field(default=None, name=STEP_MARK)
 
 
 def told_until(path: Path, size: int, step: int, newest: int) -> Iterator[Report]:
@@ -53,8 +50,7 @@ def told_until(path: Path, size: int, step: int, newest: int) -> Iterator[Report
 
     A step that is told again begins another path: what was told before of it and of later steps is left out.
     """
-    kept: deque[tuple[int, bytes]] = deque(maxlen=newest)
-    highest = -1
+    standing = Standing[bytes](newest)
     with path.open("rb") as file:
         for line in _lines(file, size):
             try:
@@ -63,12 +59,8 @@ def told_until(path: Path, size: int, step: int, newest: int) -> Iterator[Report
                 continue
             if head.step > step:
                 continue
-            if head.elapsed is not None and head.step <= highest:
-                kept = deque((other for other in kept if other[0] < head.step), maxlen=newest)
-                highest = head.step
-            highest = max(highest, head.step)
-            kept.append((head.step, line))
-    for _, line in kept:
+            standing.add(head.step, line, ends_step=head.elapsed is not None)
+    for line in standing.lines():
         yield _report(line)
 
 

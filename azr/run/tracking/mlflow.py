@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from azr.metrics.told import MARKS
 from azr.run.tracking.base import RunInfo, milliseconds
-from azr.run.tracking.earlier import MARKS
 
 #: Seconds between samples of the machine.
 SYSTEM_SECONDS = 10.0
