@@ -173,6 +173,7 @@ def run(
         clock.mark("wait")
         if batch is None:
             break
+        clock.split("wait", "prepare", batch.prepare_seconds)
         report = trainer.step(batch)
         step += 1
         clock.mark("step")
@@ -268,3 +269,8 @@ class _Clock:
         now = time.perf_counter()
         self.seconds[phase] = now - self._last
         self._last = now
+
+    def split(self, phase: str, other: str, seconds: float) -> None:
+        """So much of a phase that has ended was another."""
+        self.seconds[other] = min(seconds, self.seconds[phase])
+        self.seconds[phase] -= self.seconds[other]

@@ -53,6 +53,8 @@ class StepBatch:
     samples: Sequence[Sample]
     step: int
     """Steps the weights had behind them when this step began."""
+    prepare_seconds: float = 0.0
+    """How long its source was at work on it, beside waiting for what it is made of."""
 
     def lengths(self) -> npt.NDArray[np.int64]:
         """Tokens of each sample."""

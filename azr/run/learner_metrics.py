@@ -27,7 +27,13 @@ _LOSS = {
 _MASKED = "_masked_fraction"
 #: Of tokens at the same version only the divergence says something that the catalogue keeps.
 _PASSED_OVER = ("mismatch_chi2", "mismatch_ess", "mismatch_extreme_fraction", "mismatch_perplexity_gap")
-_PHASES = {"wait": "wait_for_batch", "step": "update", "publish": "publish", "checkpoint": "checkpoint"}
+_PHASES = {
+    "wait": "wait_for_batch",
+    "prepare": "bookkeeping",
+    "step": "update",
+    "publish": "publish",
+    "checkpoint": "checkpoint",
+}
 
 
 def catalogued(name: str) -> tuple[str, str] | None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -218,12 +218,15 @@ class RunSource:
 
     def take(self, step: int) -> StepBatch | None:
         """The batch of this step; None when the run ends."""
+        began = time.perf_counter()
         self._done(step)
         consumer = Version(self.lineage, step)
+        waited = time.perf_counter()
         batch = self._wait(consumer)
         if batch is None:
             return None
-        config, began = self._setting.config, time.perf_counter()
+        waited = time.perf_counter() - waited
+        config = self._setting.config
         self._next = prepare(
             batch.items,
             consumer,
@@ -234,14 +237,12 @@ class RunSource:
             look=self._watching.look if self._watching.on else None,
             seed=config.run.seed,
         )
-        metrics = self._next.metrics
-        metrics.add("time/bookkeeping", time.perf_counter() - began)
         tasks = b"".join(msgspec.json.encode(task) + b"\n" for task in self._next.tasks)
-        parts = {"source": metrics.to_bytes(), "tasks": tasks}
+        parts = {"source": self._next.metrics.to_bytes(), "tasks": tasks}
         if self._watching.on:
             parts["flagged"] = self._watching.lines()
         self._hub.report(step + 1, parts, last=False)
-        return self._next.batch
+        return replace(self._next.batch, prepare_seconds=time.perf_counter() - began - waited)
 
     def write_state(self, step: int, folder: Path) -> None:
         """Write what belongs to the weights after `step` steps into their checkpoint."""

@@ -324,6 +324,28 @@ def test_waiting_for_players_to_begin_is_not_waiting_for_data(model: Path, tmp_p
     assert max(waited) < 1.0
 
 
+def test_what_its_source_works_on_a_batch_is_no_waiting_for_data(model: Path, tmp_path: Path) -> None:
+    class WorkingSource(SeededSource):
+        def take(self, step: int) -> StepBatch | None:
+            time.sleep(0.3)
+            batch = super().take(step)
+            return batch and replace(batch, prepare_seconds=0.25 if step == 0 else 1000.0)
+
+    class Phases:
+        def on_step(self, step: int, report: StepReport, seconds: dict[str, float]) -> None:
+            phases.append((seconds["wait"], seconds["prepare"]))
+
+        def on_no_room(self, step: int, why: str) -> None:
+            raise AssertionError(f"no room at step {step}: {why}")
+
+    phases = list[tuple[float, float]]()
+    working = partial(WorkingSource, tmp_path / "source.jsonl")
+    run(replace(plan(model, tmp_path, steps=2), make_source=working, make_observer=Phases), CPU)
+    (waited, prepared), (never, all_of_it) = phases
+    assert prepared == 0.25 and waited >= 0.05
+    assert never == 0.0 and all_of_it >= 0.3, "no more than has passed"
+
+
 class TestWaitingOfManyRanks:
     """Half an hour is all that a collective has; a wait for players or a batch has more."""
 

@@ -72,16 +72,17 @@ def test_what_a_plug_ins_loss_reports_is_kept_under_its_own_word() -> None:
 def test_time_is_shared_out_among_its_phases() -> None:
     metrics = Accumulator()
     report = StepReport({"learner/lr": 1e-5}, samples=4, tokens=300, dropped={2: "nan_logprob", 3: "nan_logprob"})
-    tell_step(metrics, 7, report, {"wait": 1.0, "step": 1.5, "publish": 0.25, "checkpoint": 0.25})
+    tell_step(metrics, 7, report, {"wait": 1.0, "prepare": 0.5, "step": 1.0, "publish": 0.25, "checkpoint": 0.25})
     assert metrics.report() == {
         "learner/lr": 1e-5,
         "learner/step": 7.0,
         "off_policy/dropped/nan_logprob": 2.0,
         "perf/learner_idle": pytest.approx(1 / 3),
         "perf/trained_tokens_per_second": 100.0,
+        "time/bookkeeping": 0.5,
         "time/checkpoint": 0.25,
         "time/publish": 0.25,
         "time/step": 3.0,
-        "time/update": 1.5,
+        "time/update": 1.0,
         "time/wait_for_batch": 1.0,
     }

@@ -101,6 +101,7 @@ def test_the_batch_carries_its_step_and_its_metrics_go_to_the_hub(tmp_path: Path
     batch = world.train(world.source(), 0)
     assert batch.step == 0
     assert len(batch.samples) == 3, "one proposal, one group that differs; the other taught nothing"
+    assert 0.0 < batch.prepare_seconds < 60.0
     assert world.hub.reports == [(1, ["source", "tasks"], False)]
     RunObserver(world.hub).on_step(1, StepReport({}, 3, 10, {}), {"wait": 0.0, "step": 1.0})
     assert world.hub.reports[-1] == (1, ["learner"], True)
