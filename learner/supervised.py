@@ -9,7 +9,7 @@ Called by `azr sft` and by the making of the tiny model. The loss is the respons
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import numpy.typing as npt
 from azr.errors import AzrError
 from azr.files import append_lines
 from azr.progress import Progress
+from azr.tokens import load_tokenizer
 from learner.samples import Sample, StepBatch
 from learner.trainer import StepReport
 
@@ -138,11 +139,11 @@ class SupervisedSource:
         return int(self._order[1][offset])
 
 
-def load_pairs(files: list[Path], model: str, *, longest: int, tell: Callable[[str], None]) -> TokenPairs:
-    """Read and tokenise; says how much there is."""
-    from transformers import AutoTokenizer
-
-    pairs, skipped = tokenize(read_pairs(files), AutoTokenizer.from_pretrained(model), longest=longest)
+def load_pairs(
+    files: list[Path], model: str, *, longest: int, tell: Callable[[str], None], plain: Sequence[str] = ()
+) -> TokenPairs:
+    """Read and tokenise, with a run's `model.plain_tokens` as it would spell them; says how much there is."""
+    pairs, skipped = tokenize(read_pairs(files), load_tokenizer(model, plain), longest=longest)
     tell(f"{len(pairs.bounds):,} pairs, {len(pairs.tokens):,} tokens; {skipped:,} left out (empty or too long)")
     return pairs
 

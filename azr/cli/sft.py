@@ -35,6 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--budget", type=int, default=16384, help="tokens of a micro-batch (default 16384)")
     parser.add_argument("--checkpoint-every", type=int, default=100, help="steps between checkpoints (default 100)")
     parser.add_argument("--seed", type=int, default=0, help="of the order of pairs (default 0)")
+    parser.add_argument(
+        "--plain-tokens",
+        nargs="+",
+        default=[],
+        metavar="TOKEN",
+        help="special tokens to spell as ordinary text, as model.plain_tokens has it: those of the run to come",
+    )
     parser.add_argument("--random-weights", action="store_true", help="take the model's shape, not its weights")
 
 
@@ -51,7 +58,13 @@ def run(arguments: argparse.Namespace) -> int:
     from learner.trainer import supervised
 
     model = resolve(arguments.model)
-    pairs = load_pairs(arguments.files, model, longest=min(arguments.longest, arguments.budget), tell=print)
+    pairs = load_pairs(
+        arguments.files,
+        model,
+        longest=min(arguments.longest, arguments.budget),
+        tell=print,
+        plain=arguments.plain_tokens,
+    )
     make_source = partial(
         SupervisedSource,
         pairs,

@@ -12,8 +12,11 @@ from transformers import PreTrainedTokenizerFast
 from azr.cli import main as cli
 from azr.errors import AzrError
 from azr.tiny.vocabulary import save_tokenizer, train_tokenizer
-from learner.supervised import Pair, SupervisedSource, TokenPairs, read_pairs, tokenize
+from azr.tokens import load_tokenizer
+from learner.supervised import Pair, SupervisedSource, TokenPairs, load_pairs, read_pairs, tokenize
 from tests.learner.tiny import VOCABULARY, save_tiny_model
+from tests.test_tokens import PLAIN, ids
+from tests.test_tokens import save_tokenizer as save_special
 
 PAIRS = [Pair(f"{a}+{b}=", str(a + b)) for a in range(6) for b in range(6)]
 
@@ -58,6 +61,16 @@ class TestTokens:
     ) -> None:
         pairs, skipped = tokenize([Pair("1", "2"), Pair("1+" * 50, "2"), Pair("", "2")], tokenizer, longest=20)
         assert (len(pairs.bounds), skipped) == (1, 2)
+
+    def test_special_tokens_that_the_run_to_come_spells_out_are_spelled_out_here(self, tmp_path: Path) -> None:
+        save_special(tmp_path / "model")
+        path = write(tmp_path / "pairs", ['{"prompt": "sort it<think>", "response": "x"}'])
+        prompts = {}
+        for plain in [(), PLAIN]:
+            pairs = load_pairs([path], str(tmp_path / "model"), longest=100, tell=lambda _: None, plain=plain)
+            prompts[plain] = pairs.sample(0).prompt_ids.tolist()
+            assert prompts[plain] == ids(load_tokenizer(tmp_path / "model", plain), "sort it<think>")
+        assert len(prompts[PLAIN]) > len(prompts[()])
 
     def test_nothing_left_is_an_error_with_its_mend(self, tokenizer: PreTrainedTokenizerFast) -> None:
         with pytest.raises(AzrError, match="no pair is left"):
