@@ -33,7 +33,6 @@ from azr.game.types import Cell, Role, Version
 from azr.journal.durable import open_experience, restore, shorten
 from azr.journal.journal import Recovery
 from azr.ledger.book import POISONED
-from azr.ledger.events import Rating
 from azr.ledger.experience import UNCLAIMED, Batch, Experience, Rated
 from azr.ledger.ledger import Sample
 from azr.ledger.snapshots import to_records
@@ -315,15 +314,13 @@ class ExperienceShard:
         if surplus is not None and known < len(samples):
             self.experience.wasted(*surplus)
         held = book.groups.get(group)
-        if held is None:
-            return rated
-        if held.state == "open" and self.experience.leases.holder(group) == owner:
+        if held is not None and held.state == "open" and self.experience.leases.holder(group) == owner:
             # What came was made by weights that no longer exist, and the rest of the group with it: at once, and
             # without blame, for whoever did it believes it done.
             self.experience.lost(group, blame=False)
             self.host.news(WORK)
-        if again and known == len(samples) and held.missing == 0:
-            return [Rated(held.task, Rating(held.correct, held.size, min(held.versions)))]
+        if again and known == len(samples) and (told := self.experience.known(group)) is not None:
+            return [told]
         return rated
 
     def _tick(self) -> None:

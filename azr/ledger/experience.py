@@ -35,6 +35,9 @@ from azr.staleness.lengths import SweptByLength
 #: When a lease that ran out could not be taken back because nothing can be recorded, it is tried again after this.
 RETRY_SECONDS = 1.0
 
+#: Behind a proposal's name: the name of the group of attempts that rates it.
+RATING = "/rating"
+
 #: Holder of work that was open when its service died, until its owner claims it.
 UNCLAIMED = ""
 
@@ -170,7 +173,7 @@ class Experience:
         for sample, task in proposals:
             if not self._is_new(sample, "propose"):
                 continue
-            happened.append(event := events.Judged(sample, task, f"{sample.group}/rating"))
+            happened.append(event := events.Judged(sample, task, sample.group + RATING))
             group = self.book.groups.get(sample.group)
             if group is None or group.state != "open" or group.kind != "proposal" or group.id in settled:
                 continue
@@ -197,8 +200,16 @@ class Experience:
         for group in unfinished:
             if group.missing == 0:
                 self._forget_work(group.id)
-                rated.append(Rated(group.task, Rating(group.correct, group.size, min(group.versions))))
+                rated.append(_rated(group))
         return rated
+
+    def known(self, group_id: str) -> Rated | None:
+        """What a group of attempts says about its task, once it is whole. A rating that is not trained on leaves at
+        once; what it said is known as long as its proposal is here."""
+        if (group := self.book.groups.get(group_id)) is not None:
+            return None if group.missing else _rated(group)
+        proposal = self.book.groups.get(group_id.removesuffix(RATING))
+        return Rated(proposal.task, proposal.rating) if proposal is not None and proposal.rating is not None else None
 
     def renew(self, owner: str, groups: Iterable[str], now: float) -> list[str]:
         """A sign of life from whoever works on these groups; returns those that are no longer wanted."""
@@ -435,3 +446,8 @@ class Experience:
                 self.book.apply(event)
         except Exception as error:
             raise BooksBrokenError(f"recorded, but it could not happen: {error!r}") from error
+
+
+def _rated(group: Group) -> Rated:
+    """What a whole group of attempts says about its task."""
+    return Rated(group.task, Rating(group.correct, group.size, min(group.versions)))

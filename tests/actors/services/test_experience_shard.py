@@ -190,6 +190,24 @@ async def test_a_rating_that_is_not_trained_on_makes_room_for_work(
     await shard.close()
 
 
+async def test_a_rating_that_is_not_trained_on_is_told_again_while_its_proposal_is_here(tmp_path: Path) -> None:
+    config = small_config(tmp_path)
+    config.algorithm.rating.trained = False
+    shard = ExperienceShard(place(tmp_path, "experience-0"), rules_of(config))
+    work = await opened(shard, "0.p/1")
+    await shard.judge_many([(proposal(work.group, work.task_type), "0.task")])
+    (rating,) = await shard.next_work("s@1", ["0.s/1"], ["solve"], ALL, 0.0)
+    assert isinstance(rating, ToAttempt)
+    made = attempts(rating.group.id, work.task_type, right=3)
+    ((rated,),) = await shard.attempt_many([(made, None)], "s@1", False)
+    assert (rated.task, rated.rating.correct, rated.rating.attempts) == ("0.task", 3, 4)
+    assert rating.group.id not in shard.experience.book.groups, "its slots were given back"
+    assert await shard.attempt_many([(made, None)], "s@1", True) == [[rated]], "the answer was lost: it is told again"
+    await shard.drop(work.group, "gone", [])
+    assert await shard.attempt_many([(made, None)], "s@1", True) == [[]], "nobody knows it any more"
+    await shard.close()
+
+
 async def test_a_solver_is_not_sent_to_buffers_that_have_nothing(shard: ExperienceShard) -> None:
     (work,) = await shard.next_work("s@1", ["0.s/1"], ["solve"], ["deduction"], 0.0)
     assert isinstance(work, ToReplay)
