@@ -75,7 +75,6 @@ class Host:
             policy=policy,
             sync_seconds=place.sync_seconds,
         )
-        self._safe = 0
         self._broken = broken or _leave
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken: dict[str, asyncio.Event] = {}
@@ -105,7 +104,6 @@ class Host:
 
     def open(self, tick: Callable[[], None]) -> None:
         """Begin to answer; the journal is open by now."""
-        self._safe = 0
         self._thread = StateThread(
             self.place.name,
             flush=self._flush,
@@ -192,9 +190,10 @@ class Host:
             self.logger.error("what was due could not be done, and is tried again: %s", error)
 
     def _flush(self) -> None:
-        if self.place.sync == "commit" and self.journal.size != self._safe:
+        """Whatever the policy, a journal that takes no more records ends the process: opened anew it takes them."""
+        self.journal.require_usable()
+        if self.place.sync == "commit" and self.journal.synced != self.journal.size:
             self.journal.sync()
-        self._safe = self.journal.size
 
     def _changed(self) -> None:
         """Called in the thread after each round: whoever waits may look again if there is anything new."""

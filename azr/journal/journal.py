@@ -80,7 +80,6 @@ class Journal:
         self._sequence = 0
         self._size = 0
         self._synced = 0
-        """Bytes of the file that are safe from a power cut."""
         self._compacted = 0
         """Bytes of the file after the last compacting, or when it failed; 0 when there was none since opening."""
         self._synced_at = clock()
@@ -96,6 +95,11 @@ class Journal:
     def count(self) -> int:
         """Records that it holds."""
         return self._sequence
+
+    @property
+    def synced(self) -> int:
+        """Bytes of the present file that are safe from a power cut."""
+        return self._synced
 
     def outgrew(self, bytes_: int) -> bool:
         """Whether it is time to compact: the file is longer than this, and twice as long as it was left the last time.
@@ -201,6 +205,10 @@ class Journal:
             self._file.close()
             self._file = None
         self._unusable = "it is closed"
+
+    def require_usable(self) -> None:
+        """Raise where no record can be appended until it is opened anew: what failed may have failed unnoticed."""
+        self._usable()
 
     def _usable(self) -> Appender:
         if self._file is None or self._unusable:

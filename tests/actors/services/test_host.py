@@ -1,0 +1,54 @@
+"""What the shards' processes have in common, without a service: the journal, and the thread that keeps it safe."""
+
+from __future__ import annotations
+
+import errno
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from actors.services.host import Host
+from azr.journal import Journal, JournalError
+from azr.journal.journal import SyncPolicy
+from tests.actors.local import place
+from tests.journal.disks import CrashingDisk
+from tests.journal.test_journal import markers
+
+
+def host_on(disk: CrashingDisk, folder: Path, sync: SyncPolicy, ended: list[BaseException]) -> Host:
+    """A host whose journal is on this disk, open; `ended` is told what would end its process."""
+    host = Host(msgspec.structs.replace(place(folder, "host"), sync=sync), broken=ended.append)
+    policy: SyncPolicy = "never" if sync == "commit" else sync
+    host.journal = Journal(disk, draw_marker=markers(), clock=time.monotonic, policy=policy, sync_seconds=60.0)
+    host.read(host.journal.open)
+    host.open(lambda: None)
+    return host
+
+
+@pytest.mark.parametrize("sync", ["commit", "interval", "never"])
+async def test_a_journal_that_takes_no_more_records_ends_the_process_whatever_the_policy(
+    tmp_path: Path, sync: SyncPolicy
+) -> None:
+    """Ray starts another, which opens the journal anew; one that stayed would fail every call for ever."""
+    disk, ended = CrashingDisk(), list[BaseException]()
+    host = host_on(disk, tmp_path, sync, ended)
+    bad = OSError(errno.EIO, "bad disk")
+    disk.fail_next |= {"write": bad, "truncate": bad}  # written by half, and not taken back
+    with pytest.raises(JournalError, match="cannot be used"):
+        await host.act(lambda: host.journal.append(b"one"))
+    assert [type(error) for error in ended] == [JournalError]
+    host.close()
+
+
+async def test_a_write_that_was_taken_back_costs_its_call_and_nothing_else(tmp_path: Path) -> None:
+    disk, ended = CrashingDisk(), list[BaseException]()
+    host = host_on(disk, tmp_path, "commit", ended)
+    disk.fail_next["write"] = OSError(errno.ENOSPC, "no room")
+    with pytest.raises(JournalError, match="the disk is full"):
+        await host.act(lambda: host.journal.append(b"one"))
+    await host.act(lambda: host.journal.append(b"two"))
+    assert host.journal.synced == host.journal.size
+    assert ended == []
+    host.close()
