@@ -154,9 +154,10 @@ class DurableTasks:
         return Written(states, list(self._rated))
 
     def restore(self, written: Written) -> None:
-        """Take up from a checkpoint, whose buffers take the place of the journal's history."""
-        self._apply(written)
+        """Take up from a checkpoint, in place of the journal's history and of what is held, or of neither."""
+        buffers = self._made_of(written)
         self._journal.compact([_encoder.encode(written)])
+        self._become(buffers, written.rated)
 
     def _record(self, event: Event) -> None:
         self._journal.append(_encoder.encode(event))
@@ -173,10 +174,19 @@ class DurableTasks:
             case Stepped(step):
                 for buffer in self.buffers.values():
                     buffer.advance(step)
-            case Written(states, rated):
-                self._rated = dict.fromkeys(rated)
-                for task_type, state in states.items():
-                    self.buffers[task_type] = TaskBuffer.from_state(state, self._buffer(task_type).config)
+            case Written():
+                self._become(self._made_of(event), event.rated)
+
+    def _made_of(self, written: Written) -> dict[str, TaskBuffer]:
+        """Buffers as they were written."""
+        return {
+            task_type: TaskBuffer.from_state(state, self._buffer(task_type).config)
+            for task_type, state in written.buffers.items()
+        }
+
+    def _become(self, buffers: dict[str, TaskBuffer], rated: Iterable[str]) -> None:
+        self.buffers |= buffers
+        self._rated = dict.fromkeys(rated)
 
     def _rate(self, event: Rated) -> int:
         self._rated |= dict.fromkeys(estimate.group for estimate in event.estimates if estimate.group)

@@ -11,7 +11,7 @@ import pytest
 
 from azr.buffers import Estimate, TaskBuffer
 from azr.config.sections.buffers import BuffersConfig
-from azr.journal import Journal
+from azr.journal import Journal, JournalError
 from azr.journal.tasks import DurableTasks, Written
 from tests.buffers.tasks import names, task
 from tests.journal.disks import CrashingDisk, PowerCutError
@@ -154,6 +154,31 @@ def test_a_restored_checkpoint_is_what_the_journal_tells_from_then_on() -> None:
     tasks.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(checkpoint), type=Written))
     assert "task-2" not in tasks.buffers["deduction"]
     assert contents(tasks_on(disk.reboot(0.0, False))) == contents(tasks)
+
+
+def test_a_checkpoint_for_which_there_is_no_room_changes_neither_the_journal_nor_what_is_held() -> None:
+    disk = CrashingDisk()
+    tasks = tasks_on(disk)
+    tasks.add_many([task(1)])
+    checkpoint = tasks.written()
+    tasks.add_many([task(2)])
+    before = contents(tasks)
+    disk.room = sum(len(content.data) for content in disk.files.values()) + 100
+    with pytest.raises(JournalError, match="the disk is full"):
+        tasks.restore(checkpoint)
+    assert contents(tasks) == contents(tasks_on(disk.reboot(0.0, False))) == before
+    assert "task-2" in tasks.buffers["deduction"]
+
+
+def test_a_checkpoint_that_cannot_be_read_changes_nothing() -> None:
+    """Its first buffer can be, its second is of another size."""
+    tasks, before = tasks_on(CrashingDisk()), tasks_on(CrashingDisk())
+    tasks.add_many([task(1)])
+    checkpoint = before.written()
+    checkpoint.buffers["abduction"].table.tasks.pop()
+    with pytest.raises(ValueError, match="was written with capacity 15, not 16"):
+        tasks.restore(checkpoint)
+    assert "task-1" in tasks.buffers["deduction"]
 
 
 def test_cut_at_every_byte_no_acknowledged_task_or_rating_is_lost() -> None:
