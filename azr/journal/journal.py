@@ -162,7 +162,7 @@ class Journal:
         file = self._usable()
         parts: list[bytes] = []
         for number, body in enumerate(records, self._sequence):
-            parts += (frames.frame(self._marker, number, self._synced, body), body)
+            parts += (_frame(self._marker, number, self._synced, body), body)
         data = b"".join(parts)
         try:
             file.write(data)
@@ -326,5 +326,13 @@ def _file_of(marker: bytes, records: Iterable[bytes]) -> Iterable[bytes]:
     yield (header := frames.header(marker))
     size = len(header)
     for number, body in enumerate(records):
-        yield (framed := frames.frame(marker, number, size, body) + body)
+        yield (framed := _frame(marker, number, size, body) + body)
         size += len(framed)
+
+
+def _frame(marker: bytes, number: int, synced: int, body: bytes) -> bytes:
+    """What goes before a record; one that is too long to be read back is refused like any that finds no room."""
+    try:
+        return frames.frame(marker, number, synced, body)
+    except ValueError as error:
+        raise JournalError(str(error), "record less at once") from error

@@ -8,13 +8,17 @@ Written out on purpose (checkpoints), buffers come back to the very next draw; s
 An estimate counts once, though whoever tells it asks again because the answer was lost: the groups that rated last are
 remembered, in the journal and in checkpoints as well.
 
+A journal that has grown begins anew with the buffers themselves. They take many records, for one has a limit.
+
+      compacted:  [Held, some tasks] [Held] … [Written, all but the tasks]   then what comes in
+
       add_many · rate_many · advance ── append, sync ──► buffers ──► answer
       draw · references ─────────────────────────────────► buffers ──► answer
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 import msgspec
@@ -23,6 +27,9 @@ from azr.buffers import BufferState, Estimate, TaskBuffer
 from azr.game.types import Task
 from azr.journal.durable import SHORTEN_ABOVE_BYTES
 from azr.journal.journal import Journal, Recovery
+
+#: Tasks in one record of a compacted journal: few records, and each far from the longest that there may be.
+PIECE_TASKS = 1024
 
 #: Groups whose estimates are remembered, a shard. A call is repeated for `actors.call_seconds` at most; this is what a
 #: hundred groups a second rate in that time, and more.
@@ -51,6 +58,13 @@ class Stepped(msgspec.Struct, frozen=True, tag="stepped", array_like=True):
     step: int
 
 
+class Held(msgspec.Struct, frozen=True, tag="held", array_like=True):
+    """Tasks of one type in the order of their slots, for the `Written` that follows and comes without."""
+
+    task_type: str
+    tasks: list[Task | None]
+
+
 class Written(msgspec.Struct, frozen=True, tag="written", array_like=True):
     """All buffers, in place of all events before."""
 
@@ -64,7 +78,7 @@ class Written(msgspec.Struct, frozen=True, tag="written", array_like=True):
         return max((state.step for state in self.buffers.values()), default=0)
 
 
-Event = Added | Rated | Stepped | Written
+Event = Added | Rated | Stepped | Held | Written
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
@@ -79,6 +93,8 @@ class DurableTasks:
         self._journal = journal
         self._rated: dict[str, None] = {}
         """Groups that rated last, oldest first."""
+        self._held: dict[str, list[Task | None]] = {}
+        """Tasks read back whose buffer is still to come."""
 
     @property
     def step(self) -> int:
@@ -145,7 +161,7 @@ class DurableTasks:
         """Put the buffers themselves in place of the journal's history once it has grown; returns whether it did."""
         if not self._journal.outgrew(above_bytes):
             return False
-        self._journal.compact([_encoder.encode(self.written())])
+        self._journal.compact(_records_of(self.written()))
         return True
 
     def written(self) -> Written:
@@ -156,7 +172,7 @@ class DurableTasks:
     def restore(self, written: Written) -> None:
         """Take up from a checkpoint, in place of the journal's history and of what is held, or of neither."""
         buffers = self._made_of(written)
-        self._journal.compact([_encoder.encode(written)])
+        self._journal.compact(_records_of(written))
         self._become(buffers, written.rated)
 
     def _record(self, event: Event) -> None:
@@ -174,13 +190,17 @@ class DurableTasks:
             case Stepped(step):
                 for buffer in self.buffers.values():
                     buffer.advance(step)
+            case Held(task_type, held):
+                self._held.setdefault(task_type, []).extend(held)
             case Written():
                 self._become(self._made_of(event), event.rated)
 
     def _made_of(self, written: Written) -> dict[str, TaskBuffer]:
-        """Buffers as they were written."""
+        """Buffers as they were written; tasks that came before them enter those that come without."""
         return {
-            task_type: TaskBuffer.from_state(state, self._buffer(task_type).config)
+            task_type: TaskBuffer.from_state(
+                _with_tasks(state, state.table.tasks or self._held.pop(task_type, [])), self._buffer(task_type).config
+            )
             for task_type, state in written.buffers.items()
         }
 
@@ -199,3 +219,16 @@ class DurableTasks:
             return self.buffers[task_type]
         except KeyError:
             raise ValueError(f"no buffer for tasks of type {task_type}; there are {sorted(self.buffers)}") from None
+
+
+def _records_of(written: Written) -> Iterator[bytes]:
+    """All buffers as a history, made record by record."""
+    for task_type, state in written.buffers.items():
+        for start in range(0, len(state.table.tasks), PIECE_TASKS):
+            yield _encoder.encode(Held(task_type, state.table.tasks[start : start + PIECE_TASKS]))
+    bare = {task_type: _with_tasks(state, []) for task_type, state in written.buffers.items()}
+    yield _encoder.encode(msgspec.structs.replace(written, buffers=bare))
+
+
+def _with_tasks(state: BufferState, tasks: list[Task | None]) -> BufferState:
+    return msgspec.structs.replace(state, table=msgspec.structs.replace(state.table, tasks=tasks))

@@ -260,6 +260,21 @@ class TestUnusable:
             journal.sync()
 
 
+def test_a_record_that_is_too_long_to_be_read_back_is_refused_and_the_journal_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    disk = CrashingDisk()
+    journal, _ = opened(disk)
+    journal.append(b"one")
+    monkeypatch.setattr("azr.journal.frames.MAX_RECORD", 10)
+    with pytest.raises(JournalError, match="a record of 11 bytes is longer than 10"):
+        journal.append_many([b"two", b"-" * 11])
+    with pytest.raises(JournalError, match="a record of 11 bytes is longer than 10"):
+        journal.compact([b"sum", b"-" * 11])
+    journal.append(b"three")
+    assert records_on(disk.reboot(0.0, False)) == [b"one", b"three"]
+
+
 def test_a_compaction_whose_history_breaks_off_leaves_the_journal_as_it_was() -> None:
     def breaks_off() -> list[bytes]:
         raise RuntimeError("no more")

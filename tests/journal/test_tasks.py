@@ -145,6 +145,37 @@ def test_a_shortened_journal_and_a_checkpoint_come_back_to_the_very_next_draw() 
         assert names(other.buffers["deduction"].draw(6, 0.5)) == expected
 
 
+@pytest.mark.parametrize("restored", [False, True])
+def test_buffers_begin_a_journal_in_pieces_for_a_record_has_a_limit(
+    monkeypatch: pytest.MonkeyPatch, restored: bool
+) -> None:
+    monkeypatch.setattr("azr.journal.tasks.PIECE_TASKS", 6)
+    disk = CrashingDisk()
+    tasks = tasks_on(disk)
+    tasks.add_many([task(number) for number in range(9)] + [task(9, task_type="abduction")])
+    tasks.let_go("deduction", ["task-3"])
+    tasks.rate_many("deduction", [Estimate("task-1", 4, 8, 0, "0.s/1")])
+    if restored:
+        tasks.restore(tasks.written())
+    else:
+        assert tasks.shorten(above_bytes=10)
+    assert tasks._journal.count == 7, "16 slots of two types are three pieces each, and then all but the tasks"
+    tasks.add_many([task(20)])
+    again = tasks_on(disk.reboot(0.0, False))
+    assert again.written() == tasks.written()
+    assert names(again.buffers["deduction"].draw(9, 0.0)) == [0, 1, 2, 4, 5, 6, 7, 8, 20]
+
+
+def test_a_journal_that_buffers_began_in_one_record_is_read() -> None:
+    tasks = tasks_on(CrashingDisk())
+    tasks.add_many([task(1)])
+    disk = CrashingDisk()
+    journal = Journal(disk, draw_marker=markers(), clock=lambda: 0.0)
+    journal.open()
+    journal.append(msgspec.msgpack.encode(tasks.written()))
+    assert tasks_on(disk).written() == tasks.written()
+
+
 def test_a_restored_checkpoint_is_what_the_journal_tells_from_then_on() -> None:
     disk = CrashingDisk()
     tasks = tasks_on(disk)

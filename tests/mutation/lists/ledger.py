@@ -231,6 +231,7 @@ MUTATIONS = [
             ("if group not in self._rated]", "]"),
             ("estimate.group or number", "number"),
             ("self._rated = dict.fromkeys(rated)", "pass"),
+            ("setdefault(task_type, []).extend(held)", "setdefault(task_type, []).extend([])"),
             ("len(self._rated) - REMEMBERED", "len(self._rated) - REMEMBERED - 1"),
         ],
     ),
