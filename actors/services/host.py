@@ -194,6 +194,7 @@ class Host:
         self.journal.require_usable()
         if self.place.sync == "commit" and self.journal.synced != self.journal.size:
             self.journal.sync()
+        self.journal.sync_if_due()
 
     def _changed(self) -> None:
         """Called in the thread after each round: whoever waits may look again if there is anything new."""

@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 
 SyncPolicy = Literal["commit", "interval", "never"]
 """`commit`: each append is synced before it returns: a power cut loses nothing acknowledged. `interval`: synced when
-the last sync is `sync_seconds` old: a killed process loses nothing, a power cut at most that long. `never`: left to
-the system: a killed process loses nothing."""
+the last sync is `sync_seconds` old, see `sync_if_due`: a killed process loses nothing, a power cut at most that long.
+`never`: left to the system: a killed process loses nothing."""
 
 _SUFFIX = ".journal"
 _PART = ".part"
@@ -170,10 +170,9 @@ class Journal:
             raise self._taken_back(file, error, len(data)) from error
         self._size += len(data)
         self._sequence += len(records)
-        if self._policy == "commit" or (
-            self._policy == "interval" and self._clock() - self._synced_at >= self._sync_seconds
-        ):
+        if self._policy == "commit":
             self.sync()
+        self.sync_if_due()
 
     def append(self, record: bytes) -> None:
         """Append one record."""
@@ -191,6 +190,14 @@ class Journal:
                 "mend the disk and open the journal anew: what was not acknowledged is not in doubt",
             ) from error
         self._synced, self._synced_at = self._size, self._clock()
+
+    def sync_if_due(self) -> None:
+        """By the policy `interval`: sync what was appended when the last sync is `sync_seconds` old. Asked with every
+        append; what is appended last waits for whoever asks after it."""
+        if self._policy != "interval" or self._synced == self._size:
+            return
+        if self._clock() - self._synced_at >= self._sync_seconds:
+            self.sync()
 
     def compact(self, records: Iterable[bytes]) -> None:
         """Put a shorter history in place of the present one, as one act: a crash leaves the one or the other."""

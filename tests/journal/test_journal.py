@@ -307,6 +307,26 @@ class TestPolicies:
         # Appends at 0, 6 and 7 seconds; the one at 6 finds the last sync more than 5 seconds old.
         assert self.after_a_power_cut("interval", [0.0, 6.0, 6.0, 7.0]) == [b"a", b"b"]
 
+    def test_interval_makes_the_last_append_safe_for_whoever_asks_when_it_is_due(self) -> None:
+        disk, now = CrashingDisk(), [0.0]
+        journal, _ = opened(disk, policy="interval", clock=lambda: now[0])
+        now[0] = 3.0
+        journal.append(b"a")
+        for now[0], safe in ((4.9, []), (5.0, [b"a"])):
+            journal.sync_if_due()
+            assert records_on(disk.reboot(keep=0.0, keep_names=False)) == safe
+        now[0], spent = 20.0, disk.spent
+        journal.sync_if_due()
+        assert disk.spent == spent, "nothing was appended since"
+
+    def test_no_other_policy_is_ever_due(self) -> None:
+        disk, now = CrashingDisk(), [0.0]
+        journal, _ = opened(disk, policy="never", clock=lambda: now[0])
+        journal.append(b"a")
+        now[0] = 60.0
+        journal.sync_if_due()
+        assert journal.synced < journal.size
+
     def test_never_leaves_it_to_the_system(self) -> None:
         assert self.after_a_power_cut("never", [0.0]) == []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -13,15 +13,22 @@ from actors.services.host import Host
 from azr.journal import Journal, JournalError
 from azr.journal.journal import SyncPolicy
 from tests.actors.local import place
+from tests.actors.waiting import until
 from tests.journal.disks import CrashingDisk
 from tests.journal.test_journal import markers
 
 
-def host_on(disk: CrashingDisk, folder: Path, sync: SyncPolicy, ended: list[BaseException]) -> Host:
+def host_on(
+    disk: CrashingDisk,
+    folder: Path,
+    sync: SyncPolicy,
+    ended: list[BaseException],
+    clock: Callable[[], float] = lambda: 0.0,
+) -> Host:
     """A host whose journal is on this disk, open; `ended` is told what would end its process."""
     host = Host(msgspec.structs.replace(place(folder, "host"), sync=sync), broken=ended.append)
     policy: SyncPolicy = "never" if sync == "commit" else sync
-    host.journal = Journal(disk, draw_marker=markers(), clock=time.monotonic, policy=policy, sync_seconds=60.0)
+    host.journal = Journal(disk, draw_marker=markers(), clock=clock, policy=policy, sync_seconds=5.0)
     host.read(host.journal.open)
     host.open(lambda: None)
     return host
@@ -38,8 +45,8 @@ async def test_a_journal_that_takes_no_more_records_ends_the_process_whatever_th
     disk.fail_next |= {"write": bad, "truncate": bad}  # written by half, and not taken back
     with pytest.raises(JournalError, match="cannot be used"):
         await host.act(lambda: host.journal.append(b"one"))
-    assert [type(error) for error in ended] == [JournalError]
     host.close()
+    assert [type(error) for error in ended] == [JournalError]
 
 
 async def test_a_write_that_was_taken_back_costs_its_call_and_nothing_else(tmp_path: Path) -> None:
@@ -51,4 +58,14 @@ async def test_a_write_that_was_taken_back_costs_its_call_and_nothing_else(tmp_p
     await host.act(lambda: host.journal.append(b"two"))
     assert host.journal.synced == host.journal.size
     assert ended == []
+    host.close()
+
+
+async def test_by_the_policy_interval_the_last_record_is_made_safe_though_nobody_calls(tmp_path: Path) -> None:
+    now = [0.0]
+    host = host_on(CrashingDisk(), tmp_path, "interval", [], clock=lambda: now[0])
+    await host.act(lambda: host.journal.append(b"one"))
+    assert host.journal.synced < host.journal.size, "the last sync is not 5 s old"
+    now[0] = 5.0
+    await until(lambda: host.journal.synced == host.journal.size, "the journal is synced")
     host.close()

@@ -202,11 +202,12 @@ MUTATIONS = [
         "azr/journal/journal.py",
         "tests/journal/test_journal.py",
         [
-            ('if self._policy == "commit" or (', 'if self._policy == "never" or ('),
+            ('if self._policy == "commit":', 'if self._policy == "never":'),
             (
                 "self._clock() - self._synced_at >= self._sync_seconds",
                 "self._clock() - self._synced_at < self._sync_seconds",
             ),
+            (" or self._synced == self._size:", ":"),
             ("file.truncate(content.end)", "pass"),
             ("file.truncate(self._size)", "pass"),
             ("            file.sync()\n        except BaseException", "            pass\n        except BaseException"),
