@@ -114,7 +114,7 @@ def load(folder: Path, trainer: Trainer) -> LearnerState:
     set_state_dict(
         trainer.policy, trainer.optimiser, model_state_dict=tensors["model"], optim_state_dict=tensors["optimiser"]
     )
-    trainer.updates = state.updates
+    trainer.restored(state.updates)
     return state
 
 

@@ -129,6 +129,14 @@ class Trainer:
         """Where the policy computes."""
         return self._device
 
+    def restored(self, updates: int) -> None:
+        """Go on from a checkpoint of this many updates, but with the configuration's own betas and weight decay: the
+        optimiser's state brings along those of the run that wrote it."""
+        self.updates = updates
+        for group in self.optimiser.param_groups:
+            group["betas"] = (self._rates.beta1, self._rates.beta2)
+            group["weight_decay"] = self._rates.weight_decay
+
     def step(self, batch: StepBatch) -> StepReport:
         """Train on the batch; every rank is given the same one."""
         screening = screen(

@@ -22,13 +22,14 @@ import torch
 from ray.train.torch import TorchConfig
 from torch.distributed.checkpoint.api import CheckpointException
 
+from azr.config.sections.algorithm import OptimiserConfig
 from learner import checkpoint, loop
 from learner.loop import make_trainer, run
 from learner.samples import StepBatch
 from learner.trainer import StepReport, Trainer
 from learner.weights import Publisher, PublishingFailedError, Weights, whole_weights
 from tests.learner.plans import SeededSource, curve, noted, plan
-from tests.learner.tiny import save_tiny_model
+from tests.learner.tiny import random_samples, save_tiny_model
 
 CPU = torch.device("cpu")
 
@@ -89,6 +90,24 @@ def test_a_resumed_run_continues_bit_by_bit(model: Path, tmp_path: Path) -> None
     for trainer, each in zip(trainers, (whole, broken), strict=True):
         checkpoint.load(checkpoint.checkpoint_folder(each.checkpoints, 8), trainer)
     one, other = (whole_weights(trainer.policy) for trainer in trainers)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_resumed_run_follows_the_optimiser_settings_that_it_is_given_now(model: Path, tmp_path: Path) -> None:
+    """The new betas and decay stand in every group, and the step is that of a run that sets them there by hand."""
+    before = plan(model, tmp_path, steps=1, checkpoint_every=1)
+    run(before, CPU)
+    now = replace(before, optimiser=OptimiserConfig(lr=3e-3, beta1=0.5, beta2=0.9, weight_decay=0.25))
+    written = checkpoint.checkpoint_folder(before.checkpoints, 1)
+    kept, changed = make_trainer(before, CPU), make_trainer(now, CPU)
+    checkpoint.load(written, kept)
+    checkpoint.load(written, changed)
+    (group,) = changed.optimiser.param_groups
+    assert (group["betas"], group["weight_decay"]) == ((0.5, 0.9), 0.25)
+    kept.optimiser.param_groups[0].update(betas=(0.5, 0.9), weight_decay=0.25)
+    batch = StepBatch(random_samples(1001, step=1), 1)
+    assert kept.step(batch).metrics == changed.step(batch).metrics
+    one, other = (whole_weights(trainer.policy) for trainer in (kept, changed))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
