@@ -19,6 +19,7 @@ import errno
 import logging
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ _NAME = re.compile(rf"step_\d+({re.escape(_PARTIAL)})?")
 FULL_BYTES = 16 << 20
 #: What the system says of a full disk, and of a user whose quota is used up.
 FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
+#: How long a file system may take to show one machine what another has written to its end, and the time between looks.
+SHOWN_SECONDS, LOOK_SECONDS = 60.0, 0.5
 
 
 class NoRoomError(OSError):
@@ -124,6 +127,22 @@ def read_state(folder: Path) -> LearnerState:
         return msgspec.json.decode((folder / MARKER).read_bytes(), type=LearnerState)
     except FileNotFoundError:
         raise FileNotFoundError(f"{folder} holds no complete checkpoint: it has no {MARKER}") from None
+
+
+def wait_until_shown(folder: Path, rank: int) -> None:
+    """Until this rank can read the checkpoint too that the first rank goes on from."""
+    ends = time.monotonic() + SHOWN_SECONDS
+    while True:
+        try:
+            read_state(folder)
+            return
+        except (OSError, msgspec.DecodeError) as error:
+            if time.monotonic() > ends:
+                raise TimeoutError(
+                    f"rank {rank} cannot read {folder}, which the first rank goes on from, after {SHOWN_SECONDS:g} s: "
+                    f"{error}"
+                ) from error
+        time.sleep(LOOK_SECONDS)
 
 
 def newest(root: Path) -> Path | None:

@@ -11,6 +11,8 @@ Where batches come from and where weights, metrics go is handed in, so that the 
 Who waits: rank 0, for the source, as long as the source's own deadlines allow; the other ranks, for rank 0, which tells
 them every `BEAT_SECONDS` that it still waits.
 
+Rank 0 alone says which checkpoint a loop begins with: on a shared file system each rank might find another newest.
+
 A checkpoint for which the disk has no room is told and left out: the next one may fit. The last one of a loop is tried
 for `LAST_SECONDS`, since what it would hold is kept nowhere else.
 
@@ -153,9 +155,11 @@ def run(
     `on_report` is called on every rank after each step (Ray Train wants to hear from all).
     """
     trainer = make_trainer(plan, device)
-    found = checkpoint.newest(plan.checkpoints)
-    saved = step = checkpoint.load(found, trainer).step if found is not None else 0
     first = trainer.ranks.rank == 0
+    found = _of_first(partial(checkpoint.newest, plan.checkpoints) if first else None, trainer)
+    if found is not None and not first:
+        checkpoint.wait_until_shown(found, trainer.ranks.rank)
+    saved = step = checkpoint.load(found, trainer).step if found is not None else 0
     source = plan.make_source() if first else None
     if source:
         source.begin(step)

@@ -388,6 +388,52 @@ class TestWaitingOfManyRanks:
         assert turns.calls[0] == turns.calls[1] == ["broadcast"] * len(turns.calls[0])
         assert len(turns.calls[0]) >= 4
 
+    def test_the_first_says_which_checkpoint_all_begin_with(
+        self, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The second lists a folder that does not show the newest yet, and begins with it all the same."""
+        both = plan(model, tmp_path, steps=2)
+        both.checkpoints.mkdir()
+        TestCheckpoints.fake(both.checkpoints, 1)
+        loaded: dict[int, Path] = {}
+        turns = Turns()
+        for rank in (0, 1):
+            if rank == 0:
+                TestCheckpoints.fake(both.checkpoints, 2)
+            else:
+                monkeypatch.setattr(checkpoint, "newest", lambda root: checkpoint.checkpoint_folder(root, 1))
+
+            def load(folder: Path, _trainer: Trainer, *, rank: int = rank) -> checkpoint.LearnerState:
+                loaded[rank] = folder
+                return checkpoint.read_state(folder)
+
+            monkeypatch.setattr(checkpoint, "load", load)
+            with turns.of(rank) as trainer:
+                monkeypatch.setattr(loop, "make_trainer", lambda *_, trainer=trainer: trainer)
+                run(both, CPU)
+        assert loaded == dict.fromkeys((0, 1), checkpoint.checkpoint_folder(both.checkpoints, 2))
+
+    def test_another_rank_waits_until_its_machine_shows_the_checkpoint_too(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def shown(_seconds: float) -> None:
+            looks.append(1)
+            if len(looks) == 3:
+                TestCheckpoints.fake(tmp_path, 4)
+
+        looks = list[int]()
+        monkeypatch.setattr("learner.checkpoint.time.sleep", shown)
+        checkpoint.wait_until_shown(checkpoint.checkpoint_folder(tmp_path, 4), 1)
+        assert len(looks) == 3
+
+    def test_a_checkpoint_that_a_rank_is_never_shown_ends_it_with_folder_and_rank(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(checkpoint, "SHOWN_SECONDS", 0.02)
+        monkeypatch.setattr(checkpoint, "LOOK_SECONDS", 0.01)
+        with pytest.raises(TimeoutError, match=r"rank 3 cannot read .*/step_00000004, .* after 0\.02 s"):
+            checkpoint.wait_until_shown(checkpoint.checkpoint_folder(tmp_path, 4), 3)
+
     def test_what_is_there_at_once_is_told_once(self) -> None:
         turns = Turns()
         with turns.of(0) as trainer:
