@@ -37,14 +37,15 @@ import torch.distributed as dist
 
 from azr.config.sections.algorithm import LossConfig, OptimiserConfig
 from azr.config.sections.learner import LearnerConfig
+from azr.config.sections.weights import WeightsConfig
 from learner import checkpoint
 from learner.policy import load_policy
 from learner.samples import StepBatch
 from learner.trainer import StepReport, Trainer
 from learner.weights import Publisher, Weights, whole_weights
 
-#: How long closing waits for weights still being published; the engines' own update has its own, shorter deadlines.
-PUBLISH_DEADLINE_SECONDS = 120.0
+#: What handing a version on may take beside the engines' own update: its commit, and the registry's answers.
+ASIDE_SECONDS = 60.0
 #: How long somebody has to make room for the last checkpoint, and the time between two tries.
 LAST_SECONDS, TRY_SECONDS = 600.0, 10.0
 #: How often the other ranks hear that the first still waits. Collectives have a deadline of their own (Ray Train's half
@@ -111,6 +112,8 @@ class LearnerPlan:
     make_source: Callable[[], BatchSource]
     make_observer: Callable[[], Observer] | None = None
     make_publish: Callable[[], Callable[[int, Weights], None]] | None = None
+    publish_seconds: float = WeightsConfig.publish_seconds
+    """How long the engines may take to confirm a version, as configured."""
     temperature: float = 1.0
     seed: int = 0
     random_weights: bool = False
@@ -121,6 +124,11 @@ class LearnerPlan:
     def checkpoints(self) -> Path:
         """Where checkpoints lie."""
         return self.folder / "checkpoints"
+
+    @property
+    def publish_deadline(self) -> float:
+        """How long the end of a loop waits: for the version that is on its way, and for one more that waits."""
+        return 2 * self.publish_seconds + ASIDE_SECONDS
 
     @property
     def lora_scale(self) -> float:
@@ -166,7 +174,7 @@ def run(
     observer = plan.make_observer() if first and plan.make_observer else None
     publisher = None
     if first and plan.make_publish:
-        publisher = Publisher(plan.make_publish(), deadline=PUBLISH_DEADLINE_SECONDS)
+        publisher = Publisher(plan.make_publish(), deadline=plan.publish_deadline)
     _publish(plan, trainer, step, publisher)
     if step < plan.steps:
         check = publisher.check if publisher else _nothing

@@ -55,8 +55,8 @@ class PublishingFailedError(RuntimeError):
 class Publisher:
     """Calls `publish(step, weights)` in the background, newest version first in line.
 
-    `deadline` bounds how long `close` waits for a publication under way. An error in the thread is raised by the next
-    call: the loop makes one within a step, and `check` while it waits for others.
+    `deadline` bounds how long `close` waits for a publication under way and the one behind it. An error in the thread
+    is raised by the next call: the loop makes one within a step, and `check` while it waits for others.
     """
 
     def __init__(self, publish: Callable[[int, Weights], None], *, deadline: float) -> None:

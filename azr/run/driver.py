@@ -253,6 +253,7 @@ class Driver:
             make_source=partial(RunSource, setting),
             make_observer=partial(RunObserver, setting.hub),
             make_publish=partial(make_publish, setting, engines.publishing()),
+            publish_seconds=config.weights.publish_seconds,
             temperature=config.algorithm.sampling.temperature,
             seed=config.run.seed,
             gpu=ranks_on_gpus(config, gpu=engines.gpu),
