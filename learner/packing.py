@@ -39,11 +39,10 @@ def pack(lengths: Sequence[int], budget: int, ranks: int, *, quadratic: float = 
     """
     if ranks < 1 or budget < 1:
         raise ValueError(f"need at least one rank and one token of budget, got ranks={ranks}, budget={budget}")
-    too_long = [index for index, length in enumerate(lengths) if length > budget]
-    if too_long:
+    if (longest := max(lengths, default=0)) > budget:
         raise ValueError(
-            f"sequence {too_long[0]} has {lengths[too_long[0]]} tokens, more than the budget of {budget} "
-            "tokens a micro-batch: raise the budget or lower the response limit"
+            f"a sequence of {longest} tokens is longer than a micro-batch of {budget}: raise "
+            "learner.tokens_per_micro_batch, or lower lengths.response"
         )
     work = [length + quadratic * length * length for length in lengths]
     order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from azr.config.root import Config
+from azr.config.root import Config, longest_sequence
 from azr.config.sections import (
     actors_rules,
     algorithm_rules,
@@ -38,6 +38,7 @@ class Problem(NamedTuple):
 def problems(config: Config) -> list[Problem]:
     """Everything that keeps the configuration from running; all at once, so that they can be mended at once."""
     algorithm = algorithm_rules.problems(config.algorithm, config.staleness.max_staleness)
+    learner = learner_rules.problems(config.learner, longest_sequence(config))
     gating = gating_rules.problems(config.gating, config.lengths, config.seeding, config.sandbox.backend)
     return [
         *(Problem(f"algorithm.{key}", what, mend) for key, what, mend in algorithm),
@@ -48,7 +49,7 @@ def problems(config: Config) -> list[Problem]:
         *(Problem(key, what, mend) for key, what, mend in sandbox_rules.problems(config.sandbox)),
         *(Problem(key, what, mend) for key, what, mend in rollout_rules.problems(config.rollout)),
         *(Problem(key, what, mend) for key, what, mend in weights_rules.problems(config.weights)),
-        *(Problem(key, what, mend) for key, what, mend in learner_rules.problems(config.learner)),
+        *(Problem(key, what, mend) for key, what, mend in learner),
         *(Problem(key, what, mend) for key, what, mend in tracking_rules.problems(config.tracking)),
         *(Problem(key, what, mend) for key, what, mend in safety_rules.problems(config.safety)),
     ]

@@ -5,7 +5,7 @@ Called by `azr train --dry-run` and `azr config memory`. Pure.
 
 from __future__ import annotations
 
-from azr.config.root import Config
+from azr.config.root import Config, longest_sequence
 from azr.config.sections.rollout import most_engines
 from azr.errors import AzrError
 from azr.memory_plan.cards import card_named
@@ -40,7 +40,7 @@ def engine_of(config: Config) -> Engine:
         tensor_parallel=rollout.tensor_parallel,
         share=rollout.memory_fraction,
         running=rollout.max_sequences,
-        sequence_tokens=config.lengths.prompt + config.lengths.response,
+        sequence_tokens=longest_sequence(config),
         batched_tokens=rollout.max_batched_tokens or Engine.__struct_defaults__[0],
         width=4 if rollout.dtype == "float32" else 2,
         card_share=1.0 if rollout.gpus_per_replica < 0 else rollout.gpus_per_replica / rollout.tensor_parallel,

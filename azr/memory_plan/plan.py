@@ -130,12 +130,6 @@ def _problems(
             f"a learner rank wants {gib(demand)} of a {card.name}, which has {gib(card.memory)}{left}",
             " or ".join(_learner_mends(shape, room, learner, engine)) or "take larger cards, or a smaller model",
         )
-    if learner.tokens_per_micro_batch < engine.sequence_tokens:
-        yield (
-            f"learner.tokens_per_micro_batch is {learner.tokens_per_micro_batch:,}, "
-            f"but prompt and response together may have {engine.sequence_tokens:,} tokens",
-            "raise it, or lower lengths.response",
-        )
     yield from _engine_problems(shape, card, engine)
 
 

@@ -16,6 +16,13 @@ from azr.errors import ConfigError
         (["learner.ranks=0"], "learner.ranks: 0 is out of range (it must be at least 1)"),
         (["learner.threads=-1"], "learner.threads: -1 is out of range (it must be at least 0)"),
         (["learner.tokens_per_micro_batch=0"], "learner.tokens_per_micro_batch: 0 is out of range"),
+        # 6,144 tokens of prompt and 8,096 of response, the last of which is not computed.
+        (
+            ["learner.tokens_per_micro_batch=14238"],
+            "learner.tokens_per_micro_batch: 14238 does not hold the longest prompt (lengths.prompt, lengths.content) "
+            "with its response (lengths.response) (set 14239 at least, or lower lengths.response)",
+        ),
+        (["lengths.content=9000"], "learner.tokens_per_micro_batch: 16384 does not hold the longest prompt"),
         (["learner.keep_every=-1"], "learner.keep_every: -1 is out of range (it must be at least 0)"),
         (["learner.restarts=-1"], "learner.restarts: -1 is out of range"),
         (["learner.health_check_seconds=0"], "learner.health_check_seconds: 0.0 is out of range"),
@@ -32,6 +39,13 @@ def test_a_value_that_cannot_run_is_refused_with_its_key(overrides: list[str], t
     with pytest.raises(ConfigError) as refused:
         load([], overrides)
     assert told in str(refused.value)
+
+
+def test_a_micro_batch_need_not_hold_more_than_the_engines_make() -> None:
+    short = ["lengths.response=16000", "rollout.max_model_len=12001"]
+    assert load([], [*short, "learner.tokens_per_micro_batch=12000"]).learner.tokens_per_micro_batch == 12000
+    with pytest.raises(ConfigError, match="set 12000 at least"):
+        load([], [*short, "learner.tokens_per_micro_batch=11999"])
 
 
 def test_adapters_that_are_off_need_neither_layers_nor_weight() -> None:

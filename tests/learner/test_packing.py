@@ -51,8 +51,8 @@ def test_fewer_sequences_than_ranks_leave_empty_micro_batches() -> None:
     assert pack([], 8, 2).bins == (((),), ((),))
 
 
-def test_a_sequence_over_the_budget_is_named() -> None:
-    with pytest.raises(ValueError, match="sequence 1 has 9 tokens, more than the budget of 8"):
+def test_a_sequence_over_the_budget_is_refused_with_both_lengths() -> None:
+    with pytest.raises(ValueError, match="a sequence of 9 tokens is longer than a micro-batch of 8"):
         pack([3, 9], 8, 1)
 
 

@@ -58,13 +58,6 @@ def test_the_cheapest_change_is_told_first() -> None:
     assert mend.startswith("learner.checkpointing=full")
 
 
-def test_a_micro_batch_shorter_than_a_sequence_is_refused() -> None:
-    [(what, mend)] = plan(learner=replace(LEARNER, tokens_per_micro_batch=8192)).problems
-    assert "8,192" in what
-    assert "14,240" in what
-    assert "raise it" in mend
-
-
 def test_an_engine_without_room_for_one_sequence_is_told_what_would_make_room() -> None:
     made = plan("Qwen/Qwen2.5-14B", "L40S", replace(LEARNER, ranks=16), msgspec.structs.replace(ENGINE, share=0.7))
     [(what, mend)] = made.problems

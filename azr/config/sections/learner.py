@@ -33,7 +33,8 @@ class LearnerConfig:
     """OpenMP threads of a rank on CPUs; 0: its share of the cores. Threads that wait for each other on cores that
     engines want as well burn time, so fewer can be faster."""
     tokens_per_micro_batch: int = 16384
-    """Budget of a packed forward pass on one rank. A longer sequence than this is refused, never cut."""
+    """Budget of a packed forward pass on one rank. No sequence is cut, so it must hold the longest prompt with its
+    response."""
     share_prompts: bool = True
     """Compute a prompt once for all its responses in a micro-batch. The same numbers, for fewer tokens."""
     attention: str = "auto"

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from azr.config.sections.learner import ATTENTIONS, CHECKPOINTING, COMPUTE_DTYPES, LearnerConfig
 
 
-def problems(learner: LearnerConfig) -> Iterator[tuple[str, str, str]]:
-    """Everything wrong with the section, as (key, what is wrong, how to mend it)."""
+def problems(learner: LearnerConfig, longest: int) -> Iterator[tuple[str, str, str]]:
+    """Everything wrong with the section, as (key, what is wrong, how to mend it); `longest` is the most tokens that a
+    prompt has together with its response."""
     for name, known in (
         ("attention", ATTENTIONS),
         ("checkpointing", CHECKPOINTING),
@@ -29,6 +30,14 @@ def problems(learner: LearnerConfig) -> Iterator[tuple[str, str, str]]:
     ):
         if not number >= low:
             yield f"learner.{name}", f"{number} is out of range", f"it must be at least {low}"
+    needed = longest - 1  # a response's last token is predicted, and predicts nothing
+    if learner.tokens_per_micro_batch < needed:
+        yield (
+            "learner.tokens_per_micro_batch",
+            f"{learner.tokens_per_micro_batch} does not hold the longest prompt (lengths.prompt, lengths.content) with "
+            "its response (lengths.response)",
+            f"set {needed} at least, or lower lengths.response",
+        )
     if learner.lora.rank > 0 and not learner.lora.alpha > 0.0:
         yield "learner.lora.alpha", f"{learner.lora.alpha} leaves adapters without effect", "it must be above 0"
     if learner.lora.rank > 0 and not learner.lora.targets:
