@@ -200,7 +200,7 @@ def _sum_of_shares(values: Values, *names: str) -> str:
 def _speed(values: Values) -> str:
     made = number(values.get("perf/generated_tokens_per_second"), ",.0f")
     trained = number(values.get("perf/trained_tokens_per_second"), ",.0f")
-    return f"{made} tok/s made, {trained} trained"
+    return f"{made} tok/s made, {trained} trained (with prompts)"
 
 
 def largest(values: Values, prefix: str) -> str:

@@ -51,7 +51,7 @@ def test_a_step_in_words() -> None:
     assert facts["staleness"] == "1.5 (≤ 4)"
     assert facts["mismatch"] == "2.0e-07"
     assert facts["clipped"] == "1.5%"
-    assert facts["speed"] == "4,321 tok/s made, 2,100 trained"
+    assert facts["speed"] == "4,321 tok/s made, 2,100 trained (with prompts)"
     assert facts["waits"] == "learner 8% engines 31%"
     assert facts["refused"] == "duplicate 9, no_entry 3"
 
@@ -76,7 +76,7 @@ def test_the_plain_line_says_what_the_table_says() -> None:
         "age 1.5 (≤ 4) ▃█·▅",
         "kl 2.0e-07",
         "ess 97%",
-        "4,321 tok/s made, 2,100 trained",
+        "4,321 tok/s made, 2,100 trained (with prompts)",
         "sandbox 512 runs/s",
         "waits learner 8% engines 31%",
         "1:00 gone, 1:00 to go",
