@@ -222,7 +222,7 @@ def _rated(entry: _Entry) -> RatedProposal:
 
 
 def _answers(task: Task) -> tuple[Answer, ...]:
-    """The values that a solver of the task is asked for, or about: its outputs."""
+    """The task's outputs, whatever its solver is asked for."""
     types = task.output_types or ("",) * len(task.output_keys)
     return tuple(map(Answer, types, task.output_keys))
 

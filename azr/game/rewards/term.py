@@ -20,7 +20,7 @@ MAX_TOKENS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A value that a task is about (an input or an output), as the sandbox reports it."""
+    """A value that a task is about, as the sandbox reports it."""
 
     type_name: str
     key: str
@@ -42,7 +42,7 @@ class RatedProposal:
     references: tuple[Facts, ...] = ()
     """Of the programs that were shown to the proposer."""
     answers: tuple[Answer, ...] = ()
-    """The values the solver is asked for."""
+    """The task's outputs, also where the solver is asked for an input (abduction) or a program (induction)."""
 
 
 @runtime_checkable
