@@ -8,7 +8,8 @@ how a batch is cut into micro-batches.
     log ρ ──► weight  (a truncated ratio: undoes age)              factor ≥ 0
           └─► mask    (0 or 1: leaves out what cannot be trusted)  factor in {0, 1}
 
-Two weights would correct one ratio twice and are refused; masks go with anything.
+Two weights would correct one ratio twice and are refused; masks go with anything. Nothing here tells apart why ρ is not
+1: it holds the gap between engine and learner at the same version, and the data's age as well.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Geometric mask: drop a sequence whose geometric mean ratio leaves a narrow band.
 
 (Π ρ)^(1/T) does not grow with length as the product does, so that one band serves long and short responses.
+It judges a sequence's age together with the gap between engine and learner: a narrow band drops what is old.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """K3 mask: drop a sequence whose estimated divergence from the behaviour policy is too large.
 
 k3 = ρ - 1 - log ρ is non-negative and unbiased for the divergence, so that deviations up and down do not cancel as
-they may in the geometric mean.
+they may in the geometric mean. Age deviates as well: a low bound drops what is old.
 """
 
 from __future__ import annotations

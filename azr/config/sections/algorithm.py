@@ -189,8 +189,9 @@ class LossConfig:
     icepop_high: float = 5.0
     """… or above."""
     masks: list[str] = field(default_factory=list)
-    """Guards against the gap between engine and trainer at the same version: `geometric`, `k3`, `negative_sequence`,
-    `m2po`. They multiply to 0 or 1 and correct nothing."""
+    """Guards against what lies too far from its engine: `geometric`, `k3`, `negative_sequence`, `m2po`. They judge all
+    that is between the log-probs recorded and the step's first weights: the gap between engine and trainer, and
+    staleness as well, so narrow bands drop old sequences. They multiply to 0 or 1 and correct nothing."""
     geometric_low: float = 0.99
     """`geometric` drops a sequence whose mean ratio lies below,"""
     geometric_high: float = 1.01
