@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from azr.config.sections.learner import LoraConfig
+from learner.policy import Policy
 
 
 class LoraLinear(nn.Module):
@@ -31,17 +32,29 @@ class LoraLinear(nn.Module):
         return output
 
 
-def insert_adapters(model: nn.Module, config: LoraConfig) -> int:
-    """Freeze the model and give each targeted linear layer an adapter; returns how many. None at all is refused."""
-    model.requires_grad_(False)
-    targets = [
+def insert_adapters(policy: Policy, config: LoraConfig) -> int:
+    """Freeze the model and give each targeted linear layer an adapter; returns how many. None at all is refused.
+
+    A layer whose weight is frozen already gets none: it is not to be trained.
+    """
+    named = [
         (parent, name, child)
-        for parent in model.modules()
+        for parent in policy.modules()
         for name, child in parent.named_children()
         if isinstance(child, nn.Linear) and name in config.targets
     ]
-    if not targets:
+    if not named:
         raise ValueError(f"learner.lora.targets {config.targets} name no linear layer of this model")
+    head = policy.language_model.get_output_embeddings()  # type: ignore[operator]
+    if heads := [name for _, name, child in named if child is head]:
+        raise ValueError(
+            f"learner.lora.targets names {heads[0]}, the output layer, which can have no adapter: the log-prob head "
+            "takes its weight as it is; leave it out"
+        )
+    targets = [(parent, name, child) for parent, name, child in named if child.weight.requires_grad]
+    if not targets:
+        raise ValueError(f"learner.freeze leaves none of learner.lora.targets {config.targets} to train")
+    policy.requires_grad_(False)
     for parent, name, child in targets:
         setattr(parent, name, LoraLinear(child, config.rank, config.alpha))
     return len(targets)

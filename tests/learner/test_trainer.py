@@ -437,6 +437,23 @@ class TestAdapters:
         assert trained
         assert all(name.endswith((".up", ".down")) for name in trained)
 
+    def test_frozen_layers_get_none(self, folder: Path) -> None:
+        trainer = make_trainer(folder, learner=replace(self.CONFIG, freeze=["model.layers.0.*", "*.mlp.*"]))
+        adapted = {
+            name.removeprefix("language_model.").rpartition(".")[0]
+            for name, parameter in trainer.policy.named_parameters()
+            if parameter.requires_grad
+        }
+        assert adapted == {f"model.layers.1.self_attn.{name}_proj" for name in "qkvo"}
+
+    def test_targets_that_are_all_frozen_are_refused(self, folder: Path) -> None:
+        with pytest.raises(ValueError, match=r"learner\.freeze leaves none of learner\.lora\.targets"):
+            make_trainer(folder, learner=replace(self.CONFIG, freeze=["model.layers.*"]))
+
+    def test_the_output_layer_is_refused(self, folder: Path) -> None:
+        with pytest.raises(ValueError, match=r"learner\.lora\.targets names lm_head, the output layer"):
+            make_trainer(folder, learner=LearnerConfig(lora=LoraConfig(rank=2, targets=["q_proj", "lm_head"])))
+
     def test_targets_that_name_nothing_are_refused(self, folder: Path) -> None:
         with pytest.raises(ValueError, match="name no linear layer"):
             make_trainer(folder, learner=LearnerConfig(lora=LoraConfig(rank=2, targets=["nope"])))

@@ -20,7 +20,7 @@ class LoraConfig:
     targets: list[str] = field(
         default_factory=lambda: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     )
-    """Linear layers that get an adapter, by the last part of their name."""
+    """Linear layers that get an adapter, by the last part of their name; not the output layer, nor frozen ones."""
 
 
 @dataclass
