@@ -29,5 +29,5 @@ class GeometricMask:
     def __call__(self, ratios: Ratios) -> Factor:
         """1 for tokens of kept sequences, else 0."""
         mean = per_sequence_mean(ratios.log_ratio, ratios)
-        kept = (mean >= math.log(self.low)) & (mean <= math.log(self.high))
-        return Factor(kept[ratios.sequence].to(mean.dtype), {"geometric_masked_fraction": share_of(~kept)})
+        kept = ((mean >= math.log(self.low)) & (mean <= math.log(self.high)))[ratios.sequence]
+        return Factor(kept.to(mean.dtype), {"geometric_masked_fraction": share_of(~kept)})

@@ -27,5 +27,5 @@ class K3Mask:
     def __call__(self, ratios: Ratios) -> Factor:
         """1 for tokens of kept sequences, else 0."""
         divergence = per_sequence_mean(ratios.log_ratio.exp() - 1.0 - ratios.log_ratio, ratios)
-        kept = divergence <= self.bound
-        return Factor(kept[ratios.sequence].to(divergence.dtype), {"k3_masked_fraction": share_of(~kept)})
+        kept = (divergence <= self.bound)[ratios.sequence]
+        return Factor(kept.to(divergence.dtype), {"k3_masked_fraction": share_of(~kept)})

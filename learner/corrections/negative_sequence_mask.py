@@ -28,4 +28,5 @@ class NegativeSequenceMask:
         """1 for tokens of kept sequences, else 0."""
         drift = -per_sequence_mean(ratios.log_ratio, ratios)
         dropped = (per_sequence_mean(ratios.advantages, ratios) < 0) & (drift > self.bound)
-        return Factor((~dropped)[ratios.sequence].to(drift.dtype), {"negative_masked_fraction": share_of(dropped)})
+        kept = ~dropped[ratios.sequence]
+        return Factor(kept.to(drift.dtype), {"negative_masked_fraction": share_of(~kept)})

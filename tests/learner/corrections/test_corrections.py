@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from azr.config.sections.algorithm import LossConfig
-from learner.corrections.base import Ratios
+from learner.corrections.base import Correction, Ratios
 from learner.corrections.geometric_mask import GeometricMask
 from learner.corrections.icepop import IcePop
 from learner.corrections.k3_mask import K3Mask
@@ -53,6 +53,22 @@ def test_negative_sequence_mask_drops_stale_bad_sequences_only() -> None:
     # mean log μ/π: log 2 = .69 for the first two, log .5 = -.69 for the third.
     ratios = hand_ratios([0.5, 0.5, 2.0], [0, 1, 2], advantages=[-1.0, 1.0, -1.0])
     assert NegativeSequenceMask(bound=0.5)(ratios).values.tolist() == [0.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "mask"),
+    [
+        ("geometric", GeometricMask(low=0.99, high=1.01)),
+        ("k3", K3Mask(bound=0.2)),
+        ("negative", NegativeSequenceMask(bound=0.5)),
+    ],
+)
+def test_a_mask_of_sequences_tells_the_share_of_tokens_that_it_masks(name: str, mask: Correction) -> None:
+    # The second of two sequences goes, with three of the four tokens.
+    factor = mask(hand_ratios([1.0, 0.25, 0.25, 0.25], [0, 1, 1, 1], advantages=[-1.0] * 4))
+    assert factor.values.tolist() == [1.0, 0.0, 0.0, 0.0]
+    share = factor.metrics[f"{name}_masked_fraction"]
+    assert (float(share.total), float(share.count)) == (3.0, 4.0)
 
 
 def test_m2po_drops_the_largest_until_the_mean_square_is_within_the_budget() -> None:
