@@ -157,7 +157,8 @@ class Trainer:
         norms: list[float] = []
         for index, micro_batches in enumerate(work):
             current = batch.step + index / len(work)
-            norms.append(self._update(micro_batches, batch.step, current, index == 0, sums, gap))
+            name = f"mini-batch {index + 1} of {len(work)} of step {batch.step}"
+            norms.append(self._update(micro_batches, batch.step, current, index == 0, sums, gap, name=name))
         metrics = self.ranks.means(sums.shares)
         if any(len(sample.token_steps) for sample in batch.samples):  # supervised pairs were sampled by nobody
             metrics |= self._named(gap.everywhere, "off_policy/")
@@ -254,9 +255,20 @@ class Trainer:
         return {prefix + name: value for name, value in RatioSums(*numbers.tolist()).report().items()}
 
     def _update(
-        self, work: list[_Work], step: int, current_at: float, first: bool, sums: ShareSums, gap: _Gap
+        self,
+        work: list[_Work],
+        step: int,
+        current_at: float,
+        first: bool,
+        sums: ShareSums,
+        gap: _Gap,
+        *,
+        name: str,
     ) -> float:
-        """One optimiser update from a mini-batch's micro-batches; returns the gradient's norm before clipping."""
+        """One optimiser update from a mini-batch's micro-batches; returns the gradient's norm before clipping.
+
+        `name` is what an error calls the mini-batch.
+        """
         self.optimiser.zero_grad(set_to_none=True)
         with_entropy = self._learner.report_entropy or self._loss.entropy_coefficient != 0.0
         for item in work:
@@ -306,8 +318,8 @@ class Trainer:
         value = float(whole)
         if not math.isfinite(value):
             raise FloatingPointError(
-                f"the gradient's norm is {value} at step {step}: nothing was updated; "
-                "look at off_policy/* of the last steps and at the batch that was taken"
+                f"{name} was not applied, for its gradient's norm is {value}: the ranks go back to the newest "
+                "checkpoint; look at off_policy/* of the last steps and at the batch that was taken"
             )
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self._rates, self.updates)

@@ -278,11 +278,26 @@ def test_a_batch_of_which_nothing_is_left_changes_nothing(folder: Path) -> None:
 
 
 def test_an_infinite_gradient_stops_the_step_before_the_update(folder: Path) -> None:
-    trainer = make_trainer(folder)
+    trainer = make_trainer(folder, LossConfig(minibatches=4))
     before = snapshot(trainer)
-    with pytest.raises(FloatingPointError, match="nothing was updated"):
+    with pytest.raises(FloatingPointError, match="mini-batch 1 of 4 of step 0 was not applied"):
         trainer.step(replace_advantages(StepBatch(random_samples(7), 0), float("inf")))
     assert difference(before, snapshot(trainer)) == 0.0
+
+
+def test_an_infinite_gradient_of_a_later_mini_batch_is_called_that(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first has been applied by then, and the error does not say that nothing was."""
+    trainer = make_trainer(folder, LossConfig(minibatches=2))
+    norms = iter([torch.tensor(1.0), torch.tensor(float("nan"))])
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *_: next(norms))
+    told = (
+        "mini-batch 2 of 2 of step 5 was not applied, for its gradient's norm is nan: the ranks go back to the newest"
+    )
+    with pytest.raises(FloatingPointError, match=told):
+        trainer.step(StepBatch(random_samples(7), 5))
+    assert trainer.updates == 1
 
 
 @pytest.mark.parametrize("loss", ["decoupled_ppo", "gspo", "cispo"])
