@@ -175,6 +175,7 @@ def _step_of(folder: Path) -> int | None:
 
 def prune(root: Path, *, keep_last: int, keep_every: int) -> list[Path]:
     """Delete checkpoints that the policy does not keep; returns what was deleted. The newest whole one always stays.
+    What cannot be deleted is told as a warning, and tried again beside the next.
 
     Whole ones alone count. A torn one goes when a newer one is whole, for then nobody writes it any more: steps only
     grow, and a learner that begins anew does so from the newest whole one. Any other may be one in writing.
@@ -187,11 +188,17 @@ def prune(root: Path, *, keep_last: int, keep_every: int) -> list[Path]:
     kept = set(whole[-max(1, keep_last) :])
     if keep_every:
         kept |= {folder for folder in whole if _number(folder) % keep_every == 0}
-    deleted = [folder for folder in whole if folder not in kept]
-    deleted += [folder for folder in torn if _number(folder) < _number(whole[-1])]
-    for folder in deleted:
-        (folder / MARKER).unlink(missing_ok=True)  # first: killed in the midst of it, what is left is torn, not whole
-        shutil.rmtree(folder)
+    unwanted = [folder for folder in whole if folder not in kept]
+    unwanted += [folder for folder in torn if _number(folder) < _number(whole[-1])]
+    deleted = []
+    for folder in unwanted:
+        try:
+            (folder / MARKER).unlink(missing_ok=True)  # first: killed in the midst, what is left is torn, not whole
+            shutil.rmtree(folder)
+        except OSError as error:
+            logger.warning("cannot delete %s: %s", folder, error)
+        else:
+            deleted.append(folder)
     return deleted
 
 

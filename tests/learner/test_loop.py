@@ -550,6 +550,23 @@ class TestCheckpoints:
         assert checkpoint.complete_steps(tmp_path) == [2]
         assert [folder.name[-1] for folder in checkpoint.prune(tmp_path, keep_last=1, keep_every=0)] == ["1"]
 
+    def test_one_that_cannot_be_deleted_is_told_and_the_others_go(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def busy(folder: Path) -> None:
+            if folder.name.endswith("1"):
+                raise OSError(errno.EBUSY, "Device or resource busy", str(folder / ".nfs0001"))
+            removed(folder)
+
+        removed = shutil.rmtree
+        for step in (1, 2, 3):
+            self.fake(tmp_path, step)
+        with monkeypatch.context() as patched:
+            patched.setattr("learner.checkpoint.shutil.rmtree", busy)
+            assert [folder.name[-1] for folder in checkpoint.prune(tmp_path, keep_last=1, keep_every=0)] == ["2"]
+        assert f"cannot delete {tmp_path / 'step_00000001'}: " in caplog.text
+        assert [folder.name[-1] for folder in checkpoint.prune(tmp_path, keep_last=1, keep_every=0)] == ["1"]
+
     @staticmethod
     def fake(root: Path, step: int) -> None:
         folder = checkpoint.checkpoint_folder(root, step)
