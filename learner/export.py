@@ -31,6 +31,9 @@ from learner.weights import PREFIX
 #: Characters of a library's own words in an error.
 _WHY_WIDTH = 300
 
+#: Where transformers keeps generation settings.
+_GENERATION = "generation_config.json"
+
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -64,8 +67,7 @@ def export(
     model.save_pretrained(partial)
     copy_companions(base, partial, plain_tokens)
     write_text(partial / "README.md", model_card(folder, state, dtype, figures or {}, base_name or base))
-    for path in partial.iterdir():
-        path.chmod(0o644)  # safetensors files are made for their owner alone; a model is for whoever may see its folder
+    let_others_read(partial)
     partial.rename(out)
     return out
 
@@ -133,3 +135,12 @@ def copy_companions(model: str, out: Path, plain_tokens: Sequence[str] = ()) -> 
         GenerationConfig.from_pretrained(model).save_pretrained(out)
     except OSError:
         return  # not every model ships generation settings
+    except ValueError:  # nor such as transformers will write: a temperature where nothing is drawn, say
+        if (own := Path(model) / _GENERATION).is_file():
+            shutil.copyfile(own, out / _GENERATION)
+
+
+def let_others_read(folder: Path) -> None:
+    """Safetensors files are made for their owner alone; a model is for whoever may see its folder."""
+    for path in folder.iterdir():
+        path.chmod(0o644)

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from azr.errors import AzrError
 from azr.files import write_bytes, write_text
-from learner.export import DTYPES, copy_companions
+from learner.export import DTYPES, copy_companions, let_others_read
 from learner.foreign_shards import join, read_shard
 
 _SHARD = re.compile(r"model_world_size_(\d+)_rank_(\d+)\.pt")
@@ -59,6 +59,7 @@ def import_verl(
     config.save_pretrained(partial)
     copy_companions(companion, partial)
     write_text(partial / "README.md", _card(folder, len(paths), dtype))
+    let_others_read(partial)
     partial.rename(out)
     return out
 

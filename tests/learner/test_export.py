@@ -13,7 +13,7 @@ from azr.config.sections.learner import LearnerConfig, LoraConfig
 from azr.errors import AzrError
 from learner import checkpoint
 from learner.checkpoint import LearnerState
-from learner.export import export, find_checkpoint, model_card
+from learner.export import copy_companions, export, find_checkpoint, model_card
 from learner.samples import StepBatch
 from learner.weights import whole_weights
 from tests.learner.tiny import make_trainer, random_samples, save_tiny_model
@@ -52,6 +52,15 @@ def test_whoever_may_see_the_folder_may_read_the_model(model: Path, tmp_path: Pa
     checkpoint.save(tmp_path / "checkpoints", make_trainer(model), LearnerState(1, 1, str(model)))
     out = export(tmp_path, tmp_path / "out")
     assert {path.stat().st_mode & 0o777 for path in out.iterdir()} == {0o644}
+
+
+def test_generation_settings_that_transformers_will_not_write_are_copied_as_they_are(tmp_path: Path) -> None:
+    """A temperature beside greedy decoding, as published models have it."""
+    base, out = save_tiny_model(tmp_path / "base"), tmp_path / "out"
+    save_tokenizer(base)
+    (base / "generation_config.json").write_text('{"do_sample": false, "temperature": 0.6}')
+    copy_companions(str(base), out)
+    assert (out / "generation_config.json").read_text() == '{"do_sample": false, "temperature": 0.6}'
 
 
 def test_an_existing_folder_is_never_written_over(model: Path, tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ def test_large_models_are_written_in_several_files_with_an_index(untied: Path, t
     assert files[0].name == f"model-00001-of-{len(files):05d}.safetensors"
     assert sum(len(load_file(file)) for file in files) == len(weights_of(untied))
     same(out, untied)
+    assert {path.stat().st_mode & 0o777 for path in out.iterdir()} == {0o644}, "a model is for whoever may see it"
 
 
 def test_configuration_and_tokenizer_come_from_the_folder_beside_the_shards(untied: Path, tmp_path: Path) -> None:
