@@ -24,18 +24,12 @@ class Packing:
 
     bins: tuple[tuple[tuple[int, ...], ...], ...]
 
-    @property
-    def micro_batches(self) -> int:
-        """Number of micro-batches, the same on each rank."""
-        return len(self.bins[0])
 
-
-def pack(lengths: Sequence[int], budget: int, ranks: int, *, quadratic: float = 0.0) -> Packing:
+def pack(lengths: Sequence[int], budget: int, ranks: int) -> Packing:
     """Assign sequences to `ranks` x K micro-batches of at most `budget` tokens each, with K as small as it will go.
 
-    Work is balanced by length + quadratic · length², the second term being attention's share. Longest first into the
-    lightest bin with room; when one does not fit, K grows by one and the assignment begins anew. The result depends
-    on the lengths and their order alone.
+    Tokens are balanced: longest first into the lightest bin with room; when one does not fit, K grows by one and the
+    assignment begins anew. The result depends on the lengths and their order alone.
     """
     if ranks < 1 or budget < 1:
         raise ValueError(f"need at least one rank and one token of budget, got ranks={ranks}, budget={budget}")
@@ -44,40 +38,31 @@ def pack(lengths: Sequence[int], budget: int, ranks: int, *, quadratic: float = 
             f"a sequence of {longest} tokens is longer than a micro-batch of {budget}: raise "
             "learner.tokens_per_micro_batch, or lower lengths.response"
         )
-    work = [length + quadratic * length * length for length in lengths]
     order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
     per_rank = max(1, -(-sum(lengths) // (budget * ranks)))
     while True:
-        bins = _fill(order, lengths, work, budget, ranks * per_rank)
+        bins = _fill(order, lengths, budget, ranks * per_rank)
         if bins is not None:
-            return _spread(bins, work, ranks)
+            return _spread(bins, lengths, ranks)
         per_rank += 1
 
 
-def _fill(
-    order: list[int], lengths: Sequence[int], work: list[float], budget: int, count: int
-) -> list[list[int]] | None:
+def _fill(order: list[int], lengths: Sequence[int], budget: int, count: int) -> list[list[int]] | None:
     """Longest-first assignment into `count` bins, or None if some sequence finds no room."""
     bins: list[list[int]] = [[] for _ in range(count)]
-    tokens = [0] * count
-    lightest = [(0.0, index) for index in range(count)]
+    lightest = [(0, index) for index in range(count)]
     for sequence in order:
-        full: list[tuple[float, int]] = []
-        while lightest and tokens[lightest[0][1]] + lengths[sequence] > budget:
-            full.append(heapq.heappop(lightest))
-        if not lightest:
+        tokens, chosen = heapq.heappop(lightest)
+        if tokens + lengths[sequence] > budget:
             return None
-        load, chosen = heapq.heappop(lightest)
         bins[chosen].append(sequence)
-        tokens[chosen] += lengths[sequence]
-        for entry in [*full, (load + work[sequence], chosen)]:
-            heapq.heappush(lightest, entry)
+        heapq.heappush(lightest, (tokens + lengths[sequence], chosen))
     return bins
 
 
-def _spread(bins: list[list[int]], work: list[float], ranks: int) -> Packing:
+def _spread(bins: list[list[int]], lengths: Sequence[int], ranks: int) -> Packing:
     """Deal bins to ranks in rows of equal weight, so that ranks compute alike between two collectives."""
-    loads = [sum(work[index] for index in members) for members in bins]
+    loads = [sum(lengths[index] for index in members) for members in bins]
     heaviest_first = sorted(range(len(bins)), key=lambda index: (-loads[index], index))
     rows = [heaviest_first[start : start + ranks] for start in range(0, len(bins), ranks)]
     return Packing(tuple(tuple(tuple(sorted(bins[row[rank]])) for row in rows) for rank in range(ranks)))

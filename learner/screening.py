@@ -27,13 +27,6 @@ class Screening:
     kept: list[int]
     dropped: dict[int, Reason]
 
-    def counts(self) -> dict[str, int]:
-        """Number of dropped samples by reason."""
-        totals: dict[str, int] = {}
-        for reason in self.dropped.values():
-            totals[reason] = totals.get(reason, 0) + 1
-        return totals
-
 
 def reason_to_drop(response_tokens: int, logprobs: npt.NDArray[np.float32]) -> Reason | None:
     """Why a sample with these behaviour log-probs cannot be trained on, or None."""

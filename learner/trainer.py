@@ -173,7 +173,7 @@ class Trainer:
 
     @torch.no_grad()
     def score(self, batch: StepBatch) -> list[Tensor]:
-        """Log-probs of each sample's response under the present weights, on every rank (the start-up parity check)."""
+        """Log-probs of each sample's response under the present weights, on every rank."""
         own: dict[int, Tensor] = {}
         for micro_batch in self._micro_batches(batch, range(len(batch.samples))):
             logprobs, _ = self.policy(micro_batch, self._temperature)

@@ -104,11 +104,6 @@ def sequence_mean(values: Tensor, batch: TokenBatch) -> Tensor:
     return total / sequence_lengths(batch).clamp(min=1).to(values.dtype)
 
 
-def sequence_sum(values: Tensor, batch: TokenBatch) -> Tensor:
-    """Sum over each sequence's tokens, shape [sequences]. Differentiable."""
-    return torch.zeros(batch.sequences, dtype=values.dtype, device=values.device).index_add(0, batch.sequence, values)
-
-
 def sequence_lengths(batch: TokenBatch) -> Tensor:
     """Number of response tokens of each sequence."""
     return torch.bincount(batch.sequence, minlength=batch.sequences)

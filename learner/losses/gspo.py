@@ -17,15 +17,10 @@ from learner.losses.clipped import clipped_surrogate
 
 @dataclass(frozen=True)
 class Gspo:
-    """-w · min(s·A, clip(s)·A) with s = exp(mean_t log(π_θ/π_prox)) of the token's sequence.
-
-    With `token_variant` the value is s but each token's gradient is its own, which allows advantages that differ
-    between the tokens of a sequence.
-    """
+    """-w · min(s·A, clip(s)·A) with s = exp(mean_t log(π_θ/π_prox)) of the token's sequence."""
 
     clip_low: float = 3e-4
     clip_high: float = 4e-4
-    token_variant: bool = False
 
     @classmethod
     def of(cls, config: LossConfig) -> Gspo:
@@ -36,9 +31,6 @@ class Gspo:
         """Loss of each token: its sequence's, so that any aggregation over tokens is one over sequences."""
         log_ratio = (wide(batch.current) - wide(batch.proximal)).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
         ratio = sequence_mean(log_ratio, batch).exp()[batch.sequence]
-        if self.token_variant:
-            current = wide(batch.current)
-            ratio = ratio.detach() * (current - current.detach()).exp()
         objective, metrics = clipped_surrogate(
             ratio, wide(batch.advantages), low=self.clip_low, high=self.clip_high, dual=None
         )

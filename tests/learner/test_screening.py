@@ -28,11 +28,11 @@ def test_each_defect_has_its_reason(tokens: int, logprobs: list[float], reason: 
     assert reason_to_drop(tokens, np.array(logprobs, dtype=np.float32)) == reason
 
 
-def test_the_good_ones_stay_in_order_and_the_others_are_counted() -> None:
+def test_the_good_ones_stay_in_order_and_the_others_are_told_with_their_reasons() -> None:
     bad = np.array([np.nan, -1.0], dtype=np.float32)
     result = screen([2, 2, 2, 0], [GOOD, bad, GOOD, np.zeros(0, dtype=np.float32)])
     assert result.kept == [0, 2]
-    assert result.counts() == {"nan_logprob": 1, "empty_response": 1}
+    assert result.dropped == {1: "nan_logprob", 3: "empty_response"}
 
 
 def test_lists_of_different_length_are_a_programming_error() -> None:

@@ -161,14 +161,6 @@ class TestGspoByHand:
         assert grad.tolist() == [0.0, 0.0]
         assert float(output.metrics["clip_high_fraction"].total) == 2.0
 
-    def test_the_token_variant_has_the_same_value_and_a_gradient_of_each_tokens_own(self) -> None:
-        batch = replace(self.batch(), advantages=torch.tensor([1.0, -1.0], dtype=torch.float64))
-        output = Gspo(token_variant=True)(batch, torch.ones(2, dtype=torch.float64))
-        (grad,) = torch.autograd.grad(output.per_token.sum(), batch.current)
-        ratio = math.exp(3e-4)
-        assert output.per_token.tolist() == pytest.approx([-ratio, ratio])
-        assert grad.tolist() == pytest.approx([-ratio, ratio])
-
 
 class TestDppoTvByHand:
     def test_a_large_ratio_of_a_rare_token_is_no_change_of_the_policy(self) -> None:
