@@ -47,8 +47,6 @@ class Memory:
     baselines: Baselines = field(default_factory=Baselines)
     terms: dict[str, bytes] = field(default_factory=dict)
     """Memories of reward terms that have one."""
-    trained_tokens: int = 0
-    """Tokens of groups with variance trained on so far; with those without it is what N4 counts."""
     flat_tokens: int = 0
     """Tokens taken in groups without variance, which carry no gradient."""
     withheld_tokens: int = 0
@@ -130,7 +128,6 @@ def prepare(
     after = Memory(
         baselines=baselines,
         terms=judge.to_state(),
-        trained_tokens=memory.trained_tokens + int(samples.lengths.sum()) - flat - withheld,
         flat_tokens=memory.flat_tokens + flat,
         withheld_tokens=memory.withheld_tokens + withheld,
     )

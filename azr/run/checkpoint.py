@@ -24,7 +24,7 @@ from azr.run.batches import Memory
 STATE = "run_state.msgpack"
 EXPERIENCE = "experience.snapshot"
 TASKS = "tasks.snapshot"
-#: Raised with every change of `RunState`.
+#: Raised with every change of `RunState` after which older ones cannot be read; fields it has no more are passed over.
 SCHEMA = 1
 
 
@@ -35,7 +35,6 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     lineage: int
     baselines: bytes
     terms: dict[str, bytes]
-    trained_tokens: int
     flat_tokens: int
     withheld_tokens: int = 0
     safety: bytes = b""
@@ -50,7 +49,6 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
             lineage=version.lineage,
             baselines=memory.baselines.to_bytes(),
             terms=memory.terms,
-            trained_tokens=memory.trained_tokens,
             flat_tokens=memory.flat_tokens,
             withheld_tokens=memory.withheld_tokens,
             safety=safety,
@@ -66,7 +64,6 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
         return Memory(
             baselines=Baselines.from_bytes(self.baselines),
             terms=dict(self.terms),
-            trained_tokens=self.trained_tokens,
             flat_tokens=self.flat_tokens,
             withheld_tokens=self.withheld_tokens,
         )

@@ -160,7 +160,7 @@ def test_what_a_watch_holds_back_carries_no_gradient_but_is_counted() -> None:
     assert len(seen) == 6
     assert len(prepared.batch.samples) == 3
     assert prepared.metrics.report()["batch/sequences/deduction/solve"] == 4.0
-    assert (prepared.memory.trained_tokens, prepared.memory.flat_tokens, prepared.memory.withheld_tokens) == (6, 4, 2)
+    assert (prepared.memory.flat_tokens, prepared.memory.withheld_tokens) == (4, 2)
 
 
 def test_shuffled_rewards_keep_their_distribution_in_each_cell() -> None:
@@ -202,19 +202,19 @@ def test_metrics_tell_how_old_the_data_was() -> None:
 
 def test_tokens_of_groups_without_variance_are_counted_apart() -> None:
     after = ready(usual()).memory
-    assert (after.trained_tokens, after.flat_tokens) == (8, 4)
+    assert (after.flat_tokens, after.withheld_tokens) == (4, 0)
 
 
-def test_tokens_that_the_learner_will_not_have_count_as_withheld_and_not_as_trained() -> None:
+def test_tokens_that_the_learner_will_not_have_count_as_withheld() -> None:
     items = usual()
     record = decode(items[2].sample.body, Attempt)
     broken = msgspec.structs.replace(record.trajectory, behaviour_logprobs=np.array([np.nan, -0.5], dtype=np.float32))
     body = encode(msgspec.structs.replace(record, trajectory=broken))
     items[2] = items[2]._replace(sample=msgspec.structs.replace(items[2].sample, body=body))
-    before = Memory(trained_tokens=100, flat_tokens=10, withheld_tokens=1)
+    before = Memory(flat_tokens=10, withheld_tokens=1)
     prepared = ready(items, before)
     after = prepared.memory
-    assert (after.trained_tokens, after.flat_tokens, after.withheld_tokens) == (106, 14, 3)
+    assert (after.flat_tokens, after.withheld_tokens) == (14, 3)
     assert prepared.metrics.report()["ledger/withheld_tokens"] == 3.0
 
 

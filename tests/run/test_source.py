@@ -243,7 +243,7 @@ def test_a_checkpoint_holds_baselines_of_what_was_trained_and_nothing_of_what_is
     assert {path.name for path in folder.iterdir()} == {STATE, EXPERIENCE, TASKS, MARKER}
     state = read_state(folder)
     assert state.version == Version(0, 1)
-    assert (state.trained_tokens, state.flat_tokens) == (6, 4)
+    assert (state.flat_tokens, state.withheld_tokens) == (4, 0)
     memory = state.memory()
     kept = memory.baselines.cells["deduction/solve"]
     assert (kept.mean, kept.sequences) == (0.625, 4)
@@ -503,6 +503,16 @@ def test_lost_journals_without_snapshots_are_an_error_that_says_so(tmp_path: Pat
     world.checkpoint(source, 3)
     with pytest.raises(AzrError, match="the journals end at step 0, and the checkpoint of step 3 was written without"):
         World(tmp_path, settings).source(3)
+
+
+def test_a_state_with_a_count_that_is_no_longer_kept_is_read(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    source = world.source()
+    world.train(source, 0)
+    folder = world.checkpoint(source, 1)
+    now = msgspec.msgpack.decode((folder / STATE).read_bytes())
+    (folder / STATE).write_bytes(msgspec.msgpack.encode(now | {"trained_tokens": 6}))
+    assert read_state(folder).version == Version(0, 1)
 
 
 def test_a_folder_of_another_kind_of_training_is_no_checkpoint_of_a_run(tmp_path: Path) -> None:
