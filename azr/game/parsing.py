@@ -25,7 +25,7 @@ _KNOWN_LABELS = PYTHON_LABELS | {"input", "output", "message", "error"}
 
 _DEFINES_ENTRY = re.compile(r"^[ \t]*(?:async[ \t]+)?def[ \t]+f[ \t]*\(", re.MULTILINE)
 _BACKTICKS = re.compile(r"`+")
-_HEADING = r"^[ \t#*>_-]*{label}[ \t*_]*[0-9]*[ \t*_]*:"
+_HEADING = r"^[ \t#*>_-]*{label}[ \t*_]*(?:[0-9]+[ \t*_]*)?:"  # no two stars of one class may meet: quadratic
 _BLANK_LINES = re.compile(r"(?:[ \t]*\n)*")
 _PARAGRAPH_ENDS = re.compile(r"\n[ \t]*\n")
 _MARK = re.compile(r"^#([iomef])(?: |$)", re.MULTILINE)  # input, output, message, error, program (f)
