@@ -29,6 +29,9 @@ import msgspec
 #: such an input once more, and what then still says `retry` is for the caller to ask again or to leave undecided.
 Status = Literal["ok", "error", "timeout", "memory", "refused", "crashed", "opaque", "retry"]
 
+#: Stands where an exception's class would, in the `error` of a program that left its interpreter (`os._exit`).
+PROCESS_EXIT = "ProcessExit"
+
 #: Fuel a guest burns in about one second on a 2020s server core (measured 1e10 to 2e10). Taken at the low end,
 #: so that fuel, which is reproducible, runs out before the wall clock does on any ordinary machine.
 FUEL_PER_SECOND = 5_000_000_000

@@ -89,7 +89,7 @@ TAG_REASONS: frozenset[str] = frozenset({"thought_unfinished", "no_answer_tag", 
 #: What stands before the reason in the verdict of an answer that could not be read.
 MALFORMED = "malformed:"
 
-#: A job of ours came to nothing: the clock ran out on a busy machine, or the interpreter died. Nobody's fault but ours.
+#: A job of ours came to nothing: the clock ran out on a busy machine, or an interpreter broke. No fault but ours.
 STUMBLES: frozenset[str] = frozenset({"retry", "crashed"})
 
 #: Verdicts that judge nothing, because the machine stumbled or the task itself is broken. They are paid nothing: the
@@ -118,11 +118,11 @@ MEANINGS: dict[str, str] = {
     "banned": "uses a module or a name that tasks may not use",
     "held_out": "the program is one that evaluation asks about",
     "input_not_literal": "an input is not a list of literal arguments",
-    "error": "the run ended with an exception",
+    "error": "the run ended with an exception, or the program left its interpreter",
     "timeout": "the run used up its fuel",
     "memory": "the run used up its memory",
     "opaque": "the value has no literal form, or too long a one",
-    "crashed": "the interpreter was ended or broken without an answer, or the worker died on it, twice",
+    "crashed": "the interpreter broke without an answer, or the worker died on it, twice",
     "surplus": "the target was reached before it",
     "retry": "the machine was too busy to tell; ask again, nothing was decided",
     "nondeterministic": "runs with other hash seeds, random seeds or clocks ended otherwise",
@@ -133,7 +133,7 @@ MEANINGS: dict[str, str] = {
     "hidden_input_shown": "a hidden input equals one that is shown",
     "constant_output": "all inputs give one and the same output",
     "message_holds_program": "the message gives code away",
-    "environment_error": "the error depends on the interpreter's limits, not on the program",
+    "environment_error": "the run ended by the interpreter's limits or by leaving it, not by an exception of its own",
     "error_name": "the exception's class has no plain name of its own",
     "component_misused": "a given function is used otherwise than by calling it",
     "component_unused": "f does not call every given function with values of its own",

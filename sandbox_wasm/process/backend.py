@@ -28,6 +28,7 @@ from sandbox_wasm.process import conversation
 from sandbox_wasm.process.conversation import LENGTH, Ending, Task
 from sandbox_wasm.protocol import (
     FUEL_PER_SECOND,
+    PROCESS_EXIT,
     InspectResult,
     Job,
     JobResult,
@@ -175,6 +176,8 @@ def _judge(ending: Ending, task: Task) -> JobResult | Outcome:
         return Outcome("timeout", error="CPU time used up", fuel=fuel)
     if ending.how == conversation.WALL_LIMIT:
         return Outcome("retry", error=words, fuel=fuel)
+    if ending.how == conversation.LEFT:
+        return Outcome("error", error=f"{PROCESS_EXIT}: {words}", fuel=fuel)
     return Outcome("crashed", error=words, fuel=fuel)
 
 

@@ -23,8 +23,9 @@ _ENDING = struct.Struct("<BQ")
 #: The measure without which nothing is run unless the back end was told otherwise.
 FILTER = "system-call filter"
 
-#: How a child ended: with an answer, or killed at its CPU limit or its wall limit, or by itself without an answer.
-ANSWERED, CPU_LIMIT, WALL_LIMIT, GONE = range(4)
+#: How a child ended: with an answer, killed at its CPU limit or its wall limit, broken without an answer, or left by
+#: its program.
+ANSWERED, CPU_LIMIT, WALL_LIMIT, GONE, LEFT = range(5)
 
 
 class Task(NamedTuple):

@@ -202,7 +202,9 @@ class Zygote:
         finally:
             os.close(answer)
             status, cpu = _bury(child)
-        return conversation.Ending(how, cpu, payload if how == 0 else payload or _words(status))
+        if how == conversation.GONE and not payload:
+            how, payload = _end_of(status)
+        return conversation.Ending(how, cpu, payload)
 
     def _watch(self, task: Task, child: int, answer: int, began: float) -> tuple[int, bytes]:
         """Gather the child's response until it ends or has used up a limit."""
@@ -242,8 +244,12 @@ def _complete(response: bytearray, child: int) -> tuple[int, bytes]:
 def _be_the_child(
     guest: Any, task: Task, answer: int, others: tuple[int, ...], base_memory: int, must_filter: bool
 ) -> None:
-    """Lock oneself in, answer, and leave without tidying up. Never returns."""
-    leave, write = os._exit, os.write
+    """Lock oneself in, answer, and leave without tidying up. Never returns.
+
+    Who cannot is killed: an exit without an answer is taken for the program's own.
+    """
+    # What is used once the program has run is taken before: it may have put anything in its place.
+    leave, write, kill, itself, for_good = os._exit, os.write, os.kill, os.getpid(), signal.SIGKILL
     try:
         os.setsid()
         for descriptor in others:
@@ -256,12 +262,16 @@ def _be_the_child(
             processes=0,
         )
         if not seccomp.deny_system_calls(seccomp.COMPUTE) and must_filter:
-            leave(_UNFILTERED)
+            return
         response = memoryview(guest.handle(task.request) + b"\n")
         while response:
             response = response[write(answer, response) :]
-    finally:
         leave(0)
+    finally:
+        try:
+            kill(itself, for_good)
+        finally:
+            leave(0)
 
 
 def _bury(child: int) -> tuple[int, int]:
@@ -298,11 +308,12 @@ def _ready(descriptor: int, event: int, within: float) -> bool:
     return bool(poll.poll(max(0.0, 1000 * within)))
 
 
-def _words(status: int) -> bytes:
+def _end_of(status: int) -> tuple[int, bytes]:
+    """How a child ended that closed its pipe without a word."""
     code = os.waitstatus_to_exitcode(status)
     if code < 0:
-        return f"killed by {signal.Signals(-code).name} before it answered".encode()
-    return f"left with status {code} before it answered".encode()
+        return conversation.GONE, f"killed by {signal.Signals(-code).name} before it answered".encode()
+    return conversation.LEFT, f"left with {code}".encode()
 
 
 def _clock_seconds(clock: int) -> float:

@@ -7,7 +7,7 @@ Owns the path of a job through guests: which instance answers it, and what a tra
     InspectJob ────────────┼─► pristine instance ─► request, fuel, wall clock ─► answer ─► outcomes
     LiteralJob ────────────┘        │                                             │
                                     ▼                                             ▼ trap
-                        fresh, or restored bit by bit               timeout │ retry │ memory │ crashed
+                        fresh, or restored bit by bit       timeout │ retry │ memory │ error │ crashed
 
 Whatever the guest says after a program ran is hostile: its answer is decoded strictly; a malformed one is `crashed`.
 """
@@ -24,6 +24,7 @@ from wasmtime import TrapCode
 from sandbox_wasm import envelope
 from sandbox_wasm.protocol import (
     DEFAULT_CLOCK,
+    PROCESS_EXIT,
     InspectResult,
     Job,
     JobResult,
@@ -207,7 +208,7 @@ def outcome_of(stop: GuestStoppedError, limits: Limits) -> Outcome:
     if stop.code is TrapCode.STACK_OVERFLOW:
         return Outcome("error", error="RecursionError: the interpreter's own stack is exhausted")
     if stop.code is TrapCode.UNREACHABLE and stop.cause == 1:
-        return Outcome("crashed", error=f"the program left the interpreter: exit code {stop.exit_code}")
+        return Outcome("error", error=f"{PROCESS_EXIT}: left with {stop.exit_code}")
     if stop.memory > limits.memory_bytes - MEMORY_MARGIN:
         return Outcome("memory", error="MemoryError: none left where the interpreter itself needed some")
     return Outcome("crashed", error=f"the interpreter stopped: {stop.message}")

@@ -106,6 +106,7 @@ def test_honest_programs_with_helpers_classes_and_regular_expressions_pass(reaso
         ("return 1 / 0", "error"),
         ("raise StopIteration", "error"),
         ("raise SystemExit(0)", "error"),
+        ("import enum\n    getattr(enum, 'sys').modules['os']._exit(0)", "error"),
         ("raise KeyboardInterrupt", "error"),
         ("class Odd(BaseException): pass\n    raise Odd('no word of it here')", "error"),
         ("return f(a)", "error"),

@@ -158,6 +158,8 @@ def test_induction_takes_any_program_that_agrees_on_all_pairs(verify: Verify) ->
         ("def f(b):\n    while True: pass", "timeout"),
         ("def f(b):\n    return iter(b)", "error"),
         ("def f(b):\n    raise SystemExit", "error"),
+        ("import os\ndef f(b):\n    os._exit(0)", "error"),
+        ("import os\nos._exit(1)\ndef f(b):\n    return b * 3", "error"),
         ("def g(b):\n    return b * 3", "malformed:no_entry"),
         ("b * 3", "malformed:no_entry"),
         ("def f(b) return", "malformed:syntax"),

@@ -4,6 +4,7 @@
     solve:   program + input ─► a name ─► the same name?                       nothing is run to judge an answer
 
 A task whose ending depends on the interpreter's limits (recursion, memory, fuel) is no task: nobody could foresee it.
+Nor is one that leaves the interpreter, which raises nothing.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from azr.game.tasks.base import Ask, Style
 from azr.game.templates import fenced, filled
 from azr.game.types import Candidate, Refusal, Task, Verdict
 from azr.game.verification import VerifyRules
-from sandbox_wasm.protocol import Outcome
+from sandbox_wasm.protocol import PROCESS_EXIT, Outcome
 
 #: What stands for a call that returns.
 NO_ERROR = "NoError"
 
-#: Classes raised by the interpreter's limits rather than by the program's logic.
-_OF_THE_ENVIRONMENT = frozenset({"RecursionError", "MemoryError"})
+#: What the interpreter's limits raise rather than the program's logic, and leaving it, which raises nothing.
+_OF_THE_ENVIRONMENT = frozenset({"RecursionError", "MemoryError", PROCESS_EXIT})
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _ANSWER = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]{0,99}\.){0,9}([A-Za-z_][A-Za-z0-9_]{0,99})[ \t]*(?::.*)?", re.DOTALL)

@@ -3,7 +3,7 @@
 from tests.attacks.corpus import VerifyAttack
 
 ATTACK = VerifyAttack(
-    must="Error or crash: nothing that it prints is read.",
+    must="An error: leaving is not returning, and nothing that it prints is read.",
     task="induction",
     program="""
 def f(x):
@@ -21,5 +21,5 @@ os._exit(0)
 def f(x):
     return 0
 """,
-    reasons=("error", "crashed"),
+    reasons=("error",),
 )

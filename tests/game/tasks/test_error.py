@@ -36,6 +36,7 @@ def test_an_ending_that_is_always_the_same_makes_a_task(
     ("body", "why"),
     [
         ("return f(a)", "environment_error"),
+        ("import enum\n    getattr(enum, 'sys').modules['os']._exit(0)", "environment_error"),
         ("raise MemoryError", "memory"),
         ("return bytearray(10**9)", "memory"),
         ("while True: pass", "timeout"),
