@@ -1,8 +1,8 @@
 """Errors a person is expected to meet: each names the culprit and says how to mend it.
 
 Raised anywhere in azr, caught in one place (`azr.cli.main`), which prints them without a traceback unless `--debug`
-asks for one. So is what the system says of a file (an `OSError` with its name). Anything else is a defect of ours and
-keeps its traceback.
+asks for one. So is what the system says of a file (an `OSError` with its name), and a sandbox that cannot be opened or
+breaks. Anything else is a defect of ours and keeps its traceback.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ answers at once and a part whose packages are missing does not take the others d
 
       azr [--debug] NAME ...  ──►  COMMANDS ──► import module ──► add_arguments ──► run ──► exit status
                                       │              │                               │
-                                 nearest name   what to install          AzrError, files, Ctrl-C, broken pipe
+                                 nearest name   what to install     AzrError, files, the sandbox, Ctrl-C, broken pipe
 
 Exit status: 0 done · 1 an error, told with its mend · 2 wrong usage · 130 Ctrl-C · 141 the reader went away.
 """
@@ -112,12 +112,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader (`head`, `less`) has seen enough. Point stdout elsewhere, or Python complains once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
-    except AzrError as error:
-        if debug:
-            traceback.print_exc()
-        return _tell(error)
-    except OSError as error:
-        if (told := _of_a_file(error)) is None:
+    except Exception as error:
+        if (told := _expected(error)) is None:
             raise
         if debug:
             traceback.print_exc()
@@ -127,6 +123,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _tell(error: AzrError) -> int:
     print(f"azr: error: {printable(str(error), newlines=True)}", file=sys.stderr)
     return EXIT_USAGE if isinstance(error, UsageError) else EXIT_ERROR
+
+
+def _expected(error: Exception) -> AzrError | None:
+    """What a person is told of an error; None when it is a defect."""
+    if isinstance(error, AzrError):
+        return error
+    if isinstance(error, OSError):
+        return _of_a_file(error)
+    from sandbox_wasm.dispatcher import SandboxError  # here, for `azr --help` needs neither
+    from sandbox_wasm.registry import BackendConfigurationError, UnknownBackendError
+
+    if isinstance(error, SandboxError):
+        return AzrError(str(error), "azr doctor shows what works on this machine")
+    if isinstance(error, (UnknownBackendError, BackendConfigurationError)):
+        return AzrError(str(error), "set sandbox.backend, and sandbox.options for what it takes")
+    return None
 
 
 def _of_a_file(error: OSError) -> AzrError | None:

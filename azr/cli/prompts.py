@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
 from typing import get_args
 
-from azr.errors import UsageError
+from azr.config.sections.model import ModelConfig
+from azr.errors import AzrError, UsageError
 from azr.game import frames, tasks
-from azr.game.frames import ChatTemplate
+from azr.game.frames import Frame
 from azr.game.play import propose_prompt, solve_prompt
 from azr.game.tasks import Ask
 from azr.game.types import Cell, Role
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         print("cells:", *(f"  {cell}" for cell in cells()), sep="\n")
         print("frames:", *(f"  {name}" for name in frames.names()), sep="\n")
         return 0
-    print(example_prompt(_cell(arguments.cell), arguments.frame, _chat_template(arguments)))
+    print(example_prompt(_cell(arguments.cell), _frame(arguments.frame, arguments.tokenizer)))
     return 0
 
 
@@ -52,11 +52,8 @@ def cells() -> list[Cell]:
     return [Cell(task=name, role=role) for name in tasks.names() for role in get_args(Role)]
 
 
-def example_prompt(cell: Cell, frame_name: str, chat_template: ChatTemplate | None = None) -> str:
+def example_prompt(cell: Cell, frame: Frame) -> str:
     """The prompt of a cell with its built-in example in it."""
-    if frame_name not in frames.names():
-        raise UsageError(f"no frame is called {frame_name!r}; {did_you_mean(frame_name, frames.names())}")
-    frame = frames.frame(frame_name, chat_template)
     kind = tasks.task_type(cell.task)
     example = kind.example()
     if cell.role == "propose":
@@ -71,16 +68,16 @@ def _cell(text: str) -> Cell:
     return known[text]
 
 
-def _chat_template(arguments: argparse.Namespace) -> ChatTemplate | None:
-    if arguments.frame != "chat":
-        return None
-    if arguments.tokenizer is None:
+def _frame(name: str, tokenizer: str | None) -> Frame:
+    if name not in frames.names():
+        raise UsageError(f"no frame is called {name!r}; {did_you_mean(name, frames.names())}")
+    if name != "chat":
+        return frames.frame(name)
+    if tokenizer is None:
         raise UsageError("the frame chat is the tokenizer's own", "name one: --tokenizer FOLDER-OR-HUB-NAME")
-    from transformers import AutoTokenizer  # seconds to import, and this frame alone needs it
+    from actors.players.tokens import load_tokens
 
-    tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer)
-
-    def apply(messages: Sequence[Mapping[str, str]]) -> str:
-        return str(tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True))
-
-    return apply
+    try:
+        return load_tokens(ModelConfig(path=tokenizer, frame=name)).frame
+    except AzrError as error:
+        raise AzrError(error.what, "name one that has a chat template: --tokenizer FOLDER-OR-HUB-NAME") from error

@@ -23,7 +23,6 @@ from azr.cli.lines import LineHandler, Tally, answer_lines
 from azr.config.sections.sandbox import SandboxConfig
 from azr.errors import AzrError, UsageError
 from azr.files import replacing
-from sandbox_wasm.dispatcher import SandboxError
 from sandbox_wasm.pool import SandboxPool, available_cores
 from sandbox_wasm.protocol import Limits, Statistics
 from sandbox_wasm.registry import BackendConfigurationError, Option, UnknownBackendError, known_backends
@@ -88,8 +87,6 @@ def open_from(arguments: argparse.Namespace) -> Iterator[SandboxPool]:
             yield sandbox
     except (UnknownBackendError, BackendConfigurationError) as error:
         raise UsageError(str(error), "azr exec --help lists back ends and options") from error
-    except SandboxError as error:
-        raise AzrError(str(error), "azr doctor shows what works on this machine") from error
 
 
 @contextlib.contextmanager

@@ -13,6 +13,8 @@ import pytest
 
 from azr.cli import main as cli
 from azr.errors import AzrError
+from sandbox_wasm.dispatcher import SandboxBrokenError
+from sandbox_wasm.registry import BackendConfigurationError, UnknownBackendError
 
 #: What `azr --help` may cost in processor time; a person notices from here on.
 HELP_CPU_SECONDS = 1.0
@@ -197,6 +199,22 @@ def test_what_the_system_says_of_no_file_keeps_its_traceback(command: types.Modu
     _ends_with(command, error)
     with pytest.raises(type(error)):
         cli.main(["probe", "1"])
+
+
+@pytest.mark.parametrize(
+    ("error", "mend"),
+    [
+        (SandboxBrokenError("workers cannot be started"), "azr doctor shows what works on this machine"),
+        (UnknownBackendError("no such back end"), "set sandbox.backend, and sandbox.options for what it takes"),
+        (BackendConfigurationError("no such option"), "set sandbox.backend, and sandbox.options for what it takes"),
+    ],
+)
+def test_a_sandbox_that_fails_is_told_like_an_error(
+    command: types.ModuleType, error: Exception, mend: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _ends_with(command, error)
+    assert cli.main(["probe", "1"]) == cli.EXIT_ERROR
+    assert capsys.readouterr().err == f"azr: error: {error}\n  mend: {mend}\n"
 
 
 def test_a_folder_for_runs_that_cannot_be_made_is_told_by_name(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
-from azr.cli.main import EXIT_USAGE, main
+from azr.cli.main import EXIT_ERROR, EXIT_USAGE, main
 from azr.cli.prompts import cells, example_prompt
+from azr.game import frames
 from azr.game.types import Cell
+from azr.tiny import shipped
 
 
 def test_the_list_names_cells_and_frames(capsys: pytest.CaptureFixture[str]) -> None:
@@ -21,15 +26,28 @@ def test_the_list_names_cells_and_frames(capsys: pytest.CaptureFixture[str]) -> 
 def test_each_cell_is_shown_filled_in(capsys: pytest.CaptureFixture[str], cell: str, frame: str) -> None:
     assert main(["prompts", "show", cell, "--frame", frame]) == 0
     shown = capsys.readouterr().out
-    assert shown == example_prompt(Cell.of(cell), frame) + "\n"
+    assert shown == example_prompt(Cell.of(cell), frames.frame(frame)) + "\n"
     assert shown.strip()
 
 
 def test_the_chat_frame_wants_a_tokenizer(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prompts", "show", "deduction/solve", "--frame", "chat"]) == EXIT_USAGE
     assert "--tokenizer" in capsys.readouterr().err
-    shown = example_prompt(Cell.of("deduction/solve"), "chat", lambda messages: f"[{messages[0]['role']}]")
-    assert shown == "[user]"
+    chat = frames.frame("chat", lambda messages: f"[{messages[0]['role']}]")
+    assert example_prompt(Cell.of("deduction/solve"), chat) == "[user]"
+
+
+def test_a_tokenizer_that_is_not_there_or_has_no_chat_template_is_told_with_its_mend(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    show = ["prompts", "show", "deduction/solve", "--frame", "chat", "--tokenizer"]
+    assert main([*show, str(tmp_path / "mistyped")]) == EXIT_ERROR
+    assert "mistyped cannot be loaded: " in (told := capsys.readouterr().err)
+    assert "mend: name one that has a chat template: --tokenizer" in told
+    shutil.copy(shipped.folder() / "tokenizer.json", tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    assert main([*show, str(tmp_path)]) == EXIT_ERROR
+    assert f"the tokenizer of {tmp_path} has no chat template" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
