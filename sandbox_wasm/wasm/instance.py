@@ -48,6 +48,13 @@ class Instance:
         self._context = ffi.wasmtime_store_context(self._store)
         self._trap = ctypes.POINTER(ffi.wasm_trap_t)()
         self._values = (ffi.wasmtime_val_raw_t * 2)()
+        try:
+            self._come_alive(snapshot)
+        except BaseException:
+            self.close()
+            raise
+
+    def _come_alive(self, snapshot: wasmtime.InstancePre) -> None:
         ffi.wasmtime_context_set_fuel(self._context, HANDLING_FUEL)
         instance = ffi.wasmtime_instance_t()
         self._check(

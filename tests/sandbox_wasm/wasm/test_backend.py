@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 
 import pytest
+from wasmtime import TrapCode
 
 from sandbox_wasm.protocol import (
     InspectJob,
@@ -17,7 +18,9 @@ from sandbox_wasm.protocol import (
     RunResult,
 )
 from sandbox_wasm.wasm import backend as module
+from sandbox_wasm.wasm import instance
 from sandbox_wasm.wasm.backend import WasmBackend
+from sandbox_wasm.wasm.instance import GuestStoppedError, Instance
 
 from .conftest import LIMITS, Run, literal
 
@@ -163,11 +166,26 @@ def test_a_spawned_process_makes_its_own() -> None:
     assert child.exitcode == 0
 
 
+def test_an_instance_that_cannot_come_alive_frees_its_store(
+    fresh: WasmBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, freed = [], []
+    make, free = instance.ffi.wasmtime_store_new, instance.ffi.wasmtime_store_delete
+    monkeypatch.setattr(instance.ffi, "wasmtime_store_new", lambda *given: made.append(store := make(*given)) or store)
+    monkeypatch.setattr(instance.ffi, "wasmtime_store_delete", lambda store: freed.append(store) or free(store))
+
+    def nothing(_: Instance, name: bytes) -> None:
+        raise GuestStoppedError(None, f"the guest does not export {name.decode()}")
+
+    monkeypatch.setattr(Instance, "_export", nothing)
+    engine = fresh.engine
+    with pytest.raises(GuestStoppedError, match="does not export memory"):
+        Instance(engine.native, engine.snapshot(0))
+    assert len(made) == 1
+    assert freed == made
+
+
 def test_traps_are_told_apart() -> None:
-    from wasmtime import TrapCode
-
-    from sandbox_wasm.wasm.instance import GuestStoppedError
-
     limits = Limits()
     cases = {
         (TrapCode.OUT_OF_FUEL, 0, 0): "timeout",
