@@ -138,14 +138,15 @@ class WorkerProcess:
             os.killpg(self.process.pid, signal.SIGKILL)
         try:
             code = self.process.wait(REAP_SECONDS)
-        except subprocess.TimeoutExpired:
+            for _ in range(_LAST_READS):
+                if not self.read_errors():
+                    break
+        except subprocess.TimeoutExpired:  # the next process to be started takes its body: `subprocess` sees to it
             return f"could not be killed in {REAP_SECONDS:g} s"
-        for _ in range(_LAST_READS):
-            if not self.read_errors():
-                break
-        self.errors.close()
-        self.connection.close()
-        os.close(self.life)
+        finally:
+            self.errors.close()
+            self.connection.close()
+            os.close(self.life)
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"left with status {code}"
 
 

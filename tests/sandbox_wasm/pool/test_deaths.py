@@ -18,9 +18,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sandbox_wasm.channel import Hello
 from sandbox_wasm.pool import START_SECONDS, SandboxBrokenError, SandboxPool, open_sandbox
 from sandbox_wasm.protocol import InspectJob, InspectResult, RunJob
 from sandbox_wasm.wasm.cache import COMPILE_DEADLINE
+from sandbox_wasm.worker_process import WorkerProcess
 from tests.sandbox_wasm.pool.jobs import SHORT, eventually, run, said
 
 JOBS = 300
@@ -72,6 +74,20 @@ def test_killing_workers_at_random_under_load_loses_nothing_and_repeats_nothing(
     begun = Counter(log.read_text().splitlines())
     assert len(begun) == asked
     assert sum(count - 1 for count in begun.values()) <= killed * 2, "only what was running was run again"
+
+
+def test_a_worker_that_cannot_be_killed_holds_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = psutil.Process().num_fds()
+    worker = WorkerProcess(1, Hello(backend="process", options={}, harden=False), now=0.0)
+
+    def stuck(seconds: float) -> int:
+        raise subprocess.TimeoutExpired("worker", seconds)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.process, "wait", stuck)
+        assert worker.end() == "could not be killed in 10 s"
+    assert psutil.Process().num_fds() == before
+    assert worker.process.wait(30) == -signal.SIGKILL
 
 
 def test_a_job_that_kills_its_worker_is_tried_twice_and_then_crashed(plugin_site: Path, tmp_path: Path) -> None:
