@@ -27,8 +27,8 @@ from sandbox_wasm.registry import Option
 #: A frame's length, little-endian, before its body.
 HEADER = struct.Struct("<I")
 
-#: Largest frame either side accepts. A job larger than this is refused by the pool before it is sent; a result cannot
-#: reach it with ordinary limits (64 KiB a value), and a worker that sends more is broken or lies.
+#: Largest frame either side accepts. Jobs are refused or divided before they are sent (`sandbox_wasm.ticket`) so that
+#: neither they nor their results reach it; a worker that sends more is broken or lies.
 MAX_FRAME_BYTES = 64 << 20
 
 #: How much is read from a socket at once: enough for some hundred answers.

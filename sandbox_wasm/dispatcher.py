@@ -104,12 +104,12 @@ class Dispatcher:
         self._first_ready.wait(START_ATTEMPTS * (self._start_seconds + CLOSE_SECONDS))
         self.check()
 
-    def submit(self, piece: Piece) -> None:
+    def submit(self, pieces: Sequence[Piece]) -> None:
         """Hand in a job for which a place was taken. Raises once the pool is closed or broken."""
         with self._commands_lock:
             if self._failure is not None:
                 raise self._failure
-            self._commands.append(piece)
+            self._commands.extend(pieces)
             self._ring()
 
     def cancel(self, tickets: Sequence[Ticket]) -> None:

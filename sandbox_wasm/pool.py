@@ -259,9 +259,8 @@ class SandboxPool:
         """Send a job on its way, for which a place was taken."""
         ticket = Ticket(job, delivery.settled)
         try:
-            piece = ticket.first_piece()
-            if piece is not None:
-                self._dispatcher.submit(piece)
+            if pieces := ticket.first_pieces():
+                self._dispatcher.submit(pieces)
                 return ticket
         except BaseException:
             self._places.give_back(1)

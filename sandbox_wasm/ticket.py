@@ -1,7 +1,8 @@
 """One job's way to its answer: what is asked of workers, what is asked again, and when it is settled.
 
-A `Ticket` stands for a job that a caller handed in. What workers are given are its pieces: first the whole job, later,
-where something went wrong, only what has to be asked again. Pure: no clock, no process.
+A `Ticket` stands for a job that a caller handed in. What workers are given are its pieces: first the whole job (one of
+very many inputs in portions, so that each result fits a frame), later, where something went wrong, only what has to be
+asked again. Pure: no clock, no process.
 
       job with inputs 0 1 2 ──► piece [0 1 2]
                                    │ outcome of 1 is `retry`         │ the worker died
@@ -20,7 +21,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from sandbox_wasm.channel import encode_job
+from sandbox_wasm.channel import MAX_FRAME_BYTES, encode_job
 from sandbox_wasm.protocol import (
     InspectJob,
     InspectResult,
@@ -35,6 +36,11 @@ from sandbox_wasm.protocol import (
 
 #: A job is tried twice in all: a machine may have killed the first worker for reasons that were not the job's.
 ATTEMPTS = 2
+
+#: Bytes of a frame that one input's outcome may take for each byte of its output, and besides: as much as
+#: `envelope.longest_answer` lets its guest write, hostile ones included.
+_FRAME_BYTES_FOR_EACH = 48
+_FRAME_BYTES_BESIDES = 64 << 10
 
 #: Wall clock for jobs that run nothing. Parsing even the largest text takes milliseconds; this only frees a worker.
 READING_SECONDS = 10.0
@@ -86,21 +92,25 @@ class Ticket:
         """Tell the caller that the ticket is settled."""
         self._on_settled(self)
 
-    def first_piece(self) -> Piece | None:
-        """The whole job, as it is first asked; or none, and the ticket settled, when it cannot travel."""
-        everything = tuple(range(_parts(self.job)))
-        try:
-            piece = Piece(self, everything, 1)
-        except UnicodeEncodeError:
-            self.result = _refusal(self.job, "surrogate", "text with lone surrogates, which is no Unicode text")
-            return None
-        if len(piece.body) > LARGEST_JOB_BYTES:
-            self.result = _refusal(
-                self.job, "too_large", f"a job of {len(piece.body)} bytes; the most is {LARGEST_JOB_BYTES}"
-            )
-            return None
-        self._open = 1
-        return piece
+    def first_pieces(self) -> list[Piece]:
+        """The whole job, as it is first asked; nothing, and the ticket settled, when it cannot travel."""
+        pieces, size = [], 0
+        for portion in _portions(self.job):
+            try:
+                pieces.append(Piece(self, portion, 1))
+            except UnicodeEncodeError:
+                self.result = _refusal(self.job, "surrogate", "text with lone surrogates, which is no Unicode text")
+                return []
+            size += len(pieces[-1].body)
+            if size > LARGEST_JOB_BYTES:
+                self.result = _refusal(
+                    self.job,
+                    "too_large",
+                    f"longer than {LARGEST_JOB_BYTES} bytes, its program counted with every portion of its inputs",
+                )
+                return []
+        self._open = len(pieces)
+        return pieces
 
     def answered(self, piece: Piece, result: JobResult) -> list[Piece]:
         """Take a worker's result for a piece; returns what has to be asked again. A second answer changes nothing."""
@@ -112,7 +122,8 @@ class Ticket:
                 return self._continue_with([Piece(self, (), piece.attempt + 1)])
             self.result = result
             return []
-        if piece.attempt == 1 and all(outcome.status != "retry" for outcome in result.outcomes):
+        whole = piece.attempt == 1 and len(piece.indexes) == _parts(self.job)
+        if whole and all(outcome.status != "retry" for outcome in result.outcomes):
             self.result = result  # The whole job, answered at once: what nearly always happens.
             return []
         again: list[int] = []
@@ -180,6 +191,16 @@ def _parts(job: Job) -> int:
             return len(job.texts)
         case _:
             return 0
+
+
+def _portions(job: Job) -> list[tuple[int, ...]]:
+    """The job's inputs or texts, so many together as one frame can tell of, whatever comes of them."""
+    if isinstance(job, InspectJob):
+        return [()]
+    output_bytes = job.limits.output_bytes if isinstance(job, RunJob) else job.output_bytes
+    most = max(1, MAX_FRAME_BYTES // (_FRAME_BYTES_FOR_EACH * output_bytes + _FRAME_BYTES_BESIDES))
+    parts = _parts(job)
+    return [tuple(range(first, min(first + most, parts))) for first in range(0, parts, most)] or [()]
 
 
 def _narrowed(job: Job, indexes: tuple[int, ...]) -> Job:

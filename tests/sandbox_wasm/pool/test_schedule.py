@@ -17,8 +17,7 @@ DONE = RunResult((Outcome("ok", value=Value("1", "1", "1")),))
 
 def pieces(count: int, *, wall: float = 1.0, size: int = 0) -> list[Piece]:
     job = RunJob(program="#" * size, inputs=("1",), limits=Limits(wall_seconds=wall))
-    made = [Ticket(job, lambda _: None).first_piece() for _ in range(count)]
-    return [piece for piece in made if piece is not None]
+    return [piece for _ in range(count) for piece in Ticket(job, lambda _: None).first_pieces()]
 
 
 def schedule_with(*workers: int) -> Schedule:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox_wasm.channel import decode_job
+from sandbox_wasm.channel import MAX_FRAME_BYTES, Answer, decode_job, frame
 from sandbox_wasm.protocol import (
     InspectJob,
     InspectResult,
@@ -26,8 +26,7 @@ RETRY = Outcome("retry", error="wall clock", fuel=7)
 
 def ticket_of(job: Job) -> tuple[Ticket, Piece]:
     ticket = Ticket(job, lambda _: None)
-    piece = ticket.first_piece()
-    assert piece is not None
+    (piece,) = ticket.first_pieces()
     return ticket, piece
 
 
@@ -151,21 +150,46 @@ def test_a_result_of_another_kind_or_length_does_not_fit(job: Job, result: JobRe
 
 def test_a_job_with_lone_surrogates_is_answered_without_a_worker() -> None:
     inspection = Ticket(InspectJob(program="x = '\ud800'"), lambda _: None)
-    assert inspection.first_piece() is None
+    assert inspection.first_pieces() == []
     assert isinstance(inspection.result, InspectResult)
     assert inspection.result.reason == "surrogate"
     execution = Ticket(RunJob(program="p", inputs=("'\udfff'", "1")), lambda _: None)
-    assert execution.first_piece() is None
+    assert execution.first_pieces() == []
     assert isinstance(execution.result, RunResult)
     assert [outcome.status for outcome in execution.result.outcomes] == ["refused", "refused"]
 
 
 def test_a_job_too_large_to_travel_is_refused_by_name_of_its_size() -> None:
     ticket = Ticket(RunJob(program=" " * LARGEST_JOB_BYTES, inputs=("1",)), lambda _: None)
-    assert ticket.first_piece() is None
+    assert ticket.first_pieces() == []
     assert isinstance(ticket.result, RunResult)
     assert ticket.result.outcomes[0].status == "refused"
     assert str(LARGEST_JOB_BYTES) in ticket.result.outcomes[0].error
+
+
+@pytest.mark.parametrize(("output_bytes", "portions"), [(64 << 10, [20, 20, 10]), (1 << 10, [50]), (2 << 20, [1] * 50)])
+def test_a_job_of_many_inputs_goes_in_portions_whose_results_fit_a_frame(
+    output_bytes: int, portions: list[int]
+) -> None:
+    many = RunJob(program="p", inputs=tuple(map(str, range(50))), limits=Limits(output_bytes=output_bytes))
+    pieces = Ticket(many, lambda _: None).first_pieces()
+    assert [len(asked(piece)) for piece in pieces] == portions
+    assert [text for piece in pieces for text in asked(piece)] == list(many.inputs)
+    # The longest that an honest guest writes: four bytes and twice ten for each character of a literal.
+    value = Value("😀" * output_bytes, r"\U0001f600" * output_bytes, r"\U0001f600" * output_bytes)
+    assert len(frame(Answer(1, 0.0, RunResult((Outcome("ok", value=value),) * portions[0])))) <= MAX_FRAME_BYTES
+
+
+def test_the_portions_of_a_job_are_put_together_in_order() -> None:
+    texts = tuple(map(str, range(30)))
+    ticket = Ticket(LiteralJob(texts=texts), lambda _: None)
+    first, second = ticket.first_pieces()
+    found = [Outcome("ok", value=Value(text, text, text)) for text in texts]
+    assert ticket.answered(second, LiteralResult(tuple(found[20:]))) == []
+    assert not ticket.settled
+    (again,) = ticket.answered(first, LiteralResult((RETRY, *found[1:20])))
+    assert ticket.answered(again, LiteralResult((found[0],))) == []
+    assert ticket.result == LiteralResult(tuple(found))
 
 
 def test_a_job_may_take_its_limit_for_each_of_its_inputs() -> None:
