@@ -30,7 +30,7 @@ def sources_of(kind: TaskType, task_types: Sequence[str]) -> tuple[str, ...]:
     """Of which types the tasks are that a proposer of this type is shown.
 
     Its own, except where it works on a given program: induction would otherwise turn its first few programs over for
-    ever, and never see a new one.
+    ever, and never see a new one, and a composite function cannot be a component of another.
     """
     if kind.least_references == 0:
         return (kind.name,)

@@ -95,7 +95,7 @@ class Proposer:
         pool = await self._references.pool(sources_of(kind, self._game.task_types), shown) if shown else []
         if len(pool) < kind.least_references:
             return None
-        return compose_proposal(
+        composition = compose_proposal(
             kind,
             self.table.tokens.frame,
             lambda count: draw_ask(kind, pool, count, self._rules.induction_inputs, random),
@@ -103,6 +103,8 @@ class Proposer:
             length=self.table.tokens.length,
             limit=config.lengths.content,
         )
+        # Of what is known, nothing may be fit to build on.
+        return composition if composition.ask.components or kind.name != "composite" else None
 
     async def _judge(
         self, kind: TaskType, text: str, composition: Composition, truncated: bool

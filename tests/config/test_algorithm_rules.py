@@ -178,6 +178,8 @@ class TestLoss:
         ("optimiser.lr", float("nan")),
         ("game.task_types", []),
         ("game.task_types", ["deduction", "deduction"]),
+        ("game.task_types", ["composite"]),
+        ("game.task_types", ["induction", "composite"]),
         ("rating.temperature", 0.0),
         ("batch.solve", 577),
         ("advantages.propose.name", "grpo"),

@@ -25,7 +25,8 @@ class GameConfig:
     """What is played. The four ablations of the paper are one key each (`conf/ablation/`)."""
 
     task_types: list[str] = field(default_factory=lambda: ["deduction", "abduction", "induction"])
-    """Task types in play, in the order in which ties between cells are broken."""
+    """Task types in play, in the order in which ties between cells are broken. Composite functions build on programs of
+    deduction or abduction."""
     train_propose: bool = True
     """Whether proposers propose and learn. Off: the solver alone, on the seed tasks."""
     references: int = 6

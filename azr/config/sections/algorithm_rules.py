@@ -131,6 +131,12 @@ def _game(algorithm: AlgorithmConfig) -> Iterator[Problem]:
         yield Problem("game.task_types", "no task type is in play", "name at least one, for example deduction")
     if len(set(types)) < len(types):
         yield Problem("game.task_types", "a task type is named twice", "name each once")
+    if "composite" in types and not {"deduction", "abduction"} & set(types):
+        yield Problem(
+            "game.task_types",
+            "composite functions build on programs of deduction or abduction, and neither is in play",
+            "add deduction or abduction",
+        )
     for cell in algorithm.batch.cell_weights:
         task, _, role = cell.partition("/")
         if task not in types or role not in ("propose", "solve"):

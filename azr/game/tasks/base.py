@@ -42,7 +42,8 @@ class TaskType(Protocol):
     """Names the type in cells, metrics, files and on the command line."""
 
     least_references: int
-    """Known tasks without which no proposal can be asked for: 1 where the proposer works on a given program, else 0."""
+    """Known tasks without which no proposal can be asked for: 1 where the proposer works on a given program,
+    or builds on one, else 0."""
 
     def propose_prompt(self, ask: Ask, style: Style) -> str:
         """What a proposer is told, before the frame is put around it."""

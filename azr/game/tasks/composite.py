@@ -61,6 +61,7 @@ class Composite(Deduction):
     """Predict what a program returns that builds on given ones."""
 
     name = "composite"
+    least_references = 1
 
     def propose_prompt(self, ask: Ask, style: Style) -> str:
         """Ask for a program that calls every given function."""
@@ -81,7 +82,10 @@ class Composite(Deduction):
         )
 
     def gate(self, candidate: Candidate, rules: GateRules) -> Plan[Task | Refusal]:
-        """As deduction; besides, f calls every component with something of its own, and nothing replaces one."""
+        """As deduction; besides, there is a component, f calls each with something of its own, and nothing replaces
+        one."""
+        if not candidate.components:
+            return refused("no_component")
         own = candidate.program.removeprefix(assembled(candidate.components, ""))
         if (misuse := _misuse(own)) is not None:
             return refused("component_misused", misuse)

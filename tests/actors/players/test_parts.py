@@ -55,6 +55,7 @@ def test_a_proposer_is_shown_its_own_type_unless_it_works_on_a_given_program() -
     assert sources_of(task_type("deduction"), played) == ("deduction",)
     assert sources_of(task_type("induction"), played) == ("deduction", "abduction")
     assert sources_of(task_type("induction"), ["induction"]) == ("induction",)
+    assert sources_of(task_type("composite"), ["abduction", "composite"]) == ("abduction",), "it builds on those"
 
 
 def test_an_ask_shows_different_tasks_and_no_more_than_there_are() -> None:

@@ -21,7 +21,7 @@ from actors.players.tally import PlayerTally
 from actors.players.tokens import load_tokens
 from azr.config.root import Config
 from azr.config.sections.algorithm import TermConfig
-from azr.game.types import Attempt, Cell, Proposal, Verdict, Version
+from azr.game.types import Attempt, Cell, Proposal, Task, Verdict, Version
 from azr.game.wire import decode
 from azr.ledger.ledger import Sample
 from azr.ledger.work import ToAttempt, ToPropose, ToReplay
@@ -200,6 +200,43 @@ async def test_without_a_program_to_show_an_induction_proposal_is_dropped(room: 
     await Proposer(room.table).play(work)
     assert work.group not in room.shard.experience.book.groups
     assert room.engines.asked == []
+
+
+async def test_a_composite_builds_on_a_known_program_and_is_dropped_where_none_is_fit(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    save_tokenizer(tmp_path / "model")
+    publish(tmp_path / "version", Version(0, 0))
+    config = small_config(tmp_path / "model")
+    config.algorithm.game.task_types = ["deduction", "composite"]
+    room = Room(tmp_path, sandbox, config)
+    room.engines.say = lambda _: ["def f(x):\n    return g_0(x) * 2\n#i 7"]
+    for program in ("", "def f(x):\n    return f(x - 1) if x > 3 else x"):  # none at all; its entry has no other name
+        if program:
+            await room.table.tasks.add(known(program), out=False)
+        work = await room.proposed("composite")
+        await Proposer(room.table).play(work)
+        assert work.group not in room.shard.experience.book.groups
+    assert room.engines.asked == []
+    await room.table.tasks.add(known("def f(x):\n    return x + 1"), out=False)
+    work = await room.proposed("composite")
+    await Proposer(room.table).play(work)
+    body = decode(room.samples()[f"{work.group}#0"].body, Proposal)
+    assert body.task is not None
+    assert (body.task.components, body.task.outputs) == (("def g_0(x):\n    return x + 1",), ("16",))
+    await room.desk.close()
+
+
+def known(program: str) -> Task:
+    return Task(
+        id=program,
+        task_type="deduction",
+        program=program,
+        inputs=("1",),
+        outputs=("2",),
+        normal_form=program,
+        fingerprint=program,
+    )
 
 
 async def test_a_request_that_fails_is_sent_again(room: Room) -> None:

@@ -85,6 +85,11 @@ def test_components_may_be_called_and_nothing_else(sandbox: Sandbox, program: st
     assert outcome.reason == why
 
 
+def test_a_program_that_was_given_nothing_to_build_on_is_no_composite(sandbox: Sandbox) -> None:
+    candidate = Candidate(program="def f(a):\n    return a + 1", inputs=("1",))
+    assert drive(task_type("composite").gate(candidate, GateRules()), sandbox) == Refusal("no_component")
+
+
 def test_components_that_do_not_bear_their_names_are_found(sandbox: Sandbox) -> None:
     twice = (GIVEN[0], GIVEN[0])
     candidate = Candidate(program=assembled(twice, "def f(a):\n    return g_0(a)"), inputs=("1",), components=twice)
