@@ -20,6 +20,9 @@ from azr.game.types import Task
 #: Types whose programs serve proposers that work on a given program: one pair, nothing hidden.
 _PLAIN = ("deduction", "abduction")
 
+#: Proposals that an old pool serves on when no new one could be fetched, before the next try.
+_USES_AFTER_FAILURE = 8
+
 #: Composite functions call so many given ones at most.
 _MOST_COMPONENTS = 2
 
@@ -40,8 +43,9 @@ def sources_of(kind: TaskType, task_types: Sequence[str]) -> tuple[str, ...]:
 class References:
     """Known tasks at hand, by the types that they are shown for."""
 
-    def __init__(self, fetch: Fetch, pool: int) -> None:
-        self._fetch = fetch
+    def __init__(self, fetch: Fetch, pool: int, failed: Callable[[Exception], None]) -> None:
+        """`failed` hears of a pool that could not be fetched where an old one serves on; else whoever waits does."""
+        self._fetch, self._failed = fetch, failed
         self._size = pool
         self._pools: dict[tuple[str, ...], list[Task]] = {}
         self._uses: dict[tuple[str, ...], int] = {}
@@ -62,6 +66,11 @@ class References:
             if fetched := await self._fetch(sources, self._size):
                 self._pools[sources] = fetched
                 self._uses[sources] = max(1, self._size // max(1, shown))
+        except Exception as error:
+            if not self._pools.get(sources):
+                raise
+            self._uses[sources] = _USES_AFTER_FAILURE
+            self._failed(error)
         finally:
             del self._fetching[sources]
 

@@ -21,7 +21,7 @@ from actors.players.table import Table
 from azr.game import play
 from azr.game.composing import Composition, compose_proposal
 from azr.game.gate import GateRules
-from azr.game.reasons import STUMBLES
+from azr.game.reasons import STUMBLES, clean
 from azr.game.rewards.proposer import asks_for_facts
 from azr.game.tasks import TaskType, task_type
 from azr.game.types import Cell, Proposal, Refusal, Task, Trajectory
@@ -55,7 +55,7 @@ class Proposer:
         )
         self._game = config.algorithm.game
         self._turn = 0
-        self._references = References(self._fetch, config.actors.reference_pool)
+        self._references = References(self._fetch, config.actors.reference_pool, self._not_fetched)
 
     async def play(self, work: ToPropose) -> None:
         """Do one piece of work."""
@@ -152,3 +152,7 @@ class Proposer:
     async def _fetch(self, sources: Sequence[str], count: int) -> list[Task]:
         self._turn += 1
         return await self.table.tasks.references(sources, count, self._turn % len(self.table.tasks.shards))
+
+    def _not_fetched(self, error: Exception) -> None:
+        self.table.tally.failed(type(error).__name__)
+        self.table.logger.warning("references could not be fetched, old ones serve on: %s", clean(repr(error)))

@@ -73,6 +73,10 @@ def test_a_composite_is_given_functions_to_call() -> None:
     assert ask.components[0].startswith("def g_0(x)")
 
 
+def unheard(error: Exception) -> None:
+    raise AssertionError(f"nothing should fail here: {error!r}")
+
+
 async def test_references_are_fetched_once_for_as_many_proposals_as_they_serve() -> None:
     calls: list[int] = []
 
@@ -80,7 +84,7 @@ async def test_references_are_fetched_once_for_as_many_proposals_as_they_serve()
         calls.append(count)
         return [task(number) for number in range(count)]
 
-    references = References(fetch, pool=16)
+    references = References(fetch, 16, unheard)
     for _ in range(8):
         assert len(await references.pool(("deduction",), 2)) == 16
     assert calls == [16]
@@ -98,7 +102,7 @@ async def test_whoever_comes_while_the_first_pool_is_on_its_way_waits_for_it() -
         await go.wait()
         return [task(1)]
 
-    references = References(fetch, pool=16)
+    references = References(fetch, 16, unheard)
     asking = [asyncio.create_task(references.pool(("deduction",), 2)) for _ in range(3)]
     await asyncio.sleep(0.01)
     go.set()
@@ -112,7 +116,32 @@ async def test_an_empty_service_is_asked_again_and_what_was_known_is_kept() -> N
     async def fetch(sources: Sequence[str], count: int) -> list[Task]:
         return answers.pop(0)
 
-    references = References(fetch, pool=1)
+    references = References(fetch, 1, unheard)
     assert await references.pool(("deduction",), 1) == []
     assert await references.pool(("deduction",), 1) == [task(1)]
     assert await references.pool(("deduction",), 1) == [task(1)]
+
+
+async def test_a_pool_that_cannot_be_fetched_is_told_and_not_tried_again_by_the_next_proposals() -> None:
+    """The old pool serves on; the first one, which nothing can stand in for, fails whoever waits for it."""
+    calls, broken, told = list[int](), [True], list[str]()
+
+    async def fetch(sources: Sequence[str], count: int) -> list[Task]:
+        calls.append(count)
+        if broken[0]:
+            raise RuntimeError("the service died")
+        return [task(1)]
+
+    references = References(fetch, 1, lambda error: told.append(str(error)))
+    with pytest.raises(RuntimeError, match="the service died"):
+        await references.pool(("deduction",), 1)
+    broken[0] = False
+    assert await references.pool(("deduction",), 1) == [task(1)]
+    broken[0] = True
+    for _ in range(9):  # the first of them finds the pool used up, the other eight are served
+        assert await references.pool(("deduction",), 1) == [task(1)]
+        await asyncio.sleep(0.01)
+    assert (len(calls), told) == (3, ["the service died"])
+    await references.pool(("deduction",), 1)
+    await asyncio.sleep(0.01)
+    assert (len(calls), told) == (4, ["the service died"] * 2)
