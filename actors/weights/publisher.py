@@ -158,7 +158,7 @@ class WeightPublisher:
             stands, reports, owing = self._ask("outcome", number, list(expected), min(left, _CALL_SECONDS / 2))
             if not stands:
                 if instead is None or time.monotonic() >= ends:
-                    return [], ["the registry was restarted, and the order is lost"]
+                    return [], ["registry: it was restarted, and the order is lost"]
                 number = self._ask("give", instead)
                 continue
             failed = [f"{each.name}: {each.error}" for each in reports if each.error]

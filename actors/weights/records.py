@@ -81,7 +81,7 @@ class UpdateReport(msgspec.Struct, frozen=True, kw_only=True):
     version: Version
     reports: tuple[Report, ...]
     missing: tuple[str, ...] = ()
-    """Replicas that did not confirm, each with the reason."""
+    """Replicas that did not confirm, each by its name and the reason; `registry` where that lost the order."""
     checksum: str = ""
     size: int = 0
     seconds: float = 0.0

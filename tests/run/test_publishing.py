@@ -81,13 +81,18 @@ def test_after_a_resume_the_lineage_is_the_new_one(tmp_path: Path) -> None:
 
 
 def test_engines_that_did_not_confirm_are_named(tmp_path: Path) -> None:
-    setting, publisher, _ = world(tmp_path, "r1 did not confirm weights within 420 s")
+    lost = "registry: it was restarted, and the order is lost"
+    setting, publisher, _ = world(tmp_path, "r1 did not confirm weights within 420 s", "r2: torn", lost)
     Publish(setting, publisher)(0, {})
     assert setting.hub.said == [  # type: ignore[attr-defined]
-        "weights of step 0 are not everywhere: r1 did not confirm weights within 420 s"
+        f"weights of step 0 are not everywhere: r1 did not confirm weights within 420 s; r2: torn; {lost}"
     ]
     told = Accumulator.from_bytes(setting.hub.added[0]).report()  # type: ignore[attr-defined]
-    assert told["sync/failures/r1"] == 1.0
+    assert {key: value for key, value in told.items() if key.startswith("sync/failures/")} == {
+        "sync/failures/r1": 1.0,
+        "sync/failures/r2": 1.0,
+        "sync/failures/registry": 1.0,
+    }
 
 
 def test_what_an_update_cost_is_told(tmp_path: Path) -> None:

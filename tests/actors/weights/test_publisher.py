@@ -126,6 +126,15 @@ def test_a_transport_that_hangs_costs_its_share_of_the_time_and_replicas_take_th
     assert publisher._transport is None, "the next version gets another"
 
 
+def test_an_order_that_a_restarted_registry_does_not_know_any_more_is_put_down_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    publisher = object.__new__(WeightPublisher)
+    monkeypatch.setattr(publisher, "_ask", lambda method, *arguments: (False, [], []))
+    found = publisher._wait(1, time.monotonic() + 1.0, ["a"])
+    assert found == ([], ["registry: it was restarted, and the order is lost"])
+
+
 class TestTransports:
     @pytest.mark.parametrize("name", ["shm", "disk", "gloo", "nccl", "ipc"])
     def test_each_has_a_sender_that_is_made_without_a_gpu(self, name: str, tmp_path: Path) -> None:
