@@ -46,12 +46,14 @@ class Lanes(Generic[Work]):
         self.count = count
         self._ask, self._do, self._name, self._failed = ask, do, name, failed
         self._busy: dict[str, asyncio.Task[None]] = {}
+        self._works: dict[str, Work] = {}
+        """What is being done, by the same names."""
         self._resting = 0
         self._free = asyncio.Event()
         self._stop = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended.set()
-        self.unbegun: list[str] = []
+        self.unbegun: list[Work] = []
         """Work that came in answer to a question on its way when all was stopped: nobody began it."""
         self.waited_seconds = 0.0
         """Spent waiting for work with a lane free, that is for admission."""
@@ -91,7 +93,7 @@ class Lanes(Generic[Work]):
             if not found:
                 self.waited_seconds += time.monotonic() - began
             if self.stopping:
-                self.unbegun += map(self._name, found)
+                self.unbegun += found
                 return
             begun = [self._begin(work) for work in found]
             if found and not any(begun):  # nothing but what is being done already
@@ -110,7 +112,7 @@ class Lanes(Generic[Work]):
             if (task := self._busy.get(name)) is not None:
                 task.cancel()
 
-    async def stop(self, deadline_seconds: float) -> list[str]:
+    async def stop(self, deadline_seconds: float) -> list[Work]:
         """Begin nothing more and wait for what is under way; returns what was given up at the deadline."""
         self._stop.set()
         self._free.set()
@@ -120,8 +122,8 @@ class Lanes(Generic[Work]):
         if self._busy:
             left = max(0.0, began + deadline_seconds - time.monotonic())
             await asyncio.wait(self._busy.values(), timeout=left)
-        given_up = self.under_way
-        self.cancel(given_up)
+        given_up = list(self._works.values())
+        self.cancel(self.under_way)
         return given_up
 
     def _begin(self, work: Work) -> bool:
@@ -130,7 +132,7 @@ class Lanes(Generic[Work]):
         if name in self._busy:
             return False
         task = asyncio.create_task(self._lane(work), name=f"azr-lane-{name}")
-        self._busy[name] = task
+        self._busy[name], self._works[name] = task, work
         task.add_done_callback(lambda _: self._end(name))
         return True
 
@@ -149,4 +151,5 @@ class Lanes(Generic[Work]):
 
     def _end(self, name: str) -> None:
         self._busy.pop(name, None)
+        self._works.pop(name, None)
         self._free.set()

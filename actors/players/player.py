@@ -39,8 +39,6 @@ class Player:
         self._proposer = Proposer(table)
         self._solver = Solver(table)
         self._count = 0
-        self._tries: dict[str, int] = {}
-        """Of the groups under way, how often they had failed when they were given out."""
         self._lanes = [self._lanes_of(shard, part) for shard, part in enumerate(_shared(lanes, self._shards))]
         self._began = time.monotonic()
         self._stopped = asyncio.Event()
@@ -71,13 +69,13 @@ class Player:
     async def stop(self, deadline_seconds: float) -> list[str]:
         """Begin nothing more; returns the groups that were given up at the deadline, which others will be given."""
         given_up = await asyncio.gather(*(lanes.stop(deadline_seconds) for lanes in self._lanes))
-        lost = [group for groups in given_up for group in groups]
-        unbegun = [group for lanes in self._lanes for group in lanes.unbegun]
+        lost = [work for works in given_up for work in works]
+        unbegun = [work for lanes in self._lanes for work in lanes.unbegun]
         with contextlib.suppress(ServiceError):
-            for group in (*lost, *unbegun):
-                await self.table.experience.lost(group, self._tries.get(group, 0), blame=False)
+            for work in (*lost, *unbegun):
+                await self.table.experience.lost(name_of(work), _tries_of(work), blame=False)
         self._stopped.set()
-        return lost
+        return [name_of(work) for work in lost]
 
     def under_way(self) -> list[str]:
         """The groups that are being worked on."""
@@ -104,14 +102,10 @@ class Player:
         return named(shard, f"{self.table.experience.owner}/{self._count}")
 
     async def _play(self, work: Any) -> None:
-        name = name_of(work)
-        if isinstance(work, ToAttempt):
-            self._tries[name] = work.group.tries
         try:
             await (self._proposer if self.role == "propose" else self._solver).play(work)
         finally:
-            self.table.experience.put_down(name)
-            self._tries.pop(name, None)
+            self.table.experience.put_down(name_of(work))
 
     async def _failed(self, work: Work | None, error: Exception) -> None:
         table = self.table
@@ -120,9 +114,8 @@ class Player:
         if isinstance(error, SandboxError):
             self._broken(f"the sandbox does not work any longer: {clean(str(error))}")
         if work is not None:
-            tries = work.group.tries if isinstance(work, ToAttempt) else 0
             with contextlib.suppress(ServiceError):
-                await table.experience.lost(name_of(work), tries)
+                await table.experience.lost(name_of(work), _tries_of(work))
 
     async def _beat(self, shard: int) -> None:
         """Tell a shard what is being worked on, whatever becomes of other shards."""
@@ -143,6 +136,11 @@ class Player:
 def name_of(work: Work) -> str:
     """The group that a piece of work is about."""
     return work.group.id if isinstance(work, ToAttempt) else work.group
+
+
+def _tries_of(work: Work) -> int:
+    """How often it had failed when it was given out."""
+    return work.group.tries if isinstance(work, ToAttempt) else 0
 
 
 def _shared(lanes: int, shards: int) -> list[int]:

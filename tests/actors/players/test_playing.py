@@ -402,6 +402,27 @@ async def test_a_player_fills_its_lanes_and_stops_when_told(room: Room) -> None:
     await room.shard.assert_closed()
 
 
+async def test_a_group_that_failed_before_goes_to_others_at_once_when_it_is_given_up(room: Room) -> None:
+    import asyncio
+
+    rating = await rated_group(room)
+    await room.shard.lost(rating.group.id, "player-0@0", 0, True)
+    player, begun = Player(room.table, "solve", 1, broken=lambda why: None), asyncio.Event()
+
+    async def endless(_: object) -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    player._solver.play = endless  # type: ignore[method-assign,assignment]
+    running = asyncio.create_task(player.run())
+    await asyncio.wait_for(begun.wait(), 10)
+    assert await player.stop(0.05) == [rating.group.id]
+    await asyncio.wait_for(running, 5)
+    (again,) = await room.shard.next_work("other@1", ["0.other/1"], ["solve"], ALL, 0.0)
+    assert isinstance(again, ToAttempt)
+    assert (again.group.id, again.group.tries) == (rating.group.id, 1), "and giving it up was no failure"
+
+
 async def test_a_defect_in_a_lane_is_counted_and_its_work_given_to_others(room: Room) -> None:
     player = Player(room.table, "solve", 1, broken=lambda why: None)
     rating = await rated_group(room)
