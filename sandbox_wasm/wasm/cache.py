@@ -1,10 +1,10 @@
 """Native code compiled from the guest, kept between processes.
 
 Owns one folder for each user. Loading native code is trusting it, so the folder is the user's alone (0700), each file
-is held against the sha256 recorded when it was compiled, and its name says which wasmtime, processor and guest it is
-for.
+is the user's too and held against the sha256 recorded when it was compiled, and its name says which wasmtime, processor
+and guest it is for. Who asks is given the file that was looked at, open: under its name another may stand by then.
 
-    guest module ──► compiled?  ── yes, digest right ──► path ──► engine maps it
+    guest module ──► compiled?  ── yes, digest right ──► open file ──► engine maps it
                         │ no
                         ▼
                  lock (one process compiles, the others wait up to a deadline) ──► write aside, rename
@@ -22,13 +22,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 #: Seconds a process waits for another that compiles. A cold compile takes 10 to 60 s on a busy two-core machine.
 COMPILE_DEADLINE = 300.0
 
 
 class CacheUnsafeError(RuntimeError):
-    """The cache folder could be written to by others."""
+    """The cache folder, or a file in it, could be written to by others."""
 
 
 def default_folder() -> Path:
@@ -55,37 +56,50 @@ def key(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
+def _is_private(status: os.stat_result) -> bool:
+    return status.st_uid == os.getuid() and not stat.S_IMODE(status.st_mode) & 0o022
+
+
 class CodeCache:
     """Compiled modules by key in one private folder."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = (folder or default_folder()) / "native"
 
-    def path(self, name: str, compile_native: Callable[[], bytes]) -> Path:
-        """A file with the native code of that name, compiled now if there is none whose digest is right."""
+    def open(self, name: str, compile_native: Callable[[], bytes]) -> BinaryIO:
+        """The file with the native code of that name, compiled now if there is none whose digest is right."""
         self._make_private()
         target = self.folder / f"{name}.cwasm"
-        if not self._is_intact(target):
+        code = self._intact(target)
+        if code is None:
             with self._lock(name):
-                if not self._is_intact(target):  # another process may have been quicker
+                code = self._intact(target)  # another process may have been quicker
+                if code is None:
                     self._store(target, compile_native())
-        return target
+                    code = self._intact(target)
+        if code is None:
+            raise CacheUnsafeError(
+                f"{target} is not what was just written there; set AZR_CACHE to a folder of your own"
+            )
+        return code
 
     def _make_private(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = self.folder.stat()
-        if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o022:
+        if not _is_private(self.folder.stat()):
             raise CacheUnsafeError(
                 f"{self.folder} must belong to this user and be writable by nobody else (chmod 700), or set AZR_CACHE"
             )
 
-    def _is_intact(self, target: Path) -> bool:
-        try:
+    def _intact(self, target: Path) -> BinaryIO | None:
+        """The file, open, if it is the user's alone and what was recorded."""
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
             recorded = target.with_suffix(".sha256").read_text()
-            with target.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest() == recorded
-        except OSError:
-            return False
+            file = stack.enter_context(target.open("rb"))
+            private = _is_private(os.fstat(file.fileno()))
+            if private and hashlib.file_digest(file, "sha256").hexdigest() == recorded:
+                stack.pop_all()
+                return file
+        return None
 
     def _store(self, target: Path, native: bytes) -> None:
         self._write(target.with_suffix(".sha256"), hashlib.sha256(native).hexdigest().encode())

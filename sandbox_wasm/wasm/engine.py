@@ -54,8 +54,8 @@ class Engine:
 
     def _load(self, number: int) -> wasmtime.InstancePre:
         name = cache.key(guest.digest(), str(number), version("wasmtime"), cache.processor(), CONFIGURATION)
-        path = self._cache.path(name, lambda: bytes(Module(self.native, guest.module(number)).serialize()))
-        module = Module.deserialize_file(self.native, str(path))
+        with self._cache.open(name, lambda: bytes(Module(self.native, guest.module(number)).serialize())) as code:
+            module = Module.deserialize_file(self.native, f"/proc/self/fd/{code.fileno()}")
         if module.imports:
             raise guest.GuestDamagedError("the guest asks its host for something; it must not")
         return self._linker.instantiate_pre(module)
