@@ -105,7 +105,7 @@ class Dispatcher:
         self.check()
 
     def submit(self, pieces: Sequence[Piece]) -> None:
-        """Hand in a job for which a place was taken. Raises once the pool is closed or broken."""
+        """Hand in the pieces of a job for which a place was taken. Raises once the pool is closed or broken."""
         with self._commands_lock:
             if self._failure is not None:
                 raise self._failure
