@@ -115,10 +115,6 @@ class TaskBuffer:
             raise KeyError(task_id)
         return self._table.tasks_at(np.array([slot]))[0]
 
-    def holds_same(self, task: Task) -> bool:
-        """Whether the same task, by whatever name, is held."""
-        return self._table.holds(task.fingerprint)
-
     @property
     def mass(self) -> float:
         """The sum of all priorities: this shard's weight among shards."""

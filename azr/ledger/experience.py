@@ -130,14 +130,6 @@ class Experience:
         ]
         return [*asked, *(ToAttempt(self.book.group(group_id)) for group_id in waiting), *new]
 
-    def next_group(self, owner: str, now: float) -> Group | None:
-        """The attempts to make next, before any new work: ratings, and what was lost. None when there are none."""
-        for group_id in self._pending:
-            del self._pending[group_id]
-            self.leases.grant(group_id, owner, now)
-            return self.book.group(group_id)
-        return None
-
     def propose_many(self, proposals: Iterable[tuple[str, str]], owner: str, now: float) -> list[Refusal | None]:
         """Admit proposals, each a group and its task type, with the attempts that will rate them; None: it may begin.
 
@@ -185,10 +177,6 @@ class Experience:
             self.leases.release(group_id)
             if rating_group in self.book.groups:
                 self._pending[rating_group] = None
-
-    def judge(self, sample: Sample, task: str | None) -> None:
-        """One proposal came in."""
-        self.judge_many([(sample, task)])
 
     def attempt_many(self, samples: Iterable[Sample]) -> list[Rated]:
         """Attempts came in. Returns what is now known about tasks: one entry for every group that became whole."""

@@ -33,13 +33,6 @@ class Leases:
         heapq.heappush(self._deadlines, (lease.deadline, key))
         return lease
 
-    def renew(self, owner: str, now: float) -> list[str]:
-        """A sign of life: all leases of the owner run anew. Returns what it works on."""
-        held = self.held_by(owner)
-        for key in held:
-            self.grant(key, owner, now)
-        return held
-
     def release(self, key: str) -> None:
         """The work is done or gone; nothing happens when nobody held it."""
         self._leases.pop(key, None)
@@ -48,10 +41,6 @@ class Leases:
         """Who works on it."""
         lease = self._leases.get(key)
         return lease.owner if lease else None
-
-    def held_by(self, owner: str) -> list[str]:
-        """What an owner works on."""
-        return [key for key, lease in self._leases.items() if lease.owner == owner]
 
     def expire(self, now: float) -> dict[str, str]:
         """Take back all work whose deadline has passed: keys and who held them."""

@@ -88,7 +88,7 @@ class Run:
         """A proposal is dropped with the rating it waits for."""
         if not experience.book.ledger.knows(f"{name}#0"):
             assert experience.propose(name, "deduction", "proposer", 0.0) is None
-            experience.judge(self.sample(f"{name}#0", name), "task")
+            experience.judge_many([(self.sample(f"{name}#0", name), "task")])
             self.acknowledged.add(f"{name}#0")
         if name in experience.book.groups:
             experience.drop([name], "unwanted")
@@ -101,7 +101,7 @@ class Run:
             assert experience.propose(name, "deduction", "proposer", 0.0) is None
         elif self.step == 2:
             first = msgspec.structs.replace(self.sample(f"{name}#0", name), versions=(Version(0, 0),))
-            experience.judge(first, "task")
+            experience.judge_many([(first, "task")])
             self.acknowledged.add(f"{name}#0")
 
     def propose(self, experience: Experience, name: str) -> None:
@@ -110,7 +110,7 @@ class Run:
             return
         if name not in book.groups:
             assert experience.propose(name, "deduction", "proposer", 0.0) is None
-        experience.judge(self.sample(f"{name}#0", name), "task")
+        experience.judge_many([(self.sample(f"{name}#0", name), "task")])
         self.acknowledged.add(f"{name}#0")
 
     def attempt(self, experience: Experience) -> None:

@@ -308,10 +308,10 @@ def test_on_a_full_disk_the_call_fails_and_the_experience_is_as_it_was() -> None
     sample = Play().sample("p#0", PROPOSE)
     disk.room = sum(len(content.data) for content in disk.files.values()) + 10
     with pytest.raises(JournalError, match="the disk is full"):
-        experience.judge(sample, "task")
+        experience.judge_many([(sample, "task")])
     assert events.encode([experience.book.snapshot()]) == before
     disk.room = None
-    experience.judge(sample, "task")
+    experience.judge_many([(sample, "task")])
     assert run.boot(disk.reboot(0.0, False)).book.snapshot() == experience.book.snapshot()
 
 

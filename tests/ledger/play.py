@@ -7,11 +7,22 @@ from azr.game.types import Cell, Version
 from azr.ledger.events import Event, Group
 from azr.ledger.experience import Batch, Experience, Rated
 from azr.ledger.ledger import Sample
+from azr.ledger.work import ToAttempt
 from azr.staleness.admission import Limits
 
 PROPOSE, SOLVE = Cell("deduction", "propose"), Cell("deduction", "solve")
 LIMITS = Limits(max_staleness=1, propose=1, solve=4, attempts=2, replay_attempts=2, replay_share=1.0)
 PLAN = BatchPlan((Quota(PROPOSE, 1), Quota(SOLVE, 2, 2)))
+
+
+def next_group(experience: Experience, owner: str, now: float) -> Group | None:
+    """The attempts to make next, before any new work: ratings, and what was lost. None where nothing waits."""
+    dry = {cell.task for cell in experience.book.admission.wanted()}
+    works = experience.next_work(owner, ["what nobody is called"], now, roles=["solve"], dry=dry)
+    for work in works:
+        assert isinstance(work, ToAttempt)
+        return work.group
+    return None
 
 
 class Play:
@@ -32,7 +43,7 @@ class Play:
         self.judge(name, valid)
 
     def judge(self, name: str, valid: bool = True) -> None:
-        self.experience.judge(self.sample(f"{name}#0", PROPOSE), f"task of {name}" if valid else None)
+        self.experience.judge_many([(self.sample(f"{name}#0", PROPOSE), f"task of {name}" if valid else None)])
 
     def replay(self, name: str) -> None:
         """A group of attempts at an old task, admitted."""
@@ -46,7 +57,7 @@ class Play:
 
     def rate(self, name: str, *correct: bool) -> list[Rated]:
         """The attempts that rate the next proposal in line."""
-        group = self.experience.next_group("solver", 0.0)
+        group = next_group(self.experience, "solver", 0.0)
         assert group is not None
         assert group.rates == name
         return self.attempt(group.id, *correct)

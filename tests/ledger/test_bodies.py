@@ -290,7 +290,7 @@ class History:
             experience.replay(name, "deduction", "task", "solver", 0.0)
         elif experience.propose(name, "deduction", "proposer", 0.0) is None:
             said = self.play.sample(f"{name}#0", PROPOSE, False, self.weights())
-            experience.judge(said, "task" if self.random.random() < 0.8 else None)
+            experience.judge_many([(said, "task" if self.random.random() < 0.8 else None)])
         for group in [group for group in experience.book.groups.values() if group.cell == SOLVE]:
             if self.random.random() < 0.8:
                 made = [self.play.sample(one, SOLVE, True, self.weights()) for one in group.awaited]

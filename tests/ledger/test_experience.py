@@ -11,7 +11,7 @@ from azr.ledger.experience import Rated, Shortage
 from azr.ledger.ledger import LedgerError
 from azr.staleness.admission import Refusal
 from azr.staleness.bound import StalenessError
-from tests.ledger.play import LIMITS, PLAN, PROPOSE, SOLVE, Play
+from tests.ledger.play import LIMITS, PLAN, PROPOSE, SOLVE, Play, next_group
 
 
 def test_a_valid_proposal_waits_for_all_of_its_attempts() -> None:
@@ -30,7 +30,7 @@ def test_what_the_gate_refused_is_trained_on_without_a_rating() -> None:
     play = Play()
     play.propose("p", valid=False)
     assert play.state("p") == "ready"
-    assert play.experience.next_group("solver", 0.0) is None
+    assert next_group(play.experience, "solver", 0.0) is None
     assert play.experience.book.admission.outstanding(SOLVE) == 0
 
 
@@ -59,7 +59,7 @@ def test_ratings_are_given_out_before_anything_else_in_the_order_of_proposals() 
     play = Play()
     play.propose("a")
     play.propose("b")
-    given = [play.experience.next_group("solver", 0.0) for _ in range(3)]
+    given = [next_group(play.experience, "solver", 0.0) for _ in range(3)]
     assert [group and group.id for group in given] == ["a/rating", "b/rating", None]
 
 
@@ -148,7 +148,7 @@ def test_a_group_too_old_is_swept_whole_though_one_of_its_samples_is_young() -> 
 def test_a_proposal_is_as_old_as_the_oldest_attempt_that_rated_it() -> None:
     play = Play()
     assert play.experience.propose("p", "deduction", "proposer", 0.0) is None
-    play.experience.judge(play.sample("p#0", PROPOSE, False, Version(0, 3)), "task")
+    play.experience.judge_many([(play.sample("p#0", PROPOSE, False, Version(0, 3)), "task")])
     attempts = [play.sample(f"p/rating#{index}", SOLVE, True, Version(0, 2 + index)) for index in range(2)]
     play.experience.attempt_many(attempts)
     play.replay("r")
@@ -174,7 +174,7 @@ def test_silent_owners_lose_their_work_and_attempts_that_came_in_are_kept() -> N
     play.attempt("r", True)
     assert play.experience.expire(9.0) == []
     assert play.experience.expire(10.0) == ["r"]
-    group = play.experience.next_group("another", 10.0)
+    group = next_group(play.experience, "another", 10.0)
     assert group is not None
     assert group.awaited == ["r#1"]
     assert play.attempt("r", True) == [Rated("task of r", Rating(2, 2, Version(0, 0)))]
@@ -183,7 +183,7 @@ def test_silent_owners_lose_their_work_and_attempts_that_came_in_are_kept() -> N
 def test_a_group_lost_too_often_is_poisoned_and_dropped_with_the_proposal_it_rates() -> None:
     play = Play(max_tries=2)
     play.propose("p")
-    play.experience.next_group("solver", 0.0)
+    next_group(play.experience, "solver", 0.0)
     play.attempt("p/rating", True)
     play.experience.lost("p/rating")
     assert play.group("p/rating").tries == 1
@@ -229,7 +229,7 @@ def test_dropping_a_proposal_that_waits_drops_its_rating() -> None:
     play.propose("p")
     play.experience.drop(["p"], "cancelled")
     assert play.experience.book.groups == {}
-    assert play.experience.next_group("solver", 0.0) is None
+    assert next_group(play.experience, "solver", 0.0) is None
     play.experience.assert_closed()
 
 
@@ -255,14 +255,14 @@ def test_who_reports_work_that_was_taken_back_and_is_not_given_out_yet_keeps_it(
     play.replay("mine")
     play.experience.expire(10.0)
     assert play.experience.renew("solver", ["mine"], 11.0) == []
-    assert play.experience.next_group("another", 11.0) is None
+    assert next_group(play.experience, "another", 11.0) is None
 
 
 def test_a_sample_comes_once_however_often_it_is_sent() -> None:
     play = Play()
     play.propose("p")
     play.judge("p")
-    group = play.experience.next_group("solver", 0.0)
+    group = next_group(play.experience, "solver", 0.0)
     assert group is not None
     first = play.sample("p/rating#0", SOLVE, True)
     play.experience.attempt_many([first])

@@ -8,7 +8,7 @@ import pytest
 from azr.game.types import Version
 from azr.ledger import events
 from azr.ledger.ledger import LedgerError
-from tests.ledger.play import LIMITS, PROPOSE, SOLVE, Play
+from tests.ledger.play import LIMITS, PROPOSE, SOLVE, Play, next_group
 
 
 class TestResume:
@@ -57,7 +57,7 @@ class TestResume:
         play.replay("r")
         assert play.experience.propose("p", "deduction", "proposer", 0.0) is None
         play.experience.resume(Version(0, 0), lineage=1)
-        group = play.experience.next_group("solver", 0.0)
+        group = next_group(play.experience, "solver", 0.0)
         assert group is not None
         assert group.id == "r"
         assert "p" not in play.experience.book.groups
@@ -147,7 +147,7 @@ class TestResume:
     def test_a_rating_of_lost_weights_takes_its_proposal_with_it(self) -> None:
         play = Play()
         play.propose("p")
-        group = play.experience.next_group("solver", 0.0)
+        group = next_group(play.experience, "solver", 0.0)
         assert group is not None
         play.experience.attempt_many([play.sample("p/rating#0", SOLVE, True, Version(0, 1))])
         play.experience.resume(Version(0, 0), lineage=1)
@@ -231,11 +231,11 @@ class TestHistory:
         play.replay("unclaimed")
         again = Play()
         again.experience.rebuild(play.events, now=100.0, grace_seconds=5.0)
-        assert again.experience.next_group("another", 100.0) is None
+        assert next_group(again.experience, "another", 100.0) is None
         assert again.experience.renew("solver", ["claimed"], 101.0) == []
         assert again.experience.expire(105.0) == ["unclaimed"]
         assert again.group("unclaimed").tries == 0
-        given = again.experience.next_group("another", 105.0)
+        given = next_group(again.experience, "another", 105.0)
         assert given is not None
         assert given.id == "unclaimed"
 
@@ -300,7 +300,7 @@ class TestDefects:
         for call in (
             lambda: play.experience.attempt_many([nameless]),
             lambda: play.experience.attempt_many([play.sample("p#0", PROPOSE)]),
-            lambda: play.experience.judge(play.sample("r#0", SOLVE), None),
+            lambda: play.experience.judge_many([(play.sample("r#0", SOLVE), None)]),
         ):
             with pytest.raises(ValueError, match="names no weights, or is not one to"):
                 call()

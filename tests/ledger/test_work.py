@@ -216,7 +216,7 @@ class World:
     def finish(self) -> None:
         self.now, _, samples = heapq.heappop(self.running)
         if samples[0].cell.role == "propose":
-            self.experience.judge(samples[0], "task" if self.random.random() < self.validity else None)
+            self.experience.judge_many([(samples[0], "task" if self.random.random() < self.validity else None)])
         else:
             self.experience.attempt_many(samples)
 

@@ -82,7 +82,7 @@ class Run:
             if made is not None:
                 so_far.append(made)
                 assert self.buffers[work.task_type].add(made, out=CONFIG.algorithm.rating.trained)
-            self.experience.judge(self.sample(f"{work.group}#0", "propose", work), made.id if made else None)
+            self.experience.judge_many([(self.sample(f"{work.group}#0", "propose", work), made.id if made else None)])
         else:
             (drawn,) = self.buffers[work.task_type].draw(1, CONFIG.algorithm.batch.replay_share)
             self.given[self.step][work.task_type].append(drawn)

@@ -14,6 +14,7 @@ from azr.ledger.experience import Batch, Experience
 from azr.ledger.snapshots import from_records, to_records
 from azr.staleness.admission import Limits
 from azr.staleness.bound import Ancestry
+from tests.ledger.play import next_group
 from tests.run.items import attempts, proposal, spans
 
 
@@ -41,8 +42,8 @@ class LocalExperience:
         name = f"{lineage}.{step}"
         made = spans(step, step, lineage=lineage)
         assert self.books.propose(f"p{name}", "deduction", "proposer", 0.0) is None
-        self.books.judge(proposal(f"p{name}", rating=(1, 2), made=made).sample, f"task of p{name}")
-        group = self.books.next_group("solver", 0.0)
+        self.books.judge_many([(proposal(f"p{name}", rating=(1, 2), made=made).sample, f"task of p{name}")])
+        group = next_group(self.books, "solver", 0.0)
         assert group is not None
         self.books.attempt_many([item.sample for item in attempts(group.id, [1.0, -0.5], made=made)])
         assert self.books.replay(f"r{name}", "deduction", "old task", "solver", 0.0) is None

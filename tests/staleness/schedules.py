@@ -20,6 +20,7 @@ from azr.ledger.experience import Batch, Experience, Shortage
 from azr.ledger.ledger import Sample
 from azr.ledger.work import ToAttempt, ToPropose, ToReplay, Work
 from azr.staleness.admission import Limits
+from tests.ledger.play import next_group
 
 #: Ticks in which anything may happen.
 WILD_TICKS = 60
@@ -151,7 +152,7 @@ class Schedule:
                 assert [one.group for one in self.experience.next_work(owner, again, self.now)] == again
             for one in work:
                 self.follow(one, owner)
-        elif (group := self.experience.next_group(owner, self.now)) is not None:
+        elif (group := next_group(self.experience, owner, self.now)) is not None:
             self.start(group.id, group.cell, group.awaited)
         else:  # An owner with a will of its own, whatever its cell has under way.
             task_type = self.random.choice(self.limits.task_types)

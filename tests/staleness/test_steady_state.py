@@ -12,6 +12,7 @@ from azr.game.types import Cell, Version
 from azr.ledger.experience import Batch, Experience
 from azr.ledger.ledger import Sample
 from azr.staleness.admission import Limits
+from tests.ledger.play import next_group
 
 PROPOSE, SOLVE = Cell("deduction", "propose"), Cell("deduction", "solve")
 #: The default quotas, an eighth of them.
@@ -59,7 +60,7 @@ class Engine:
         while self.running and self.running[0][0] <= self.now:
             sample = heapq.heappop(self.running)[2]
             if sample.cell == PROPOSE:
-                self.experience.judge(sample, "task" if self.random.random() < self.validity else None)
+                self.experience.judge_many([(sample, "task" if self.random.random() < self.validity else None)])
             else:
                 self.experience.attempt_many([sample])
 
@@ -75,7 +76,7 @@ class Engine:
                 heapq.heappush(self.running, (self.now + self.random.randint(2, 6), name, sample))
 
     def next_work(self) -> tuple[Cell, list[str]] | None:
-        if (group := self.experience.next_group("solver", self.now)) is not None:
+        if (group := next_group(self.experience, "solver", self.now)) is not None:
             return group.cell, group.awaited
         self.names += 1
         name = f"g{self.names}"

@@ -75,7 +75,6 @@ MUTATIONS = [
         [
             ("self._deadlines[0][0] <= now", "self._deadlines[0][0] < now"),
             ("lease.deadline == deadline", "True"),
-            ("if lease.owner == owner]", "]"),
         ],
     ),
     *mutations(
