@@ -8,8 +8,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from azr.config.sections.algorithm import LossConfig, OptimiserConfig
 from azr.config.sections.learner import LearnerConfig
+from learner import checkpoint
 from learner.loop import LearnerPlan
 from learner.samples import StepBatch
 from learner.trainer import StepReport
@@ -91,3 +94,16 @@ def noted(folder: Path, what: str) -> list[int]:
     """The steps that were taken from, or committed to, the source."""
     lines = map(json.loads, (folder / "source.jsonl").read_text().splitlines())
     return [line[what] for line in lines if what in line]
+
+
+def whole_checkpoint(root: Path, step: int) -> None:
+    """A folder that counts as a complete checkpoint, with no weights in it."""
+    folder = checkpoint.checkpoint_folder(root, step)
+    folder.mkdir()
+    (folder / "learner.json").write_bytes(msgspec.json.encode(checkpoint.LearnerState(step, step, "m")))
+
+
+def torn_checkpoint(root: Path, name: str) -> None:
+    """What is left of a checkpoint whose writer died."""
+    (root / name).mkdir()
+    (root / name / "__0_0.distcp").write_bytes(b"half of it")

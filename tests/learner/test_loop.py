@@ -28,7 +28,7 @@ from learner.loop import make_trainer, run
 from learner.samples import StepBatch
 from learner.trainer import StepReport, Trainer
 from learner.weights import Publisher, PublishingFailedError, Weights, whole_weights
-from tests.learner.plans import SeededSource, curve, noted, plan
+from tests.learner.plans import SeededSource, curve, noted, plan, whole_checkpoint
 from tests.learner.tiny import random_samples, save_tiny_model
 
 CPU = torch.device("cpu")
@@ -410,12 +410,12 @@ class TestWaitingOfManyRanks:
         """The second lists a folder that does not show the newest yet, and begins with it all the same."""
         both = plan(model, tmp_path, steps=2)
         both.checkpoints.mkdir()
-        TestCheckpoints.fake(both.checkpoints, 1)
+        whole_checkpoint(both.checkpoints, 1)
         loaded: dict[int, Path] = {}
         turns = Turns()
         for rank in (0, 1):
             if rank == 0:
-                TestCheckpoints.fake(both.checkpoints, 2)
+                whole_checkpoint(both.checkpoints, 2)
             else:
                 monkeypatch.setattr(checkpoint, "newest", lambda root: checkpoint.checkpoint_folder(root, 1))
 
@@ -435,7 +435,7 @@ class TestWaitingOfManyRanks:
         def shown(_seconds: float) -> None:
             looks.append(1)
             if len(looks) == 3:
-                TestCheckpoints.fake(tmp_path, 4)
+                whole_checkpoint(tmp_path, 4)
 
         looks = list[int]()
         monkeypatch.setattr("learner.checkpoint.time.sleep", shown)
@@ -467,116 +467,6 @@ class TestWaitingOfManyRanks:
 
     def test_it_is_heard_of_long_before_a_collective_gives_up(self) -> None:
         assert TorchConfig().timeout_s >= 10 * loop.BEAT_SECONDS
-
-
-class TestCheckpoints:
-    def test_a_folder_without_a_marker_is_no_checkpoint(self, tmp_path: Path) -> None:
-        (tmp_path / "step_00000004").mkdir()
-        assert checkpoint.newest(tmp_path) is None
-        with pytest.raises(FileNotFoundError, match="holds no complete checkpoint"):
-            checkpoint.read_state(tmp_path / "step_00000004")
-
-    def test_torn_ones_are_passed_over_with_a_warning(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        self.fake(tmp_path, 1)
-        (tmp_path / "step_00000002").mkdir()
-        (tmp_path / "step_00000002" / "learner.json").write_text('{"step": 2, "upd')
-        (tmp_path / "step_00000003.partial").mkdir()
-        found = checkpoint.newest(tmp_path)
-        assert found is not None
-        assert found.name == "step_00000001"
-        assert caplog.text.count("passing over") == 2
-        assert checkpoint.complete_steps(tmp_path) == [1]
-
-    def test_old_ones_go_by_policy(self, tmp_path: Path) -> None:
-        for step in range(1, 9):
-            self.fake(tmp_path, step)
-        deleted = checkpoint.prune(tmp_path, keep_last=2, keep_every=4)
-        assert [folder.name[-1] for folder in deleted] == ["1", "2", "3", "5", "6"]
-        assert sorted(folder.name[-1] for folder in tmp_path.iterdir()) == ["4", "7", "8"]
-
-    def test_the_newest_always_stays(self, tmp_path: Path) -> None:
-        self.fake(tmp_path, 1)
-        assert checkpoint.prune(tmp_path, keep_last=0, keep_every=0) == []
-
-    def test_torn_ones_take_no_place_among_those_that_are_kept(self, tmp_path: Path) -> None:
-        for step in (1, 2, 5):
-            self.fake(tmp_path, step)
-        self.torn(tmp_path, "step_00000003")
-        self.torn(tmp_path, "step_00000004.partial")
-        deleted = checkpoint.prune(tmp_path, keep_last=2, keep_every=0)
-        assert [folder.name[5:] for folder in deleted] == ["00000001", "00000003", "00000004.partial"]
-        assert checkpoint.complete_steps(tmp_path) == [2, 5]
-
-    def test_a_torn_one_is_not_spared_for_its_step(self, tmp_path: Path) -> None:
-        self.torn(tmp_path, "step_00000004")
-        self.torn(tmp_path, "step_00000008.partial")
-        self.fake(tmp_path, 8)
-        self.fake(tmp_path, 9)
-        checkpoint.prune(tmp_path, keep_last=1, keep_every=4)
-        assert sorted(folder.name for folder in tmp_path.iterdir()) == ["step_00000008", "step_00000009"]
-
-    @pytest.mark.parametrize("being_written", ["step_00000005.partial", "step_00000005", "step_00000006.partial"])
-    def test_one_that_is_not_older_than_the_newest_whole_one_may_be_in_writing_and_stays(
-        self, tmp_path: Path, being_written: str
-    ) -> None:
-        whole = 4 if being_written == "step_00000005" else 5
-        self.fake(tmp_path, whole)
-        self.torn(tmp_path, being_written)
-        assert checkpoint.prune(tmp_path, keep_last=1, keep_every=0) == []
-        assert (tmp_path / being_written / "__0_0.distcp").exists()
-
-    def test_where_none_is_whole_nothing_goes(self, tmp_path: Path) -> None:
-        self.torn(tmp_path, "step_00000001")
-        self.torn(tmp_path, "step_00000002.partial")
-        assert checkpoint.prune(tmp_path, keep_last=1, keep_every=0) == []
-
-    def test_what_somebody_else_put_there_is_left_alone(self, tmp_path: Path) -> None:
-        self.fake(tmp_path, 3)
-        self.torn(tmp_path, "step_00000002.mine")
-        self.torn(tmp_path, "step_by_step")
-        assert checkpoint.prune(tmp_path, keep_last=1, keep_every=2) == []
-
-    def test_a_deletion_that_is_interrupted_leaves_a_torn_one_and_not_one_that_passes_for_whole(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def interrupted(folder: Path) -> None:
-            raise KeyboardInterrupt(folder)
-
-        for step in (1, 2):
-            self.fake(tmp_path, step)
-        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-            patched.setattr("learner.checkpoint.shutil.rmtree", interrupted)
-            checkpoint.prune(tmp_path, keep_last=1, keep_every=0)
-        assert checkpoint.complete_steps(tmp_path) == [2]
-        assert [folder.name[-1] for folder in checkpoint.prune(tmp_path, keep_last=1, keep_every=0)] == ["1"]
-
-    def test_one_that_cannot_be_deleted_is_told_and_the_others_go(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        def busy(folder: Path) -> None:
-            if folder.name.endswith("1"):
-                raise OSError(errno.EBUSY, "Device or resource busy", str(folder / ".nfs0001"))
-            removed(folder)
-
-        removed = shutil.rmtree
-        for step in (1, 2, 3):
-            self.fake(tmp_path, step)
-        with monkeypatch.context() as patched:
-            patched.setattr("learner.checkpoint.shutil.rmtree", busy)
-            assert [folder.name[-1] for folder in checkpoint.prune(tmp_path, keep_last=1, keep_every=0)] == ["2"]
-        assert f"cannot delete {tmp_path / 'step_00000001'}: " in caplog.text
-        assert [folder.name[-1] for folder in checkpoint.prune(tmp_path, keep_last=1, keep_every=0)] == ["1"]
-
-    @staticmethod
-    def fake(root: Path, step: int) -> None:
-        folder = checkpoint.checkpoint_folder(root, step)
-        folder.mkdir()
-        (folder / "learner.json").write_bytes(msgspec.json.encode(checkpoint.LearnerState(step, step, "m")))
-
-    @staticmethod
-    def torn(root: Path, name: str) -> None:
-        (root / name).mkdir()
-        (root / name / "__0_0.distcp").write_bytes(b"half of it")
 
 
 class TestPublisher:
