@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -68,7 +69,8 @@ def test_a_model_of_garbage_is_said_and_the_run_goes_on_to_its_end(begin: Begin,
     assert "termination: finishing the step, writing a checkpoint" in run.said
     assert "seeding stands still at 1 of 6 triplets and 1 of 6 induction tasks" in run.said
     assert "3 seed tasks in the buffers" in run.said
-    assert "step 5: no proposal was let in for 5 steps (refused: " in run.said
+    # Step 5, unless chance made one that the gate took.
+    assert re.search(r"step \d+: no proposal was let in for 5 steps \(refused: ", run.said)
     assert card(run.folder)["ended"] == "stopped"
     told = [item for line in read_lines(run.folder / "metrics.jsonl") for item in line.items()]
     assert sum(value or 0.0 for name, value in told if name.startswith("proposal/refused/")) > 0
@@ -100,7 +102,9 @@ def test_engines_whose_logprobs_are_no_numbers_end_the_run_by_name(begin: Begin,
 def test_a_learner_whose_weights_grow_out_of_bounds_ends_the_run_by_name(begin: Begin) -> None:
     run = begin("diverged", "run.steps=50", "algorithm.optimiser.lr=1e30", "learner.restarts=1")
     assert run.end() == 1, run.said[-4000:]
-    assert "the learner failed: FloatingPointError: the gradient's norm is nan at step" in run.said
+    assert re.search(
+        r"the learner failed: FloatingPointError: mini-batch \d of \d of step \d+ was not applied", run.said
+    )
     assert str(card(run.folder)["ended"]).startswith("failed: the learner failed: FloatingPointError")
 
 
@@ -111,7 +115,7 @@ def test_a_sandbox_that_wedges_again_and_again_is_replaced_and_the_run_goes_on(
     run = begin(
         "wedging",
         "sandbox.backend=wedged",
-        "sandbox.options={after: '300'}",
+        "sandbox.options={after: '100'}",
         "sandbox.wall_seconds=1",
         "sandbox.grace_seconds=1",
         "run.steps=6",
