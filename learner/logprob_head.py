@@ -7,6 +7,9 @@ their gradient: at 32k tokens and a vocabulary of 152k, twenty gigabytes each.
 
     hidden [tokens, width] ──chunks──► logits [chunk, vocabulary] ──► log p(token), entropy
                                         fp32 log-softmax, freed at once
+
+What is done to a chunk's logits is done by `learner.chunk_scores`: step by step on a CPU, as one kernel on a GPU, where
+reading and writing them costs more than the products.
 """
 
 from __future__ import annotations
@@ -17,8 +20,13 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from learner.chunk_scores import score, slope
+
 #: Logits held at a time are at most this many elements (64 Mi, 256 MB in fp32; two such buffers live in the backward).
 CHUNK_ELEMENTS = 1 << 26
+#: On a GPU, where they are held in half precision (1 GB each) and each chunk's turn reads and writes the weight's whole
+#: gradient: few large ones.
+GPU_CHUNK_ELEMENTS = 1 << 29
 
 
 def token_logprobs(
@@ -28,7 +36,7 @@ def token_logprobs(
     *,
     temperature: float = 1.0,
     with_entropy: bool = False,
-    chunk_elements: int = CHUNK_ELEMENTS,
+    chunk_elements: int | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """log softmax(hidden · weightᵀ / temperature) at `tokens`, and the entropy of each distribution if asked for.
 
@@ -40,56 +48,12 @@ def token_logprobs(
             f"need hidden [n, width], weight [vocabulary, width], tokens [n]; got {tuple(hidden.shape)}, "
             f"{tuple(weight.shape)}, {tuple(tokens.shape)}"
         )
-    rows = max(1, chunk_elements // weight.shape[0])
+    elements = chunk_elements or (GPU_CHUNK_ELEMENTS if hidden.is_cuda else CHUNK_ELEMENTS)
+    rows = max(1, elements // weight.shape[0])
     logprobs, entropy = _LogProbHead.apply(  # type: ignore[no-untyped-call]
         hidden, weight, tokens, 1.0 / temperature, with_entropy, rows
     )
     return logprobs, entropy if with_entropy else None
-
-
-def _scaled_logits(hidden: Tensor, weight: Tensor, inverse_temperature: float) -> Tensor:
-    """Logits of a chunk in at least fp32."""
-    logits = hidden @ weight.t()
-    logits = logits if logits.dtype == torch.float64 else logits.float()
-    return logits if inverse_temperature == 1.0 else logits * inverse_temperature
-
-
-def _score(
-    hidden: Tensor, weight: Tensor, tokens: Tensor, inverse_temperature: float, with_entropy: bool
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Normaliser, log-prob and entropy of each token of a chunk. A function, so that its buffers end with it."""
-    logits = _scaled_logits(hidden, weight, inverse_temperature)
-    normaliser = logits.logsumexp(dim=-1)
-    logprob = logits.gather(1, tokens[:, None]).squeeze(1) - normaliser
-    if not with_entropy:
-        return normaliser, logprob, None
-    # H = log Z - E[logit]; a logit of -inf has probability 0 and contributes nothing. In place: a third buffer of a
-    # chunk's size would be the peak of the whole.
-    probabilities = (logits - normaliser[:, None]).exp_()
-    return normaliser, logprob, normaliser - probabilities.mul_(logits).nan_to_num_(nan=0.0).sum(dim=-1)
-
-
-def _logits_gradient(
-    logits: Tensor,
-    normaliser: Tensor,
-    tokens: Tensor,
-    grad_logprob: Tensor,
-    entropy: Tensor | None,
-    grad_entropy: Tensor | None,
-    inverse_temperature: float,
-) -> Tensor:
-    """The gradient at a chunk's unscaled logits, which are overwritten; all else is [chunk, 1]."""
-    log_p = logits.sub_(normaliser)
-    probabilities = log_p.exp()
-    if entropy is not None and grad_entropy is not None:
-        # dH/dlogit = -p (log p + H)
-        gradient = log_p.add_(entropy).mul_(probabilities).nan_to_num_(nan=0.0).mul_(-grad_entropy)
-        gradient.addcmul_(probabilities, grad_logprob, value=-1.0)
-    else:
-        gradient = probabilities.mul_(-grad_logprob)
-    # d log p(token)/dlogit = onehot(token) - p
-    gradient.scatter_add_(1, tokens, grad_logprob)
-    return gradient if inverse_temperature == 1.0 else gradient.mul_(inverse_temperature)
 
 
 class _LogProbHead(torch.autograd.Function):
@@ -107,8 +71,8 @@ class _LogProbHead(torch.autograd.Function):
         entropies = hidden.new_zeros(count if with_entropy else 0, dtype=precision)
         for start in range(0, count, rows):
             chunk = slice(start, start + rows)
-            normalisers[chunk], logprobs[chunk], entropy = _score(
-                hidden[chunk], weight, tokens[chunk], inverse, with_entropy
+            normalisers[chunk], logprobs[chunk], entropy = score(
+                hidden[chunk] @ weight.t(), tokens[chunk], inverse, with_entropy=with_entropy
             )
             if entropy is not None:
                 entropies[chunk] = entropy
@@ -133,17 +97,15 @@ class _LogProbHead(torch.autograd.Function):
         grad_weight = torch.zeros_like(weight, dtype=normalisers.dtype) if wants_weight else None
         for start in range(0, hidden.shape[0], context.rows):
             chunk = slice(start, start + context.rows)
-            logits = _scaled_logits(hidden[chunk], weight, context.inverse)
-            gradient = _logits_gradient(
-                logits,
+            # One expression, so that the logits end with it.
+            gradient = slope(
+                hidden[chunk] @ weight.t(),
                 normalisers[chunk, None],
                 tokens[chunk, None],
                 grad_logprobs[chunk, None],
-                None if grad_entropies is None else entropies[chunk, None],
-                None if grad_entropies is None else grad_entropies[chunk, None],
+                None if grad_entropies is None else (entropies[chunk, None], grad_entropies[chunk, None]),
                 context.inverse,
-            ).to(hidden.dtype)
-            del logits
+            )
             if grad_hidden is not None:
                 grad_hidden[chunk] = gradient @ weight
             if grad_weight is not None:

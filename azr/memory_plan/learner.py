@@ -20,8 +20,8 @@ from azr.memory_plan.shapes import Shape
 #: Bytes of fp32, in which masters, gradients and moments are kept.
 FULL = 4
 
-#: Logits held at a time, as in `learner.logprob_head.CHUNK_ELEMENTS` (a test holds the two together).
-CHUNK_ELEMENTS = 1 << 26
+#: Logits held at a time, as in `learner.logprob_head.GPU_CHUNK_ELEMENTS` (a test holds the two together).
+CHUNK_ELEMENTS = 1 << 29
 
 #: CUDA context, NCCL's buffers, and what the allocator cannot use for its cuts.
 RESERVE = 2 * GIB
@@ -44,13 +44,18 @@ def learner_demand(shape: Shape, config: LearnerConfig, ranks: int | None = None
             Item("master weights", states * FULL * held_parameters(shape, config) // ranks),
             Item("gradients", states * FULL * trained // ranks),
             Item("optimiser", states * 2 * FULL * trained // ranks),
-            Item("gathered weights", width * (shape.root_parameters + 2 * shape.layer_parameters)),
+            Item("gathered weights", width * _gathered(shape, config)),
             Item("activations", kept),
             Item("working space", _working_space(shape, config, width, kept)),
             *([Item("weights being sent", sent)] if sent else []),
             Item("reserve", RESERVE),
         )
     )
+
+
+def _gathered(shape: Shape, config: LearnerConfig) -> int:
+    """Parameters that are whole at a time: the root's, and of a layer and the next one or of all."""
+    return shape.parameters if config.keep_gathered else shape.root_parameters + 2 * shape.layer_parameters
 
 
 def host_demand(shape: Shape, config: LearnerConfig, width: int = 2) -> int:
@@ -125,8 +130,8 @@ def _working_space(shape: Shape, config: LearnerConfig, width: int, kept: int) -
     tokens, matrix = config.tokens_per_micro_batch, shape.vocabulary * shape.hidden
     whole = config.lora.rank == 0
     chunk = min(CHUNK_ELEMENTS, tokens * shape.vocabulary)
-    # Logits, probabilities and gradient in fp32; logits and gradient once more in the compute dtype.
-    head = chunk * (3 * FULL + 2 * width) + (matrix * (FULL + width) if whole else 0)
+    # A chunk's logits and their gradient; the weight's gradient as it is summed up, and a chunk's part of it.
+    head = chunk * 2 * width + (matrix * (FULL + width) if whole else 0)
     recomputed = 0 if config.checkpointing == "none" else tokens * kept_by_layer(shape, "none", width)
     # A layer's gradients, and those of the layer before still on their way in fp32; the head's wait for the end.
     shared = shape.layer_parameters * (width + 2 * FULL) + width * matrix if whole else 0
