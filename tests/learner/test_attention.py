@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from transformers import (
 )
 
 from learner.attention.base import PackedRows
+from learner.attention.flash_attention_4 import FlashAttention4
 from learner.attention.registry import BACKENDS, IMPLEMENTATION, choose, install, layout_arguments, survey
 from learner.layout import Layout, Tree, layout
 from learner.policy import Policy
@@ -306,3 +308,65 @@ def dense_reference(
     scores = torch.einsum("qhd,khd->hqk", query, key) * scale
     weights = scores.masked_fill(~visible, -torch.inf).softmax(-1)
     return torch.einsum("hqk,khd->qhd", weights, value)
+
+
+#: The plain sequences as one packed row, for what stands in for kernels.
+ROW, SCALE = rows_of(layout(ROWS["alone"])), 8.0**-0.5
+
+
+class TestFlashAttention4InCompiledLayers:
+    """Its kernels are operators of torch's, so that nothing looks into them; here other kernels stand in for them."""
+
+    @pytest.fixture(autouse=True)
+    def kernels(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """Arithmetic whose place is seen in the results, where the package has kernels; returns which were called."""
+        called: list[str] = []
+
+        def forward(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, **_options: object) -> object:
+            called.append("forward")
+            tokens, heads, _width = query.shape
+            output = query + key.mean() * value.mean()
+            return output, torch.full((heads, tokens), 7.0), None, None, None
+
+        def backward(*given: torch.Tensor, **_options: object) -> object:
+            called.append("backward")
+            query, key, value, _output, slope, normaliser, _scale, _causal = given
+            return slope * 2.0 + query * normaliser.mean(), key * 3.0, value * 5.0
+
+        interface = ModuleType("flash_attn.cute.interface")
+        interface.__dict__.update(_flash_attn_fwd=forward, _flash_attn_bwd=backward)
+        for name in ("flash_attn", "flash_attn.cute"):
+            monkeypatch.setitem(sys.modules, name, ModuleType(name))
+        monkeypatch.setitem(sys.modules, "flash_attn.cute.interface", interface)
+        return called
+
+    @staticmethod
+    def inputs() -> list[torch.Tensor]:
+        """Queries of four heads, keys and values of two, not contiguous, as a model's views are."""
+        generator = torch.Generator().manual_seed(3)
+        return [
+            torch.randn(count, sum(LENGTHS), 8, generator=generator).transpose(0, 1).requires_grad_()
+            for count in (4, 2, 2)
+        ]
+
+    def test_values_and_gradients_come_from_its_kernels(self, kernels: list[str]) -> None:
+        query, key, value = self.inputs()
+        output = FlashAttention4().attend(query, key, value, ROW, SCALE)
+        torch.testing.assert_close(output, query + key.mean() * value.mean())
+        slope = torch.arange(output.numel(), dtype=output.dtype).view_as(output)
+        gradients = torch.autograd.grad(output, (query, key, value), slope)
+        assert kernels == ["forward", "backward"]
+        for gradient, wanted in zip(gradients, (slope * 2.0 + query * 7.0, key * 3.0, value * 5.0), strict=True):
+            torch.testing.assert_close(gradient, wanted)
+
+    def test_torch_finds_nothing_wrong_with_the_operators(self) -> None:
+        query, key, value = self.inputs()
+        arguments = (query, key, value, ROW.cumulative, ROW.cumulative_keys, ROW.longest, ROW.longest_keys, SCALE)
+        torch.library.opcheck(torch.ops.azr.flash_attention_4.default, arguments)
+
+    def test_a_graph_holds_it_whole(self, kernels: list[str]) -> None:
+        def layer(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+            return FlashAttention4().attend(query * 2.0, key, value, ROW, SCALE).sum()
+
+        torch.compile(layer, backend="aot_eager", fullgraph=True)(*self.inputs()).backward()
+        assert kernels == ["forward", "backward"]
