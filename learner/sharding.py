@@ -57,7 +57,13 @@ def prepare(policy: Policy, config: LearnerConfig, device: torch.device, mesh: D
     pinned = CPUOffloadPolicy(pin_memory=device.type == "cuda")
     offload = pinned if config.cpu_offload else OffloadPolicy()
     for layer in policy.layers:
-        fully_shard(layer, mesh=mesh, mp_policy=precision, offload_policy=offload)
+        fully_shard(
+            layer,
+            mesh=mesh,
+            mp_policy=precision,
+            offload_policy=offload,
+            reshard_after_forward=not config.keep_gathered,
+        )
     # The root holds embeddings and head, used first and last: gathered once and kept through the backward pass.
     fully_shard(policy, mesh=mesh, mp_policy=precision, offload_policy=offload, reshard_after_forward=False)
     return policy

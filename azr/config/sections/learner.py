@@ -43,6 +43,9 @@ class LearnerConfig:
     """`auto`: bfloat16 on a GPU over fp32 master weights, float32 on a CPU."""
     checkpointing: str = "none"
     """Activations kept: `none` recomputes nothing, `selective` recomputes all but matrix products, `full` all."""
+    keep_gathered: bool = False
+    """Hold all layers' weights in half precision from forward to backward, in place of gathering them twice: 2 bytes a
+    parameter on each rank for one gather less a micro-batch."""
     compile: bool = False
     """torch.compile each layer."""
     cpu_offload: bool = False
