@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shapes", nargs="+", default=None, help=f"of {known} (default: all on a GPU, tiny on a CPU)")
     parser.add_argument("--lengths", nargs="+", type=int, default=None, help="tokens a sequence (default: 4096 8192)")
     parser.add_argument("--uneven", action="store_true", help="lengths between a quarter and the whole of that")
-    parser.add_argument("--micro-batches", type=int, default=2, help="micro-batches a step (default: %(default)s)")
+    parser.add_argument("--micro-batches", type=int, default=4, help="micro-batches a step (default: %(default)s)")
     parser.add_argument("--budget", type=int, default=None, help="tokens of a micro-batch (default: the shape's own)")
     parser.add_argument("--checkpointing", choices=["none", "selective", "full"], default=None)
     parser.add_argument("--compile", action="store_true", help="torch.compile each layer")
@@ -118,6 +118,7 @@ def _measure_steps(
         tokens_per_micro_batch=budget,
         attention=arguments.attention,
         checkpointing=arguments.checkpointing or shape.checkpointing,
+        keep_gathered=shape.keep_gathered,
         compile=arguments.compile,
         report_entropy=False,
     )

@@ -34,6 +34,8 @@ class Shape:
     """What fits one card of 141 GB at the budget below."""
     budget: int = 16_384
     """Tokens of a micro-batch."""
+    keep_gathered: bool = False
+    """Whether there is room for all weights in half precision besides."""
 
     @property
     def head_width(self) -> int:
@@ -75,8 +77,8 @@ class Shape:
 
 SHAPES = {
     "tiny": Shape(128, 384, 2, 4, 2, 512, True, budget=1_024),
-    "qwen2.5-0.5b": Shape(896, 4_864, 24, 14, 2, 151_936, True),
-    "qwen2.5-1.5b": Shape(1_536, 8_960, 28, 12, 2, 151_936, True),
-    "qwen2.5-3b": Shape(2_048, 11_008, 36, 16, 2, 151_936, True),
-    "qwen2.5-7b": Shape(3_584, 18_944, 28, 28, 4, 152_064, False, checkpointing="full", budget=16_384),
+    "qwen2.5-0.5b": Shape(896, 4_864, 24, 14, 2, 151_936, True, budget=32_768, keep_gathered=True),
+    "qwen2.5-1.5b": Shape(1_536, 8_960, 28, 12, 2, 151_936, True, budget=32_768, keep_gathered=True),
+    "qwen2.5-3b": Shape(2_048, 11_008, 36, 16, 2, 151_936, True, keep_gathered=True),
+    "qwen2.5-7b": Shape(3_584, 18_944, 28, 28, 4, 152_064, False, checkpointing="full", budget=24_576),
 }

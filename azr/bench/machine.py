@@ -25,8 +25,12 @@ PACKAGES = (
     "ray",
     "transformers",
     "flash-attn",
+    "flash-attn-4",
     "pebble",
 )
+
+#: Says which commit it is where the files came without their history.
+COMMIT_VARIABLE = "AZR_COMMIT"
 
 #: Asking git or the driver takes milliseconds; a hung file system or driver must not hang a benchmark.
 ASK_SECONDS = 10.0
@@ -66,10 +70,13 @@ def checkout() -> Path | None:
 
 
 def commit() -> tuple[str, bool]:
-    """The commit this azr runs from and whether there are changes on top; ("", False) outside a checkout."""
+    """The commit this azr runs from and whether there are changes on top.
+
+    Outside a checkout, as in an image, what the variable AZR_COMMIT says; ("", False) where nobody says it.
+    """
     folder = checkout()
     if folder is None or not (head := _asked("git", "-C", str(folder), "rev-parse", "HEAD")):
-        return "", False
+        return os.environ.get(COMMIT_VARIABLE, ""), False
     # Results are outputs: one that was just written does not make the code another.
     changes = _asked("git", "-C", str(folder), "status", "--porcelain", "--", ".", ":!benchmarks/results")
     return head, bool(changes)
