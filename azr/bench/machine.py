@@ -72,11 +72,14 @@ def checkout() -> Path | None:
 def commit() -> tuple[str, bool]:
     """The commit this azr runs from and whether there are changes on top.
 
-    Outside a checkout, as in an image, what the variable AZR_COMMIT says; ("", False) where nobody says it.
+    The variable AZR_COMMIT says it where files come without their history, as in an image or on a machine they were
+    copied to; ("", False) outside a checkout where nobody says it.
     """
+    if said := os.environ.get(COMMIT_VARIABLE, ""):
+        return said, False
     folder = checkout()
     if folder is None or not (head := _asked("git", "-C", str(folder), "rev-parse", "HEAD")):
-        return os.environ.get(COMMIT_VARIABLE, ""), False
+        return "", False
     # Results are outputs: one that was just written does not make the code another.
     changes = _asked("git", "-C", str(folder), "status", "--porcelain", "--", ".", ":!benchmarks/results")
     return head, bool(changes)

@@ -107,6 +107,12 @@ def test_a_result_outside_a_checkout_names_no_commit(monkeypatch: pytest.MonkeyP
     assert result.stem.endswith("-nocommit")
 
 
+def test_files_that_came_without_their_history_are_of_the_commit_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(machine.COMMIT_VARIABLE, "c" * 40)
+    assert machine.commit() == ("c" * 40, False)
+    assert Report("demo", "azr bench demo").result().stem.endswith("-ccccccc")
+
+
 def test_a_written_result_reads_back_equal_and_has_a_plot(report: Report, tmp_path: Path) -> None:
     result = report.result()
     path = write_result(result, tmp_path)
