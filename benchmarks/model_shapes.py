@@ -9,6 +9,8 @@ sequences only, nothing for what activation checkpointing or the head compute ag
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +74,31 @@ class Shape:
             tie_word_embeddings=self.tied,
             architectures=["Qwen2ForCausalLM"],
         ).save_pretrained(folder)
+        return folder
+
+    def save_with_random_weights(self, folder: Path) -> Path:
+        """A whole model folder in half precision, with the embedded model's tokenizer: what it says makes no sense, and
+        costs as much as if it did."""
+        import torch
+        from safetensors.torch import save_file
+        from transformers import AutoConfig, AutoModelForCausalLM
+
+        from azr.tiny.shipped import folder as embedded
+
+        self.save(folder)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        torch.manual_seed(0)
+        with torch.device(device):
+            model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder), dtype=torch.bfloat16)
+        names = {name for name, _ in model.named_parameters()}
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items() if name in names}
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+        for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja"):
+            shutil.copy(embedded() / name, folder / name)
+        described = json.loads((folder / "config.json").read_text())
+        ends = json.loads((embedded() / "config.json").read_text())
+        described |= {"dtype": "bfloat16", "eos_token_id": ends["eos_token_id"]}
+        (folder / "config.json").write_text(json.dumps(described, indent=1))
         return folder
 
 

@@ -43,13 +43,14 @@ def small_ray() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def model_folder(named: str) -> Path:
-    """The model folder named, or the embedded model."""
-    if named:
-        return Path(named).absolute()
-    from azr.tiny.shipped import folder
+def model_folder(named: str, scratch: Path) -> Path:
+    """The model folder named, the embedded one, or one of a published shape with random weights, made in `scratch`."""
+    from azr.tiny.shipped import resolve
+    from benchmarks.model_shapes import SHAPES
 
-    return Path(folder())
+    if named in SHAPES and named != "tiny":
+        return SHAPES[named].save_with_random_weights(scratch / named)
+    return Path(resolve(named or "tiny")).absolute()
 
 
 def numbered_request(name: str, number: int, tokens: int, seed: int) -> GenerateRequest:

@@ -35,15 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, report: Report) -> None:
     """Measure both sides in turns."""
-    model = model_folder(arguments.model)
     report.settings |= {
-        "model": model.name,
+        "model": arguments.model or "tiny",
         "in_flight": arguments.in_flight,
         "requests": arguments.requests,
         "tokens": arguments.tokens,
     }
-    with small_ray():
-        bare, ours = asyncio.run(_measure(arguments, report, model))
+    with small_ray() as folder:
+        bare, ours = asyncio.run(_measure(arguments, report, model_folder(arguments.model, folder)))
     report.measure("bare engine: time of a request", "ms of the machine", bare, better="lower")
     report.measure("through client and replica", "ms of the machine", ours, better="lower")
     over = sorted(one - other for one, other in zip(ours, bare, strict=True))

@@ -6,6 +6,7 @@ players ──► engines (busy share, tokens/s) ──► sandbox ──► ser
 from __future__ import annotations
 
 import argparse
+import contextlib
 import tempfile
 import time
 from collections import Counter
@@ -13,9 +14,11 @@ from pathlib import Path
 
 from actors.players import start as players
 from azr.bench import Report
+from azr.config.load import changed
 from azr.game.batch import quotas
 from azr.metrics.accumulator import Accumulator, merged
 from azr.run.gathering import tell_books, trained_share
+from benchmarks.replicas import model_folder
 from benchmarks.self_play import SelfPlay, self_play, small_config
 
 SUMMARY = "self-play without a learner: cells filled, engines busy, refusals by reason, tokens a second"
@@ -29,7 +32,10 @@ LOOK_SECONDS = 1.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the model, how long to measure, and how many of each actor."""
-    parser.add_argument("--model", default="tiny", help="model folder (default: the embedded one)")
+    parser.add_argument(
+        "--model", default="tiny", help="folder, or a shape such as qwen2.5-1.5b (default: the embedded one)"
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override of the settings")
     parser.add_argument("--seconds", type=float, default=300.0, help="how long to measure (default: %(default)s)")
     parser.add_argument("--warm-up", type=float, default=10.0, help="not measured, at first (default: %(default)s)")
     parser.add_argument("--replicas", type=int, default=1, help="engines (default: %(default)s)")
@@ -38,14 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, report: Report) -> None:
     """Play for a while and look."""
-    config = small_config(arguments.model, "bench-rollouts")
-    config.rollout.replicas = arguments.replicas
-    config.actors.experience_shards = config.actors.task_shards = arguments.shards
     report.settings |= {"seconds": arguments.seconds, "replicas": arguments.replicas, "shards": arguments.shards}
-    with (
-        tempfile.TemporaryDirectory(prefix="azr-rollouts-") as folder,
-        self_play(config, Path(folder), tell=report.progress) as play,
-    ):
+    report.settings |= {"model": arguments.model, "overrides": " ".join(arguments.set)}
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="azr-rollouts-")))
+        config = small_config(str(model_folder(arguments.model, folder)), "bench-rollouts")
+        config.rollout.replicas = arguments.replicas
+        config.actors.experience_shards = config.actors.task_shards = arguments.shards
+        play = stack.enter_context(self_play(changed(config, arguments.set), folder, tell=report.progress))
         play.play()
         play.learner.start()
         time.sleep(arguments.warm_up)

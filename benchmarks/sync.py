@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from azr.bench import Report
+from azr.config.load import changed
+from azr.config.root import Config
 from benchmarks.replicas import model_folder, numbered_request, small_ray
 
 SUMMARY = "gap between the last token of old weights and the first of new ones, by transport and treatment of caches"
@@ -26,7 +28,13 @@ _GOAL_MS = 60.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare model, transports and how often."""
-    parser.add_argument("--model", default="", help="model folder (default: the embedded tiny model)")
+    parser.add_argument(
+        "--model", default="", help="folder, or a shape such as qwen2.5-1.5b (default: the embedded one)"
+    )
+    parser.add_argument("--treatment", action="append", choices=["recompute", "keep"], help="of caches (default: both)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override of the engine's settings"
+    )
     parser.add_argument("--transport", action="append", help="may be repeated (default: shm, gloo)")
     parser.add_argument("--updates", type=int, default=50, help="changes of weights (default: %(default)s)")
     parser.add_argument("--in-flight", type=int, default=64, help="requests always in flight (default: %(default)s)")
@@ -37,16 +45,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, report: Report) -> None:
     """Measure each transport with caches recomputed, and kept."""
     transports = arguments.transport or ["shm", "gloo"]
-    model = model_folder(arguments.model)
     report.settings |= {
-        "model": model.name,
+        "model": arguments.model or "tiny",
         "updates": arguments.updates,
         "in_flight": arguments.in_flight,
         "tokens": arguments.tokens,
         "batched_tokens": arguments.batched_tokens,
+        "overrides": " ".join(arguments.set),
     }
-    with small_ray():
-        for treatment in ("recompute", "keep"):
+    with small_ray() as folder:
+        model = model_folder(arguments.model, folder)
+        for treatment in arguments.treatment or ("recompute", "keep"):
             _treatment(arguments, report, model, treatment, transports)
 
 
@@ -55,17 +64,20 @@ def _treatment(
 ) -> None:
     from actors.engine.settings import EngineSettings
     from actors.rollout.deployment import Rollouts
-    from azr.config.sections.rollout import RolloutConfig
-    from azr.config.sections.weights import WeightsConfig
 
-    rollout = RolloutConfig(max_sequences=arguments.in_flight, max_batched_tokens=arguments.batched_tokens)
-    settings = EngineSettings.of(model, rollout, WeightsConfig(transport="shm", kv_on_update=treatment))
+    plain = Config()
+    plain.rollout.max_sequences, plain.rollout.max_batched_tokens = arguments.in_flight, arguments.batched_tokens
+    # An engine is begun with vLLM's own transports or without; ours serve in either.
+    own = [name for name in transports if name in ("nccl", "ipc")]
+    plain.weights.transport, plain.weights.kv_on_update = (own or ["shm"])[0], treatment
+    config = changed(plain, arguments.set)
+    settings = EngineSettings.of(model, config.rollout, config.weights)
     report.progress(f"{treatment}: starting a replica")
     rollouts = Rollouts.start(f"sync-{os.getpid()}-{treatment}", settings)
     try:
         for transport in transports:
             report.progress(f"{treatment}: {arguments.updates} updates by {transport}")
-            gaps, reports, lost = asyncio.run(_updates(arguments, rollouts, model, transport))
+            gaps, reports, lost = asyncio.run(_updates(arguments, rollouts, model, transport, settings.dtype))
             name = f"{transport}, {treatment}"
             _measure(report, name, gaps, reports)
             report.check(f"{name}: every request completed", lost == 0, f"{lost} did not")
@@ -87,7 +99,7 @@ def _measure(report: Report, name: str, gaps: list[float], reports: list[Any]) -
 
 
 async def _updates(
-    arguments: argparse.Namespace, rollouts: Any, model: Path, transport: str
+    arguments: argparse.Namespace, rollouts: Any, model: Path, transport: str, dtype: str
 ) -> tuple[list[float], list[Any], int]:
     """Gaps, reports of updates, and how many requests did not complete."""
     from actors.rollout.client import RolloutClient
@@ -97,7 +109,7 @@ async def _updates(
 
     client = RolloutClient(rollouts.registry)
     publisher = WeightPublisher(
-        rollouts.registry_name, WeightsConfig(transport=transport), transport=transport, dtype="float32"
+        rollouts.registry_name, WeightsConfig(transport=transport), transport=transport, dtype=dtype
     )
     ending = False
     asked = answered = 0

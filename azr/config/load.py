@@ -60,10 +60,15 @@ def compose(configs: Sequence[str] = (), overrides: Sequence[str] = ()) -> Confi
     merged = OmegaConf.structured(Config)
     for layer in _layers(configs, overrides):
         merged = _merge(merged, layer)
-    try:
-        return typing.cast(Config, OmegaConf.to_object(merged))
-    except OmegaConfBaseException as error:
-        raise ConfigError(_first_line(error), _MEND_VALUE) from error
+    return _object(merged)
+
+
+def changed(config: Config, overrides: Sequence[str]) -> Config:
+    """A copy of a configuration with `key=value` overrides on top, which presets and files had no part in."""
+    merged = OmegaConf.structured(config)
+    for layer in _layers((), overrides):
+        merged = _merge(merged, layer)
+    return _object(merged)
 
 
 def resolved_yaml(config: Config) -> str:
@@ -96,6 +101,13 @@ def section_type(kind: Any) -> type[Any] | None:
 def entry_type(kind: Any) -> type[Any] | None:
     """The dataclass of each entry, if the field maps names that users choose to sections."""
     return section_type(typing.get_args(kind)[1]) if typing.get_origin(kind) is dict else None
+
+
+def _object(merged: DictConfig) -> Config:
+    try:
+        return typing.cast(Config, OmegaConf.to_object(merged))
+    except OmegaConfBaseException as error:
+        raise ConfigError(_first_line(error), _MEND_VALUE) from error
 
 
 def _layers(configs: Sequence[str], overrides: Sequence[str]) -> Iterator[Layer]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from azr.config import Config, load, resolved_yaml, write_resolved
-from azr.config.load import known_keys
+from azr.config.load import changed, known_keys
 from azr.errors import ConfigError
 
 
@@ -199,3 +199,14 @@ def test_a_bare_off_is_the_word_where_a_key_takes_words(tmp_path: Path) -> None:
     path.write_text("tracking: {mlflow: off}\n")
     assert load([str(path)]).tracking.mlflow == "off"
     assert load([], ["tracking.tensorboard=on"]).tracking.tensorboard is True
+
+
+def test_overrides_change_a_copy_of_a_configuration_that_was_made_by_hand() -> None:
+    made = Config()
+    made.rollout.max_sequences = 7
+    other = changed(made, ["rollout.replicas=3", "sandbox.options={instances: restored}"])
+    assert (other.rollout.max_sequences, other.rollout.replicas) == (7, 3)
+    assert other.sandbox.options == {"instances": "restored"}
+    assert made.rollout.replicas == Config().rollout.replicas
+    with pytest.raises(ConfigError, match=r"did you mean 'rollout\.replicas'"):
+        changed(made, ["rollout.replica=3"])
