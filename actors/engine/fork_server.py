@@ -16,6 +16,34 @@ from actors.engine.leftovers import socket_folder
 #: What the fork server imports before it forks anything.
 PRELOADED = "actors.engine.preload"
 
+#: What every engine imports. vLLM first: it says in the environment how CUDA is to be looked for without a context,
+#: which no fork survives.
+_ANYWHERE = (
+    "vllm",
+    "torch",
+    "transformers",
+    "vllm.v1.engine.core",
+    "vllm.v1.executor.uniproc_executor",
+    "vllm.v1.executor.multiproc_executor",
+    "vllm.v1.worker.gpu_worker",
+    "vllm.model_executor.models.registry",
+    "vllm.model_executor.models.qwen2",
+    "vllm.model_executor.models.qwen3",
+    "vllm.model_executor.models.llama",
+    "vllm.model_executor.model_loader.reload",
+    "vllm.v1.core.sched.scheduler",
+    "actors.engine.extension",
+)
+_ON_CPUS = ("vllm.v1.worker.cpu_worker", "vllm.v1.attention.backends.cpu_attn")
+_ON_GPUS = ("vllm.v1.worker.gpu.model_runner", "vllm.v1.attention.backends.flash_attn")
+
+
+def modules(*, gpu: bool) -> tuple[str, ...]:
+    """What an engine on such a device imports, and nothing of the other kind: vLLM's worker for CPUs puts stand-ins
+    without clocks in the place of torch's CUDA events as it is imported, and an engine on a GPU that was forked after
+    it dies as it compiles."""
+    return _ANYWHERE + (_ON_GPUS if gpu else _ON_CPUS)
+
 
 def warm_up() -> None:
     """Start this process's fork server, which then imports vLLM while this process does the same."""

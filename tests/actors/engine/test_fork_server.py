@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from actors.engine import leftovers
+from actors.engine.fork_server import modules
 from actors.engine.leftovers import sweep
 
 OWNER = """
@@ -42,3 +43,18 @@ def test_its_socket_lies_in_its_owners_folder_and_goes_with_it(tmp_path: Path, m
     monkeypatch.setattr(leftovers, "_TEMPORARY", tmp_path)
     assert sweep([owner.pid]) == [str(folder)]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_engine_on_a_gpu_is_forked_from_what_never_imported_the_worker_for_cpus() -> None:
+    """Which puts stand-ins in the place of torch's CUDA events as it is imported."""
+    on_gpus, on_cpus = modules(gpu=True), modules(gpu=False)
+    assert not [name for name in on_gpus if "cpu" in name]
+    assert "vllm.v1.worker.cpu_worker" in on_cpus
+    assert on_gpus[0] == on_cpus[0] == "vllm", "it says how CUDA is to be looked for, before torch is asked"
+
+
+def test_all_that_an_engine_on_this_machine_imports_is_there_to_be_imported() -> None:
+    """A module that vLLM moved would be left out in silence, and engines be slow to come back."""
+    asked = "import sys, actors.engine.preload as preload; print(*set(preload.modules(gpu=False)) - set(sys.modules))"
+    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=120, check=True)
+    assert told.stdout.split() == []
