@@ -68,7 +68,7 @@ class WeightPublisher:
         ends = began + self._config.publish_seconds
         tensors = _cast(weights, self._dtype)
         checksum = fingerprint(tensors.items()) if self._config.verify else ""
-        size = self._store(version, tensors, checksum)
+        size = self._store(version, tensors, checksum, ends)
         stored_after = time.monotonic() - began
         reports, missing = self._hand_on(version, tensors, checksum, ends)
         if _differing(reports, version):
@@ -92,7 +92,7 @@ class WeightPublisher:
 
     # --- to the registry --------------------------------------------------------------------------------------------
 
-    def _store(self, version: Version, tensors: Mapping[str, Tensor], checksum: str) -> int:
+    def _store(self, version: Version, tensors: Mapping[str, Tensor], checksum: str, ends: float) -> int:
         import numpy as np
 
         if not self._host:
@@ -107,7 +107,9 @@ class WeightPublisher:
         aside = transient(f"{self._name}-{name}")
         try:
             size = write_file(aside, tensors)
-            self._ask("accept", version, np.fromfile(aside, np.uint8), checksum)
+            # All its bytes go over the network and to a disk there: that may take what a version may take in all.
+            content, left = np.fromfile(aside, np.uint8), ends - time.monotonic()
+            self._ask("accept", version, content, checksum, seconds=max(_CALL_SECONDS, left))
         finally:
             aside.unlink(missing_ok=True)
         return size
@@ -122,6 +124,10 @@ class WeightPublisher:
         # A transport whose sender hangs must leave its replicas the time to take the file instead.
         fleet = _Fleet(self, time.monotonic() + _SENDERS_SHARE * (ends - time.monotonic()))
         by_file = Order(number=0, action="file", version=version, checksum=checksum)
+        if any(member.version >= version for member in fleet.members):
+            # Engines begin with the version that a run's first publication has. They would join a broadcast, receive
+            # nothing of what they hold already, and keep its sender waiting; an order by file they confirm.
+            return self._wait(self._ask("give", by_file), ends, [each.name for each in fleet.members], instead=by_file)
         try:
             number = carry_in_time(self._transport, version, checksum, tensors, fleet)
         except Exception as error:
@@ -170,14 +176,14 @@ class WeightPublisher:
                     self._ask("leave", name, f"it {why}")
                 return reports, [*failed, *(f"{name} {why}" for name in owing)]
 
-    def _ask(self, method: str, *arguments: Any) -> Any:
+    def _ask(self, method: str, *arguments: Any, seconds: float = _CALL_SECONDS) -> Any:
         """Ask the registry; one that is being restarted is asked again for a while."""
         import ray
 
-        ends = time.monotonic() + _CALL_SECONDS
+        ends = time.monotonic() + seconds
         while True:
             try:
-                return ray.get(getattr(self._registry, method).remote(*arguments), timeout=_CALL_SECONDS)
+                return ray.get(getattr(self._registry, method).remote(*arguments), timeout=seconds)
             except ray.exceptions.RayTaskError:
                 raise
             except ray.exceptions.RayError as error:

@@ -126,6 +126,33 @@ def test_a_transport_that_hangs_costs_its_share_of_the_time_and_replicas_take_th
     assert publisher._transport is None, "the next version gets another"
 
 
+class Carries:
+    """A transport that says when it was used."""
+
+    used = False
+
+    def carry(self, version: Version, checksum: str, tensors: Mapping[str, torch.Tensor], fleet: Fleet) -> int:
+        self.used = True
+        return fleet.give(Order(number=0, action="native_update", version=version))
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@pytest.mark.parametrize(("version", "by_transport"), [(Version(0, 0), False), (Version(0, 1), True)])
+def test_a_version_that_engines_have_already_is_not_broadcast_to_them(
+    version: Version, by_transport: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run's first publication has the version that engines begin with: they would join and not receive."""
+    registry, transport = Registry(), Carries()
+    publisher = object.__new__(WeightPublisher)
+    publisher._config, publisher._transport_name, publisher._transport = WeightsConfig(), "nccl", transport
+    monkeypatch.setattr(publisher, "_ask", registry.ask)
+    publisher._hand_on(version, {}, "sum", time.monotonic() + 5.0)
+    assert transport.used == by_transport
+    assert [order.action for order in registry.orders] == ["native_update" if by_transport else "file"]
+
+
 def test_an_order_that_a_restarted_registry_does_not_know_any_more_is_put_down_to_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
