@@ -24,9 +24,11 @@ from azr.bench import Report
 from azr.config.load import changed
 from azr.config.root import Config
 from benchmarks.replicas import model_folder, numbered_request
+from learner.attention.registry import fitting
 from learner.policy import load_policy
 from learner.process_group import group_of_one
 from learner.samples import Sample, StepBatch
+from learner.sharding import compute_dtype
 from learner.trainer import Trainer, supervised
 
 SUMMARY = "the gap between the engine's log-probs and the learner's, on the same tokens and weights"
@@ -68,8 +70,9 @@ def run(arguments: argparse.Namespace, report: Report) -> None:
             generations = asyncio.run(_sampled(EngineSettings.of(model, config.rollout, config.weights), requests))
             report.progress(f"{dtype}: the learner scores")
             with group_of_one(device):
+                attention = fitting(config.learner.attention, device, compute_dtype(config.learner, device))
                 trainer = Trainer(
-                    load_policy(model, attention=config.learner.attention),
+                    load_policy(model, attention=attention),
                     supervised(config.algorithm.loss),
                     config.algorithm.optimiser,
                     config.learner,

@@ -39,8 +39,10 @@ from azr.config.sections.algorithm import LossConfig, OptimiserConfig
 from azr.config.sections.learner import LearnerConfig
 from azr.config.sections.weights import WeightsConfig
 from learner import checkpoint
+from learner.attention.registry import fitting
 from learner.policy import load_policy
 from learner.samples import StepBatch
+from learner.sharding import compute_dtype
 from learner.trainer import StepReport, Trainer
 from learner.weights import Publisher, Weights, whole_weights
 
@@ -140,7 +142,8 @@ class LearnerPlan:
 def make_trainer(plan: LearnerPlan, device: torch.device) -> Trainer:
     """The plan's policy and optimiser on this rank. Random weights are those of the seed, alike on all ranks."""
     torch.manual_seed(plan.seed)
-    policy = load_policy(plan.model, attention=plan.learner.attention, random_weights=plan.random_weights)
+    attention = fitting(plan.learner.attention, device, compute_dtype(plan.learner, device))
+    policy = load_policy(plan.model, attention=attention, random_weights=plan.random_weights)
     return Trainer(
         policy,
         plan.loss,

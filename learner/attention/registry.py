@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from learner.attention.base import AttentionBackend, PackedRows
@@ -49,6 +50,12 @@ def choose(name: str = "auto") -> AttentionBackend:
         if name == "auto" and reason is None:
             return backend
     raise ValueError(f"no attention back end named {name!r}; known: auto, {', '.join(b.name for b in BACKENDS)}")
+
+
+def fitting(name: str, device: torch.device, dtype: torch.dtype) -> str:
+    """What `auto` means for a rank that computes on cores, though cards may be in sight, or in full precision, which
+    kernels for cards do not know: the reference. Other names stay."""
+    return "sdpa" if name == "auto" and (device.type == "cpu" or dtype is torch.float32) else name
 
 
 def install(name: str = "auto") -> AttentionBackend:

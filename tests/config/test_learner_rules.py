@@ -28,6 +28,10 @@ from azr.errors import ConfigError
         (["learner.health_check_seconds=0"], "learner.health_check_seconds: 0.0 is out of range"),
         (["learner.health_check_seconds=.nan"], "learner.health_check_seconds: nan is out of range"),
         (["learner.attention=flash"], "learner.attention: 'flash' is not known (choose one of auto, flash_attention_3"),
+        (
+            ["learner.compute_dtype=float32", "learner.attention=flash_attention_2"],
+            "learner.attention: flash_attention_2 computes in half precision, and learner.compute_dtype is float32",
+        ),
         (["learner.checkpointing=half"], "learner.checkpointing: 'half' is not known (choose one of none, selective"),
         (["learner.compute_dtype=int8"], "learner.compute_dtype: 'int8' is not known"),
         (["learner.lora.rank=-1"], "learner.lora.rank: -1 is out of range"),

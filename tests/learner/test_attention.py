@@ -22,7 +22,7 @@ from transformers import (
 
 from learner.attention.base import PackedRows
 from learner.attention.flash_attention_4 import FlashAttention4
-from learner.attention.registry import BACKENDS, IMPLEMENTATION, choose, install, layout_arguments, survey
+from learner.attention.registry import BACKENDS, IMPLEMENTATION, choose, fitting, install, layout_arguments, survey
 from learner.layout import Layout, Tree, layout
 from learner.policy import Policy
 
@@ -193,6 +193,21 @@ def test_one_that_cannot_run_is_refused_with_its_reason() -> None:
 def test_an_unknown_one_is_refused_with_the_known() -> None:
     with pytest.raises(ValueError, match="known: auto, flash_attention_3"):
         choose("magic")
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "dtype", "taken"),
+    [
+        ("auto", "cuda", torch.bfloat16, "auto"),
+        ("auto", "cuda", torch.float32, "sdpa"),
+        ("auto", "cpu", torch.bfloat16, "sdpa"),
+        ("torch_varlen", "cuda", torch.bfloat16, "torch_varlen"),
+    ],
+)
+def test_auto_is_the_reference_where_kernels_for_cards_would_not_do(
+    name: str, device: str, dtype: torch.dtype, taken: str
+) -> None:
+    assert fitting(name, torch.device(device), dtype) == taken
 
 
 class TestPackagesOnAGpu:

@@ -38,6 +38,12 @@ def problems(learner: LearnerConfig, longest: int) -> Iterator[tuple[str, str, s
             "its response (lengths.response)",
             f"set {needed} at least, or lower lengths.response",
         )
+    if learner.compute_dtype == "float32" and learner.attention not in ("auto", "sdpa"):
+        yield (
+            "learner.attention",
+            f"{learner.attention} computes in half precision, and learner.compute_dtype is float32",
+            "leave it at auto, which takes sdpa then",
+        )
     if learner.lora.rank > 0 and not learner.lora.alpha > 0.0:
         yield "learner.lora.alpha", f"{learner.lora.alpha} leaves adapters without effect", "it must be above 0"
     if learner.lora.rank > 0 and not learner.lora.targets:
