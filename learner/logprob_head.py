@@ -109,6 +109,6 @@ class _LogProbHead(torch.autograd.Function):
             if grad_hidden is not None:
                 grad_hidden[chunk] = gradient @ weight
             if grad_weight is not None:
-                grad_weight += (gradient.t() @ hidden[chunk]).to(grad_weight.dtype)
+                grad_weight += gradient.t() @ hidden[chunk]
             del gradient  # or it would live on beside the next chunk's
         return grad_hidden, None if grad_weight is None else grad_weight.to(weight.dtype), None, None, None, None

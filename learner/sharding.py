@@ -50,12 +50,11 @@ def prepare(policy: Policy, config: LearnerConfig, device: torch.device, mesh: D
                 "(learner.process_group.group_of_one for a single rank)"
             )
         return policy.to(device)
-    if not config.cpu_offload:
-        policy.to(device)
     precision = MixedPrecisionPolicy(param_dtype=compute_dtype(config, device), reduce_dtype=torch.float32)
     # Memory is pinned for copies to a GPU; without one there is nothing to pin it for, and torch refuses.
     pinned = CPUOffloadPolicy(pin_memory=device.type == "cuda")
     offload = pinned if config.cpu_offload else OffloadPolicy()
+    # Sharding moves each layer to the device by itself, so that a card never holds the whole model in fp32.
     for layer in policy.layers:
         fully_shard(
             layer,
