@@ -76,9 +76,15 @@ def rank_resources(cluster: ClusterConfig, *, gpu: bool) -> dict[str, float]:
     return {**cores, "GPU": cluster.learner_gpus} if gpu else cores
 
 
-def rank_threads(learner: LearnerConfig, cores: int) -> int:
-    """Threads of a rank on CPUs. Ranks share the machine's cores; each would otherwise take all of them."""
-    return learner.threads or max(1, cores // learner.ranks)
+#: On a GPU, what is left for cores is casting, check sums and an offloaded optimiser: bound by memory, not by cores.
+_GPU_THREADS = 8
+
+
+def rank_threads(learner: LearnerConfig, cores: int, *, gpu: bool = False) -> int:
+    """Threads of a rank. Ranks share the machine's cores, of which each would otherwise take all; beside a GPU they
+    leave half to players and sandboxes."""
+    share = max(1, cores // learner.ranks)
+    return learner.threads or (max(1, min(share // 2, _GPU_THREADS)) if gpu else share)
 
 
 def _rank(config: dict[str, LearnerPlan]) -> None:
@@ -91,6 +97,6 @@ def _rank(config: dict[str, LearnerPlan]) -> None:
 
     # Where Ray sets no card aside, its answer is the first card of whoever sees one.
     device = get_device() if config["plan"].gpu else torch.device("cpu")
-    if device.type == "cpu":
-        torch.set_num_threads(rank_threads(config["plan"].learner, len(os.sched_getaffinity(0))))
+    cores = len(os.sched_getaffinity(0))
+    torch.set_num_threads(rank_threads(config["plan"].learner, cores, gpu=device.type != "cpu"))
     run(config["plan"], device, report)

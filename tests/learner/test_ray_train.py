@@ -63,6 +63,13 @@ def test_ranks_share_the_cores_unless_they_are_told_how_many_threads_to_take() -
     assert rank_threads(LearnerConfig(ranks=2, threads=1), cores=8) == 1
 
 
+def test_ranks_beside_gpus_leave_cores_to_players_and_sandboxes() -> None:
+    assert rank_threads(LearnerConfig(ranks=2), cores=16, gpu=True) == 4
+    assert rank_threads(LearnerConfig(ranks=1), cores=96, gpu=True) == 8
+    assert rank_threads(LearnerConfig(ranks=8), cores=8, gpu=True) == 1
+    assert rank_threads(LearnerConfig(ranks=8, threads=3), cores=8, gpu=True) == 3
+
+
 DEAD_CONTROLLERS = """
 import sys
 import ray

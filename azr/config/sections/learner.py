@@ -30,8 +30,8 @@ class LearnerConfig:
     ranks: int = 1
     """Learner processes; each takes one GPU, or a share of the CPU cores."""
     threads: int = 0
-    """OpenMP threads of a rank on CPUs; 0: its share of the cores. Threads that wait for each other on cores that
-    engines want as well burn time, so fewer can be faster."""
+    """OpenMP threads of a rank; 0: its share of the cores, beside a GPU half of that and 8 at most. Threads that wait
+    for each other on cores that engines want as well burn time, so fewer can be faster."""
     tokens_per_micro_batch: int = 16384
     """Budget of a packed forward pass on one rank. No sequence is cut, so it must hold the longest prompt with its
     response."""
