@@ -22,7 +22,15 @@ from typing import Any
 
 import numpy as np
 
-from actors.engine.errors import EngineDiedError, EngineError, RefusedRequestError, StagingError, TornWeightsError
+from actors.engine.errors import (
+    EngineDiedError,
+    EngineError,
+    EngineOverdueError,
+    EngineStuckError,
+    RefusedRequestError,
+    StagingError,
+    TornWeightsError,
+)
 from actors.engine.fork_server import use_fork_server, warm_up
 from actors.engine.leftovers import rings_of, socket_folder, sweep
 from actors.engine.liveness import DeathWatch
@@ -60,6 +68,8 @@ class Engine:
         self.name = name
         self.version = Version(0, 0)
         self.torn = ""
+        self.stuck = ""
+        """Why it must be replaced although its process lives; empty while it answers."""
         """Why the engine stands still with broken weights; empty while it is whole."""
         self.died = ""
         """Why the engine is gone; empty while it is there."""
@@ -236,7 +246,8 @@ class Engine:
         from vllm.distributed.weight_transfer.base import WeightTransferInitRequest
 
         limit = self.settings.weights_config.stage_seconds
-        await self._leg("init", limit, self._llm.init_weight_transfer_engine(WeightTransferInitRequest(init_info=info)))
+        work = self._llm.init_weight_transfer_engine(WeightTransferInitRequest(init_info=info))
+        await self._exchange("init", limit, work)
 
     async def native_update(self, version: Version, info: dict[str, Any]) -> UpdateTimes:
         """vLLM's own transfer: receive weights right into the model, the engine standing still meanwhile."""
@@ -248,11 +259,8 @@ class Engine:
             clock.mark("stage")
             async with self._standing_still(version, clock):
                 await self._leg("start", limits.apply_seconds, self._llm.start_weight_update())
-                await self._leg(
-                    "update",
-                    limits.apply_seconds,
-                    self._llm.update_weights(WeightTransferUpdateRequest(update_info=info)),
-                )
+                work = self._llm.update_weights(WeightTransferUpdateRequest(update_info=info))
+                await self._exchange("update", limits.apply_seconds, work)
                 await self._leg("finish", limits.apply_seconds, self._llm.finish_weight_update(label_of(version)))
                 self.version = version
                 clock.mark("apply")
@@ -342,7 +350,7 @@ class Engine:
             async with asyncio.timeout(limit):
                 return await task
         except TimeoutError:
-            raise EngineError(f"{self.name}: {leg} took longer than {limit:g} s") from None
+            raise EngineOverdueError(f"{self.name}: {leg} took longer than {limit:g} s") from None
         except asyncio.CancelledError:
             if self.died:  # vLLM leaves calls to a dead engine unanswered
                 raise EngineDiedError(self.died) from None
@@ -353,6 +361,14 @@ class Engine:
             raise EngineError(f"{self.name}: {leg} failed: {error}") from error
         finally:
             self._tasks.discard(task)
+
+    async def _exchange(self, leg: str, limit: float, work: Any) -> Any:
+        """A leg in which the worker waits for others: one that is not back in time may never be, and hears nothing."""
+        try:
+            return await self._leg(leg, limit, work)
+        except EngineOverdueError as error:
+            self.stuck = f"{error}, and its worker still waits for others"
+            raise EngineStuckError(self.stuck) from error
 
     # --- how it is doing --------------------------------------------------------------------------------------------
 

@@ -23,5 +23,13 @@ class StagingError(EngineError):
     """New weights did not arrive whole. The old ones are in place and serve on."""
 
 
+class EngineOverdueError(EngineError):
+    """The engine did not answer within the time a question may take."""
+
+
+class EngineStuckError(EngineError):
+    """The engine's worker has not come back from an exchange with others, and can be asked nothing more: replace it."""
+
+
 class TornWeightsError(EngineError):
     """Putting new weights in place broke off. The engine stands still until whole weights are put in, or replaced."""

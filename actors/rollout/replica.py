@@ -349,7 +349,9 @@ class Replica:
             return None  # its successor loads the newest by itself
         except EngineError as failed:
             error = str(failed)
-            if isinstance(failed, TornWeightsError):
+            if engine.stuck:
+                self._spawn(self._renew(engine, engine.stuck))
+            elif isinstance(failed, TornWeightsError):
                 times = await self._heal(engine)
         if times is not None and times.loaded:
             self._loaded = times.loaded
