@@ -35,6 +35,7 @@ def engine_of(config: Config) -> Engine:
     """The engines of a configuration, as far as memory cares."""
     rollout, transport = config.rollout, config.weights.transport
     whole_cards = rollout.gpus_per_replica < 0 or rollout.gpus_per_replica >= rollout.tensor_parallel
+    between_cards = whole_cards and config.cluster.learner_gpus > 0
     return Engine(
         replicas=most_engines(rollout),
         tensor_parallel=rollout.tensor_parallel,
@@ -44,11 +45,11 @@ def engine_of(config: Config) -> Engine:
         batched_tokens=rollout.max_batched_tokens or Engine.__struct_defaults__[0],
         width=4 if rollout.dtype == "float32" else 2,
         card_share=1.0 if rollout.gpus_per_replica < 0 else rollout.gpus_per_replica / rollout.tensor_parallel,
-        sent=_sent(transport, whole_cards=whole_cards),
+        sent=_sent(transport, between_cards=between_cards),
     )
 
 
-def _sent(transport: str, *, whole_cards: bool) -> Sent:
+def _sent(transport: str, *, between_cards: bool) -> Sent:
     if transport == "ipc":
         return "whole"
-    return "by tensor" if transport == "nccl" or (transport == "auto" and whole_cards) else "no"
+    return "by tensor" if transport == "nccl" or (transport == "auto" and between_cards) else "no"

@@ -158,6 +158,13 @@ def weights_folder(config: Config) -> Path:
     return versions_folder(config.weights.folder, driver_name(config))
 
 
+def transport_of(config: Config) -> str:
+    """The transport asked for, where `auto` leaves nothing to the engines' cards if the learner has none: NCCL sends
+    from a card, and one that a rank on cores still sees may be an engine's."""
+    on_cores = config.weights.transport == "auto" and config.cluster.learner_gpus == 0
+    return "shm" if on_cores else config.weights.transport
+
+
 def start_engines(config: Config, *, ranks: int = 0) -> Engines:
     """Start registry and replicas, and come back at once; Ray is up, and the configuration one `at_its_place`. There
     must be GPUs for so many ranks of a learner as well."""
@@ -165,7 +172,8 @@ def start_engines(config: Config, *, ranks: int = 0) -> Engines:
 
     resources = ray.cluster_resources()
     gpu = on_gpus(config, resources)
-    settings = EngineSettings.of(config.model.path, config.rollout, config.weights, seed=config.run.seed, gpu=gpu)
+    weights = replace(config.weights, transport=transport_of(config))
+    settings = EngineSettings.of(config.model.path, config.rollout, weights, seed=config.run.seed, gpu=gpu)
     require_gpus(config, settings, resources, ranks=ranks)
     logs = Path(config.run.folder, config.run.name, "logs")
     rollouts = Rollouts.start(driver_name(config), settings, logs=logs, wait=False)

@@ -33,6 +33,28 @@ def test_a_value_that_cannot_run_is_refused_with_its_key(override: str, told: st
     assert told in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["0.5"], "rollout.kv_cache_mb: engines that share a card cannot measure what it leaves them"),
+        (["0.5", "rollout.tensor_parallel=2"], "rollout.gpus_per_replica: 0.5 does not go with 2 workers of an engine"),
+        (["1", "rollout.tensor_parallel=2"], "rollout.gpus_per_replica: 1 does not go with 2 workers"),
+        (["1.5"], "rollout.gpus_per_replica: 1.5 does not go with 1 workers"),
+    ],
+)
+def test_shares_of_cards_that_cannot_work_are_refused(overrides: list[str], told: str) -> None:
+    share, *others = overrides
+    with pytest.raises(ConfigError) as refused:
+        load([], [f"rollout.gpus_per_replica={share}", *others])
+    assert told in str(refused.value)
+
+
+def test_a_part_of_a_card_passes_with_a_cache_of_its_own_size_and_several_cards_whole() -> None:
+    load([], ["rollout.gpus_per_replica=0.25", "rollout.kv_cache_mb=4096"])
+    load([], ["rollout.gpus_per_replica=2", "rollout.tensor_parallel=2"])
+    load([], ["rollout.gpus_per_replica=0", "rollout.tensor_parallel=2"])
+
+
 def test_numbers_that_leave_a_choice_to_others_pass() -> None:
     chosen = load([], ["rollout.gpus_per_replica=-1", "rollout.kv_cache_mb=0", "rollout.max_model_len=0"]).rollout
     assert (chosen.gpus_per_replica, chosen.kv_cache_mb, chosen.max_model_len) == (-1.0, 0, 0)

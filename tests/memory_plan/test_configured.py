@@ -10,6 +10,7 @@ from azr.config import load, preset_names
 from azr.errors import AzrError
 from azr.memory_plan import PUBLISHED
 from azr.memory_plan.configured import engine_of, plan_memory
+from azr.run.engines import transport_of
 
 #: Presets of published models, and the cards of 80 GB that were published for each.
 CARDS = {
@@ -60,8 +61,8 @@ def test_the_keys_of_engines_arrive_at_the_arithmetic() -> None:
         "rollout.replicas=3",
         "rollout.separate_roles=true",
         "rollout.proposer_replicas=2",
-        "rollout.tensor_parallel=2",
-        "rollout.gpus_per_replica=1",
+        "rollout.gpus_per_replica=0.5",
+        "rollout.kv_cache_mb=64",
         "rollout.max_sequences=7",
         "rollout.memory_fraction=0.5",
         "rollout.dtype=float32",
@@ -70,7 +71,7 @@ def test_the_keys_of_engines_arrive_at_the_arithmetic() -> None:
         "lengths.response=20",
     ]
     engine = engine_of(load(["qwen2.5-7b"], overrides))
-    assert (engine.replicas, engine.tensor_parallel, engine.card_share) == (5, 2, 0.5)
+    assert (engine.replicas, engine.tensor_parallel, engine.card_share) == (5, 1, 0.5)
     assert (engine.running, engine.share, engine.width, engine.sequence_tokens) == (7, 0.5, 4, 120)
     assert engine.batched_tokens == 8192
 
@@ -80,16 +81,21 @@ def test_the_keys_of_engines_arrive_at_the_arithmetic() -> None:
     [
         ([], "by tensor"),
         (["weights.transport=shm"], "no"),
-        (["rollout.gpus_per_replica=0.5"], "no"),
-        (["rollout.gpus_per_replica=0.5", "weights.transport=nccl"], "by tensor"),
-        (["rollout.gpus_per_replica=0.5", "weights.transport=ipc", "learner.ranks=1"], "whole"),
+        (["cluster.learner_gpus=0"], "no"),
+        (["rollout.gpus_per_replica=0.5", "rollout.kv_cache_mb=64"], "no"),
+        (["rollout.gpus_per_replica=0.5", "rollout.kv_cache_mb=64", "weights.transport=nccl"], "by tensor"),
+        (
+            ["rollout.gpus_per_replica=0.5", "rollout.kv_cache_mb=64", "weights.transport=ipc", "learner.ranks=1"],
+            "whole",
+        ),
         (["rollout.tensor_parallel=2", "rollout.gpus_per_replica=2"], "by tensor"),
     ],
 )
 def test_weights_are_sent_from_the_card_where_the_transport_is_nccl_or_ipc(overrides: list[str], sent: str) -> None:
-    """`auto` is decided as the engines decide it."""
+    """`auto` is decided as the run and its engines decide it."""
     config = load(["qwen2.5-7b"], overrides)
     assert engine_of(config).sent == sent
+    config.weights.transport = transport_of(config)
     settings = EngineSettings.of(config.model.path, config.rollout, config.weights, gpu=True)
     assert settings.transport == {"by tensor": "nccl", "whole": "ipc", "no": "shm"}[sent]
 

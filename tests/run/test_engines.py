@@ -13,7 +13,7 @@ from actors.weights.records import Member
 from azr.config.root import Config
 from azr.errors import AzrError
 from azr.run import engines
-from azr.run.engines import Engines, start_engines, weights_folder
+from azr.run.engines import Engines, start_engines, transport_of, weights_folder
 from azr.run.local_ray import driver_name
 
 
@@ -51,6 +51,15 @@ class TestWhereTheDriversMachineHasNoGpu:
         assert (settings.gpu, settings.dtype, settings.transport) == (True, "bfloat16", "nccl")
         assert (publishing.dtype, publishing.transport) == ("bfloat16", "nccl")
         assert "CUDA_VISIBLE_DEVICES" not in settings.environment(), "an empty one would hide every card"
+
+
+@pytest.mark.parametrize(
+    ("named", "cards", "taken"), [("auto", 0.0, "shm"), ("auto", 1.0, "auto"), ("nccl", 0.0, "nccl")]
+)
+def test_nothing_is_sent_from_cards_that_the_learner_has_none_of(named: str, cards: float, taken: str) -> None:
+    config = Config()
+    config.weights.transport, config.cluster.learner_gpus = named, cards
+    assert transport_of(config) == taken
 
 
 def test_engines_that_leave_the_learner_no_card_are_not_started(monkeypatch: pytest.MonkeyPatch) -> None:

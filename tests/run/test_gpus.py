@@ -68,7 +68,7 @@ class TestWhereNoGpuOfThisMachineCanBeUsed:
     def test_the_default_asks_for_none_and_an_engine_that_does_is_refused(self) -> None:
         require(load(["tiny"]), cards=0, gpu=False)
         with pytest.raises(AzrError, match=r"^0\.5 GPUs are asked for and 0 can be used here: 1 x 0\.5 by engines"):
-            require(load(["tiny"], ["rollout.gpus_per_replica=0.5"]), cards=0, gpu=False)
+            require(load(["tiny"], ["rollout.gpus_per_replica=0.5", "rollout.kv_cache_mb=64"]), cards=0, gpu=False)
 
 
 @pytest.mark.usefixtures("usable")
@@ -102,7 +102,8 @@ class TestWhereThereAreCards:
             require(config, cards=5)
 
     def test_fractions_share_a_card(self) -> None:
-        config = load([], ["learner.ranks=2", "cluster.learner_gpus=0.3333334", "rollout.gpus_per_replica=0.3333333"])
+        shares = ["cluster.learner_gpus=0.3333334", "rollout.gpus_per_replica=0.3333333", "rollout.kv_cache_mb=64"]
+        config = load([], ["learner.ranks=2", *shares])
         require(config, cards=1, ranks=2)
         with pytest.raises(AzrError, match="are asked for and 1"):
             require(config, cards=1, ranks=3)

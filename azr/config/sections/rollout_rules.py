@@ -40,3 +40,17 @@ def problems(rollout: RolloutConfig) -> Iterator[tuple[str, str, str]]:
         if not (low <= number and (high is None or number <= high)):
             allowed = f"at least {low}" if high is None else f"between {low} and {high}"
             yield f"rollout.{name}", f"{number} is out of range", f"it must be {allowed}"
+    cards = rollout.gpus_per_replica
+    whole = cards == int(cards) and cards >= rollout.tensor_parallel
+    if (cards >= 1 and not whole) or (0 < cards < 1 and rollout.tensor_parallel > 1):
+        yield (
+            "rollout.gpus_per_replica",
+            f"{cards:g} does not go with {rollout.tensor_parallel} workers of an engine, each of which takes a card",
+            "set -1, or a part of one card for an engine of a single worker (rollout.tensor_parallel: 1)",
+        )
+    if 0 < cards < 1 and not rollout.kv_cache_mb:
+        yield (
+            "rollout.kv_cache_mb",
+            "engines that share a card cannot measure what it leaves them: what others take or free meanwhile counts",
+            "say how much each may take, e.g. rollout.kv_cache_mb=4096",
+        )
