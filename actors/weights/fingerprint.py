@@ -30,15 +30,17 @@ def words_of(tensor: Tensor) -> str:
     """The two sums of a tensor's memory, in hexadecimal."""
     raw = tensor.detach().contiguous().view(-1).view(torch.uint8)
     rest = raw.numel() % 4
-    plain, weighted = 0, 0
+    sums = torch.zeros(2, dtype=torch.int64, device=raw.device)
     if raw.numel() >= 4:
         words = raw[: raw.numel() - rest]
         words = words.view(torch.int32) if words.storage_offset() % 4 == 0 else words.clone().view(torch.int32)
         for start in range(0, words.numel(), _WORDS):
             chunk = words[start : start + _WORDS].to(torch.int64)
             places = torch.arange(start + 1, start + 1 + chunk.numel(), dtype=torch.int64, device=chunk.device)
-            plain += int(chunk.sum())
-            weighted += int((chunk * places).sum())
+            sums[0] += chunk.sum()
+            sums[1] += (chunk * places).sum()
+    # Asked for once a tensor: on a GPU each question waits for all that was put there before, and holds the engine up.
+    plain, weighted = sums.tolist()
     if rest:
         tail = int.from_bytes(bytes(raw[-rest:].tolist()), "little")
         plain, weighted = plain + tail, weighted + tail * (raw.numel() + 1)
