@@ -2,7 +2,7 @@
 
 vLLM starts its engine process by `spawn`, which imports everything anew: 9 to 18 s of a core, each time. A fork server
 is a process without threads, sockets or CUDA that has done the imports once; a new engine, above all one in place of a
-dead one, is a fork of it. It ends with the process that it belongs to, and so do the engines (see `liveness`).
+dead one, is a fork of it. Engines end with the process that it belongs to (see `forks`), and it ends with them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from actors.engine.leftovers import socket_folder
 
 #: What the fork server imports before it forks anything.
 PRELOADED = "actors.engine.preload"
+_FIRST = "actors.engine.forks"
 
 #: What every engine imports. vLLM first: it says in the environment how CUDA is to be looked for without a context,
 #: which no fork survives.
@@ -55,7 +56,7 @@ def start_server(preloaded: list[str]) -> None:
     """Start it. Its socket lies where this process's others do: Python would put it into a folder that bears nobody's
     name and stays in /tmp when its owner is ended from outside, as Serve ends every replica."""
     multiprocessing.current_process()._config["tempdir"] = str(socket_folder())  # type: ignore[attr-defined]
-    multiprocessing.set_forkserver_preload(preloaded)
+    multiprocessing.set_forkserver_preload([_FIRST, *preloaded])
     forkserver.ensure_running()
 
 

@@ -5,7 +5,8 @@ a process that is gone; meanwhile its requests hang, and so do their callers. An
 would live on, holding its memory. Both are prevented here.
 
     replica ── watches (pidfd) ──► engine process      dies: `on_death` at once
-    replica ◄── watches (parent id) ── engine process  dies: the engine ends itself
+    replica ◄── watches (pidfd, `forks`) ── engine process  dies: the engine ends itself
+    engine process ◄── watches (parent id) ── its workers   dies: they end themselves
 """
 
 from __future__ import annotations
@@ -46,6 +47,16 @@ class DeathWatch:
             os.close(descriptor)
         if self._wake not in ended:
             self._on_death(self._descriptors[ended[0]])
+
+
+def end_with(pidfd: int) -> None:
+    """End this process as soon as the one behind the descriptor has ended."""
+
+    def watch() -> None:
+        select.select([pidfd], [], [])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="owner-watch", daemon=True).start()
 
 
 def die_with_parent() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from actors.engine import leftovers
@@ -43,6 +44,33 @@ def test_its_socket_lies_in_its_owners_folder_and_goes_with_it(tmp_path: Path, m
     monkeypatch.setattr(leftovers, "_TEMPORARY", tmp_path)
     assert sweep([owner.pid]) == [str(folder)]
     assert list(tmp_path.iterdir()) == []
+
+
+LOADING = """
+import multiprocessing, time
+from actors.engine.fork_server import start_server
+start_server([])
+child = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(600,))
+child.start()
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_who_is_forked_ends_with_its_owner_though_nobody_told_it_to_watch(tmp_path: Path) -> None:
+    """As an engine that still loads, when its replica is killed."""
+    owner = subprocess.Popen(
+        [sys.executable, "-c", LOADING], stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
+    assert owner.stdout is not None
+    child = psutil.Process(int(owner.stdout.readline()))
+    owner.send_signal(signal.SIGKILL)
+    owner.wait(30)
+    try:
+        child.wait(30)
+    except psutil.TimeoutExpired:
+        child.kill()
+        pytest.fail("it lives on")
 
 
 def test_an_engine_on_a_gpu_is_forked_from_what_never_imported_the_worker_for_cpus() -> None:
