@@ -24,6 +24,11 @@ from learner.policy import Policy
 #: Products whose results `selective` checkpointing keeps: most of a layer's work and a small part of its memory.
 _KEPT = (torch.ops.aten.mm.default, torch.ops.aten.addmm.default)
 
+#: Forms of a layer that torch may compile before it gives up and runs all further ones eagerly. All layers share their
+#: code and so this number; with and without gradients, with and without shared prompts, and each length that a number
+#: in the layout took before it was taken to vary, are forms of their own. torch's own limit is 8.
+_VARIANTS = 64
+
 
 def compute_dtype(config: LearnerConfig, device: torch.device) -> torch.dtype:
     """The dtype of forward and backward products."""
@@ -41,6 +46,7 @@ def prepare(policy: Policy, config: LearnerConfig, device: torch.device, mesh: D
         raise ValueError(f"nothing is left to train: learner.freeze {config.freeze} covers every parameter")
     _checkpoint_layers(policy, config.checkpointing)
     if config.compile:
+        torch._dynamo.config.recompile_limit = max(_VARIANTS, torch._dynamo.config.recompile_limit)
         for layer in policy.layers:
             layer.compile()
     if mesh is None:
