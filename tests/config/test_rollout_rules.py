@@ -40,6 +40,8 @@ def test_a_value_that_cannot_run_is_refused_with_its_key(override: str, told: st
         (["0.5", "rollout.tensor_parallel=2"], "rollout.gpus_per_replica: 0.5 does not go with 2 workers of an engine"),
         (["1", "rollout.tensor_parallel=2"], "rollout.gpus_per_replica: 1 does not go with 2 workers"),
         (["1.5"], "rollout.gpus_per_replica: 1.5 does not go with 1 workers"),
+        ([".nan"], "rollout.gpus_per_replica: nan is out of range"),
+        ([".inf"], "rollout.gpus_per_replica: inf does not go with 1 workers"),
     ],
 )
 def test_shares_of_cards_that_cannot_work_are_refused(overrides: list[str], told: str) -> None:

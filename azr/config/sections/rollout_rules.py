@@ -41,7 +41,7 @@ def problems(rollout: RolloutConfig) -> Iterator[tuple[str, str, str]]:
             allowed = f"at least {low}" if high is None else f"between {low} and {high}"
             yield f"rollout.{name}", f"{number} is out of range", f"it must be {allowed}"
     cards = rollout.gpus_per_replica
-    whole = cards == int(cards) and cards >= rollout.tensor_parallel
+    whole = float(cards).is_integer() and cards >= rollout.tensor_parallel
     if (cards >= 1 and not whole) or (0 < cards < 1 and rollout.tensor_parallel > 1):
         yield (
             "rollout.gpus_per_replica",
