@@ -153,10 +153,10 @@ def test_a_sandbox_that_never_answers_is_said_and_ends_the_run_by_name(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk that holds one checkpoint of the tiny model and not two."""
+    """A disk that holds three checkpoints of the tiny model (33 MB each at first), and is filled within a second."""
     place = tmp_path / "disk"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=120m", "tmpfs", str(place)]
     able = os.geteuid() == 0 and shutil.which("mount") is not None
     if not able or subprocess.run(mount, check=False).returncode:
         pytest.skip("no file system of its own can be mounted here")
