@@ -17,14 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors.engine.leftovers import sweep_transients, transient
 from actors.host import host_id
 from actors.weights.fingerprint import fingerprint
 from actors.weights.records import Member, Order, Report, Stored, UpdateReport
 from actors.weights.registry import find_registry
 from actors.weights.transports.base import Transport
 from actors.weights.transports.bounded import carry_in_time
-from actors.weights.transports.files import file_name, write_file
+from actors.weights.transports.files import file_content, file_name, remove_unfinished, write_file
 from azr.config.sections.weights import TRANSPORTS as KNOWN_TRANSPORTS
 from azr.config.sections.weights import WeightsConfig
 from azr.game.types import Version
@@ -59,7 +58,6 @@ class WeightPublisher:
         self._transport: Transport | None = None
         self._host = ""
         self._folder = Path()
-        sweep_transients()
         self.on_report: Callable[[UpdateReport], None] = _log
 
     def publish(self, version: Version, weights: Mapping[str, Tensor]) -> UpdateReport:
@@ -98,21 +96,22 @@ class WeightPublisher:
         if not self._host:
             self._host, folder = self._ask("place")
             self._folder = Path(folder)
-        name = file_name(version)
-        if self._host == host_id() or self._transport_name == "disk":
-            path = self._folder / name
+            if self._sees_folder:
+                remove_unfinished(self._folder)  # whoever published before this one is dead
+        if self._sees_folder:
+            path = self._folder / file_name(version)
             size = write_file(path, tensors)
             self._ask("adopt", Stored(version=version, path=str(path), checksum=checksum, size=size))
             return size
-        aside = transient(f"{self._name}-{name}")
-        try:
-            size = write_file(aside, tensors)
-            # All its bytes go over the network and to a disk there: that may take what a version may take in all.
-            content, left = np.fromfile(aside, np.uint8), ends - time.monotonic()
-            self._ask("accept", version, content, checksum, seconds=max(_CALL_SECONDS, left))
-        finally:
-            aside.unlink(missing_ok=True)
-        return size
+        # All its bytes go over the network and to a disk there: that may take what a version may take in all.
+        content, left = np.frombuffer(file_content(tensors), np.uint8), ends - time.monotonic()
+        self._ask("accept", version, content, checksum, seconds=max(_CALL_SECONDS, left))
+        return content.nbytes
+
+    @property
+    def _sees_folder(self) -> bool:
+        """Whether the registry's folder is one on this machine, or one that all machines see."""
+        return self._host == host_id() or self._transport_name == "disk"
 
     # --- to the replicas --------------------------------------------------------------------------------------------
 

@@ -1,13 +1,15 @@
 """Weights as one safetensors file: written by the publisher, mapped into memory by every engine on the machine.
 
 Owns the file's form. `shm` puts it into memory (/dev/shm), `disk` into a folder that all machines see; a replica that
-sees neither gets the file's bytes from the registry. The file appears whole, under its final name, or not at all.
+sees neither gets the file's bytes from the registry. The file appears whole, under its final name, or not at all: it
+is made in a folder of its maker's, because the library that writes it has names of its own for what is not whole.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,9 +37,23 @@ def remove_versions(folder: Path) -> None:
     """Remove what registry and publisher put into their folder, and the folder when nothing else is in it."""
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
-            if _is_ours(path.name):
+            if _is_unfinished(path):
+                shutil.rmtree(path, ignore_errors=True)
+            elif _is_ours(path.name):
                 path.unlink(missing_ok=True)
         folder.rmdir()
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a publisher that was killed has left of the version it was writing: that is as large as the model."""
+    for path in folder.iterdir():
+        if _is_unfinished(path):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Whether it is a folder in which a version is written."""
+    return path.name.startswith(".") and _is_ours(path.name) and path.is_dir()
 
 
 def _is_ours(name: str) -> bool:
@@ -64,14 +80,21 @@ def write_file(path: Path, tensors: Mapping[str, Tensor]) -> int:
     """Write the tensors; the answer: the file's size. Not synced: after a power cut nobody is left to read it."""
     from safetensors.torch import save_file
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.mkdir(parents=True, exist_ok=True)
     try:
-        save_file(_separate(tensors), aside)
-        aside.replace(path)
+        save_file(_separate(tensors), whole := aside / path.name)
+        whole.replace(path)
     finally:
-        aside.unlink(missing_ok=True)
+        shutil.rmtree(aside, ignore_errors=True)
     return path.stat().st_size
+
+
+def file_content(tensors: Mapping[str, Tensor]) -> bytes:
+    """What such a file would hold, for a machine that does not see this one's memory."""
+    from safetensors.torch import save
+
+    return save(_separate(tensors))
 
 
 def receive_file(info: dict[str, Any]) -> list[tuple[str, Tensor]]:
