@@ -4,6 +4,10 @@ The gap is what importance ratios hold beside staleness, so it bounds how well o
 weights, same tokens, no training between.
 
     prompts ──► engine: responses, log-probs ──► the same tokens, packed ──► learner: log-probs ──► gap, k3
+                                                       └─ `--exact`: in double precision ──► how far each is from that
+
+Two ways of computing in single precision cannot be nearer to each other than each is to the truth; `--exact` says how
+near that is. It runs the whole model once more in double precision, so it is for small ones.
 """
 
 from __future__ import annotations
@@ -33,6 +37,9 @@ from learner.trainer import Trainer, supervised
 
 SUMMARY = "the gap between the engine's log-probs and the learner's, on the same tokens and weights"
 
+#: One for each token, of all responses.
+Logprobs = np.ndarray[tuple[int], np.dtype[np.float64]]
+
 #: N9: the largest gap in full precision, and the divergence in half.
 _GOAL_GAP, _GOAL_K3 = 1e-5, 1e-3
 
@@ -49,13 +56,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompts", type=int, default=32, help="different ones (default: %(default)s)")
     parser.add_argument("--samples", type=int, default=4, help="responses to each (default: %(default)s)")
     parser.add_argument("--tokens", type=int, default=128, help="of a response (default: %(default)s)")
+    parser.add_argument("--exact", action="store_true", help="also each side's distance from double precision")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override of the settings")
 
 
 def run(arguments: argparse.Namespace, report: Report) -> None:
     """Sample with an engine, then score with a learner, in each precision."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    names = ("prompts", "samples", "tokens")
+    names = ("prompts", "samples", "tokens", "exact")
     report.settings |= {"model": arguments.model or "tiny", "overrides": " ".join(arguments.set)}
     report.settings |= {name: getattr(arguments, name) for name in names}
     with tempfile.TemporaryDirectory(prefix="azr-agreement-") as scratch:
@@ -78,7 +86,14 @@ def run(arguments: argparse.Namespace, report: Report) -> None:
                     config.learner,
                     device=device,
                 )
-                _tell(report, dtype, _gaps(trainer, requests, generations))
+                batch = _batch(requests, generations)
+                engine, learner = _told(batch), _scored(trainer, batch)
+            _tell(report, dtype, learner - engine)
+            if arguments.exact:
+                report.progress(f"{dtype}: double precision")
+                exact = _exact(model, batch)
+                for side, told in (("engine", engine), ("learner", learner)):
+                    _tell_distance(report, f"{dtype}: {side} to double precision", np.abs(told - exact))
 
 
 def _request(number: int, arguments: argparse.Namespace) -> GenerateRequest:
@@ -101,21 +116,42 @@ async def _sampled(settings: EngineSettings, requests: Sequence[GenerateRequest]
         await engine.close()
 
 
-def _gaps(
-    trainer: Trainer, requests: Sequence[GenerateRequest], generations: Sequence[Generation]
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """The learner's log-prob less the engine's, of each token sampled."""
+def _batch(requests: Sequence[GenerateRequest], generations: Sequence[Generation]) -> StepBatch:
+    """All responses, as a learner gets them."""
     samples = [
         Sample(np.asarray(request.prompt_ids, np.int32), response.token_ids, response.logprobs, 0.0, prompt=number)
         for number, (request, generation) in enumerate(zip(requests, generations, strict=True))
         for response in generation.responses
     ]
-    scores = trainer.score(StepBatch(samples, 0))
-    told = [score.double().numpy() - sample.behaviour_logprobs for score, sample in zip(scores, samples, strict=True)]
-    return np.concatenate(told)
+    return StepBatch(samples, 0)
 
 
-def _tell(report: Report, dtype: str, gaps: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
+def _told(batch: StepBatch) -> Logprobs:
+    """The engine's log-prob of each token sampled."""
+    return np.concatenate([sample.behaviour_logprobs.astype(np.float64) for sample in batch.samples])
+
+
+def _scored(trainer: Trainer, batch: StepBatch) -> Logprobs:
+    """The learner's."""
+    return np.concatenate([score.double().numpy() for score in trainer.score(batch)])
+
+
+def _exact(model: str | Path, batch: StepBatch) -> Logprobs:
+    """In double precision, one response at a time: as near to the truth as a machine comes."""
+    from transformers import AutoModelForCausalLM
+
+    policy = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float64, attn_implementation="eager")
+    found = []
+    with torch.inference_mode():
+        for sample in batch.samples:
+            tokens = torch.from_numpy(np.concatenate([sample.prompt_ids, sample.response_ids])).long()
+            length = len(sample.response_ids)
+            scores = policy(tokens[None]).logits[0, -length - 1 : -1].log_softmax(-1)
+            found.append(scores.gather(-1, tokens[-length:, None])[:, 0].numpy())
+    return np.concatenate(found)
+
+
+def _tell(report: Report, dtype: str, gaps: Logprobs) -> None:
     largest, divergence = float(np.abs(gaps).max()), k3(gaps)
     report.measure(f"{dtype}: tokens compared", "tokens", [float(gaps.size)])
     report.measure(f"{dtype}: largest gap", "nats", [largest], better="lower")
@@ -127,6 +163,11 @@ def _tell(report: Report, dtype: str, gaps: np.ndarray[tuple[int], np.dtype[np.f
         report.goal("N9: k3 in half precision", divergence, at_most=_GOAL_K3, unit="nats a token")
 
 
-def k3(gaps: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+def _tell_distance(report: Report, name: str, distances: Logprobs) -> None:
+    report.measure(f"{name}, largest", "nats", [float(distances.max())], better="lower")
+    report.measure(f"{name}, mean", "nats", [float(distances.mean())], better="lower")
+
+
+def k3(gaps: Logprobs) -> float:
     """Schulman's estimate of KL(engine || learner) from tokens that the engine sampled: the mean of r - 1 - log r."""
     return float((np.expm1(gaps) - gaps).mean())
