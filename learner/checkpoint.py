@@ -178,7 +178,8 @@ def prune(root: Path, *, keep_last: int, keep_every: int) -> list[Path]:
     What cannot be deleted is told as a warning, and tried again beside the next.
 
     Whole ones alone count. A torn one goes when a newer one is whole, for then nobody writes it any more: steps only
-    grow, and a learner that begins anew does so from the newest whole one. Any other may be one in writing.
+    grow, and a learner that begins anew does so from the newest whole one. Any other is in writing, or goes before
+    the next is written.
     """
     whole, torn = list[Path](), list[Path]()
     for folder in sorted(folder for folder in root.glob("step_*") if _NAME.fullmatch(folder.name)):
@@ -210,9 +211,12 @@ def _number(folder: Path) -> int:
 def _made(root: Path, partial: Path) -> str:
     """Make the folder that a checkpoint is written into; why it has no room, or nothing.
 
-    A quota, and a disk without inodes, show nowhere but in the attempt.
+    What others before left half written goes first, or those of a learner that is killed again and again while it
+    saves would fill the disk, each of another step. A quota, and a disk without inodes, show nowhere but in the attempt.
     """
-    shutil.rmtree(partial, ignore_errors=True)
+    for folder in root.glob(f"step_*{_PARTIAL}"):
+        if _NAME.fullmatch(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
     if lacking := _lacking(root):
         return lacking
     try:

@@ -28,7 +28,7 @@ from learner.loop import make_trainer, run
 from learner.samples import StepBatch
 from learner.trainer import StepReport, Trainer
 from learner.weights import Publisher, PublishingFailedError, Weights, whole_weights
-from tests.learner.plans import SeededSource, curve, noted, plan, whole_checkpoint
+from tests.learner.plans import SeededSource, curve, noted, plan, torn_checkpoint, whole_checkpoint
 from tests.learner.tiny import random_samples, save_tiny_model
 
 CPU = torch.device("cpu")
@@ -233,6 +233,20 @@ class TestFullDisk:
             wrapped = CheckpointException("save", {1: (error, StackSummary())})
         assert checkpoint._is_full(wrapped, tmp_path)
         assert not checkpoint._is_full(CheckpointException("save", {0: (RuntimeError(), StackSummary())}), tmp_path)
+
+
+def test_what_learners_that_were_killed_left_half_written_goes_before_the_next_is_written(
+    model: Path, tmp_path: Path
+) -> None:
+    """Each at another step, where a signal asked for a last checkpoint: they would fill the disk."""
+    begun = plan(model, tmp_path, steps=4)
+    whole_checkpoint(begun.checkpoints, 1)
+    for step in (2, 7):
+        torn_checkpoint(begun.checkpoints, f"step_{step:08d}.partial")
+    (begun.checkpoints / "step_9_of_mine.partial").mkdir()
+    checkpoint.save(begun.checkpoints, make_trainer(begun, CPU), checkpoint.LearnerState(4, 4, "m"))
+    left = sorted(folder.name for folder in begun.checkpoints.iterdir())
+    assert left == ["step_00000001", "step_00000004", "step_9_of_mine.partial"]
 
 
 def test_a_source_that_ends_ends_the_run_with_a_checkpoint(model: Path, tmp_path: Path) -> None:
