@@ -212,7 +212,7 @@ def _made(root: Path, partial: Path) -> str:
     """Make the folder that a checkpoint is written into; why it has no room, or nothing.
 
     What others before left half written goes first, or those of a learner that is killed again and again while it
-    saves would fill the disk, each of another step. A quota, and a disk without inodes, show nowhere but in the attempt.
+    saves would fill the disk, each of another step. A quota, and a disk without inodes, show only in the attempt.
     """
     for folder in root.glob(f"step_*{_PARTIAL}"):
         if _NAME.fullmatch(folder.name):

@@ -240,6 +240,7 @@ def test_what_learners_that_were_killed_left_half_written_goes_before_the_next_i
 ) -> None:
     """Each at another step, where a signal asked for a last checkpoint: they would fill the disk."""
     begun = plan(model, tmp_path, steps=4)
+    begun.checkpoints.mkdir()
     whole_checkpoint(begun.checkpoints, 1)
     for step in (2, 7):
         torn_checkpoint(begun.checkpoints, f"step_{step:08d}.partial")
