@@ -40,7 +40,7 @@ SUMMARY = "the gap between the engine's log-probs and the learner's, on the same
 #: One for each token, of all responses.
 Logprobs = np.ndarray[tuple[int], np.dtype[np.float64]]
 
-#: N9: the largest gap in full precision, and the divergence in half.
+#: What is wanted at most: the largest gap in full precision, and the divergence in half.
 _GOAL_GAP, _GOAL_K3 = 1e-5, 1e-3
 
 #: An engine that has not started by then will not: imports, loading, compilation and graphs.
@@ -158,9 +158,9 @@ def _tell(report: Report, dtype: str, gaps: Logprobs) -> None:
     report.measure(f"{dtype}: mean gap", "nats", [float(np.abs(gaps).mean())], better="lower")
     report.measure(f"{dtype}: k3", "nats a token", [divergence], better="lower")
     if dtype == "float32":
-        report.goal("N9: largest gap in full precision", largest, at_most=_GOAL_GAP, unit="nats")
+        report.goal("largest gap in full precision", largest, at_most=_GOAL_GAP, unit="nats")
     else:
-        report.goal("N9: k3 in half precision", divergence, at_most=_GOAL_K3, unit="nats a token")
+        report.goal("k3 in half precision", divergence, at_most=_GOAL_K3, unit="nats a token")
 
 
 def _tell_distance(report: Report, name: str, distances: Logprobs) -> None:

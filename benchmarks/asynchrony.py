@@ -6,9 +6,9 @@ driver) is one side of a run, the learner the other. Set-ups, on the machine's f
     eta4, eta0             one core for each side, by affinity: neither can borrow the other's while that is idle
     eta4-both, eta0-both   both cores to whoever wants them; at η=0 that is one side at a time
 
-N4: share of generated tokens trained on, groups without variance apart. N5: who waits for whom, and whether the other
-side's idle time is what the rates imply. N6: wall-clock of η=0 over η=4 at one core each, beside the bound
-(g + l) / max(g, l) of the phases' own times; and the better of the η=0 set-ups over the better of η=4.
+Told are the share of generated tokens trained on, groups without variance apart; who waits for whom, and whether the
+other side's idle time is what the rates imply; and wall-clock of η=0 over η=4 at one core each, beside the bound
+(g + l) / max(g, l) of the phases' own times, and of the better of the η=0 set-ups over the better of η=4.
 
 Processor time a step stands beside it, because no overlap can beat a machine without an idle core: what is left to gain
 over `eta0-both` is at most its idle share. See docs/decisions/asynchrony.md.
@@ -54,7 +54,7 @@ SET_UPS = (
 
 #: Steps left out at the start: pipelines fill, caches warm.
 WARM_UP = 5
-#: N7 beside a busy learner on two cores, in seconds.
+#: Between the last token of old weights and the first of new ones, beside a busy learner on two cores; in seconds.
 BUSY_GAP = 0.25
 
 
@@ -168,44 +168,42 @@ def standstills(outcome: Outcome) -> list[float]:
 
 
 def judge(report: Report, asynchronous: list[Outcome], synchronous: list[Outcome]) -> None:
-    """N4, N5 and the bound of N6, each side on its own core."""
+    """Tokens trained on, waits, and how near the phases' bound overlap comes; each side on its own core."""
     own = [phases(one) for one in synchronous]
     report.measure("phases of η=0: generating", "s a step", [generate for generate, _ in own], better="lower")
     report.measure("phases of η=0: learning", "s a step", [learn for _, learn in own], better="lower")
-    bounds = report.measure("N6: bound of the phases", "factor", [sum(both) / max(both) for both in own])
-    ratio = report.ratio("N6: η=0 over η=4, one core each", "eta0: seconds", "eta4: seconds")
+    bounds = report.measure("bound of the phases", "factor", [sum(both) / max(both) for both in own])
+    ratio = report.ratio("η=0 over η=4, one core each", "eta0: seconds", "eta4: seconds")
     if pauses := [seconds for one in asynchronous for seconds in standstills(one)]:
         for percent in (50, 99):
             value = float(np.percentile(pauses, percent))
-            report.goal(
-                f"N7: old weights' last token to new ones' first, p{percent}", value, at_most=BUSY_GAP, unit="s"
-            )
+            report.goal(f"old weights' last token to new ones' first, p{percent}", value, at_most=BUSY_GAP, unit="s")
     trained = min(one.last("ledger/trained_share") for one in asynchronous)
-    report.goal("N4: share of tokens trained on", trained, at_least=0.95)
+    report.goal("share of tokens trained on", trained, at_least=0.95)
     waits = [
         min(one.mean("perf/learner_idle", skip=WARM_UP), one.mean("perf/rollout_idle", skip=WARM_UP))
         for one in asynchronous
     ]
-    report.goal("N5: the bottleneck side waits", max(waits), at_most=0.10)
+    report.goal("the bottleneck side waits", max(waits), at_most=0.10)
     generate, learn = (statistics.fmean(side) for side in zip(*own, strict=True))
     gaps = [idle_gap(one, generate, learn) for one in asynchronous]
-    report.goal("N5: the other side idles as the rates imply, within", max(gaps), at_most=0.10)
-    report.goal("N6: share of the bound reached", ratio.median / statistics.fmean(bounds.rounds), at_least=0.85)
+    report.goal("the other side idles as the rates imply, within", max(gaps), at_most=0.10)
+    report.goal("share of the bound reached", ratio.median / statistics.fmean(bounds.rounds), at_least=0.85)
 
 
 def judge_best(report: Report, found: dict[str, list[Outcome]], *, cores: int) -> None:
-    """The rest of N6: the better of the η=0 set-ups over the better of η=4, and what idle cores leave to be gained."""
+    """The better of the η=0 set-ups over the better of η=4, and what idle cores leave to be gained."""
 
     def best(staleness: int) -> str:
         names = [one.name for one in SET_UPS if one.staleness == staleness]
         return min(names, key=lambda name: statistics.median(map(seconds_of, found[name])))
 
     slow, fast = best(0), best(4)
-    ratio = report.ratio("N6: better η=0 over better η=4", f"{slow}: seconds", f"{fast}: seconds")
-    report.goal("N6: over the better of two η=0 set-ups", ratio.median, at_least=1.2)
+    ratio = report.ratio("better η=0 over better η=4", f"{slow}: seconds", f"{fast}: seconds")
+    report.goal("over the better of two η=0 set-ups", ratio.median, at_least=1.2)
     available = min(2, cores) if slow == "eta0" else cores
     bounds = [available / taken(one).busy for one in found[slow]]
-    most = report.measure("N6: bound of the machine", "factor", bounds).median
+    most = report.measure("bound of the machine", "factor", bounds).median
     report.note(
         f"the better set-ups are {slow} and {fast}. {slow} keeps {available / most:.2f} of {available} cores at work, "
         f"so that no overlap of the same work can be more than {most:.2f} times as fast"

@@ -1,4 +1,4 @@
-"""N13: does a step cost more the longer a run goes on? Step time and memory of every kind of process over many steps.
+"""Does a step cost more the longer a run goes on? Step time and memory of every kind of process over many steps.
 
 A real `azr train --config tiny` with batches so small that a step takes a fraction of a second. Its processes are
 looked at from outside; the first third of the run, once it is under way, is held against the last.
@@ -45,7 +45,7 @@ WARM_UP = 0.1
 LOOK_SECONDS = 2.0
 #: Without a new step for so long the run is given up.
 PATIENCE_SECONDS = 400.0
-#: What N13 allows.
+#: Growth that is allowed, as a share.
 FLAT = 0.05
 
 
@@ -130,9 +130,9 @@ def tell(report: Report, steps: Sequence[Step], memory: Mapping[str, Sequence[fl
     for name, values in times.items():
         report.measure(f"{name}: median of the first and of the last third", "s", thirds(values), better="lower")
     for name, values in times.items():
-        report.goal(f"N13: {name}, growth", growth(values), at_most=FLAT)
+        report.goal(f"{name}, growth", growth(values), at_most=FLAT)
     for kind, held in sorted(memory.items()):
         if len(held) >= 10:
             mib = [value / 2**20 for value in held]
             report.measure(f"memory, {kind}: first and last third", "MiB", thirds(mib), better="lower")
-            report.goal(f"N13: memory, {kind}, growth", growth(held), at_most=FLAT)
+            report.goal(f"memory, {kind}, growth", growth(held), at_most=FLAT)

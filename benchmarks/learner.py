@@ -45,7 +45,7 @@ _PROMPT_SHARE = 0.125
 #: Two roundings to bfloat16.
 _ATTENTION_GAP = 2.0**-6
 
-#: N8: the share of its peak that one such card must reach at 4k, by shape and what is recomputed.
+#: Wanted: the share of its peak that one such card reaches at 4k, by shape and what is recomputed.
 _GOAL_CARD, _GOAL_LENGTH = "H200", 4096
 _GOALS = {("qwen2.5-7b", "full"): 0.51, ("qwen2.5-1.5b", "none"): 0.60, ("qwen2.5-3b", "none"): 0.60}
 
@@ -145,7 +145,7 @@ def _measure_steps(
         report.measure(f"{label}: memory", "GiB", [held], better="lower")
         promised = goal_of(name, length, config.checkpointing, arguments, torch.cuda.get_device_name())
         if promised is not None:
-            report.goal(f"N8: {label}: share of the peak", float(np.median(shares)), at_least=promised)
+            report.goal(f"{label}: share of the peak", float(np.median(shares)), at_least=promised)
     whole = float(np.median(seconds))
     parts = _parts(shape, config, lengths, scored, trainer, device)
     waiting = profiled(step_once, device, whole)
@@ -156,7 +156,7 @@ def _measure_steps(
 
 
 def goal_of(name: str, length: int, checkpointing: str, arguments: argparse.Namespace, card: str) -> float | None:
-    """What N8 promises of these settings; nothing of others: another card, another loss, uneven lengths, a peak that
+    """What is wanted of these settings; nothing of others: another card, another loss, uneven lengths, a peak that
     the caller names."""
     asked = (length, arguments.uneven, arguments.loss, arguments.peak)
     if asked != (_GOAL_LENGTH, False, "supervised", None) or _GOAL_CARD not in card:

@@ -55,9 +55,9 @@ ARMS = (
 #: In place of arms: run nothing, tell what lies finished in the folder.
 ALL_FOUND = "all-found"
 
-#: N10 is of so many seeds; fewer are measured and judged by nobody. What a control shows, two show.
+#: The goals are of so many seeds; fewer are measured and judged by nobody. What a control shows, two show.
 SEEDS, CONTROL_SEEDS = 5, 2
-#: N10: points in ten minutes and in an hour, sampled and greedy; and what a control may gain by luck.
+#: Wanted: points in ten minutes and in an hour, sampled and greedy; and what a control may gain by luck.
 GOALS = {10.0: (8.0, 3.0), 60.0: (15.0, 8.0)}
 CONTROL_AT_MOST = 2.0
 #: Malformed answers of the base, at most: learning the format would not be learning to solve.

@@ -68,7 +68,7 @@ PATIENCE_SECONDS = 400.0
 GRACE_SECONDS, STOP_SECONDS = 60.0, 240.0
 #: Whose death takes an engine along: the replica goes with its engine, and the fork server with the one it made.
 SERVING = (ENGINE, "replica", FORK_SERVER)
-#: What N11 allows an engine without a standby, and with one.
+#: Seconds in which an engine has to serve again, without a standby and with one.
 ENGINE_SECONDS, STANDBY_SECONDS = 45.0, 20.0
 #: Drivers that may end by themselves without a step in between.
 VAIN = 3
@@ -364,15 +364,15 @@ def tell(report: Report, outcome: Outcome, *, standby: bool = False) -> None:
     served = [kill.served for kill in outcome.kills if kill.served is not None and not kill.starting]
     if served:
         bound, beside = (STANDBY_SECONDS, "a standby") if standby else (ENGINE_SECONDS, "no standby")
-        report.goal(f"N11: engines all serve again, {beside}, longest", max(served), at_most=bound, unit="s")
+        report.goal(f"engines all serve again, {beside}, longest", max(served), at_most=bound, unit="s")
     times = [step.values["time/step"] for step in outcome.steps]
     report.measure("step: median of the first and of the last third", "s", thirds(times), better="lower")
-    report.goal("N13: step, growth", growth(times), at_most=FLAT)
+    report.goal("step, growth", growth(times), at_most=FLAT)
     for kind, held in sorted(outcome.memory.by_kind.items()):
         if len(held) >= 30:
             mib = [value / 2**20 for value in held]
             report.measure(f"memory of a process, {kind}: first and last third", "MiB", thirds(mib), better="lower")
-            report.goal(f"N13: memory, {kind}, growth", growth(held), at_most=FLAT)
+            report.goal(f"memory, {kind}, growth", growth(held), at_most=FLAT)
 
 
 def _recoveries(kills: Sequence[Kill], *, starting: bool) -> list[float]:

@@ -96,7 +96,7 @@ class TestLengths:
 
 
 class TestGoal:
-    """N8 is of one card and of even sequences of 4k."""
+    """Goals are of one card and of even sequences of 4k."""
 
     CARD = "NVIDIA H200"
 

@@ -1,4 +1,4 @@
-"""What N13 compares: the median of the first third with that of the last, a warm-up left out."""
+"""What is compared: the median of the first third with that of the last, a warm-up left out."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def test_waiting_is_told_apart_from_work() -> None:
     tell(report, steps, {"driver": [100.0 * 2**20] * 30, "seldom": [1.0] * 3})
     met = {goal.name: goal.met for goal in report.result().goals}
     assert met == {
-        "N13: step, growth": False,
-        "N13: step without waiting, growth": True,
-        "N13: memory, driver, growth": True,
+        "step, growth": False,
+        "step without waiting, growth": True,
+        "memory, driver, growth": True,
     }
     assert report.result().sound
 
