@@ -44,6 +44,17 @@ def test_the_manifests_ray_is_the_one_that_azr_pins(job: dict[str, Any]) -> None
     assert pinned.endswith(f"=={job['spec']['rayClusterSpec']['rayVersion']}")
 
 
+def test_the_manifests_cluster_asks_for_a_token_and_says_which_kuberay_makes_one(job: dict[str, Any]) -> None:
+    assert job["spec"]["rayClusterSpec"]["authOptions"] == {"mode": "token"}
+    assert "Needs KubeRay 1.5.1 or newer" in (DEPLOY / "kuberay" / "rayjob.yaml").read_text()
+
+
+def test_pods_with_cards_are_let_onto_nodes_that_only_such_pods_may_use(job: dict[str, Any]) -> None:
+    [group] = job["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+    keys = [each["key"] for each in group["template"]["spec"]["tolerations"]]
+    assert keys == ["nvidia.com/gpu"] == [key for key in containers(job)[1]["resources"]["limits"] if "gpu" in key]
+
+
 def test_the_manifests_run_composes(job: dict[str, Any]) -> None:
     words = shlex.split(job["spec"]["entrypoint"])
     assert words[:3] == ["azr", "train", "--config"]
