@@ -184,9 +184,11 @@ def test_the_command_that_an_example_gives_composes(
 ) -> None:
     install(folder, tmp_path / "installed", monkeypatch)
     [source] = (EXAMPLES / folder).glob("*.py")
-    found = re.search(r"^    (?:\w+=\S+ )?azr train ((?:\S+ ?)+)$", source.read_text(), flags=re.MULTILINE)
-    assert found, "the example's docstring holds the command"
-    check(load([], found[1].split()))
+    found = re.search(
+        r"^    (?:\w+=\S+ )?azr train --config (\S+) ((?:\S+ ?)+)$", source.read_text(), flags=re.MULTILINE
+    )
+    assert found, "the example's docstring holds the command, with a model"
+    check(load([found[1]], found[2].split()))
 
 
 def test_what_is_not_installed_is_refused_with_its_key_and_group() -> None:

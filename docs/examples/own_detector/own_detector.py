@@ -1,8 +1,8 @@
 """A safety detector of one's own: flags responses that shout.
 
-Install this folder (`pip install docs/examples/own_detector`) and switch it on:
+Install this folder (`pip install --no-deps --no-build-isolation docs/examples/own_detector`) and switch it on:
 
-    azr train safety.detectors=[shouting] safety.action=quarantine
+    azr train --config tiny safety.detectors=[shouting] safety.action=quarantine
 """
 
 from __future__ import annotations

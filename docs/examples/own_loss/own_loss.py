@@ -1,8 +1,9 @@
 """A loss of one's own: as `reinforce`, but what is to become less likely is pushed less hard.
 
-Install this folder (`pip install docs/examples/own_loss`) on every machine of the run and choose it:
+Install this folder (`pip install --no-deps --no-build-isolation docs/examples/own_loss`) on every machine of the run
+and choose it:
 
-    azr train algorithm.loss.name=asymmetric algorithm.loss.weight=token_tis
+    azr train --config tiny algorithm.loss.name=asymmetric algorithm.loss.weight=token_tis
 
 A loss gets the response tokens of whole sequences, packed flat, and the weight that the corrections made of the
 data's age. It answers one number a token; how tokens are averaged over sequences, micro-batches and ranks is not its

@@ -1,8 +1,10 @@
 """A reward term of one's own: `brevity` favours short programs.
 
-Install this folder (`pip install docs/examples/own_reward`) and switch the term on:
+Install this folder (`pip install --no-deps --no-build-isolation docs/examples/own_reward`) and switch the term on:
 
-    azr train algorithm.proposer_reward.terms.brevity.coefficient=0.1 algorithm.proposer_reward.terms.brevity.cap=0.1
+    azr train --config tiny algorithm.proposer_reward.terms.brevity.coefficient=0.1
+
+Options of the term (`….terms.brevity.options.lines=20`) arrive as keyword arguments.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """A task type of one's own: foresee the name of the type that a call returns.
 
-Install this folder (`pip install docs/examples/own_task`) on every machine of the run and play it beside the others:
+Install this folder (`pip install --no-deps --no-build-isolation docs/examples/own_task`) on every machine of the run
+and play it beside the others:
 
-    azr train algorithm.game.task_types=[deduction,abduction,induction,type_name]
+    azr train --config tiny algorithm.game.task_types=[deduction,abduction,induction,type_name]
 
 Everything of the type is here: its two prompts, how responses are read, what the gate asks, how answers are judged.
 Work in the sandbox is written as a plan: `yield from` hands jobs out and gets results back, whoever runs them.

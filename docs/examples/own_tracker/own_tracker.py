@@ -1,8 +1,9 @@
 """A tracker of one's own: a table of a few numbers as CSV in the run's folder.
 
-Install this folder (`pip install docs/examples/own_tracker`) where the driver runs and switch it on:
+Install this folder (`pip install --no-deps --no-build-isolation docs/examples/own_tracker`) where the driver runs and
+switch it on:
 
-    azr train tracking.plugins=[csv]
+    azr train --config tiny tracking.plugins=[csv]
 
 A tracker may be slow and may raise: it is called in a thread of its own, asked again, and what was lost is said. It
 is made with the run's folder.

@@ -1,8 +1,9 @@
 """A weight transport of one's own: each version's file is also copied to a folder that others read.
 
-Install this folder (`pip install docs/examples/own_transport`) where the learner runs and choose it:
+Install this folder (`pip install --no-deps --no-build-isolation docs/examples/own_transport`) where the learner runs
+and choose it:
 
-    AZR_COPIES=/shared/weights azr train weights.transport=copied
+    AZR_COPIES=/shared/weights azr train --config tiny weights.transport=copied
 
 A transport brings one version to all replicas and answers with the order that they report on. This one lets every
 replica take the version's file from the registry, which needs nothing on their side; before that it copies the file.
