@@ -7,15 +7,15 @@ from pathlib import Path
 
 SUMMARY = "Make the embedded tiny base model from nothing, and judge it."
 EPILOG = """Programs are drawn from a grammar, run in the sandbox, written down in the game's compact prompts, and a
-model of about 1.3 million random weights learns them. Each stage leaves a file in the folder and is passed over when
+model of about 1.4 million random weights learns them. Each stage leaves a file in the folder and is passed over when
 it is there, so the same command continues after a stop.
 
 examples:
-  azr tiny pretrain runs/tiny                          everything: corpus, vocabulary, training, export
+  azr tiny pretrain runs/tiny-base                     everything: corpus, vocabulary, training, export
   azr tiny pretrain runs/try --specimens 2000 --epochs 1        a quick look at the whole way
   azr tiny evaluate tiny                               accuracy of the shipped model by cell on the held-out tasks
-  azr tiny evaluate runs/tiny/model                    of another one
-  azr tiny overlap runs/tiny/corpus.jsonl              held-out programs in a corpus: there must be none
+  azr tiny evaluate runs/tiny-base/model               of another one
+  azr tiny overlap runs/tiny-base/corpus.jsonl         held-out programs in a corpus: there must be none
 """
 
 
