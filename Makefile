@@ -51,7 +51,7 @@ check: setup  ## linter, formatter, strict types, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-soak: setup  ## the long forms of tests, and half an hour of kills in a whole run; results are committed
+soak: setup  ## the long forms of tests, and half an hour of kills in a whole run; results are written
 	@$(BIN)/python -m pytest -m soak
 	@$(BIN)/azr bench soak
 
