@@ -17,7 +17,11 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Collection, Iterable
+from hashlib import blake2b
 from pathlib import Path
+
+from actors.host import host_id
+from azr.held_folders import hold
 
 _SHARED_MEMORY = Path("/dev/shm")
 _TEMPORARY = Path(tempfile.gettempdir())
@@ -26,16 +30,21 @@ _TRANSIENT = ".azr-moment"
 
 
 def socket_folder() -> Path:
-    """This process's folder for vLLM's sockets; gone when it ends by itself. A folder of that name that is not ours
-    alone (somebody may have put it there on purpose) is not used."""
+    """This process's folder for vLLM's sockets, which it holds; gone when it ends by itself. A folder of that name that
+    is not ours alone (somebody may have put it there on purpose) is not used."""
     folder = _TEMPORARY / f"{_SOCKETS}-{os.getpid()}"
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        _own(folder)
     if not _ours_alone(folder):
         folder = Path(tempfile.mkdtemp(prefix=f"{_SOCKETS}-{os.getpid()}-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        _own(folder)
     return folder
+
+
+def _own(folder: Path) -> None:
+    atexit.register(hold(folder).close)  # holds it until then
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 def rings_of(pids: Iterable[int]) -> list[str]:
@@ -65,14 +74,14 @@ def sweep(pids: Collection[int], rings: Collection[str] = ()) -> list[str]:
 
 
 def transient(name: str) -> Path:
-    """A place in memory for a file that exists for moments, told apart by this process's id."""
-    return _SHARED_MEMORY / f"{name}.{os.getpid()}{_TRANSIENT}"
+    """A place in memory for a file that exists for moments, told apart by this process's machine and id."""
+    return _SHARED_MEMORY / f"{name}.{_machine()}.{os.getpid()}{_TRANSIENT}"
 
 
 def sweep_transients() -> list[str]:
     """Remove such files of processes that are dead: model-sized ones that a kill left."""
     removed = []
-    for path in _SHARED_MEMORY.glob(f"*{_TRANSIENT}"):
+    for path in _SHARED_MEMORY.glob(f"*.{_machine()}.*{_TRANSIENT}"):
         pid = path.name.removesuffix(_TRANSIENT).rpartition(".")[2]
         gone = pid.isdigit() and not Path(f"/proc/{pid}").exists()
         if gone and path.lstat().st_uid == os.getuid() and _unlink(path):
@@ -96,6 +105,11 @@ def _ours_alone(folder: Path) -> bool:
     except OSError:
         return False
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and stat.S_IMODE(status.st_mode) == 0o700
+
+
+def _machine() -> str:
+    """Tells this machine, or container, from others that share its memory: process ids mean nothing there."""
+    return blake2b(host_id().encode(), digest_size=4).hexdigest()
 
 
 def _unlink(path: Path) -> bool:

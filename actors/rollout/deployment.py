@@ -23,9 +23,9 @@ import msgspec
 from actors.engine.settings import EngineSettings
 from actors.logs import log_into
 from actors.rollout.replica import ReplicaStatus
+from actors.weights.folders import remove_versions, versions_folder
 from actors.weights.records import Member
 from actors.weights.registry import start_registry
-from actors.weights.transports.files import remove_versions, versions_folder
 from azr.errors import AzrError
 
 logger = logging.getLogger(__name__)

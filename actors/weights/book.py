@@ -58,6 +58,13 @@ class Book:
         self._moved()
         return gone
 
+    def begin_anew(self, wanted: dict[str, int]) -> None:
+        """Forget versions, orders and counts of a run before this one."""
+        self.versions.clear()
+        self.wanted = dict(wanted)
+        self.order, self.reports = None, {}
+        self._moved()
+
     @property
     def newest(self) -> Stored | None:
         """The newest version: the highest step of the highest lineage."""

@@ -23,7 +23,7 @@ from actors.weights.records import Member, Order, Report, Stored, UpdateReport
 from actors.weights.registry import find_registry
 from actors.weights.transports.base import Transport
 from actors.weights.transports.bounded import carry_in_time
-from actors.weights.transports.files import file_content, file_name, remove_unfinished, write_file
+from actors.weights.transports.files import file_content, file_name, write_file
 from azr.config.sections.weights import TRANSPORTS as KNOWN_TRANSPORTS
 from azr.config.sections.weights import WeightsConfig
 from azr.game.types import Version
@@ -94,11 +94,9 @@ class WeightPublisher:
         import numpy as np
 
         if not self._host:
-            self._host, folder = self._ask("place")
+            self._host, folder = self._ask("begin_publishing")
             self._folder = Path(folder)
-            if self._sees_folder:
-                remove_unfinished(self._folder)  # whoever published before this one is dead
-        if self._sees_folder:
+        if self._host == host_id() or self._transport_name == "disk":
             path = self._folder / file_name(version)
             size = write_file(path, tensors)
             self._ask("adopt", Stored(version=version, path=str(path), checksum=checksum, size=size))
@@ -107,11 +105,6 @@ class WeightPublisher:
         content, left = np.frombuffer(file_content(tensors), np.uint8), ends - time.monotonic()
         self._ask("accept", version, content, checksum, seconds=max(_CALL_SECONDS, left))
         return content.nbytes
-
-    @property
-    def _sees_folder(self) -> bool:
-        """Whether the registry's folder is one on this machine, or one that all machines see."""
-        return self._host == host_id() or self._transport_name == "disk"
 
     # --- to the replicas --------------------------------------------------------------------------------------------
 

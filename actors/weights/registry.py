@@ -30,8 +30,9 @@ from actors.host import host_id
 from actors.keepalive import keep_alive
 from actors.logs import log_into
 from actors.weights.book import Book
+from actors.weights.folders import WANTED, hold_versions, remove_others, remove_versions
 from actors.weights.records import Member, Order, Report, Stored
-from actors.weights.transports.files import NOTE, WANTED, file_name, remove_versions, version_of
+from actors.weights.transports.files import NOTE, file_name, version_of
 from azr.files import write_bytes
 from azr.game.types import Version
 
@@ -67,8 +68,9 @@ class Registry:
         self._put = put or _into_object_store
         self._shared: tuple[Stored, asyncio.Task[Any]] | None = None
         self._folder = Path(folder)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._held = hold_versions(self._folder)
         self._book = Book(keep=keep)
+        self._pools = pools
         self._book.wanted = dict(pools)
         self._changed = asyncio.Condition()
         self._watchers: dict[str, asyncio.Task[None]] = {}
@@ -76,8 +78,10 @@ class Registry:
         self._background: set[asyncio.Task[None]] = set()
         self._load()
 
-    async def place(self) -> tuple[str, str]:
-        """The machine and the folder in which versions lie."""
+    async def begin_publishing(self) -> tuple[str, str]:
+        """A publisher begins: on which machine, and in which folder, versions lie. The one before it is dead, and what
+        it left half written, or never told of, goes."""
+        remove_others(self._folder, {name for stored in self._book.versions.values() for name in _names(stored)})
         return host_id(), str(self._folder)
 
     # --- versions -------------------------------------------------------------------------------------------------
@@ -97,8 +101,10 @@ class Registry:
         await self.adopt(Stored(version=version, path=str(path), checksum=checksum, size=content.nbytes))
 
     async def forget_all(self) -> None:
-        """Begin anew: what lies in the folder is of a run before this one."""
-        _remove([self._book.versions.pop(version) for version in tuple(self._book.versions)])
+        """Begin anew: what lies in the folder is of a run before this one, whose driver had the same process id."""
+        remove_others(self._folder, ())
+        (self._folder / WANTED).unlink(missing_ok=True)
+        self._book.begin_anew(self._pools)
         await self._tell()
 
     async def clear(self) -> None:
@@ -300,7 +306,7 @@ class Registry:
         for path in self._folder.iterdir():
             note = Path(f"{path}{NOTE}")
             if version_of(path) is not None and note.exists():
-                self._book.store(msgspec.json.decode(note.read_bytes(), type=Stored))
+                _remove(self._book.store(msgspec.json.decode(note.read_bytes(), type=Stored)))
         wanted = self._folder / WANTED
         if wanted.exists():
             self._book.wanted |= msgspec.json.decode(wanted.read_bytes(), type=dict[str, int])
@@ -317,10 +323,16 @@ def _into_object_store(content: npt.NDArray[np.uint8]) -> Any:
     return ray.put(content)
 
 
+def _names(stored: Stored) -> tuple[str, str]:
+    """The files of a version."""
+    name = Path(stored.path).name
+    return name, name + NOTE
+
+
 def _remove(gone: list[Stored]) -> None:
     for old in gone:
-        Path(old.path).unlink(missing_ok=True)
-        Path(old.path + NOTE).unlink(missing_ok=True)
+        for name in _names(old):
+            Path(old.path).with_name(name).unlink(missing_ok=True)
 
 
 def start_registry(name: str, folder: Path, *, keep: int, pools: dict[str, int], logs: str = "") -> Any:

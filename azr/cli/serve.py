@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import tempfile
 from pathlib import Path
 
 from azr.config.sections.rollout import RolloutConfig
 from azr.config.sections.weights import WeightsConfig
+from azr.held_folders import scratch
 from azr.tiny import shipped
 
 SUMMARY = "Talk to a model, or to a run's checkpoint, over an OpenAI-style HTTP API."
@@ -39,9 +39,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until told to stop."""
     from actors.engine.http import serve
     from actors.engine.settings import EngineSettings
+    from azr.run.stopping import leave_on_termination
 
-    with tempfile.TemporaryDirectory(prefix="azr-serve-") as folder:
-        model = model_folder(arguments.model, Path(folder))
+    leave_on_termination()  # before a model is exported, which takes a while
+    with scratch("serve") as folder:
+        model = model_folder(arguments.model, folder)
         name = arguments.name or Path(arguments.model).name
         rollout = RolloutConfig(
             tensor_parallel=arguments.tensor_parallel, max_model_len=arguments.max_model_len, dtype=arguments.dtype

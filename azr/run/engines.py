@@ -21,8 +21,8 @@ from actors.rollout.client import RolloutClient
 from actors.rollout.deployment import Rollouts, pool_for, pools_of
 from actors.rollout.replica import ReplicaStatus
 from actors.rollout.scaling import ScalingState, decide
+from actors.weights.folders import remove_versions, versions_folder
 from actors.weights.records import Member
-from actors.weights.transports.files import remove_versions, versions_folder
 from azr.config.root import Config
 from azr.errors import AzrError
 from azr.run.gpus import on_gpus, require_gpus

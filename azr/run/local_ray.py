@@ -1,7 +1,7 @@
 """The Ray that a run lives in: one of its own on this machine, or a cluster that is there already.
 
 Owns starting, joining and leaving. Ray's own files lie in a short folder under /tmp (its socket paths have little room)
-that bears the driver's process id, so that the next run finds and removes what a killed driver left.
+that the driver holds, so that the next run finds and removes what a killed driver left.
 
     address "" ──► ray.init in /tmp/azr-ray-PID-… ──► … ──► ray.shutdown, folder removed, logs kept where it failed
                                                    └─ Ray died: the reaper ends what is left, and this process leaves
@@ -18,16 +18,14 @@ import shutil
 import socket
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
-
-import psutil
 
 from azr.config.root import Config
 from azr.config.sections.rollout import most_engines
 from azr.errors import AzrError
+from azr.held_folders import hold, remove_abandoned
 from azr.run.gpus import own_gpus
 from azr.run.reaper import reaping
 from azr.text import shortened
@@ -37,9 +35,6 @@ logger = logging.getLogger(__name__)
 PREFIX = "azr-ray-"
 #: Files of Ray's own logs that are kept when a run fails: more would be noise, and a worker may have said much.
 KEPT_LOG_BYTES = 1 << 20
-
-#: What changed within so many seconds is left alone: a Ray that lives writes into its logs each minute.
-QUIET_SECONDS = 300.0
 
 #: Of Ray's own processes, those without which nothing goes on, by Ray's names for them.
 _VITAL = {"raylet": "node manager", "gcs_server": "control store"}
@@ -82,35 +77,6 @@ def check_ray() -> None:
         )
 
 
-def remove_leftovers(folder: Path, pattern: str = f"{PREFIX}*", clock: Callable[[], float] = time.time) -> list[Path]:
-    """Remove what this user's runs left whose driver is dead; returns what was removed.
-
-    Process ids say nothing of a driver in another container that shares the folder, so what changed lately stays. Two
-    runs that start together may remove the same: what is gone meanwhile is passed over.
-    """
-    removed = []
-    for path in folder.glob(pattern):
-        ours = path.name.startswith(PREFIX)
-        owner = path.name.removeprefix(PREFIX).partition("-")[0] if ours else path.name.rpartition("-")[2]
-        if not owner.isdigit() or psutil.pid_exists(int(owner)):
-            continue
-        with contextlib.suppress(OSError):
-            if path.lstat().st_uid == os.getuid() and _changed(path) < clock() - QUIET_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
-                removed.append(path)
-    return removed
-
-
-def _changed(folder: Path) -> float:
-    """When anything in the folder changed last, in seconds since 1970."""
-    times = [folder.lstat().st_mtime]
-    for root, folders, names in os.walk(folder):
-        for name in (*folders, *names):
-            with contextlib.suppress(OSError):
-                times.append(Path(root, name).lstat().st_mtime)
-    return max(times)
-
-
 def cores_of(config: Config, available: int) -> int:
     """Cores that Ray may hand out: what is configured or there, and never fewer than the parts ask for."""
     replicas = config.rollout.cpus_per_replica * most_engines(config.rollout)
@@ -137,12 +103,11 @@ def ray_of(config: Config, logs: Path, weights: Sequence[Path] = ()) -> Iterator
             ray.shutdown()
         return
     _hush_raylet()
-    remove_leftovers(Path(tempfile.gettempdir()))
-    remove_leftovers(Path(tempfile.gettempdir()), "azr-engine-*")
-    remove_leftovers(Path("/dev/shm"), "azr-azr-*")
+    for pattern in (f"{PREFIX}*", "azr-engine-*"):
+        remove_abandoned(Path(tempfile.gettempdir()), pattern)
     temporary = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     failed = True
-    with reaping(os.getpid(), [temporary], weights) as reaper:
+    with hold(temporary), reaping(os.getpid(), [temporary], weights) as reaper:
         try:
             ray.init(
                 num_cpus=cores_of(config, len(os.sched_getaffinity(0))),

@@ -26,7 +26,7 @@ from pathlib import Path
 import psutil
 
 from actors.engine.leftovers import sweep
-from actors.weights.transports.files import remove_versions
+from actors.weights.folders import remove_versions
 
 #: Seconds between two looks at who descends from the driver, and for which those may leave by themselves.
 LOOK_SECONDS, GRACE_SECONDS = 2.0, 5.0

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from actors.players.judge import open_tried_pool
 from actors.players.tokens import Tokens, load_tokens
 from azr.config.root import Config
+from azr.held_folders import scratch
 from azr.run.engines import Engines, at_its_place, start_engines
 from azr.run.local_ray import ray_of
 from azr.run.quiet import hush
@@ -96,5 +97,6 @@ def model_of(source: str) -> Iterator[str]:
         return
     from azr.run.exporting import export_run
 
-    with tempfile.TemporaryDirectory(prefix="azr-model-") as folder:
-        yield str(export_run(path, Path(folder) / "model", dtype="float32"))
+    leave_on_termination()  # an export takes a while, and is as large as the model
+    with scratch("model") as folder:
+        yield str(export_run(path, folder / "model", dtype="float32"))

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,95 +10,12 @@ import pytest
 from azr.config import load
 from azr.errors import AzrError
 from azr.run.local_ray import (
-    PREFIX,
-    QUIET_SECONDS,
     RayLostError,
     check_ray,
     cores_of,
     driver_name,
     ray_of,
-    remove_leftovers,
 )
-
-
-def dead_process() -> int:
-    done = subprocess.Popen([sys.executable, "-c", ""])
-    done.wait()
-    return done.pid
-
-
-def later() -> float:
-    return time.time() + QUIET_SECONDS + 1.0
-
-
-def test_only_folders_of_dead_drivers_are_removed(tmp_path: Path) -> None:
-    dead = tmp_path / f"{PREFIX}{dead_process()}-abc"
-    living = tmp_path / f"{PREFIX}{os.getpid()}-abc"
-    foreign = tmp_path / "ray"
-    for folder in (dead, living, foreign):
-        (folder / "session").mkdir(parents=True)
-    assert remove_leftovers(tmp_path, clock=later) == [dead]
-    assert not dead.exists()
-    assert living.exists()
-    assert foreign.exists()
-
-
-def test_sockets_of_dead_engines_are_removed(tmp_path: Path) -> None:
-    dead, living = tmp_path / f"azr-engine-{dead_process()}", tmp_path / f"azr-engine-{os.getpid()}"
-    for folder in (dead, living):
-        folder.mkdir()
-    assert remove_leftovers(tmp_path, "azr-engine-*", later) == [dead]
-    assert living.exists()
-
-
-def test_weights_of_dead_drivers_are_removed_from_shared_memory(tmp_path: Path) -> None:
-    config = load(["tiny"])
-    dead = tmp_path / f"azr-azr-tiny-abc123-{dead_process()}"
-    living = tmp_path / f"azr-{driver_name(config)}"
-    for folder in (dead, living):
-        folder.mkdir()
-    assert remove_leftovers(tmp_path, "azr-azr-*", later) == [dead]
-    assert living.exists()
-
-
-def test_what_changed_lately_may_be_of_a_driver_in_another_container_and_stays(tmp_path: Path) -> None:
-    """Whose process id says nothing here."""
-    folder = tmp_path / f"{PREFIX}{dead_process()}-abc"
-    log = folder / "session" / "logs" / "raylet.out"
-    log.parent.mkdir(parents=True)
-    log.write_text("")
-    for path in (log, *log.parents[:3]):
-        os.utime(path, (1000.0, 1000.0))
-    os.utime(log, (5000.0, 5000.0))
-    assert remove_leftovers(tmp_path, clock=lambda: 5000.0 + QUIET_SECONDS) == []
-    assert log.exists()
-    assert remove_leftovers(tmp_path, clock=lambda: 5001.0 + QUIET_SECONDS) == [folder]
-    assert not folder.exists()
-
-
-def test_a_user_without_a_name_is_known_by_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a container that was started with --user."""
-    one, two = tmp_path / f"{PREFIX}{dead_process()}-a", tmp_path / f"{PREFIX}{dead_process()}-b"
-    for folder in (one, two):
-        folder.mkdir()
-    monkeypatch.setattr(Path, "owner", lambda _: pytest.fail("no such user"))
-    monkeypatch.setattr(os, "getuid", lambda: one.stat().st_uid + 1)
-    assert remove_leftovers(tmp_path, clock=later) == []
-    monkeypatch.undo()
-    monkeypatch.setattr(Path, "owner", lambda _: pytest.fail("no such user"))
-    assert sorted(remove_leftovers(tmp_path, clock=later)) == sorted([one, two])
-
-
-def test_what_another_run_removes_meanwhile_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / f"{PREFIX}{dead_process()}-abc"
-    folder.mkdir()
-
-    def exists(_: int) -> bool:
-        folder.rmdir()
-        return False
-
-    monkeypatch.setattr("azr.run.local_ray.psutil.pid_exists", exists)
-    assert remove_leftovers(tmp_path, clock=later) == []
 
 
 class Node:

@@ -7,7 +7,6 @@ is made in a folder of its maker's, because the library that writes it has names
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 from collections.abc import Mapping
@@ -23,44 +22,6 @@ SUFFIX = ".safetensors"
 
 #: Beside each version's file: what the registry must know of it after a restart.
 NOTE = ".json"
-
-#: How many replicas of each pool should serve, if that was changed since the run began.
-WANTED = "wanted.json"
-
-
-def versions_folder(parent: str, name: str) -> Path:
-    """Where versions of the engines called `name` lie: a folder of their own, in memory where no parent is given."""
-    return Path(parent or "/dev/shm").absolute() / f"azr-{name}"
-
-
-def remove_versions(folder: Path) -> None:
-    """Remove what registry and publisher put into their folder, and the folder when nothing else is in it."""
-    with contextlib.suppress(OSError):
-        for path in folder.iterdir():
-            if _is_unfinished(path):
-                shutil.rmtree(path, ignore_errors=True)
-            elif _is_ours(path.name):
-                path.unlink(missing_ok=True)
-        folder.rmdir()
-
-
-def remove_unfinished(folder: Path) -> None:
-    """Remove what a publisher that was killed has left of the version it was writing: that is as large as the model."""
-    for path in folder.iterdir():
-        if _is_unfinished(path):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_unfinished(path: Path) -> bool:
-    """Whether it is a folder in which a version is written."""
-    return path.name.startswith(".") and _is_ours(path.name) and path.is_dir()
-
-
-def _is_ours(name: str) -> bool:
-    """Whether it is a version, its note or the count of replicas, whole or being written (`.name.*`)."""
-    if name.startswith("."):
-        name = name.removeprefix(".").removesuffix(".part").rpartition(".")[0]
-    return name == WANTED or version_of(Path(name.removesuffix(NOTE))) is not None
 
 
 def file_name(version: Version) -> str:

@@ -16,9 +16,9 @@ from actors.engine.records import GenerateRequest, Generation
 from actors.engine.settings import EngineSettings
 from actors.rollout.client import RolloutClient
 from actors.rollout.deployment import Rollouts
+from actors.weights.folders import remove_versions, versions_folder
 from actors.weights.publisher import WeightPublisher
 from actors.weights.records import Member
-from actors.weights.transports.files import remove_versions, versions_folder
 from azr.config.sections.rollout import RolloutConfig
 from azr.config.sections.weights import WeightsConfig
 from azr.game.types import Version

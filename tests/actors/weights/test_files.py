@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 
 from actors.weights.fingerprint import fingerprint
-from actors.weights.transports.files import (
-    file_content,
-    file_name,
-    receive_file,
-    remove_unfinished,
-    remove_versions,
-    version_of,
-    versions_folder,
-    write_file,
-)
+from actors.weights.transports.files import file_content, file_name, receive_file, version_of, write_file
 from azr.game.types import Version
 
 
@@ -67,73 +55,3 @@ def test_a_files_name_says_its_version(version: Version) -> None:
 @pytest.mark.parametrize("name", ["wanted.json", ".0.1.safetensors.77", "a.1.safetensors", "1.safetensors", "0.1.json"])
 def test_other_files_are_no_versions(name: str) -> None:
     assert version_of(Path(name)) is None
-
-
-def test_a_folder_that_the_user_names_is_never_used_itself(tmp_path: Path) -> None:
-    assert versions_folder(str(tmp_path), "one-7") == tmp_path / "azr-one-7"
-    assert versions_folder(str(tmp_path), "two-8") != versions_folder(str(tmp_path), "one-7")
-    assert versions_folder("", "one-7") == Path("/dev/shm/azr-one-7")
-    assert versions_folder("shared", "one-7").is_absolute(), "engines elsewhere stand in another folder"
-
-
-def test_what_the_registry_left_is_removed_with_its_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "azr-one"
-    write_file(folder / "0.3.safetensors", {"a": torch.ones(2)})
-    for name in ("0.3.safetensors.json", "wanted.json", ".0.4.safetensors.json.x1.part"):
-        (folder / name).touch()
-    _unfinished(folder)
-    remove_versions(folder)
-    assert not folder.exists()
-    remove_versions(folder)
-
-
-def test_files_of_others_are_never_removed(tmp_path: Path) -> None:
-    (tmp_path / "0.3.safetensors").touch()
-    theirs = ["model.safetensors", "notes.json", ".hidden", "checkpoints"]
-    for name in theirs[:3]:
-        (tmp_path / name).write_text("precious")
-    (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints" / "0.1.safetensors").touch()
-    remove_unfinished(tmp_path)
-    remove_versions(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(theirs)
-    assert (tmp_path / "checkpoints" / "0.1.safetensors").exists()
-
-
-def test_the_next_publisher_removes_what_one_before_left_unfinished_and_nothing_else(tmp_path: Path) -> None:
-    write_file(tmp_path / "0.3.safetensors", {"a": torch.ones(2)})
-    (tmp_path / ".wanted.json.x1.part").touch()  # the registry is writing it
-    _unfinished(tmp_path)
-    remove_unfinished(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".wanted.json.x1.part", "0.3.safetensors"]
-
-
-#: Writes a version large enough to be killed in the middle, again and again.
-_WRITER = """
-import sys, pathlib, torch
-from actors.weights.transports.files import write_file
-weights = {"w": torch.zeros(32 << 20)}
-while True:
-    write_file(pathlib.Path(sys.argv[1], "0.4.safetensors"), weights)
-"""
-
-
-def test_a_publisher_killed_in_the_middle_of_writing_leaves_nothing_that_is_not_removed(tmp_path: Path) -> None:
-    folder = tmp_path / "azr-one"
-    writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(folder)])
-    try:
-        deadline = time.monotonic() + 60
-        while not list(folder.glob(".0.4.safetensors.*/.tmp*")):  # the name that safetensors writes under
-            assert time.monotonic() < deadline, "nothing was being written for a minute"
-    finally:
-        writer.kill()
-        writer.wait()
-    remove_versions(folder)
-    assert not folder.exists()
-
-
-def _unfinished(folder: Path) -> None:
-    """What lies in the folder when a publisher is killed while it writes."""
-    aside = folder / ".0.4.safetensors.77"
-    aside.mkdir()
-    (aside / ".tmpcg0Ft1").write_bytes(b"half of it")

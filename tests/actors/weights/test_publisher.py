@@ -12,12 +12,11 @@ import pytest
 import torch
 
 from actors.engine.records import UpdateTimes
-from actors.host import host_id
 from actors.weights.publisher import WeightPublisher, _cast, _differing, _disagreeing, make_transport
 from actors.weights.records import Member, Order, Report, UpdateReport
 from actors.weights.transports import bounded
 from actors.weights.transports.base import Fleet
-from actors.weights.transports.files import file_name, receive_file
+from actors.weights.transports.files import receive_file
 from azr.config.sections.weights import WeightsConfig
 from azr.errors import AzrError
 from azr.game.types import Version
@@ -162,19 +161,6 @@ def test_an_order_that_a_restarted_registry_does_not_know_any_more_is_put_down_t
     monkeypatch.setattr(publisher, "_ask", lambda method, *arguments: (False, [], []))
     found = publisher._wait(1, time.monotonic() + 1.0, ["a"])
     assert found == ([], ["registry: it was restarted, and the order is lost"])
-
-
-def test_what_a_publisher_before_this_one_left_half_written_goes_before_the_first_version(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (half := tmp_path / ".0.6.safetensors.77").mkdir()
-    (half / ".tmp1").write_bytes(b"half of it")
-    answers = {"place": (host_id(), str(tmp_path)), "adopt": None}
-    publisher = object.__new__(WeightPublisher)
-    publisher._transport_name, publisher._host = "shm", ""
-    monkeypatch.setattr(publisher, "_ask", lambda method, *arguments: answers[method])
-    size = publisher._store(NEW, {"w": torch.ones(2)}, "sum", time.monotonic() + 1.0)
-    assert [(path.name, path.stat().st_size) for path in tmp_path.iterdir()] == [(file_name(NEW), size)]
 
 
 def test_a_registry_on_another_machine_gets_the_bytes_of_the_file(

@@ -18,6 +18,7 @@ from actors.weights.records import Member, Order, Report, Stored
 from actors.weights.registry import Registry
 from actors.weights.transports.files import file_name, receive_file, write_file
 from azr.game.types import Version
+from azr.held_folders import LOCK
 from tests.actors.waiting import until
 
 
@@ -34,7 +35,7 @@ async def _adopt(registry: Registry, folder: Path, step: int) -> Stored:
 
 
 def _names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if path.name != LOCK)
 
 
 def _order(step: int) -> Order:
@@ -70,6 +71,33 @@ class TestVersions:
     async def test_a_file_without_its_note_was_never_adopted(self, tmp_path: Path) -> None:
         write_file(tmp_path / file_name(Version(0, 9)), {"w": torch.ones(1)})
         assert await _registry(tmp_path).newest() is None
+
+    async def test_a_publisher_that_begins_finds_no_more_than_what_is_kept(self, tmp_path: Path) -> None:
+        registry = _registry(tmp_path)
+        await _adopt(registry, tmp_path, 1)
+        write_file(tmp_path / file_name(Version(0, 2)), {"w": torch.ones(1)})  # its publisher died before it told
+        (tmp_path / ".0.3.safetensors.77").mkdir()
+        assert await registry.begin_publishing() == (host_id(), str(tmp_path))
+        assert _names(tmp_path) == ["0.1.safetensors", "0.1.safetensors.json"]
+
+    async def test_one_too_many_that_a_registry_was_killed_before_removing_goes_when_it_is_back(
+        self, tmp_path: Path
+    ) -> None:
+        before = Registry(str(tmp_path), 3, {"shared": 1})
+        for step in (1, 2, 3):
+            await _adopt(before, tmp_path, step)
+        assert [stored.version.step for stored in await _registry(tmp_path).versions()] == [2, 3]
+        assert "0.1.safetensors" not in _names(tmp_path)
+
+    async def test_a_run_whose_driver_has_the_process_id_of_one_before_takes_over_nothing(self, tmp_path: Path) -> None:
+        before = _registry(tmp_path, shared=2)
+        await _adopt(before, tmp_path, 1)
+        await before.want("shared", 1)
+        registry = _registry(tmp_path, shared=2)
+        await registry.forget_all()
+        assert _names(tmp_path) == []
+        assert registry._book.wanted == {"shared": 2}
+        assert (await registry.next_order("r", 0, 0.0))[1] is None
 
     async def test_bytes_from_another_machine_become_a_file_and_go_to_others_as_bytes(self, tmp_path: Path) -> None:
         write_file(tmp_path / "elsewhere", {"w": torch.arange(5.0)})

@@ -1,0 +1,101 @@
+"""The folder of a run's versions: whose it is, what goes when, and that nothing else does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from actors.weights.folders import hold_versions, remove_others, remove_versions, versions_folder
+from actors.weights.transports.files import write_file
+from azr.held_folders import LOCK, QUIET_SECONDS
+
+
+def test_a_folder_that_the_user_names_is_never_used_itself(tmp_path: Path) -> None:
+    assert versions_folder(str(tmp_path), "one-7") == tmp_path / "azr-one-7"
+    assert versions_folder(str(tmp_path), "two-8") != versions_folder(str(tmp_path), "one-7")
+    assert versions_folder("", "one-7") == Path("/dev/shm/azr-one-7")
+    assert versions_folder("shared", "one-7").is_absolute(), "engines elsewhere stand in another folder"
+
+
+def test_what_the_registry_left_is_removed_with_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "azr-one"
+    write_file(folder / "0.3.safetensors", {"a": torch.ones(2)})
+    hold_versions(folder).close()
+    for name in ("0.3.safetensors.json", "wanted.json", ".0.4.safetensors.json.x1.part", ".wanted.json.x2.part"):
+        (folder / name).touch()
+    _unfinished(folder)
+    remove_versions(folder)
+    assert not folder.exists()
+    remove_versions(folder)
+
+
+def test_files_of_others_are_never_removed(tmp_path: Path) -> None:
+    (tmp_path / "0.3.safetensors").touch()
+    theirs = ["model.safetensors", "notes.json", ".hidden", "checkpoints"]
+    for name in theirs[:3]:
+        (tmp_path / name).write_text("precious")
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "0.1.safetensors").touch()
+    remove_others(tmp_path, ())
+    remove_versions(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(theirs)
+    assert (tmp_path / "checkpoints" / "0.1.safetensors").exists()
+
+
+def test_what_is_neither_kept_nor_finished_goes_and_the_counts_and_the_lock_stay(tmp_path: Path) -> None:
+    for step in (2, 3):
+        write_file(tmp_path / f"0.{step}.safetensors", {"a": torch.ones(2)})
+    for name in ("wanted.json", LOCK, ".0.5.safetensors.x1.part"):
+        (tmp_path / name).touch()
+    _unfinished(tmp_path)
+    remove_others(tmp_path, {"0.3.safetensors"})
+    assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK, "0.3.safetensors", "wanted.json"]
+
+
+def test_who_takes_a_folder_removes_those_beside_it_whose_owner_is_dead(tmp_path: Path) -> None:
+    dead, living, foreign = tmp_path / "azr-azr-run-1", tmp_path / "azr-azr-run-2", tmp_path / "azr-mine"
+    for folder in (dead, living, foreign):
+        write_file(folder / "0.3.safetensors", {"a": torch.ones(2)})
+    hold_versions(dead).close()
+    with hold_versions(living):
+        for path in (*tmp_path.rglob("*"),):
+            long_ago = time.time() - QUIET_SECONDS - 1.0
+            os.utime(path, (long_ago, long_ago))
+        hold_versions(tmp_path / "azr-azr-run-3").close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["azr-azr-run-2", "azr-azr-run-3", "azr-mine"]
+
+
+#: Writes a version large enough to be killed in the middle, again and again.
+_WRITER = """
+import sys, pathlib, torch
+from actors.weights.transports.files import write_file
+weights = {"w": torch.zeros(32 << 20)}
+while True:
+    write_file(pathlib.Path(sys.argv[1], "0.4.safetensors"), weights)
+"""
+
+
+def test_a_publisher_killed_in_the_middle_of_writing_leaves_nothing_that_is_not_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "azr-one"
+    writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(folder)])
+    try:
+        deadline = time.monotonic() + 60
+        while not list(folder.glob(".0.4.safetensors.*/.tmp*")):  # the name that safetensors writes under
+            assert time.monotonic() < deadline, "nothing was being written for a minute"
+    finally:
+        writer.kill()
+        writer.wait()
+    remove_versions(folder)
+    assert not folder.exists()
+
+
+def _unfinished(folder: Path) -> None:
+    """What lies in the folder when a publisher is killed while it writes."""
+    aside = folder / ".0.4.safetensors.77"
+    aside.mkdir()
+    (aside / ".tmpcg0Ft1").write_bytes(b"half of it")

@@ -1,0 +1,117 @@
+"""Folders that are somebody's while he lives: a lock says so, and nothing else does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from azr import held_folders
+from azr.held_folders import LOCK, QUIET_SECONDS, hold, remove_abandoned, scratch
+
+#: Holds a folder until it is killed.
+_OWNER = """
+import sys, time
+from pathlib import Path
+from azr.held_folders import hold
+held = hold(Path(sys.argv[1]))
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+def later() -> float:
+    return time.time() + QUIET_SECONDS + 1.0
+
+
+def abandoned(folder: Path) -> Path:
+    hold(folder).close()
+    return folder
+
+
+def test_a_folder_is_its_owners_until_he_is_killed(tmp_path: Path) -> None:
+    folder = tmp_path / "azr-kind-1"
+    owner = subprocess.Popen([sys.executable, "-c", _OWNER, str(folder)], stdout=subprocess.PIPE)
+    try:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == b"held\n"
+        assert remove_abandoned(tmp_path, "azr-kind-*", clock=later) == []
+    finally:
+        owner.kill()
+        owner.communicate()
+    assert remove_abandoned(tmp_path, "azr-kind-*", clock=later) == [folder]
+    assert not folder.exists()
+
+
+def test_several_may_hold_one_and_it_is_nobodys_when_none_does(tmp_path: Path) -> None:
+    folder = tmp_path / "azr-kind-1"
+    with hold(folder):
+        hold(folder).close()
+        assert remove_abandoned(tmp_path, "*", clock=later) == []
+    assert remove_abandoned(tmp_path, "*", clock=later) == [folder]
+
+
+def test_one_of_another_name_or_that_nobody_ever_held_stays(tmp_path: Path) -> None:
+    abandoned(tmp_path / "azr-other-1")
+    (tmp_path / "azr-kind-of-mine").mkdir()
+    assert remove_abandoned(tmp_path, "azr-kind-*", clock=later) == []
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_what_changed_lately_stays_for_its_owner_may_be_about_to_come_back(tmp_path: Path) -> None:
+    folder = abandoned(tmp_path / "azr-kind-1")
+    log = folder / "session" / "raylet.out"
+    log.parent.mkdir()
+    log.touch()
+    for path in (log.parent, folder / LOCK, folder):
+        os.utime(path, (1000.0, 1000.0))
+    os.utime(log, (5000.0, 5000.0))
+    assert remove_abandoned(tmp_path, "*", clock=lambda: 5000.0 + QUIET_SECONDS) == []
+    assert remove_abandoned(tmp_path, "*", clock=lambda: 5001.0 + QUIET_SECONDS) == [folder]
+
+
+def test_one_that_another_machine_held_stays_for_its_locks_may_not_be_seen_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held_folders.socket, "gethostname", lambda: "another")
+    abandoned(tmp_path / "azr-kind-1")
+    monkeypatch.undo()
+    assert remove_abandoned(tmp_path, "*", clock=later) == []
+
+
+def test_one_of_another_user_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = abandoned(tmp_path / "azr-kind-1")
+    monkeypatch.setattr(os, "getuid", lambda: folder.stat().st_uid + 1)
+    assert remove_abandoned(tmp_path, "*", clock=later) == []
+
+
+def test_what_another_removes_meanwhile_is_passed_over(tmp_path: Path) -> None:
+    one, two = abandoned(tmp_path / "azr-kind-1"), abandoned(tmp_path / "azr-kind-2")
+
+    def both(_folder: Path) -> None:
+        for folder in (one, two):
+            (folder / LOCK).unlink(missing_ok=True)
+            folder.rmdir()
+
+    assert len(remove_abandoned(tmp_path, "*", remove=both, clock=later)) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scratch_folder_goes_with_its_block_and_takes_along_those_of_the_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    old = abandoned(tmp_path / "azr-model-1")
+    for path in (old / LOCK, old):
+        os.utime(path, (1000.0, 1000.0))
+    with pytest.raises(RuntimeError, match="in the block"), scratch("model") as folder:
+        assert not old.exists()
+        assert remove_abandoned(tmp_path, "azr-model-*", clock=later) == []
+        (folder / "weights").touch()
+        raise RuntimeError("in the block")
+    assert list(tmp_path.iterdir()) == []
