@@ -17,6 +17,7 @@ from typing import Any
 
 from azr.metrics.told import MARKS
 from azr.run.tracking.base import RunInfo, milliseconds
+from azr.run.tracking.database import make_database
 
 #: Seconds between samples of the machine.
 SYSTEM_SECONDS = 10.0
@@ -69,6 +70,7 @@ class MlflowTracker:
         os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
         from mlflow import MlflowClient
 
+        make_database(self._uri)
         self._client = MlflowClient(tracking_uri=self._uri)
         if self._made or not run.resumed_id or not self._takes_up(run):
             self._begin(run)

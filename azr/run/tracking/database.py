@@ -1,0 +1,40 @@
+"""A new database of MLflow's: there whole, or not there.
+
+MLflow makes one by dozens of migrations, for seconds, and none of them is taken back when the process is killed, or
+when a second run makes the same database meanwhile: whoever opens it next fails at a column that is there already, and
+so does every run beside it. So it is made under another name, by one process at a time. Called by
+`azr.run.tracking.mlflow`.
+
+    .mlflow.db.lock ──► .mlflow.db.new ── migrations ──► mlflow.db
+"""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+
+_SCHEME = "sqlite:///"
+
+
+def make_database(uri: str) -> None:
+    """Make the database that a URI of SQLite names, if it is not there; of another URI nothing is made."""
+    name = uri.removeprefix(_SCHEME)
+    if name == uri or not name or "?" in name or (path := Path(name)).exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f".{path.name}.lock")
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # whoever has it is done in seconds, or dies
+        if not path.exists():
+            aside = path.with_name(f".{path.name}.new")
+            for left in path.parent.glob(f"{aside.name}*"):  # by one who was killed; SQLite may have files beside it
+                left.unlink()
+            _migrate(aside)
+            aside.rename(path)
+        lock.unlink(missing_ok=True)  # whoever waits for it, or comes after, finds the database
+
+
+def _migrate(path: Path) -> None:
+    from mlflow import MlflowClient
+
+    MlflowClient(tracking_uri=f"{_SCHEME}{path}").search_experiments(max_results=1)

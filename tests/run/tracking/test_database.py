@@ -1,0 +1,53 @@
+"""A new database of MLflow's is there whole or not there: makers that are killed, and two at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from azr.run.tracking.database import make_database
+
+_MAKER = "import sys; from azr.run.tracking.database import make_database; make_database(sys.argv[1])"
+
+
+def maker(uri: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", _MAKER, uri], stderr=subprocess.DEVNULL)
+
+
+def test_one_who_is_killed_in_the_midst_of_it_leaves_nothing_that_the_next_one_minds(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    aside = tmp_path / ".mlflow.db.new"
+    first = maker(uri)
+    try:
+        deadline = time.monotonic() + 120
+        while not aside.exists() or aside.stat().st_size == 0:
+            assert first.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        first.kill()
+        first.wait()
+    assert not (tmp_path / "mlflow.db").exists(), "what is half made never bears its name"
+    make_database(uri)
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
+    assert [found.name for found in MlflowClient(tracking_uri=uri).search_experiments()] == ["Default"]
+
+
+def test_two_who_make_it_at_once_have_one(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}"
+    makers = [maker(uri), maker(uri)]
+    assert [each.wait(240) for each in makers] == [0, 0]
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["mlflow.db"]
+    assert len(MlflowClient(tracking_uri=uri).search_experiments()) == 1
+
+
+def test_one_that_is_there_and_what_is_no_file_are_left_alone(tmp_path: Path) -> None:
+    there = tmp_path / "mlflow.db"
+    there.write_bytes(b"somebody's")
+    for uri in (f"sqlite:///{there}", "http://tracking:5000", "postgresql://user@host/mlflow", "sqlite://"):
+        make_database(uri)
+    assert there.read_bytes() == b"somebody's"
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
