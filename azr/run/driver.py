@@ -214,7 +214,9 @@ class Driver:
         baseline = config.evaluation.before and evaluation.baseline_missing(self.folder.evaluations, self.step)
         if baseline and not self._stop.check():
             self._evaluate("before", engines, tokens, 0, tracking)
-        if hosted.tasks.count() == 0 and not self._stop.check():
+        # A driver that was killed while it seeded may have reached some of the shards: who holds a seed passes it over.
+        unseeded = hosted.tasks.count() == 0 or (self.step == 0 and self.folder.seeds.exists())
+        if unseeded and not self._stop.check():
             self._seed(engines, tokens, hosted.tasks)
         with self._stages.stage("players", "proposers and solvers to open their sandboxes", wait) as stage:
             playing = players.start(
@@ -489,8 +491,8 @@ class Driver:
                     chosen = asyncio.run(watched(make(sandbox), partial(self._remaining, stage)))
         if not self.folder.seeds.exists():
             seeds.write_seeds(self.folder.seeds, chosen)
-        new = sum(tasks.add_many(chosen))
-        self.console.say(f"{new} seed tasks in the buffers")
+        if new := sum(tasks.add_many(chosen)):
+            self.console.say(f"{new} seed tasks in the buffers")
 
     def _sandbox(self) -> SandboxPool:
         """A pool for the driver's own judging, while nobody else runs programs."""
