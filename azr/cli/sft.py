@@ -51,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from azr.config.sections.algorithm import LossConfig, OptimiserConfig
     from azr.config.sections.learner import LearnerConfig
+    from azr.sole_writer import sole_writer
     from azr.tiny.shipped import resolve
     from learner import loop
     from learner.process_group import group_of_one
@@ -91,13 +92,14 @@ def run(arguments: argparse.Namespace) -> int:
         random_weights=arguments.random_weights,
         gpu=torch.cuda.is_available(),
     )
-    if arguments.ranks > 1:
-        from learner.ray_train import train
+    with sole_writer(arguments.out):
+        if arguments.ranks > 1:
+            from learner.ray_train import train
 
-        train(plan)
-    else:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        with group_of_one(device) if device.type == "cuda" else nullcontext():
-            loop.run(plan, device)
+            train(plan)
+        else:
+            device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+            with group_of_one(device) if device.type == "cuda" else nullcontext():
+                loop.run(plan, device)
     print(f"done: {steps} steps; `azr export {arguments.out} FOLDER` makes a model folder of the newest checkpoint")
     return 0

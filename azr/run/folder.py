@@ -13,9 +13,6 @@ Called by the driver, the batch source and `azr export`; nothing else builds the
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +20,7 @@ import msgspec
 
 from azr.errors import AzrError
 from azr.files import make_folder, write_bytes
-from azr.text import printable
+from azr.sole_writer import sole_writer
 
 
 class Card(msgspec.Struct, kw_only=True):
@@ -131,18 +128,9 @@ class RunFolder:
         The system lets go of it when the driver ends, however it ends.
         """
         self.card()
-        with (self.root / "run.lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise AzrError(
-                    f"{self.root} is a run that is still alive: {printable(file.read().strip())} drives it",
-                    "let it end, or stop it with Ctrl-C or SIGTERM (it writes a checkpoint), then resume it",
-                ) from None
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-            file.flush()
+        with sole_writer(
+            self.root, "let it end, or stop it with Ctrl-C or SIGTERM (it writes a checkpoint), then resume"
+        ):
             yield
 
     def card(self) -> Card:

@@ -23,6 +23,7 @@ from azr.config.sections.learner import LearnerConfig
 from azr.errors import AzrError
 from azr.files import replacing
 from azr.progress import Progress
+from azr.sole_writer import sole_writer
 from azr.tiny.corpus import corpus
 from azr.tiny.vocabulary import SIZE, save_tokenizer, train_tokenizer
 from azr.tiny.world import Specimen, specimens
@@ -58,7 +59,12 @@ class Recipe(msgspec.Struct, frozen=True):
 
 def pretrain(folder: Path, recipe: Recipe, *, workers: int | None) -> None:
     """Carry the recipe out in the folder, as far as it is not done yet."""
-    _claim(folder, recipe)
+    with sole_writer(folder):
+        _claim(folder, recipe)
+        _carry_out(folder, recipe, workers)
+
+
+def _carry_out(folder: Path, recipe: Recipe, workers: int | None) -> None:
     pairs = folder / "corpus.jsonl"
     if not pairs.exists():
         write_corpus(pairs, recipe, workers)

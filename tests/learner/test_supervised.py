@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from azr.cli import main as cli
 from azr.errors import AzrError
+from azr.sole_writer import sole_writer
 from azr.tiny.vocabulary import save_tokenizer, train_tokenizer
 from azr.tokens import load_tokenizer
 from learner.supervised import Pair, SupervisedSource, TokenPairs, load_pairs, read_pairs, tokenize
@@ -105,7 +106,9 @@ class TestSource:
         assert self.source(epochs=0.3).take(1) is None
 
 
-def test_azr_sft_trains_resumes_and_its_export_loads(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+def test_azr_sft_trains_resumes_and_its_export_loads(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, capsys: pytest.CaptureFixture[str]
+) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = save_tiny_model(tmp_path / "base")
@@ -118,6 +121,9 @@ def test_azr_sft_trains_resumes_and_its_export_loads(tmp_path: Path, tokenizer: 
     assert cli.main([*command, "--epochs", "2"]) == 0
     first = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert first[-1]["learner/loss"] < first[0]["learner/loss"]
+    with sole_writer(tmp_path / "run"):
+        assert cli.main([*command, "--epochs", "4"]) == cli.EXIT_ERROR, "another is at work there"
+    assert "run is in use: process" in capsys.readouterr().err
     assert cli.main([*command, "--epochs", "4"]) == 0
     both = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert both == list(range(1, both[-1] + 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -127,7 +128,7 @@ def test_a_resume_of_a_run_that_is_alive_is_refused_and_leaves_it_as_it_is(
         before = {path: path.read_bytes() for path in run.root.rglob("*") if path.is_file()}
         assert cli.main(["train", "--resume", str(run.root), "run.minutes=60"]) == cli.EXIT_ERROR
         assert {path: path.read_bytes() for path in run.root.rglob("*") if path.is_file()} == before
-    assert "is a run that is still alive" in capsys.readouterr().err
+    assert f"is in use: process {os.getpid()} on" in capsys.readouterr().err
 
 
 def test_a_full_disk_is_met_before_anything_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

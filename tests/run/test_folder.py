@@ -44,9 +44,9 @@ def test_a_run_has_one_driver_at_a_time(tmp_path: Path) -> None:
     folder = RunFolder.of(str(tmp_path), "one")
     folder.create(Card(name="one", started=0.0))
     with folder.held():
-        with pytest.raises(AzrError, match=rf"still alive: process {os.getpid()} on .* drives it"), folder.held():
+        with pytest.raises(AzrError, match=rf"is in use: process {os.getpid()} on .* writes into it"), folder.held():
             pass
-        with pytest.raises(AzrError, match="still alive"), RunFolder(folder.root).held():
+        with pytest.raises(AzrError, match="is in use"), RunFolder(folder.root).held():
             pass
     with folder.held():
         pass
