@@ -27,28 +27,23 @@ from typing import Any
 import msgspec
 from omegaconf import OmegaConf
 
-from actors.engine.records import EngineStatistics
 from actors.players import start as players
 from actors.players.judge import open_tried_pool
 from actors.players.tokens import Tokens, load_tokens
 from actors.services import start as services
-from actors.services.records import Books
-from actors.services.task_service import Stock
 from azr.config import resolved_yaml, write_resolved
 from azr.config.root import Config
 from azr.errors import AzrError
-from azr.files import append_lines, write_bytes, write_text
-from azr.metrics import Accumulator, merged
+from azr.files import write_text
+from azr.metrics import Accumulator
 from azr.report import page, read_history
 from azr.run import evaluation, seeds
-from azr.run.alarms import Alarms
 from azr.run.console import Console, Goal, Start
 from azr.run.engines import Engines, at_its_place, start_engines, weights_folder
 from azr.run.evaluation import Evaluation
 from azr.run.folder import Card, RunFolder
-from azr.run.gathering import TrainedShare, tell_books, tell_engines, tell_stocks
 from azr.run.gpus import ranks_on_gpus
-from azr.run.hub import HubClient, StepParts, start_hub
+from azr.run.hub import HubClient, start_hub
 from azr.run.learner_thread import LearnerThread
 from azr.run.local_ray import RayLostError, check_ray, ray_of
 from azr.run.polling import Poll
@@ -59,6 +54,7 @@ from azr.run.stages import WORK, Stage, Stages
 from azr.run.stopping import Stop, StoppedError, watched
 from azr.run.summary import Ending
 from azr.run.supervision import Patience, Supervision
+from azr.run.telling import Standing, Teller
 from azr.run.tracking import RunInfo, TrackingBoard
 from azr.run.tracking.base import flattened
 from azr.run.tracking.json_lines import read_lines
@@ -98,21 +94,12 @@ class Driver:
         )
         self._learner: LearnerThread | None = None
         """Once it is started: whatever is waited for, its failure is heard."""
-        self._gathered: dict[str, Accumulator] = {}
         self._lock = threading.Lock()
         self._card = folder.card()
         self._before = self._card.elapsed_seconds
         """Seconds of training by earlier drivers."""
         self._noted_at = 0.0
         self._room = Room(folder.root, config.checkpoint.free_gb)
-        self._engines_before: dict[str, EngineStatistics] = {}
-        self._told: dict[str, float] = {}
-        """Of the newest step that was told since the last round."""
-        self._reported_at = self._stepped_at = 0.0
-        self._alarms = Alarms()
-        self._trained_share = TrainedShare()
-        self._parity = False
-        """Whether engine and learner have been compared."""
         self._hurried = False
         """Something went wrong, or somebody insists: take everything down without waiting for it to finish."""
         self._rayless = False
@@ -286,70 +273,48 @@ class Driver:
     ) -> None:
         """Let everybody work until the learner ends."""
         self.console.begin(Start(self.step, self._before))
-        self._reported_at = self._stepped_at = time.monotonic()
         if self.config.run.minutes:
             self._stop.after(max(1.0, 60.0 * self.config.run.minutes - self._before))
-        books: Poll[list[Books]] = Poll("experience", hosted.experience.statistics, seconds=POLL_SECONDS)
-        stocks: Poll[list[Stock]] = Poll("tasks", hosted.tasks.statistics, seconds=POLL_SECONDS)
-        statuses: Poll[dict[str, EngineStatistics]] = Poll("engines", engines.statistics, seconds=POLL_SECONDS)
-        reports = Poll("players", partial(players.reports, playing), seconds=POLL_SECONDS, heard=self._hear)
-        polls: list[Poll[Any]] = [books, stocks, statuses, reports]
+        standing = Standing(
+            hosted.experience.statistics, hosted.tasks.statistics, engines.statistics, seconds=POLL_SECONDS
+        )
+        teller = Teller(self.config, self.folder, self.console, tracking, standing, elapsed=lambda: self.seconds)
+        reports = Poll("players", partial(players.reports, playing), seconds=POLL_SECONDS, heard=teller.hear)
+        polls: list[Poll[Any]] = [standing.books, standing.stocks, standing.engines, reports]
         silent_since: dict[str, float] = {}
         with _running(polls):
             while learner.running:
                 round_began = time.monotonic()
                 check_ray()
-                self._listen(hub, books, stocks, statuses, tracking)
-                if line := engines.follow(self._told):
+                self._listen(hub, teller)
+                if line := engines.follow(teller.fresh()):
                     self.console.say(line)
-                self._told = {}
                 self._watch(polls, playing, silent_since)
-                if told := self._alarms.waiting(round_began - self._stepped_at, self._counted):
+                if told := teller.waiting(round_began):
                     self.console.say(told)
                 self._note(round_began)
                 learner.wait(max(0.0, ROUND_SECONDS - (time.monotonic() - round_began)))
             check_ray()
-            self._listen(hub, books, stocks, statuses, tracking)
+            self._listen(hub, teller)
         learner.check()
         self.console.end()
 
-    def _listen(
-        self,
-        hub: HubClient,
-        books: Poll[list[Books]],
-        stocks: Poll[list[Stock]],
-        statuses: Poll[dict[str, EngineStatistics]],
-        tracking: TrackingBoard,
-    ) -> None:
-        """What the learner told since the last round; of several steps the last is told with everything else."""
+    def _listen(self, hub: HubClient, teller: Teller) -> None:
+        """What the learner told since the last round."""
         drained = hub.drain(self._stop.check(), playing=True)
         if drained is None:
             return
         for line in drained.news:
             self.console.say(line)
-        with self._lock:
-            for content in drained.loose:
-                self._gathered[f"loose@{len(self._gathered)}"] = Accumulator.from_bytes(content)
-        for place, parts in enumerate(drained.steps):
-            last = place == len(drained.steps) - 1
-            self._tell(parts, books, stocks, statuses, tracking, everything=last)
+        if drained.steps:
+            self.step = drained.steps[-1].step
+        teller.tell(drained.steps, drained.loose)
         if drained.failure:
             raise AzrError(
                 drained.failure,
                 "look at the logs of proposers and solvers in the run's folder; where nobody is at work, engines or "
                 "the sandbox are stuck; azr train --resume goes on from the newest checkpoint",
             )
-
-    def _hear(self, found: dict[str, Any]) -> None:
-        """Players reported: keep what they counted until the next step is told."""
-        with self._lock:
-            for name, accumulator in players.metrics(found).items():
-                self._gathered[f"{name}@{len(self._gathered)}"] = accumulator
-
-    def _counted(self) -> dict[str, float]:
-        """What players told since the last step."""
-        with self._lock:
-            return merged(self._gathered).report()
 
     def _watch(self, polls: list[Poll[Any]], playing: dict[str, Any], last_seen: dict[str, float]) -> None:
         """Who is silent, for how long, and who is back?"""
@@ -363,79 +328,6 @@ class Driver:
         why = {poll.name: shortened(poll.error, 300) for poll in polls if poll.error}
         for line in self._supervision.news(answered, asked, now, why):
             self.console.say(line)
-
-    def _tell(
-        self,
-        parts: StepParts,
-        books: Poll[list[Books]],
-        stocks: Poll[list[Stock]],
-        statuses: Poll[dict[str, EngineStatistics]],
-        tracking: TrackingBoard,
-        *,
-        everything: bool,
-    ) -> None:
-        """A step's numbers: the learner's and the batch's own, and with `everything` what all others said since."""
-        self.step = parts.step
-        shards: dict[str, Accumulator] = {}
-        for name in ("source", "learner"):
-            if name in parts.parts:
-                shards[name] = Accumulator.from_bytes(parts.parts[name])
-        self._trained_share.told(parts.step, merged(shards).report())
-        own = Accumulator()
-        own.add("time/elapsed", self.seconds, at=parts.step)
-        if everything:
-            with self._lock:
-                shards |= self._gathered
-                self._gathered = {}
-            self._tell_services(own, books.latest or [], stocks.latest or [], parts.step, shards)
-            engines = statuses.latest or {}
-            tell_engines(own, engines, self._engines_before, parts.step)
-            self._engines_before = dict(engines)
-        values = merged({**shards, "driver": own}).report()
-        self._told = values
-        self._stepped_at = time.monotonic()
-        self._check_parity(values)
-        tracking.metrics(parts.step, values)
-        self.console.step(values)
-        if tasks := parts.parts.get("tasks"):
-            self._keep_tasks(tasks)
-        if flagged := parts.parts.get("flagged"):
-            with contextlib.suppress(OSError):
-                write_bytes(self.folder.flagged, flagged)
-        for told in self._alarms.step(parts.step, values):
-            self.console.say(told)
-
-    def _check_parity(self, values: dict[str, float]) -> None:
-        """Engine and learner must say the same of the same tokens under the same weights, at the first step that has
-        such tokens: a run whose engine samples from another model than is trained learns nothing it should."""
-        gap, limit = values.get("off_policy/mismatch_k3"), self.config.run.parity_limit
-        if gap is None or self._parity:
-            return
-        self._parity = True
-        if not gap <= limit:
-            raise AzrError(
-                f"engine and learner differ by {gap:.2g} nats on the same tokens under the same weights "
-                f"(run.parity_limit is {limit:g})",
-                "make rollout.dtype and learner.compute_dtype alike, look at the attention back end (azr doctor), or "
-                "raise run.parity_limit",
-            )
-
-    def _tell_services(
-        self, own: Accumulator, books: list[Books], stocks: list[Stock], step: int, shards: dict[str, Accumulator]
-    ) -> None:
-        tell_books(own, books, self.config.staleness)
-        tell_stocks(own, stocks)
-        told = merged(shards).report()
-        if (share := self._trained_share.of(books)) is not None:
-            own.add("ledger/trained_share", share, at=step)
-        now = time.monotonic()
-        if (runs := told.get("sandbox/executions")) is not None:
-            own.add("sandbox/executions_per_second", runs / max(1e-6, now - self._reported_at), at=step)
-        self._reported_at = now
-
-    def _keep_tasks(self, lines: bytes) -> None:
-        with contextlib.suppress(OSError):  # a full disk is said elsewhere
-            append_lines(self.folder.tasks, lines)
 
     # ── evaluation, seeds, players' end ─────────────────────────────────────────────────────────────────────────────
 

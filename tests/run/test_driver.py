@@ -1,4 +1,4 @@
-"""What the driver decides by itself, without any part standing: parity, steps as they are told, tasks that are kept."""
+"""What the driver decides by itself, without any part standing: its order, its signals, how it fails."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import pytest
 
 from azr.config import load
 from azr.errors import AzrError, ConfigError
-from azr.metrics import Accumulator
 from azr.plugins import TRACKERS
 from azr.run.console import Console, Goal
 from azr.run.driver import Driver, begin
 from azr.run.evaluation import Evaluation
 from azr.run.folder import Card, RunFolder
-from azr.run.hub import Drained
+from azr.run.hub import Drained, StepParts
 from azr.run.learner_thread import LearnerFailedError
 from azr.run.stopping import StoppedError
 from azr.tiny import shipped
@@ -61,45 +60,10 @@ def test_a_run_that_is_begun_twice_keeps_its_configuration(tmp_path: Path) -> No
     assert load([str(folder.config)]).run.seed != 99
 
 
-def test_engine_and_learner_that_agree_go_on(driver: Driver) -> None:
-    driver._check_parity({})
-    driver._check_parity({"off_policy/mismatch_k3": 1e-12})
-    driver._check_parity({"off_policy/mismatch_k3": 5.0})  # compared once: later drift is the metrics' business
-
-
-@pytest.mark.parametrize("gap", [0.5, float("nan")])
-def test_engine_and_learner_that_differ_end_the_run_with_the_reason(driver: Driver, gap: float) -> None:
-    with pytest.raises(AzrError, match=r"engine and learner differ by .* nats") as refused:
-        driver._check_parity({"off_policy/mismatch_k3": gap})
-    assert "rollout.dtype" in refused.value.mend
-
-
 def test_an_evaluation_that_cannot_be_kept_is_said_and_ends_nothing(driver: Driver, said: io.StringIO) -> None:
     driver.folder.evaluations.mkdir()
     driver._keep_evaluation(Evaluation(step=7, seconds=1.0, rows=[]))
     assert "evaluations.jsonl cannot be written (Is a directory); the run goes on without" in said.getvalue()
-
-
-def test_tasks_after_half_a_line_of_a_crash_stand_on_lines_of_their_own(driver: Driver) -> None:
-    driver.folder.tasks.write_bytes(b'{"id":"a"}\n{"id":"b","prog')
-    driver._keep_tasks(b'{"id":"c"}\n{"id":"d"}\n')
-    assert driver.folder.tasks.read_bytes().splitlines() == [
-        b'{"id":"a"}',
-        b'{"id":"b","prog',
-        b'{"id":"c"}',
-        b'{"id":"d"}',
-    ]
-    driver.folder.tasks.unlink()
-    driver.folder.tasks.mkdir()
-    driver._keep_tasks(b'{"id":"e"}\n')  # what the disk refuses ends nothing
-
-
-def test_what_players_told_since_the_last_step_is_counted_together(driver: Driver) -> None:
-    """What a wait is explained by."""
-    for name in ("one", "two"):
-        driver._gathered[name] = Accumulator()
-        driver._gathered[name].add("sandbox/workers_replaced", 2.0)
-    assert driver._counted() == {"sandbox/workers_replaced": 4.0}
 
 
 def test_a_model_that_is_not_there_is_refused_before_ray_starts(
@@ -201,10 +165,27 @@ def test_why_a_run_fails_is_said_and_noted_before_anything_is_taken_down(driver:
     assert driver.folder.card().ended == "failed: the sandbox runs no program\\x1b[31m"
 
 
+class Silent:
+    """A teller with nobody to tell."""
+
+    def tell(self, steps: list[StepParts], loose: list[bytes]) -> None:
+        assert not loose
+
+
+def test_the_run_stands_where_the_newest_step_that_was_told_does(driver: Driver, said: io.StringIO) -> None:
+    class Ahead:
+        def drain(self, stop: str, *, playing: bool) -> Drained:
+            return Drained([StepParts(6, {}), StepParts(7, {})], 7, ["a rank came back"], [])
+
+    driver._listen(Ahead(), Silent())  # type: ignore[arg-type]
+    assert driver.step == 7
+    assert "a rank came back" in said.getvalue()
+
+
 def test_a_run_that_cannot_go_on_ends_with_what_the_learner_said(driver: Driver) -> None:
     class Failed:
         def drain(self, stop: str, *, playing: bool) -> Drained:
             return Drained([], 0, ["the last news"], [], "no batch for step 3 within 80 s: nobody is at work")
 
     with pytest.raises(AzrError, match="no batch for step 3 within 80 s: nobody is at work"):
-        driver._listen(Failed(), None, None, None, None)  # type: ignore[arg-type]
+        driver._listen(Failed(), Silent())  # type: ignore[arg-type]
