@@ -1,7 +1,7 @@
 """`nccl`: weights broadcast between GPUs, by vLLM's own engine for it, tensor by tensor.
 
 Not packed, as vLLM would have it: it packs into two buffers of a GiB each and joins their parts on the GPU, some 3 GiB
-beside the next step of a learner that has a few to spare. `azr.memory_plan.plan` counts what this takes. What some
+beside the next step of a learner that has a few to spare. `azr.memory_plan.learner` counts what this takes. What some
 hundred broadcasts cost against a few packed ones has not been measured: no machine with two GPUs was at hand.
 """
 
