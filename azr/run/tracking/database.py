@@ -11,9 +11,14 @@ so does every run beside it. So it is made under another name, by one process at
 from __future__ import annotations
 
 import fcntl
+import time
 from pathlib import Path
+from typing import IO
 
 _SCHEME = "sqlite:///"
+
+#: How long another process may take over it (dozens of migrations, on a machine that is busy), and between two looks.
+WAIT_SECONDS, LOOK_SECONDS = 120.0, 0.2
 
 
 def make_database(uri: str) -> None:
@@ -24,7 +29,7 @@ def make_database(uri: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_name(f".{path.name}.lock")
     with lock.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # whoever has it is done in seconds, or dies
+        _lock(file)
         if not path.exists():
             aside = path.with_name(f".{path.name}.new")
             for left in path.parent.glob(f"{aside.name}*"):  # by one who was killed; SQLite may have files beside it
@@ -32,6 +37,20 @@ def make_database(uri: str) -> None:
             _migrate(aside)
             aside.rename(path)
         lock.unlink(missing_ok=True)  # whoever waits for it, or comes after, finds the database
+
+
+def _lock(file: IO[str]) -> None:
+    ends = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > ends:
+                raise TimeoutError(
+                    f"waited {WAIT_SECONDS:g} s for who holds {file.name} to make the database"
+                ) from None
+        time.sleep(LOOK_SECONDS)
 
 
 def _migrate(path: Path) -> None:

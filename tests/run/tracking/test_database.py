@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pytest
 from mlflow import MlflowClient
 
+from azr.run.tracking import database
 from azr.run.tracking.database import make_database
 
 _MAKER = "import sys; from azr.run.tracking.database import make_database; make_database(sys.argv[1])"
@@ -42,6 +45,14 @@ def test_two_who_make_it_at_once_have_one(tmp_path: Path) -> None:
     assert [each.wait(240) for each in makers] == [0, 0]
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["mlflow.db"]
     assert len(MlflowClient(tracking_uri=uri).search_experiments()) == 1
+
+
+def test_who_waits_too_long_for_another_says_for_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "WAIT_SECONDS", 0.0)
+    with (tmp_path / ".mlflow.db.lock").open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(TimeoutError, match=r"waited 0 s for who holds .*\.mlflow\.db\.lock to make the database"):
+            make_database(f"sqlite:///{tmp_path / 'mlflow.db'}")
 
 
 def test_one_that_is_there_and_what_is_no_file_are_left_alone(tmp_path: Path) -> None:
