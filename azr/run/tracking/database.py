@@ -47,7 +47,7 @@ def _lock(file: IO[str]) -> None:
             return
         except BlockingIOError:
             if time.monotonic() > ends:
-                raise TimeoutError(
+                raise TimeoutError(f"waited {WAIT_SECONDS:g} s for who holds {file.name} to make it") from None
                     f"waited {WAIT_SECONDS:g} s for who holds {file.name} to make the database"
                 ) from None
         time.sleep(LOOK_SECONDS)

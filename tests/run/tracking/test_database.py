@@ -51,7 +51,7 @@ def test_who_waits_too_long_for_another_says_for_what(tmp_path: Path, monkeypatc
     monkeypatch.setattr(database, "WAIT_SECONDS", 0.0)
     with (tmp_path / ".mlflow.db.lock").open("a") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(TimeoutError, match=r"waited 0 s for who holds .*\.mlflow\.db\.lock to make the database"):
+        with pytest.raises(TimeoutError, match=r"waited 0 s for who holds .*\.mlflow\.db\.lock to make it"):
             make_database(f"sqlite:///{tmp_path / 'mlflow.db'}")
 
 
