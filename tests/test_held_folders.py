@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from azr import held_folders
+from azr.errors import AzrError
 from azr.held_folders import LOCK, QUIET_SECONDS, hold, remove_abandoned, scratch
 
 #: Holds a folder until it is killed.
@@ -75,13 +81,61 @@ def test_what_changed_lately_stays_for_its_owner_may_be_about_to_come_back(tmp_p
     assert remove_abandoned(tmp_path, "*", clock=lambda: 5001.0 + QUIET_SECONDS) == [folder]
 
 
-def test_one_that_another_machine_held_stays_for_its_locks_may_not_be_seen_here(
+@pytest.mark.parametrize("kernel", ["another's boot id", ""])
+def test_one_that_was_held_under_another_kernel_stays_for_its_locks_may_not_be_seen_here(
+    tmp_path: Path, kernel: str
+) -> None:
+    (abandoned(tmp_path / "azr-kind-1") / LOCK).write_text(kernel)
+    assert remove_abandoned(tmp_path, "*", clock=later) == []
+
+
+def test_who_comes_while_a_folder_is_removed_waits_and_makes_it_anew(tmp_path: Path) -> None:
+    folder = abandoned(tmp_path / "azr-kind-1")
+    came: list[threading.Thread] = []
+    held: list[IO[str]] = []
+
+    def slowly(path: Path) -> None:
+        came.append(threading.Thread(target=lambda: held.append(hold(path))))
+        came[0].start()
+        time.sleep(0.3)
+        assert not held, "it is locked while it is removed"
+        shutil.rmtree(path)
+
+    assert remove_abandoned(tmp_path, "*", remove=slowly, clock=later) == [folder]
+    came[0].join(30)
+    assert os.path.samestat(os.fstat(held[0].fileno()), (folder / LOCK).stat())
+    assert remove_abandoned(tmp_path, "*", clock=later) == []
+    held[0].close()
+
+
+def test_a_lock_that_somebody_keeps_for_himself_is_not_waited_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(held_folders.socket, "gethostname", lambda: "another")
+    monkeypatch.setattr(held_folders, "WAIT_SECONDS", 0.2)
+    with hold(tmp_path) as mine:
+        fcntl.flock(mine, fcntl.LOCK_EX)
+        with pytest.raises(AzrError, match=r"\.held has been locked for 0.2 s by another process"):
+            hold(tmp_path)
+
+
+def test_where_there_are_no_locks_a_folder_is_used_all_the_same_and_never_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: object) -> None:
+        raise OSError(errno.ENOTSUP, "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", unknown)
     abandoned(tmp_path / "azr-kind-1")
-    monkeypatch.undo()
     assert remove_abandoned(tmp_path, "*", clock=later) == []
+
+
+def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
+    (precious := tmp_path / "precious").write_text("precious")
+    (tmp_path / "azr-kind-1").mkdir()
+    (tmp_path / "azr-kind-1" / LOCK).symlink_to(precious)
+    with pytest.raises(OSError, match="symbolic links"):
+        hold(tmp_path / "azr-kind-1")
+    assert precious.read_text() == "precious"
 
 
 def test_one_of_another_user_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

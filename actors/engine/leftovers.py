@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Collection, Iterable
 from hashlib import blake2b
 from pathlib import Path
+from typing import IO
 
 from actors.host import host_id
 from azr.held_folders import hold
@@ -28,23 +29,22 @@ _TEMPORARY = Path(tempfile.gettempdir())
 _SOCKETS = "azr-engine"
 _TRANSIENT = ".azr-moment"
 
+#: What this process holds, until it ends.
+_held: dict[str, IO[str]] = {}
+
 
 def socket_folder() -> Path:
     """This process's folder for vLLM's sockets, which it holds; gone when it ends by itself. A folder of that name that
     is not ours alone (somebody may have put it there on purpose) is not used."""
     folder = _TEMPORARY / f"{_SOCKETS}-{os.getpid()}"
-    with contextlib.suppress(FileExistsError):
+    with contextlib.suppress(FileExistsError):  # made by this process, or left by one of the same id in another life
         folder.mkdir(mode=0o700)
-        _own(folder)
     if not _ours_alone(folder):
         folder = Path(tempfile.mkdtemp(prefix=f"{_SOCKETS}-{os.getpid()}-"))
-        _own(folder)
+    if str(folder) not in _held:
+        _held[str(folder)] = hold(folder)
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
-
-
-def _own(folder: Path) -> None:
-    atexit.register(hold(folder).close)  # holds it until then
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 def rings_of(pids: Iterable[int]) -> list[str]:

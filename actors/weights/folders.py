@@ -13,10 +13,9 @@ import contextlib
 import shutil
 from collections.abc import Collection
 from pathlib import Path
-from typing import IO
 
 from actors.weights.transports.files import NOTE, version_of
-from azr.held_folders import LOCK, hold, remove_abandoned
+from azr.held_folders import LOCK, remove_abandoned
 
 #: How many replicas of each pool should serve, if that was changed since the run began.
 WANTED = "wanted.json"
@@ -27,20 +26,19 @@ def versions_folder(parent: str, name: str) -> Path:
     return Path(parent or "/dev/shm").absolute() / f"azr-{name}"
 
 
-def hold_versions(folder: Path) -> IO[str]:
-    """Make the folder this process's, until it ends; those beside it that have no owner any more are removed."""
-    held = hold(folder)
-    remove_abandoned(folder.parent, "azr-*", remove=remove_versions)
-    return held
+def remove_abandoned_versions(parent: Path) -> list[Path]:
+    """Remove folders of versions that no registry holds any more."""
+    return remove_abandoned(parent, "azr-azr-*", remove=remove_versions)
 
 
 def remove_versions(folder: Path) -> None:
     """Remove what registry and publisher put into their folder, and the folder when nothing else is in it."""
     with contextlib.suppress(OSError):
         remove_others(folder, ())
-        for name in (WANTED, LOCK):
-            (folder / name).unlink(missing_ok=True)
-        folder.rmdir()
+        (folder / WANTED).unlink(missing_ok=True)
+        if all(path.name == LOCK for path in folder.iterdir()):
+            (folder / LOCK).unlink(missing_ok=True)
+            folder.rmdir()
 
 
 def remove_others(folder: Path, kept: Collection[str]) -> None:

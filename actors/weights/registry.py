@@ -17,7 +17,7 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,12 @@ from actors.host import host_id
 from actors.keepalive import keep_alive
 from actors.logs import log_into
 from actors.weights.book import Book
-from actors.weights.folders import WANTED, hold_versions, remove_others, remove_versions
+from actors.weights.folders import WANTED, remove_abandoned_versions, remove_others, remove_versions
 from actors.weights.records import Member, Order, Report, Stored
 from actors.weights.transports.files import NOTE, file_name, version_of
 from azr.files import write_bytes
 from azr.game.types import Version
+from azr.held_folders import hold
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class Registry:
         self._put = put or _into_object_store
         self._shared: tuple[Stored, asyncio.Task[Any]] | None = None
         self._folder = Path(folder)
-        self._held = hold_versions(self._folder)
+        self._held = hold(self._folder)
         self._book = Book(keep=keep)
         self._pools = pools
         self._book.wanted = dict(pools)
@@ -81,7 +82,7 @@ class Registry:
     async def begin_publishing(self) -> tuple[str, str]:
         """A publisher begins: on which machine, and in which folder, versions lie. The one before it is dead, and what
         it left half written, or never told of, goes."""
-        remove_others(self._folder, {name for stored in self._book.versions.values() for name in _names(stored)})
+        self._remove_others({name for stored in self._book.versions.values() for name in _names(stored)})
         return host_id(), str(self._folder)
 
     # --- versions -------------------------------------------------------------------------------------------------
@@ -101,11 +102,13 @@ class Registry:
         await self.adopt(Stored(version=version, path=str(path), checksum=checksum, size=content.nbytes))
 
     async def forget_all(self) -> None:
-        """Begin anew: what lies in the folder is of a run before this one, whose driver had the same process id."""
-        remove_others(self._folder, ())
+        """Begin anew: what lies in the folder is of a run before this one, whose driver had the same process id; and
+        beside it may lie what other runs left."""
+        self._remove_others(())
         (self._folder / WANTED).unlink(missing_ok=True)
         self._book.begin_anew(self._pools)
         await self._tell()
+        self._spawn(self._tidy())
 
     async def clear(self) -> None:
         """The end: remove the folder and all that the registry keeps there, on whatever machine that is."""
@@ -261,6 +264,18 @@ class Registry:
             await self._tell()
 
         self._spawn(settle())
+
+    def _remove_others(self, kept: Collection[str]) -> None:
+        """What cannot be removed is told, and costs room and nothing else."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            remove_others(self._folder, kept)
+        except OSError as error:
+            logger.warning("cannot tidy %s up: %s", self._folder, error)
+
+    async def _tidy(self) -> None:
+        if removed := await asyncio.to_thread(remove_abandoned_versions, self._folder.parent):
+            logger.info("versions that other runs left were removed: %s", ", ".join(map(str, removed)))
 
     async def _sweep_after(self, member: Member) -> None:
         """Remove what a killed replica on this machine left, once its engine has followed it."""

@@ -25,7 +25,7 @@ from pathlib import Path
 from azr.config.root import Config
 from azr.config.sections.rollout import most_engines
 from azr.errors import AzrError
-from azr.held_folders import hold, remove_abandoned
+from azr.held_folders import hold, remove_abandoned_temporary
 from azr.run.gpus import own_gpus
 from azr.run.reaper import reaping
 from azr.text import shortened
@@ -94,6 +94,7 @@ def ray_of(config: Config, logs: Path, weights: Sequence[Path] = ()) -> Iterator
         raise AzrError("this process is in a Ray already", "start a run from a process of its own")
     variables = dict(ENVIRONMENT)
     namespace = driver_name(config)
+    remove_abandoned_temporary()
     if config.cluster.address:
         _join(config.cluster.address, namespace, variables)
         try:
@@ -103,8 +104,6 @@ def ray_of(config: Config, logs: Path, weights: Sequence[Path] = ()) -> Iterator
             ray.shutdown()
         return
     _hush_raylet()
-    for pattern in (f"{PREFIX}*", "azr-engine-*"):
-        remove_abandoned(Path(tempfile.gettempdir()), pattern)
     temporary = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     failed = True
     with hold(temporary), reaping(os.getpid(), [temporary], weights) as reaper:

@@ -125,10 +125,11 @@ class Teller:
         self._check_parity(values)
         self._tracking.metrics(parts.step, values)
         self._console.step(values)
-        with contextlib.suppress(OSError):  # a full disk is said elsewhere
-            if tasks := parts.parts.get("tasks"):
+        if tasks := parts.parts.get("tasks"):
+            with contextlib.suppress(OSError):  # a full disk is said elsewhere
                 append_lines(self._folder.tasks, tasks)
-            if flagged := parts.parts.get("flagged"):
+        if flagged := parts.parts.get("flagged"):
+            with contextlib.suppress(OSError):
                 write_bytes(self._folder.flagged, flagged)
         for told in self._alarms.step(parts.step, values):
             self._console.say(told)

@@ -49,7 +49,7 @@ class TestWhereNoGpuOfThisMachineCanBeUsed:
             asked.append(options)
 
         monkeypatch.setattr(ray, "init", init)
-        monkeypatch.setattr(local_ray, "remove_abandoned", lambda *_where: [])
+        monkeypatch.setattr(local_ray, "remove_abandoned_temporary", lambda: None)
         monkeypatch.setattr(local_ray, "reaping", lambda *_what: contextlib.nullcontext(SimpleNamespace()))
         with ray_of(load(["tiny"]), tmp_path):
             pass

@@ -132,5 +132,6 @@ def test_tasks_after_half_a_line_of_a_crash_stand_on_lines_of_their_own(run: Tel
 
 def test_what_the_disk_refuses_ends_nothing(run: Telling) -> None:
     run.folder.tasks.mkdir()
-    run.teller.tell([StepParts(1, {"tasks": b'{"id":"e"}\n'})], [])
+    run.teller.tell([StepParts(1, {"tasks": b'{"id":"e"}\n', "flagged": b'{"id":"e"}\n'})], [])
     assert len(run.tracking.steps) == 1
+    assert run.folder.flagged.exists(), "what it takes is written"

@@ -48,8 +48,6 @@ def _lock(file: IO[str]) -> None:
         except BlockingIOError:
             if time.monotonic() > ends:
                 raise TimeoutError(f"waited {WAIT_SECONDS:g} s for who holds {file.name} to make it") from None
-                    f"waited {WAIT_SECONDS:g} s for who holds {file.name} to make the database"
-                ) from None
         time.sleep(LOOK_SECONDS)
 
 

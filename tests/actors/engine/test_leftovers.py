@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from actors.engine import leftovers
 from actors.engine.leftovers import rings_of, socket_folder, sweep, sweep_transients, transient
+from azr.held_folders import QUIET_SECONDS, remove_abandoned
 
 
 @pytest.fixture
@@ -84,6 +86,14 @@ class TestSocketFolders:
         folder = socket_folder()
         assert folder == socket_folder()
         assert folder.stat().st_mode & 0o777 == 0o700
+
+    def test_it_is_held_also_where_a_process_of_the_same_id_left_one(self, tmp_path: Path) -> None:
+        """In a container that was restarted: whoever looks must not take it for the dead one's."""
+        (tmp_path / f"azr-engine-{os.getpid()}").mkdir(mode=0o700)
+        folder = socket_folder()
+        later = time.time() + QUIET_SECONDS + 1.0
+        assert remove_abandoned(tmp_path, "azr-engine-*", clock=lambda: later) == []
+        assert folder.exists()
 
     def test_one_that_others_could_enter_is_not_used_and_not_removed(self, dead: int, tmp_path: Path) -> None:
         trap = tmp_path / f"azr-engine-{os.getpid()}"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from actors.weights.folders import hold_versions, remove_others, remove_versions, versions_folder
+from actors.weights.folders import remove_abandoned_versions, remove_others, remove_versions, versions_folder
 from actors.weights.transports.files import write_file
-from azr.held_folders import LOCK, QUIET_SECONDS
+from azr.held_folders import LOCK, QUIET_SECONDS, hold
 
 
 def test_a_folder_that_the_user_names_is_never_used_itself(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_a_folder_that_the_user_names_is_never_used_itself(tmp_path: Path) -> No
 def test_what_the_registry_left_is_removed_with_its_folder(tmp_path: Path) -> None:
     folder = tmp_path / "azr-one"
     write_file(folder / "0.3.safetensors", {"a": torch.ones(2)})
-    hold_versions(folder).close()
+    hold(folder).close()
     for name in ("0.3.safetensors.json", "wanted.json", ".0.4.safetensors.json.x1.part", ".wanted.json.x2.part"):
         (folder / name).touch()
     _unfinished(folder)
@@ -57,17 +57,27 @@ def test_what_is_neither_kept_nor_finished_goes_and_the_counts_and_the_lock_stay
     assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK, "0.3.safetensors", "wanted.json"]
 
 
-def test_who_takes_a_folder_removes_those_beside_it_whose_owner_is_dead(tmp_path: Path) -> None:
-    dead, living, foreign = tmp_path / "azr-azr-run-1", tmp_path / "azr-azr-run-2", tmp_path / "azr-mine"
-    for folder in (dead, living, foreign):
+def test_folders_whose_registry_is_dead_are_removed_and_no_others(tmp_path: Path) -> None:
+    dead, living = tmp_path / "azr-azr-run-1", tmp_path / "azr-azr-run-2"
+    foreign, never_held = tmp_path / "azr-mine", tmp_path / "azr-azr-mine"
+    for folder in (dead, living, foreign, never_held):
         write_file(folder / "0.3.safetensors", {"a": torch.ones(2)})
-    hold_versions(dead).close()
-    with hold_versions(living):
-        for path in (*tmp_path.rglob("*"),):
+    hold(dead).close()
+    hold(foreign).close()
+    with hold(living):
+        for path in tmp_path.rglob("*"):
             long_ago = time.time() - QUIET_SECONDS - 1.0
             os.utime(path, (long_ago, long_ago))
-        hold_versions(tmp_path / "azr-azr-run-3").close()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["azr-azr-run-2", "azr-azr-run-3", "azr-mine"]
+        assert remove_abandoned_versions(tmp_path) == [dead]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["azr-azr-mine", "azr-azr-run-2", "azr-mine"]
+
+
+def test_a_folder_in_which_something_else_lies_stays_somebodys_to_remove(tmp_path: Path) -> None:
+    folder = tmp_path / "azr-azr-run-1"
+    with hold(folder):
+        (folder / "notes.txt").touch()
+        remove_versions(folder)
+        assert sorted(path.name for path in folder.iterdir()) == [LOCK, "notes.txt"]
 
 
 #: Writes a version large enough to be killed in the middle, again and again.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from actors.weights.records import Member, Order, Report, Stored
 from actors.weights.registry import Registry
 from actors.weights.transports.files import file_name, receive_file, write_file
 from azr.game.types import Version
-from azr.held_folders import LOCK
+from azr.held_folders import LOCK, QUIET_SECONDS, remove_abandoned
 from tests.actors.waiting import until
 
 
@@ -79,6 +81,20 @@ class TestVersions:
         (tmp_path / ".0.3.safetensors.77").mkdir()
         assert await registry.begin_publishing() == (host_id(), str(tmp_path))
         assert _names(tmp_path) == ["0.1.safetensors", "0.1.safetensors.json"]
+
+    async def test_a_folder_that_somebody_removed_is_made_again_for_the_next_publisher(self, tmp_path: Path) -> None:
+        registry = _registry(tmp_path / "own")
+        shutil.rmtree(tmp_path / "own")
+        assert await registry.begin_publishing() == (host_id(), str(tmp_path / "own"))
+        await _adopt(registry, tmp_path / "own", 1)
+
+    async def test_its_folder_is_held_as_long_as_it_lives(self, tmp_path: Path) -> None:
+        registry = _registry(tmp_path / "azr-azr-run-1")
+        later = time.time() + QUIET_SECONDS + 1.0
+        gc.collect()
+        assert remove_abandoned(tmp_path, "azr-azr-*", clock=lambda: later) == []
+        registry._held.close()
+        assert len(remove_abandoned(tmp_path, "azr-azr-*", clock=lambda: later)) == 1
 
     async def test_one_too_many_that_a_registry_was_killed_before_removing_goes_when_it_is_back(
         self, tmp_path: Path
