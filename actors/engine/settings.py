@@ -15,7 +15,7 @@ import msgspec
 
 from azr.config.sections.rollout import RolloutConfig
 from azr.config.sections.weights import WeightsConfig
-from azr.doctor.packages import installed_extra
+from azr.doctor.packages import installed_extra, require_cpu_kernels
 from azr.errors import AzrError
 
 #: Class that vLLM mixes into its workers; see `actors.engine.extension`.
@@ -119,6 +119,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         rollout = self.rollout_config
         if self.model and Path(self.model).is_absolute() and not Path(self.model).is_dir():
             raise AzrError(f"there is no model folder {self.model}", "check model.path")
+        if not self.gpu:
+            require_cpu_kernels()
         arguments: dict[str, Any] = {
             "model": self.model,
             "dtype": self.dtype,

