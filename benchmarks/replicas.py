@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from azr.held_folders import hold
+from azr.run.local_ray import PREFIX
+from azr.run.stopping import leave_on_termination
+
 if TYPE_CHECKING:
     from actors.engine.records import GenerateRequest
 
@@ -23,9 +27,12 @@ def small_ray() -> Iterator[Path]:
     import ray
     from ray import serve
 
-    folder = Path(tempfile.mkdtemp(prefix="azr-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp"))
     search = os.pathsep.join(filter(None, [str(CODE), os.environ.get("PYTHONPATH")]))
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        stack.enter_context(hold(folder))
+        stack.callback(ray.shutdown)
         ray.init(
             num_cpus=4,
             include_dashboard=False,
@@ -34,13 +41,9 @@ def small_ray() -> Iterator[Path]:
             log_to_driver=False,
             runtime_env={"env_vars": {"PYTHONPATH": search}},
         )
-        try:
-            yield folder
-        finally:
-            serve.shutdown()
-    finally:
-        ray.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
+        leave_on_termination()
+        stack.callback(serve.shutdown)
+        yield folder
 
 
 def model_folder(named: str, scratch: Path) -> Path:

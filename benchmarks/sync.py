@@ -73,7 +73,7 @@ def _treatment(
     config = changed(plain, arguments.set)
     settings = EngineSettings.of(model, config.rollout, config.weights)
     report.progress(f"{treatment}: starting a replica")
-    rollouts = Rollouts.start(f"sync-{os.getpid()}-{treatment}", settings)
+    rollouts = Rollouts.start(f"azr-sync-{os.getpid()}-{treatment}", settings)
     try:
         for transport in transports:
             report.progress(f"{treatment}: {arguments.updates} updates by {transport}")
