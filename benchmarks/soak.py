@@ -12,6 +12,7 @@ an engine.
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import time
 from collections import defaultdict
@@ -292,7 +293,8 @@ def run(arguments: argparse.Namespace, report: Report) -> None:
         soak = Soak(whole, lot, report.progress, replicas=rollout.replicas)
         outcome = soak.carry_out(drawn(kinds, len(at), lot), at, seconds)
         left = whole.left(GRACE_SECONDS)
-    report.note(f"the run is in {whole.folder.root}, what it said in {whole.output}")
+    folder, said = os.path.relpath(whole.folder.root), os.path.relpath(whole.output)
+    report.note(f"the run is in {folder}, what it said in {said}")
     lying = left_by({pid for pid, _ in whole.everybody}, remains() - before)
     hold(report, whole, outcome, left, lying)
     tell(report, outcome, standby=rollout.standby > 0)
