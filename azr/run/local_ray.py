@@ -43,6 +43,11 @@ _VITAL = {"raylet": "node manager", "gcs_server": "control store"}
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
+#: Ray's control store keeps records of the last hundred thousand calls, for a dashboard that a run does not have, and
+#: grew by half a megabyte a second. 0: none are sent to it.
+SYSTEM = {"task_events_report_interval_ms": 0}
+
+
 def driver_name(config: Config) -> str:
     """What this driver's parts are called in the cluster and in shared memory.
 
@@ -116,6 +121,7 @@ def ray_of(config: Config, logs: Path, weights: Sequence[Path] = ()) -> Iterator
                 namespace=namespace,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
+                _system_config=SYSTEM,
                 runtime_env={"env_vars": variables},
                 _temp_dir=str(temporary),
             )
