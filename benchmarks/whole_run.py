@@ -21,10 +21,15 @@ from typing import NamedTuple, Self
 import msgspec
 import psutil
 
+from actors.engine.leftovers import sweep
+from actors.weights.folders import remove_versions
 from azr.bench.machine import checkout
 from azr.errors import AzrError
 from azr.run.folder import Card, RunFolder
 from benchmarks.processes import Seen, lives, seen
+
+#: From the kill of what is left until it is gone.
+GONE_SECONDS = 10.0
 
 
 class Step(NamedTuple):
@@ -149,14 +154,20 @@ class WholeRun:
         return [f"{one.process.pid} {one.kind or one.process.name()}" for one in alive]
 
     def tear_down(self) -> None:
-        """Leave no process of it, whatever happened."""
+        """Leave no process of it, whatever happened; and where some had to be killed, the reaper among them, nothing of
+        theirs in memory."""
         self.look()
-        for one in self.everybody.values():
+        killed = [one.process for one in self.everybody.values() if lives(one.process)]
+        for process in killed:
             with contextlib.suppress(psutil.NoSuchProcess):
-                if lives(one.process):
-                    one.process.kill()
+                process.kill()
         if self.drivers:
             self.driver.wait()
+        if killed:
+            psutil.wait_procs(killed, timeout=GONE_SECONDS)
+            for versions in Path("/dev/shm").glob(f"azr-azr-{self.folder.root.name}-*"):
+                remove_versions(versions)
+            sweep([process.pid for process in killed])
 
     def _where(self) -> str:
         return f"{self.output} has what it said"
