@@ -63,8 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(resolved_yaml(config_of(arguments)))
     elif arguments.action == "memory":
         from azr.memory_plan.configured import plan_memory
+        from azr.tiny.shipped import at_its_place
 
-        plan = plan_memory(config_of(arguments), arguments.gpu)
+        plan = plan_memory(at_its_place(config_of(arguments)), arguments.gpu)
         print("\n".join(plan.lines()), flush=True)
         plan.refuse()
     elif arguments.action == "presets":

@@ -18,6 +18,7 @@ from azr.run.plan import plan_lines
 from azr.run.quiet import hush
 from azr.run.resume import check_changes
 from azr.text import printable
+from azr.tiny.shipped import at_its_place
 
 #: What must change for a finished run to go on.
 BOUNDS = {"run.steps", "run.minutes"}
@@ -33,7 +34,7 @@ def train(*, configs: Sequence[str], overrides: Sequence[str], resume: Path | No
     if dry_run:
         print("\n".join(map(printable, [*plan_lines(config), *changes])))
         if config.cluster.gpu:
-            plan = plan_memory(config)
+            plan = plan_memory(at_its_place(config))
             print("\n".join(map(printable, ["", *plan.lines()])))
             plan.refuse()
         return 0

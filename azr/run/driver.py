@@ -39,7 +39,7 @@ from azr.metrics import Accumulator
 from azr.report import page, read_history
 from azr.run import evaluation, seeds
 from azr.run.console import Console, Goal, Start
-from azr.run.engines import Engines, at_its_place, start_engines, weights_folder
+from azr.run.engines import Engines, start_engines, weights_folder
 from azr.run.evaluation import Evaluation
 from azr.run.folder import Card, RunFolder
 from azr.run.gpus import ranks_on_gpus
@@ -60,6 +60,7 @@ from azr.run.tracking.base import flattened
 from azr.run.tracking.json_lines import read_lines
 from azr.text import shortened
 from azr.tiny.evaluation import Row
+from azr.tiny.shipped import at_its_place
 from learner.loop import LearnerPlan
 from sandbox_wasm.pool import SandboxPool
 from sandbox_wasm.protocol import Sandbox

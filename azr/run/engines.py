@@ -29,7 +29,6 @@ from azr.errors import AzrError
 from azr.run.gpus import on_gpus, require_gpus
 from azr.run.local_ray import driver_name
 from azr.text import shortened
-from azr.tiny import shipped
 
 #: Between two looks at who serves.
 LOOK_SECONDS = 0.2
@@ -147,11 +146,6 @@ def _last_loss(lost: Sequence[Member]) -> str:
         return ""
     last = lost[-1]
     return f" ({last.name} was lost: {shortened(last.why.removeprefix(f'{last.name}: '), WHY_WIDTH)})"
-
-
-def at_its_place(config: Config) -> Config:
-    """The configuration as parts get it: the embedded model by its folder on this machine."""
-    return replace(config, model=replace(config.model, path=shipped.resolve(config.model.path)))
 
 
 def weights_folder(config: Config) -> Path:

@@ -19,11 +19,12 @@ from actors.players.judge import open_tried_pool
 from actors.players.tokens import Tokens, load_tokens
 from azr.config.root import Config
 from azr.held_folders import scratch
-from azr.run.engines import Engines, at_its_place, start_engines
+from azr.run.engines import Engines, start_engines
 from azr.run.local_ray import ray_of
 from azr.run.quiet import hush
 from azr.run.stages import Stages
 from azr.run.stopping import leave_on_termination
+from azr.tiny.shipped import at_its_place
 from sandbox_wasm.pool import SandboxPool
 
 

@@ -9,8 +9,10 @@ Owns where it lies and what belongs to it. Asked by whoever resolves a model's n
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+from azr.config.root import Config
 from azr.errors import AzrError
 from azr.files import write_text
 
@@ -39,6 +41,11 @@ def folder() -> Path:
 def resolve(name: str) -> str:
     """The path of the shipped model if that is what is named; any other name or path as it is."""
     return str(folder()) if name == NAME else name
+
+
+def at_its_place(config: Config) -> Config:
+    """The configuration as parts get it: the embedded model by its folder on this machine."""
+    return replace(config, model=replace(config.model, path=resolve(config.model.path)))
 
 
 def ship(model: Path, *, card: str, to: Path = _FOLDER) -> Path:

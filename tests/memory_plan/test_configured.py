@@ -131,3 +131,10 @@ def test_the_command_prints_the_plan_and_fails_where_it_does_not_fit(capsys: pyt
     captured = capsys.readouterr()
     assert "DOES NOT FIT" in captured.out
     assert "learner.cpu_offload=true" in captured.err
+
+
+def test_the_embedded_model_is_planned_by_its_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "memory", "--config", "tiny", "--gpu", "H100-80GB"]) == 0
+    assert "2 x H100-80GB" in capsys.readouterr().out
+    assert main(["train", "--config", "tiny", "--dry-run", "cluster.gpu=L4"]) == 0
+    assert "2 x L4" in capsys.readouterr().out
