@@ -33,6 +33,14 @@ NEWS_SHOWN = 6
 REASONS_SHOWN = 4
 #: Nothing to show.
 NONE = "–"
+#: What engines, players and services tell every two seconds is shown until they tell it anew, also through steps that
+#: are faster than that. After so many seconds it is old.
+TOLD_SECONDS = 10.0
+#: Names of it, by how they begin: rates and what stands, not counts of what happened.
+STANDING = (
+    "perf/", "sandbox/executions_per_second", "buffer/tasks/", "proposal/solve_rate/", "proposal/at_extremes/",
+    "reward/learnability/", "off_policy/mismatch_k3", "ledger/trained_share",
+)  # fmt: skip
 #: Bars of a histogram, from next to nothing to the highest.
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -230,6 +238,7 @@ class Console:
         self._ended: float | None = None
         self._news: list[str] = []
         self._last: View | None = None
+        self._told: dict[str, tuple[float, float]] = {}
         self._live: Live | None = None
         self._log: Path | None = None
 
@@ -271,11 +280,19 @@ class Console:
 
     def step(self, values: Values) -> None:
         """A step is done."""
+        values = self._with_standing(values)
         self._last = view(values, self._task_types, self._goal, self.seconds, self._start)
         if self._live is None:
             self._rich.print(Text(printable(line(values, self._task_types, self._goal, self.seconds, self._start))))
         else:
             self._live.update(self._drawn())
+
+    def _with_standing(self, values: Values) -> Values:
+        """A step's metrics, and what was told shortly before it and still stands."""
+        now = self._clock()
+        self._told |= {name: (value, now) for name, value in values.items() if name.startswith(STANDING)}
+        self._told = {name: told for name, told in self._told.items() if now - told[1] <= TOLD_SECONDS}
+        return {**{name: value for name, (value, _) in self._told.items()}, **values}
 
     def end(self) -> None:
         """Training is over: the clock stops, the last table stays standing."""

@@ -164,6 +164,24 @@ def test_without_a_terminal_each_step_is_a_plain_line() -> None:
     assert "\x1b" not in stream.getvalue()
 
 
+def test_what_stands_is_shown_through_steps_that_bring_no_news_of_it_until_it_is_old() -> None:
+    now, stream = [0.0], io.StringIO()
+    console = Console(TYPES, Goal(), stream=stream, terminal=False, clock=lambda: now[0])
+    console.begin()
+    console.step(VALUES)
+    for now[0] in (0.4, 10.0, 10.5):
+        console.step({"learner/step": 13.0, "perf/learner_idle": 0.5})
+    first, soon, still, old = stream.getvalue().splitlines()
+    for each in (first, soon, still):
+        assert "4,321 tok/s made" in each
+        assert "sandbox 512 runs/s" in each
+        assert "tasks 1,234 –" in each
+    assert "– tok/s made" in old
+    assert "refused duplicate 9" in first
+    assert "refused –" in soon  # a count of what happened is a step's own
+    assert "waits learner 50%" in soon
+
+
 def test_on_a_terminal_the_table_is_redrawn_and_news_stand_below() -> None:
     stream = io.StringIO()
     console = Console(TYPES, Goal(), stream=stream, terminal=True, clock=lambda: 5.0)
