@@ -72,7 +72,13 @@ def _measure(name: str, words: list[str]) -> int:
     benchmark.add_arguments(parser)
     arguments = parser.parse_args(words)
     report = Report(name, shlex.join(["azr", "bench", name, *words]))
-    benchmark.run(arguments, report)
+    try:
+        benchmark.run(arguments, report)
+    except BaseException:  # Ctrl-C and SIGTERM too
+        # Not written, for it is not whole; but what took minutes to measure is not thrown away.
+        if (so_far := report.result()).measures:
+            _print(so_far)
+        raise
     report.progress("done\n")
     result = report.result()
     _print(result)

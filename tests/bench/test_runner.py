@@ -13,6 +13,7 @@ import pytest
 from azr.bench import Report, runner
 from azr.bench.runner import benchmarks, load_benchmark
 from azr.cli.main import EXIT_ERROR, EXIT_USAGE, main
+from azr.errors import AzrError
 
 
 @pytest.fixture
@@ -84,6 +85,23 @@ class TestMeasuring:
     def test_a_check_that_fails_is_written_down_and_is_an_error(self, tmp_path: Path) -> None:
         assert main(["bench", "demo", "--value", "-1", "--results", str(tmp_path)]) == EXIT_ERROR
         assert len(list(tmp_path.glob("*.json"))) == 1
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, AzrError("the engine died", "look at its log")])
+    def test_what_ended_early_prints_what_it_had_measured_and_writes_nothing(
+        self,
+        error: BaseException | type[BaseException],
+        demo: types.ModuleType,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        def run(_: argparse.Namespace, report: Report) -> None:
+            report.measure("first transport", "ms", [46.5])
+            raise error
+
+        demo.run = run  # type: ignore[attr-defined]
+        assert main(["bench", "demo", "--results", str(tmp_path)]) != 0
+        assert "46.5" in capsys.readouterr().out
+        assert list(tmp_path.iterdir()) == []
 
     def test_a_result_can_be_shown_again(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         main(["bench", "demo", "--results", str(tmp_path)])
