@@ -1,7 +1,7 @@
 """What services and engines say of themselves, as metrics. Pure functions of their reports; called once a step.
 
 Books and stocks are totals, so they are told once for each report of a step, from the newest answer. Rates of engines
-are differences of two answers.
+are differences of two answers; players tell what they counted since they were asked last.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from azr.metrics import Accumulator
 
 #: Steps whose counts are remembered. Books are asked every two seconds, so that even steps of a tenth of one are found.
 REMEMBERED = 256
+
+#: A rate is over so many seconds at least: players tell their counts every two seconds, each at its own time, not at the
+#: ends of steps.
+RATE_SECONDS = 5.0
 
 
 def tell_books(metrics: Accumulator, books: Sequence[Books], staleness: StalenessConfig) -> None:
@@ -98,6 +102,22 @@ def tell_stocks(metrics: Accumulator, stocks: Sequence[Stock]) -> None:
                 metrics.add("buffer/estimate_age_mean", buffer.mean_estimate_age, label=kind, weight=buffer.tasks)
                 metrics.add("buffer/learnability_mean", buffer.mean_learnability, label=kind, weight=buffer.tasks)
         _tell_process(metrics, stock.process)
+
+
+class Rate:
+    """How often something happens, of counts that several tell at different times."""
+
+    def __init__(self, now: float) -> None:
+        self._count, self._since = 0.0, now
+
+    def told(self, count: float, now: float) -> float | None:
+        """The rate since it was told last, once enough time has passed; else None, and the count is kept for later."""
+        self._count += count
+        passed = now - self._since
+        if passed < RATE_SECONDS:
+            return None
+        rate, self._count, self._since = self._count / passed, 0.0, now
+        return rate
 
 
 def tell_engines(

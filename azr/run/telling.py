@@ -27,7 +27,7 @@ from azr.metrics import Accumulator, merged
 from azr.run.alarms import Alarms
 from azr.run.console import Console
 from azr.run.folder import RunFolder
-from azr.run.gathering import TrainedShare, tell_books, tell_engines, tell_stocks
+from azr.run.gathering import Rate, TrainedShare, tell_books, tell_engines, tell_stocks
 from azr.run.hub import StepParts
 from azr.run.polling import Poll
 from azr.run.tracking import TrackingBoard
@@ -74,7 +74,8 @@ class Teller:
         self._parity = False
         """Whether engine and learner have been compared."""
         self._fresh: dict[str, float] = {}
-        self._reported_at = self._stepped_at = time.monotonic()
+        self._stepped_at = time.monotonic()
+        self._executions = Rate(self._stepped_at)
 
     def hear(self, found: dict[str, Any]) -> None:
         """Players reported: keep what they counted until the next step is told."""
@@ -140,10 +141,9 @@ class Teller:
         tell_stocks(own, self._standing.stocks.latest or [])
         if (share := self._trained_share.of(books)) is not None:
             own.add("ledger/trained_share", share, at=step)
-        now = time.monotonic()
-        if (runs := told.get("sandbox/executions")) is not None:
-            own.add("sandbox/executions_per_second", runs / max(1e-6, now - self._reported_at), at=step)
-        self._reported_at = now
+        runs = told.get("sandbox/executions", 0.0)
+        if (rate := self._executions.told(runs, time.monotonic())) is not None:
+            own.add("sandbox/executions_per_second", rate, at=step)
         tell_engines(own, engines, self._engines_before, step)
         self._engines_before = dict(engines)
 

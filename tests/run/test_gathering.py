@@ -12,7 +12,7 @@ from azr.config.sections.staleness import StalenessConfig
 from azr.game.types import Version
 from azr.ledger.ledger import Account, Count
 from azr.metrics import Accumulator
-from azr.run.gathering import REMEMBERED, TrainedShare, tell_books, tell_engines, tell_stocks, trained_share
+from azr.run.gathering import REMEMBERED, Rate, TrainedShare, tell_books, tell_engines, tell_stocks, trained_share
 
 
 def process(name: str = "experience-0") -> ProcessReport:
@@ -188,3 +188,12 @@ def test_no_time_passed_tells_no_rate() -> None:
     metrics = Accumulator()
     tell_engines(metrics, same, same, 3)
     assert "perf/rollout_idle" not in metrics.report()
+
+
+def test_a_rate_is_over_the_time_in_which_its_counts_were_made_however_short_the_steps() -> None:
+    rate = Rate(now=100.0)
+    told = [rate.told(count, now) for count, now in ((400.0, 100.4), (0.0, 102.0), (600.0, 102.5), (0.0, 105.0))]
+    assert told == [None, None, None, 200.0], "a thousand in five seconds"
+    assert rate.told(0.0, 109.9) is None
+    assert rate.told(1_200.0, 111.0) == 200.0, "a long step is told whole"
+    assert rate.told(0.0, 116.0) == 0.0
