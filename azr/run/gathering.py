@@ -17,8 +17,8 @@ from azr.metrics import Accumulator
 #: Steps whose counts are remembered. Books are asked every two seconds, so that even steps of a tenth of one are found.
 REMEMBERED = 256
 
-#: A rate is over so many seconds at least: players tell their counts every two seconds, each at its own time, not at the
-#: ends of steps.
+#: A rate is over so many seconds at least: players tell their counts every two seconds, each at its own time, not at
+#: the ends of steps.
 RATE_SECONDS = 5.0
 
 
