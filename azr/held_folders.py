@@ -13,7 +13,6 @@ Used for versions of weights (actors.weights.folders), Ray's own files (azr.run.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import shutil
@@ -25,11 +24,12 @@ from pathlib import Path
 from typing import IO
 
 from azr.errors import AzrError
+from azr.locks import locked
 
 #: The file in a folder whose lock says that it is somebody's.
 LOCK = ".held"
 
-#: What changed within so many seconds is left alone: its owner may be about to take the lock, or be restarted just now.
+#: What changed within so many seconds is left alone: its owner may be about to take the lock.
 QUIET_SECONDS = 300.0
 
 #: How long somebody who looks whether a folder is nobody's, and removes it if so, may take; and the time between tries.
@@ -37,9 +37,6 @@ WAIT_SECONDS, LOOK_SECONDS = 60.0, 0.1
 
 #: Kinds of folders that azr makes in the system's temporary one.
 TEMPORARY = ("ray", "engine", "serve", "model")
-
-#: What a file system says that knows no locks.
-_NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 
 
 def hold(folder: Path) -> IO[str]:
@@ -50,10 +47,11 @@ def hold(folder: Path) -> IO[str]:
     ends = time.monotonic() + WAIT_SECONDS
     while True:
         folder.mkdir(parents=True, exist_ok=True)
-        file = os.fdopen(os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "r+")
         try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
+            file = os.fdopen(os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "r+")
+        except FileNotFoundError:  # somebody removed the folder just now
+            continue
+        if not locked(file, shared=True):
             file.close()
             if time.monotonic() > ends:
                 raise AzrError(
@@ -62,9 +60,6 @@ def hold(folder: Path) -> IO[str]:
                 ) from None
             time.sleep(LOOK_SECONDS)
             continue
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), (folder / LOCK).stat()):
                 file.truncate(0)

@@ -7,7 +7,6 @@ holder for whoever is refused. Called for runs (azr.run.folder), `azr sft` and `
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import socket
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from azr.errors import AzrError
 from azr.files import make_folder
+from azr.locks import locked
 from azr.text import printable
 
 LOCK = "run.lock"
@@ -25,11 +25,9 @@ def sole_writer(folder: Path, mend: str = "let it end, or name another folder") 
     """Be the folder's only writer within the block; while another is at work this is refused, nothing is touched."""
     make_folder(folder)
     with (folder / LOCK).open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not locked(file):
             file.seek(0)
-            raise AzrError(f"{folder} is in use: {printable(file.read().strip())} writes into it", mend) from None
+            raise AzrError(f"{folder} is in use: {printable(file.read().strip())} writes into it", mend)
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()

@@ -10,10 +10,11 @@ so does every run beside it. So it is made under another name, by one process at
 
 from __future__ import annotations
 
-import fcntl
 import time
 from pathlib import Path
 from typing import IO
+
+from azr.locks import locked
 
 _SCHEME = "sqlite:///"
 
@@ -41,13 +42,9 @@ def make_database(uri: str) -> None:
 
 def _lock(file: IO[str]) -> None:
     ends = time.monotonic() + WAIT_SECONDS
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > ends:
-                raise TimeoutError(f"waited {WAIT_SECONDS:g} s for who holds {file.name} to make it") from None
+    while not locked(file):
+        if time.monotonic() > ends:
+            raise TimeoutError(f"waited {WAIT_SECONDS:g} s for who holds {file.name} to make it")
         time.sleep(LOOK_SECONDS)
 
 
