@@ -84,8 +84,9 @@ def sweep_transients() -> list[str]:
     for path in _SHARED_MEMORY.glob(f"*.{_machine()}.*{_TRANSIENT}"):
         pid = path.name.removesuffix(_TRANSIENT).rpartition(".")[2]
         gone = pid.isdigit() and not Path(f"/proc/{pid}").exists()
-        if gone and path.lstat().st_uid == os.getuid() and _unlink(path):
-            removed.append(str(path))
+        with contextlib.suppress(FileNotFoundError):  # replicas that start at once sweep at once
+            if gone and path.lstat().st_uid == os.getuid() and _unlink(path):
+                removed.append(str(path))
     return removed
 
 

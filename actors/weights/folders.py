@@ -1,8 +1,8 @@
 """The folder in which one run's versions lie: where it is, whose, and what of it goes when.
 
-The registry holds it (`azr.held_folders`), so that what a killed run left in memory, or on a disk that outlives the
-machine, is removed by the next registry there. Publishers put versions into it, whole or not at all
-(`actors.weights.transports.files`); everything that removes goes by name, and touches nothing else.
+The registry holds it (`azr.held_folders`), and a publisher on its machine, so that what a killed run left is removed
+by the next registry there. Publishers put versions into it, whole or not at all (`actors.weights.transports.files`);
+everything that removes goes by name, and touches nothing else.
 
     azr-NAME/  .held  wanted.json  0.3.safetensors  0.3.safetensors.json  .0.4.safetensors.77/ (in writing)
 """

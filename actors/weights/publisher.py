@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from actors.host import host_id
 from actors.weights.fingerprint import fingerprint
@@ -27,6 +27,7 @@ from actors.weights.transports.files import file_content, file_name, write_file
 from azr.config.sections.weights import TRANSPORTS as KNOWN_TRANSPORTS
 from azr.config.sections.weights import WeightsConfig
 from azr.game.types import Version
+from azr.held_folders import hold
 from azr.plugins import TRANSPORTS, load_plugin
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class WeightPublisher:
         self._transport: Transport | None = None
         self._host = ""
         self._folder = Path()
+        self._held: IO[str] | None = None
         self.on_report: Callable[[UpdateReport], None] = _log
 
     def publish(self, version: Version, weights: Mapping[str, Tensor]) -> UpdateReport:
@@ -87,6 +89,8 @@ class WeightPublisher:
         """Nothing more will be published."""
         if self._transport is not None:
             self._transport.close()
+        if self._held is not None:
+            self._held.close()
 
     # --- to the registry --------------------------------------------------------------------------------------------
 
@@ -96,6 +100,8 @@ class WeightPublisher:
         if not self._host:
             self._host, folder = self._ask("begin_publishing")
             self._folder = Path(folder)
+            if self._host == host_id():  # also while the registry is being restarted it is somebody's
+                self._held = hold(self._folder)
         if self._host == host_id() or self._transport_name == "disk":
             path = self._folder / file_name(version)
             size = write_file(path, tensors)

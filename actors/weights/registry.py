@@ -35,7 +35,7 @@ from actors.weights.records import Member, Order, Report, Stored
 from actors.weights.transports.files import NOTE, file_name, version_of
 from azr.files import write_bytes
 from azr.game.types import Version
-from azr.held_folders import hold
+from azr.held_folders import LOCK, hold
 
 logger = logging.getLogger(__name__)
 
@@ -268,7 +268,9 @@ class Registry:
     def _remove_others(self, kept: Collection[str]) -> None:
         """What cannot be removed is told, and costs room and nothing else."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            if not (self._folder / LOCK).exists():  # somebody removed the folder, and the lock with it
+                self._held.close()
+                self._held = hold(self._folder)
             remove_others(self._folder, kept)
         except OSError as error:
             logger.warning("cannot tidy %s up: %s", self._folder, error)
@@ -351,15 +353,19 @@ def _remove(gone: list[Stored]) -> None:
 
 
 def start_registry(name: str, folder: Path, *, keep: int, pools: dict[str, int], logs: str = "") -> Any:
-    """The registry as a named actor of Ray's namespace `azr`; `pools` says how many replicas of each should serve."""
+    """The registry as a named actor of Ray's namespace `azr`, on the node of whoever starts it: restarted elsewhere it
+    would find no version in its folder. `pools` says how many replicas of each should serve."""
     import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     return (
         ray.remote(Registry)
         .options(
             name=name,
             namespace=NAMESPACE,
             num_cpus=0,
+            scheduling_strategy=here,
             max_restarts=-1,
             max_task_retries=0,
             max_concurrency=_CONCURRENCY,

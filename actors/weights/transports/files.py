@@ -38,11 +38,12 @@ def version_of(path: Path) -> Version | None:
 
 
 def write_file(path: Path, tensors: Mapping[str, Tensor]) -> int:
-    """Write the tensors; the answer: the file's size. Not synced: after a power cut nobody is left to read it."""
+    """Write the tensors into a folder that is there, for one that was removed at a run's end nobody removes again; the
+    answer: the file's size. Not synced: after a power cut nobody is left to read it."""
     from safetensors.torch import save_file
 
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.mkdir(parents=True, exist_ok=True)
+    aside.mkdir(exist_ok=True)
     try:
         save_file(_separate(tensors), whole := aside / path.name)
         whole.replace(path)

@@ -79,6 +79,7 @@ async def test_whose_run_is_gone_removes_its_weights_and_has_serve_end_the_appli
     monkeypatch.setattr("ray.serve.get_replica_context", lambda: context)
     monkeypatch.setattr("ray.serve.delete", lambda name, **_options: deleted.append(name))
     folder = tmp_path / "azr-tiny"
+    folder.mkdir()
     write_file(folder / file_name(Version(0, 57)), {"w": torch.ones(1)})
     _end_application(folder)
     await until(lambda: deleted == ["azr-tiny-shared"], "the application to be ended")

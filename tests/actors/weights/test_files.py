@@ -55,3 +55,9 @@ def test_a_files_name_says_its_version(version: Version) -> None:
 @pytest.mark.parametrize("name", ["wanted.json", ".0.1.safetensors.77", "a.1.safetensors", "1.safetensors", "0.1.json"])
 def test_other_files_are_no_versions(name: str) -> None:
     assert version_of(Path(name)) is None
+
+
+def test_a_folder_that_was_removed_is_not_made_again(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        write_file(tmp_path / "gone" / "0.1.safetensors", {"a": torch.ones(2)})
+    assert list(tmp_path.iterdir()) == []

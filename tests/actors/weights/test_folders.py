@@ -24,8 +24,8 @@ def test_a_folder_that_the_user_names_is_never_used_itself(tmp_path: Path) -> No
 
 def test_what_the_registry_left_is_removed_with_its_folder(tmp_path: Path) -> None:
     folder = tmp_path / "azr-one"
-    write_file(folder / "0.3.safetensors", {"a": torch.ones(2)})
     hold(folder).close()
+    write_file(folder / "0.3.safetensors", {"a": torch.ones(2)})
     for name in ("0.3.safetensors.json", "wanted.json", ".0.4.safetensors.json.x1.part", ".wanted.json.x2.part"):
         (folder / name).touch()
     _unfinished(folder)
@@ -61,6 +61,7 @@ def test_folders_whose_registry_is_dead_are_removed_and_no_others(tmp_path: Path
     dead, living = tmp_path / "azr-azr-run-1", tmp_path / "azr-azr-run-2"
     foreign, never_held = tmp_path / "azr-mine", tmp_path / "azr-azr-mine"
     for folder in (dead, living, foreign, never_held):
+        folder.mkdir()
         write_file(folder / "0.3.safetensors", {"a": torch.ones(2)})
     hold(dead).close()
     hold(foreign).close()
@@ -92,6 +93,7 @@ while True:
 
 def test_a_publisher_killed_in_the_middle_of_writing_leaves_nothing_that_is_not_removed(tmp_path: Path) -> None:
     folder = tmp_path / "azr-one"
+    folder.mkdir()
     writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(folder)])
     try:
         deadline = time.monotonic() + 60

@@ -87,6 +87,8 @@ class TestVersions:
         shutil.rmtree(tmp_path / "own")
         assert await registry.begin_publishing() == (host_id(), str(tmp_path / "own"))
         await _adopt(registry, tmp_path / "own", 1)
+        later = time.time() + QUIET_SECONDS + 1.0
+        assert remove_abandoned(tmp_path, "own", clock=lambda: later) == [], "and it is somebody's again"
 
     async def test_its_folder_is_held_as_long_as_it_lives(self, tmp_path: Path) -> None:
         registry = _registry(tmp_path / "azr-azr-run-1")
