@@ -68,3 +68,7 @@ def test_both_answer_with_the_newest_weights_and_record_their_log_probs(found: d
 def test_tasks_of_the_second_node_are_in_the_buffers(found: dict[str, Any]) -> None:
     assert found["found"]["host"] == "azr-second"
     assert found["found"]["added"] == found["found"]["held"] == 50
+
+
+def test_a_registry_that_dies_comes_back_where_its_versions_lie(found: dict[str, Any]) -> None:
+    assert found["found"]["registry_stays"]

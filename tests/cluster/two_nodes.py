@@ -8,6 +8,7 @@ Apart from the tests' process because Ray puts its own handlers on the signals t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -21,6 +22,7 @@ import torch
 
 from actors.engine.records import GenerateRequest, Generation
 from actors.engine.settings import EngineSettings
+from actors.host import host_id
 from actors.rollout.client import RolloutClient
 from actors.rollout.deployment import Rollouts, pool_for
 from actors.services import start as services
@@ -55,11 +57,24 @@ def main(gcs: str, model: Path, folder: Path) -> dict[str, Any]:
         found["versions"] = sorted({span.version.step for g in generations for span in g.responses[0].spans})
         found["gap"] = max(_gap(model, generation) for generation in generations)
         found |= _carry_tasks(folder)
+        found["registry_stays"] = _restarted_registry(rollouts.registry_name) == host_id()
         publisher.close()
         return found
     finally:
         rollouts.stop()
         ray.shutdown()
+
+
+def _restarted_registry(name: str) -> str:
+    """The machine that a registry is on after it was killed."""
+    ray.kill(find_registry(name), no_restart=False)
+    ends = time.monotonic() + 60.0
+    while True:
+        with contextlib.suppress(ray.exceptions.RayActorError):
+            return str(ray.get(find_registry(name).begin_publishing.remote(), timeout=60.0)[0])
+        if time.monotonic() > ends:
+            raise TimeoutError("the registry did not come back within 60 s")
+        time.sleep(0.2)
 
 
 def _until_two_nodes() -> None:
