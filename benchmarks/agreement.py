@@ -27,6 +27,7 @@ from actors.engine.settings import EngineSettings
 from azr.bench import Report
 from azr.config.load import changed
 from azr.config.root import Config
+from azr.run.stopping import leave_on_termination
 from benchmarks.replicas import model_folder, numbered_request
 from learner.attention.registry import fitting
 from learner.policy import load_policy
@@ -62,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, report: Report) -> None:
     """Sample with an engine, then score with a learner, in each precision."""
+    leave_on_termination()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     names = ("prompts", "samples", "tokens", "exact")
     report.settings |= {"model": arguments.model or "tiny", "overrides": " ".join(arguments.set)}

@@ -26,6 +26,7 @@ from azr.bench import Report, interleave
 from azr.config.sections.algorithm import LossConfig, OptimiserConfig
 from azr.config.sections.learner import LearnerConfig
 from azr.errors import UsageError
+from azr.run.stopping import leave_on_termination
 from benchmarks.device_time import matmul_ceiling, peak_of, profiled, synchronised
 from benchmarks.model_shapes import CONVENTION, SHAPES, Shape
 from learner.attention.base import AttentionBackend, PackedRows
@@ -68,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, report: Report) -> None:
     """Whole steps of each shape and length, their parts, and all attention back ends side by side."""
+    leave_on_termination()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     shapes = arguments.shapes or (["tiny"] if device.type == "cpu" else [name for name in SHAPES if name != "tiny"])
     lengths = arguments.lengths or ([128, 256] if device.type == "cpu" else [4096, 8192])

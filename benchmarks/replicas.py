@@ -27,7 +27,7 @@ def small_ray() -> Iterator[Path]:
     import ray
     from ray import serve
 
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir="/tmp"))
     search = os.pathsep.join(filter(None, [str(CODE), os.environ.get("PYTHONPATH")]))
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)

@@ -8,6 +8,7 @@ batches and publishes weights. Shared by `benchmarks.rollouts` and the tests tha
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -180,7 +181,7 @@ def self_play(
     """Start everything but the players, with a Ray of its own, and leave nothing behind."""
     with ray_of(config, folder / "logs"):
         settings = EngineSettings.of(config.model.path, config.rollout, config.weights, seed=config.run.seed)
-        rollouts = Rollouts.start(f"azr-{config.run.name}", settings, tell=tell, wait=False)
+        rollouts = Rollouts.start(f"azr-{config.run.name}-{os.getpid()}", settings, tell=tell, wait=False)
         try:
             tell("services and seeds")
             services = service_actors.start(config, folder)

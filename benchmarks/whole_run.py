@@ -165,8 +165,9 @@ class WholeRun:
             self.driver.wait()
         if killed:
             psutil.wait_procs(killed, timeout=GONE_SECONDS)
-            for versions in Path("/dev/shm").glob(f"azr-azr-{self.folder.root.name}-*"):
-                remove_versions(versions)
+            for driver in self.drivers:
+                for versions in Path("/dev/shm").glob(f"azr-azr-{self.folder.root.name}-*-{driver.pid}"):
+                    remove_versions(versions)
             sweep([process.pid for process in killed])
 
     def _where(self) -> str:

@@ -39,7 +39,8 @@ async def watched(work: Coroutine[Any, Any, Result], look: Callable[[], object],
 
 def leave_on_termination() -> None:
     """Have a SIGTERM end this process as Ctrl-C does, with everything taken down; for short jobs, which have nothing to
-    finish. Called when Ray stands: it takes the signal for itself where it starts, and would end the process there."""
+    finish. Where Ray is used this is called once it stands: it takes the signal for itself where it starts, and would
+    end the process there."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 

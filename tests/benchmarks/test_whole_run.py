@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -96,6 +98,25 @@ def test_a_driver_that_does_not_heed_ctrl_c_is_an_error_that_says_where_to_look(
             run.stop(0.2)
     assert not run.alive
     assert run.left(grace=5.0) == []
+
+
+def test_who_had_to_be_killed_leaves_nothing_in_memory_and_costs_no_other_run_its_own(tmp_path: Path) -> None:
+    name = f"run{os.getpid()}"
+    others = [Path("/dev/shm") / f"azr-azr-{each}" for each in (f"{name}-abcdef-1", f"{name}-2-abcdef-{os.getpid()}")]
+    try:
+        for folder in others:
+            folder.mkdir()
+            (folder / "0.1.safetensors").write_bytes(b"")
+        with Told(tmp_path, name, ()) as run:
+            run.start_program(FAMILY.format(handler="signal.SIG_IGN"))
+            own = Path("/dev/shm") / f"azr-azr-{name}-abcdef-{run.driver.pid}"
+            own.mkdir()
+            (own / "0.1.safetensors").write_bytes(b"")
+        assert not own.exists()
+        assert all((folder / "0.1.safetensors").exists() for folder in others)
+    finally:
+        for folder in others:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_notes_stand_among_what_drivers_say(tmp_path: Path) -> None:
