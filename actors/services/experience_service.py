@@ -195,19 +195,19 @@ class ExperienceShard:
             self._asked = (consumer, time.monotonic())
         patient_until = self._asked[1] + self.rules.algorithm.batch.patience_seconds
 
-        def act() -> Batch | Lack:
-            taken = self._take(consumer, patient=time.monotonic() < patient_until)
-            return taken if isinstance(taken, Batch) else self._lack(taken.lacking)
+        def act() -> Batch | Shortage:
+            return self._take(consumer, patient=time.monotonic() < patient_until)
 
-        def enough(found: Batch | Lack) -> bool:
+        def enough(found: Batch | Shortage) -> bool:
             return isinstance(found, Batch)
 
         deadline = time.monotonic() + wait_seconds
         taken = await self.host.until(BATCH, act, enough, min(wait_seconds, max(0.0, patient_until - time.monotonic())))
         if not enough(taken):
             taken = await self.host.until(BATCH, act, enough, max(0.0, deadline - time.monotonic()))
-        if isinstance(taken, Lack):
-            return taken
+        if isinstance(taken, Shortage):
+            lacking = taken.lacking
+            return await self.host.act(lambda: self._lack(lacking))
         bodies = [item.sample.body for item in taken.items]
         bare = [item._replace(sample=msgspec.structs.replace(item.sample, body=b"")) for item in taken.items]
         return Part(consumer, bare, [await asyncio.to_thread(_kept, bodies)])
