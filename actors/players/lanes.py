@@ -5,9 +5,9 @@
            │ gather          ▼
            └── free ◄── lane: do(work) ──✕──► failed(work, error)      nothing fails unheard
 
-The service answers with the first piece that it has. After an answer with fewer pieces than there were free lanes the
-next question waits a moment, so that pieces come in handfuls: asked for one by one they cost a call each, and leave
-half empty an engine whose step costs the same for few sequences as for many.
+The service answers with the first piece that it has. While few lanes are free, and after an answer with fewer pieces
+than there were free ones, the next question waits a moment, so that pieces come in handfuls: asked for one by one they
+cost a call each, and leave half empty an engine whose step costs the same for few sequences as for many.
 
 One `Lanes` a shard and role. Who waits: `run` for the service, for `poll_seconds` a question; and while all lanes are
 busy for the first to be free, which each is within the deadlines of what it does.
@@ -26,8 +26,12 @@ Work = TypeVar("Work")
 #: After a question that failed, and after work that failed: what fails at once must not fail a thousand times a second.
 REST_SECONDS = 0.5
 
-#: After an answer that left lanes free, for more work to gather. Short beside any generation, long beside a call.
+#: Before a question for few lanes, for more to come free, and after an answer that left some free, for more work to
+#: gather. Short beside any generation, long beside a call.
 GATHER_SECONDS = 0.03
+
+#: Fewer free lanes than this share of all are few.
+FEW = 0.25
 
 
 class Lanes(Generic[Work]):
@@ -83,6 +87,11 @@ class Lanes(Generic[Work]):
                 self._free.clear()
                 await self._free.wait()
                 continue
+            if free < FEW * self.count:
+                await self._pause(GATHER_SECONDS)
+                if self.stopping:
+                    return
+                free = self.count - len(self._busy) - self._resting
             began = time.monotonic()
             try:
                 found = await self._ask(free)

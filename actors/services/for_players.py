@@ -26,9 +26,12 @@ from azr.staleness.admission import Refusal
 
 Piece = TypeVar("Piece")
 
+#: How long a first piece waits for others. A call costs milliseconds at both ends, and lanes end one after the other.
+LINGER_SECONDS = 0.02
+
 
 class Gathered(Generic[Piece]):
-    """Sends pieces to one place: while a call is on its way the next pieces gather, and leave together."""
+    """Sends pieces to one place: for a moment, and while a call is on its way, pieces gather and leave together."""
 
     def __init__(self, send: Callable[[list[Piece]], Awaitable[Sequence[Any]]]) -> None:
         """`send` returns one answer for each piece."""
@@ -46,7 +49,7 @@ class Gathered(Generic[Piece]):
 
     async def _run(self) -> None:
         try:
-            await asyncio.sleep(0)  # whoever is ready at the same moment comes along
+            await asyncio.sleep(LINGER_SECONDS)
             while self._waiting:
                 leaving, self._waiting = self._waiting, []
                 try:
@@ -81,6 +84,7 @@ class PlayerExperience:
         """Groups that were granted and are not settled yet; False while they are being settled."""
         self._proposals = [Gathered(self._judge_at(shard)) for shard in self.shards]
         self._attempts = [Gathered(self._attempt_at(shard)) for shard in self.shards]
+        self._replays = [Gathered(self._replay_at(shard)) for shard in self.shards]
 
     async def hello(self) -> None:
         """Begin: what an earlier life of this player held is given out again."""
@@ -104,7 +108,7 @@ class PlayerExperience:
 
     async def replay(self, group: str, task_type: str, address: str) -> Refusal | None:
         """Open a group of attempts at a task from the buffer; None when it may begin."""
-        (refusal,) = await self._of(group).ask("replay_many", [(group, task_type, address)], self.owner)
+        refusal = await self._replays[shard_of_name(group)].put((group, task_type, address))
         if refusal is not None:
             return Refusal(*refusal)
         self._held[group] = True
@@ -167,6 +171,12 @@ class PlayerExperience:
 
         return send
 
+    def _replay_at(self, shard: Service) -> Callable[[list[tuple[str, str, str]]], Awaitable[Any]]:
+        async def send(asked: list[tuple[str, str, str]]) -> Any:
+            return await shard.ask("replay_many", asked, self.owner)
+
+        return send
+
     def _attempt_at(self, shard: Service) -> Callable[[list[tuple[list[Sample], Surplus | None]]], Awaitable[Any]]:
         async def send(groups: list[tuple[list[Sample], Surplus | None]]) -> Any:
             return await shard.ask("attempt_many", groups, self.owner, mark_again=True)
@@ -199,11 +209,18 @@ class PlayerTasks:
     async def draw(self, task_type: str, shard: int) -> Task | None:
         """A task to attempt, from this shard or else from any; None when none can be drawn."""
         for number in range(len(self.shards)):
-            service = self.shards[(shard + number) % len(self.shards)]
-            drawn: list[Task] = await service.ask("draw", task_type, 1)
-            if drawn:
-                return drawn[0]
+            drawn = await self._draw((shard + number) % len(self.shards), task_type)
+            if drawn is not None:
+                return drawn
         return None
+
+    async def _draw(self, shard: int, task_type: str) -> Task | None:
+        async def send(asked: list[None]) -> list[Task | None]:
+            drawn: list[Task] = await self.shards[shard].ask("draw", task_type, len(asked))
+            return [*drawn, *[None] * (len(asked) - len(drawn))]
+
+        drawn: Task | None = await self._gathered(send, shard, "draw", task_type).put(None)
+        return drawn
 
     async def fetch(self, task_type: str, address: str) -> Task | None:
         """The task at an address; None when it has left."""

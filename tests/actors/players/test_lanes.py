@@ -9,6 +9,7 @@ import pytest
 
 from actors.players import lanes as module
 from actors.players.lanes import Lanes
+from tests.actors.waiting import until
 
 
 class Office:
@@ -109,6 +110,35 @@ async def test_after_an_answer_that_left_lanes_free_work_gathers_before_the_next
     office.left.clear()
     await lanes.stop(5)
     await running
+
+
+async def test_while_few_lanes_are_free_more_come_free_before_the_next_question() -> None:
+    office = Office(20)
+    holds: dict[str, asyncio.Event] = {str(number): asyncio.Event() for number in range(20)}
+    pauses = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        for number in (3, 4):  # two more end while the first one's lane is free
+            holds[str(number)].set()
+        await asyncio.sleep(0.01)
+
+    async def act(work: str) -> None:
+        await holds[work].wait()
+
+    office.act = act
+    lanes = office.lanes(12)
+    lanes._pause = pause  # type: ignore[method-assign]
+    running = asyncio.create_task(lanes.run())
+    await until(lambda: office.busy == 12, "all lanes to be busy")
+    holds["1"].set()
+    await until(lambda: len(office.asked) == 2, "the next question")
+    assert office.asked[:2] == [12, 3], "not one, and then two"
+    assert pauses[0] == module.GATHER_SECONDS
+    for hold in holds.values():
+        hold.set()
+    await lanes.stop(5)
+    running.cancel()
 
 
 async def test_an_answer_with_nothing_is_followed_by_the_next_question_at_once() -> None:

@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
+from actors.services import for_players as module
 from actors.services.for_players import Gathered
+from tests.actors.waiting import until
 
 
 class Post:
@@ -33,12 +35,22 @@ async def test_pieces_that_are_ready_together_leave_together_and_each_has_its_an
     assert post.sent == [[0, 1, 2, 3, 4]]
 
 
+async def test_a_first_piece_waits_a_moment_for_those_that_come_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LINGER_SECONDS", 0.2)
+    post = Post()
+    gathered = Gathered(post.send)
+    first = asyncio.create_task(gathered.put(1))
+    await asyncio.sleep(0.02)
+    assert await asyncio.gather(gathered.put(2), first) == [20, 10]
+    assert post.sent == [[1, 2]]
+
+
 async def test_while_a_call_is_on_its_way_the_next_pieces_gather() -> None:
     post = Post()
     post.go.clear()
     gathered = Gathered(post.send)
     first = asyncio.create_task(gathered.put(1))
-    await asyncio.sleep(0.01)
+    await until(lambda: bool(post.sent), "the first call")
     rest = [asyncio.create_task(gathered.put(number)) for number in (2, 3, 4)]
     await asyncio.sleep(0.01)
     assert post.sent == [[1]]
