@@ -26,7 +26,7 @@ from azr.staleness.admission import Refusal
 
 Piece = TypeVar("Piece")
 
-#: How long a first piece waits for others. A call costs milliseconds at both ends, and lanes end one after the other.
+#: How long a first piece waits for others. Lanes end one after the other, and a call costs both its ends.
 LINGER_SECONDS = 0.02
 
 
