@@ -40,10 +40,23 @@ def _parts(config: Config) -> Iterator[tuple[str, str]]:
         ),
     )
     yield "services", f"{actors.experience_shards} of experience, {actors.task_shards} of tasks"
+    yield "filling", _filling(config, proposers)
     yield "learner", f"{learner.ranks} ranks, {learner.tokens_per_micro_batch:,} tokens a micro-batch"
 
 
 def _engines(rollout: RolloutConfig) -> str:
+def _filling(config: Config, proposers: int) -> str:
+    """How many responses the players keep under way, beside the places of the engines they are to fill."""
+    rollout, actors, algorithm = config.rollout, config.actors, config.algorithm
+    # Solvers rate new tasks with one number of attempts and play old ones with another; the fewer fill less.
+    attempts = min(algorithm.batch.attempts_per_task, algorithm.rating.attempts)
+    under_way = proposers * actors.proposer_lanes + actors.solvers * actors.solver_lanes * attempts
+    engines = rollout.replicas + (rollout.proposer_replicas if rollout.separate_roles else 0)
+    places = engines * rollout.max_sequences
+    less = "; more lanes would fill them (actors.solver_lanes)" if under_way < places else ""
+    return f"up to {under_way:,} responses under way, {places:,} places in the engines{less}"
+
+
     """How many engines there are, of each role where they are apart, and how many more there may be."""
     most = f" (up to {rollout.max_replicas})" if rollout.max_replicas > rollout.replicas else ""
     if rollout.separate_roles:

@@ -15,6 +15,14 @@ def test_each_preset_loads(name: str) -> None:
     load([name])
 
 
+@pytest.mark.parametrize("name", [name for name in preset_names() if "/" not in name and name != "gpu"])
+def test_each_models_players_fill_its_engines(name: str) -> None:
+    config = load([name])
+    groups = config.actors.solvers * config.actors.solver_lanes
+    attempts = groups * config.algorithm.batch.attempts_per_task
+    assert attempts >= config.rollout.replicas * config.rollout.max_sequences
+
+
 def test_every_yaml_file_is_found_by_its_path_without_the_suffix() -> None:
     folder = presets.preset_folder()
     assert "algorithm/paper" in preset_names()

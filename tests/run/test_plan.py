@@ -76,3 +76,15 @@ def test_a_cluster_and_standbys_are_named() -> None:
 )
 def test_engines_of_both_roles_and_those_that_may_be_added_are_named(overrides: tuple[str, ...], engines: str) -> None:
     assert told(*overrides)["engines"].startswith(f"{engines}, auto, ")
+
+
+def test_what_players_keep_under_way_is_held_against_the_places_of_the_engines() -> None:
+    """32 proposals and 32 groups of eight attempts, for an engine of 128 responses at a time."""
+    assert told()["filling"] == "up to 288 responses under way, 128 places in the engines"
+    idle = told("rollout.replicas=4")["filling"]
+    assert idle.startswith("up to 288 responses under way, 512 places in the engines; more lanes would fill them")
+
+
+def test_groups_of_one_attempt_fill_little() -> None:
+    filling = told("algorithm=paper", "rollout.max_sequences=128")["filling"]
+    assert filling.startswith("up to 64 responses under way, 128 places in the engines; more lanes")
