@@ -18,7 +18,7 @@ from azr.run.plan import plan_lines
 from azr.run.quiet import hush
 from azr.run.resume import check_changes
 from azr.text import printable
-from azr.tiny.shipped import at_its_place
+from azr.tiny.shipped import NAME, at_its_place
 
 #: What must change for a finished run to go on.
 BOUNDS = {"run.steps", "run.minutes"}
@@ -97,6 +97,14 @@ def _drive(config: Config, resume: Path | None, changes: Sequence[str]) -> int:
         console.table(*table)
     uses_mlflow = config.tracking.mlflow != "off"
     uri = tracking_uri(config.tracking.mlflow, folder.root.parent) if uses_mlflow else ""
-    for line in closing_lines(ending, folder.root, goal_of(config), uri, folder.card().mlflow, uses_mlflow):
+    for line in closing_lines(
+        ending,
+        folder.root,
+        goal_of(config),
+        mlflow_uri=uri,
+        mlflow_id=folder.card().mlflow,
+        mlflow=uses_mlflow,
+        embedded=config.model.path == NAME,
+    ):
         console.say(line)
     return 0 if ending.status in ("finished", "stopped") else 1

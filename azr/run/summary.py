@@ -36,8 +36,10 @@ def learned(evaluations: Sequence[Evaluation], step: int) -> Learned | None:
     return Learned(change_columns(first.step, last.step), change_rows(first.rows, last.rows))
 
 
-def closing_lines(ending: Ending, folder: Path, goal: Goal, mlflow_uri: str, mlflow_id: str, mlflow: bool) -> list[str]:
-    """Where everything lies, and what to try next."""
+def closing_lines(
+    ending: Ending, folder: Path, goal: Goal, *, mlflow_uri: str, mlflow_id: str, mlflow: bool, embedded: bool
+) -> list[str]:
+    """Where everything lies, and what to try next; two things more for who has played with the embedded model."""
     lines = [
         f"{ending.status} after {ending.step} steps in {clock(ending.seconds)}: {ending.reason}",
         f"run        {folder}",
@@ -52,7 +54,10 @@ def closing_lines(ending: Ending, folder: Path, goal: Goal, mlflow_uri: str, mlf
     lines += [
         "next       " + f"azr train --resume {folder}{more}",
         f"           azr export {folder} ./model          a model folder for transformers and vLLM",
-        "           azr train --config tiny run.name=sync staleness.max_staleness=0     the synchronous baseline",
-        "           azr train --config tiny run.name=paper algorithm=paper              the published algorithm",
     ]
+    if embedded:
+        lines += [
+            "           azr train --config tiny run.name=sync staleness.max_staleness=0     the synchronous baseline",
+            "           azr train --config tiny run.name=paper algorithm=paper              the published algorithm",
+        ]
     return lines

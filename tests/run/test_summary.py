@@ -13,8 +13,16 @@ RUN = Path("/runs/tiny")
 ENDING = Ending("finished", "its time is over", 120, 605.0)
 
 
+def closing(
+    goal: Goal, *, mlflow_uri: str = "", mlflow_id: str = "", mlflow: bool = False, embedded: bool = True
+) -> list[str]:
+    return closing_lines(
+        ENDING, RUN, goal, mlflow_uri=mlflow_uri, mlflow_id=mlflow_id, mlflow=mlflow, embedded=embedded
+    )
+
+
 def test_where_everything_lies_and_what_to_try_next() -> None:
-    lines = closing_lines(ENDING, RUN, Goal(seconds=600.0), "sqlite:////runs/mlflow.db", "abc", True)
+    lines = closing(Goal(seconds=600.0), mlflow_uri="sqlite:////runs/mlflow.db", mlflow_id="abc", mlflow=True)
     assert lines[0] == "finished after 120 steps in 10:05: its time is over"
     text = "\n".join(lines)
     assert "mlflow ui --backend-store-uri sqlite:////runs/mlflow.db" in text
@@ -23,14 +31,19 @@ def test_where_everything_lies_and_what_to_try_next() -> None:
 
 
 def test_a_run_by_steps_goes_on_by_steps() -> None:
-    lines = closing_lines(ENDING, RUN, Goal(steps=120), "", "", False)
+    lines = closing(Goal(steps=120))
     assert any("run.steps=240" in line for line in lines)
     assert not any("mlflow" in line for line in lines)
 
 
 def test_a_server_that_never_answered_is_said() -> None:
-    lines = closing_lines(ENDING, RUN, Goal(), "http://nowhere:5000", "", True)
+    lines = closing(Goal(), mlflow_uri="http://nowhere:5000", mlflow=True)
     assert "mlflow     http://nowhere:5000 did not take the run" in lines
+
+
+def test_what_else_to_play_with_the_embedded_model_is_told_to_who_has_played_with_it() -> None:
+    assert any("--config tiny" in line for line in closing(Goal()))
+    assert not any("tiny run.name" in line for line in closing(Goal(), embedded=False))
 
 
 def test_learned_is_told_between_the_first_and_the_last_evaluation() -> None:
