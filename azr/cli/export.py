@@ -8,7 +8,7 @@ from pathlib import Path
 SUMMARY = "Write a run's checkpoint as a model folder that transformers and vLLM load."
 EPILOG = """The folder holds safetensors, configuration, tokenizer, chat template, generation settings and a model card.
 Adapters are merged. It does not matter how many ranks wrote the checkpoint. The card carries the run's held-out
-results, and the tokenizer spells what the run's model.plain_tokens names as ordinary text.
+results of these weights, and the tokenizer spells what the run's model.plain_tokens names as ordinary text.
 
 examples:
   azr export runs/warm ./warm-model                                the newest checkpoint, in bfloat16
@@ -28,20 +28,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Export and say where."""
     from azr.run.exporting import export_run
+    from learner.checkpoint import read_state
     from learner.export import find_checkpoint
 
     found = find_checkpoint(arguments.checkpoint)
-    figures, plain = _told_by(found.parent.parent)
+    figures, plain = _told_by(found.parent.parent, read_state(found).step)
     out = export_run(found, arguments.out, dtype=arguments.dtype, figures=figures, plain_tokens=plain)
     print(f"{found} -> {out}")
     return 0
 
 
-def _told_by(run_folder: Path) -> tuple[dict[str, float], list[str]]:
-    """Figures and plain tokens of the run that made the checkpoint; a checkpoint alone has none."""
+def _told_by(run_folder: Path, step: int) -> tuple[dict[str, float], list[str]]:
+    """Figures and plain tokens of the run that made the checkpoint of that step; a checkpoint alone has none."""
     from azr.config import load
     from azr.report import read_history
 
-    figures = read_history(run_folder, tasks=0).figures() if (run_folder / "metrics.jsonl").exists() else {}
+    figures = read_history(run_folder, tasks=0).figures(step) if (run_folder / "metrics.jsonl").exists() else {}
     config = run_folder / "config.yaml"
     return figures, load([str(config)]).model.plain_tokens if config.exists() else []

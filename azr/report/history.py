@@ -89,11 +89,13 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
         """The last step that reported anything."""
         return int(max((points[-1][0] for points in self.series.values() if points), default=0))
 
-    def figures(self) -> dict[str, float]:
-        """Held-out results of the newest evaluation, with the first one's beside them where there was one."""
-        if not self.evaluations:
+    def figures(self, step: int) -> dict[str, float]:
+        """Held-out results of the weights after that step, with the first evaluation's beside them; none where nobody
+        evaluated those weights: another step's results say nothing of them."""
+        chosen = [evaluation for evaluation in self.evaluations if evaluation.step == step]
+        if not chosen:
             return {}
-        first, last = self.evaluations[0], self.evaluations[-1]
+        first, last = self.evaluations[0], chosen[-1]
         before = {row.name: row.right for row in first.rows}
         found: dict[str, float] = {}
         for row in last.rows:

@@ -73,8 +73,8 @@ def test_an_evaluations_own_line_adds_to_its_step(tmp_path: Path) -> None:
     assert read_history(tmp_path).series == {"loss/policy": [(3.0, 1.0)], "eval/accuracy/x": [(3.0, 0.5)]}
 
 
-def test_figures_are_the_newest_results_beside_the_first(run: Path) -> None:
-    assert read_history(run).figures() == {
+def test_figures_are_those_of_a_step_beside_the_first(run: Path) -> None:
+    assert read_history(run).figures(30) == {
         "common deduction/solve greedy, step 0": pytest.approx(0.35),
         "common deduction/solve greedy, step 30": pytest.approx(0.6),
         "common deduction/solve sampled, step 0": 0.25,
@@ -84,10 +84,15 @@ def test_figures_are_the_newest_results_beside_the_first(run: Path) -> None:
 
 def test_a_single_evaluation_stands_alone(run: Path) -> None:
     write_lines(run / "evaluations.jsonl", evaluation(30, 0.5))
-    assert set(read_history(run).figures()) == {
+    assert set(read_history(run).figures(30)) == {
         "common deduction/solve greedy, step 30",
         "common deduction/solve sampled, step 30",
     }
+
+
+def test_weights_that_nobody_evaluated_have_no_figures(run: Path) -> None:
+    """A checkpoint of step 20 is another model than the one that was evaluated at step 30."""
+    assert read_history(run).figures(20) == {}
 
 
 def test_tasks_are_drawn_evenly_and_all_are_counted(run: Path) -> None:
@@ -126,7 +131,7 @@ def test_half_lines_and_lines_of_another_shape_are_passed_over(run: Path) -> Non
 def test_a_folder_with_numbers_alone_is_enough(tmp_path: Path) -> None:
     write_lines(tmp_path / "metrics.jsonl", {"step": 1, "learner/lr": 0.5})
     history = read_history(tmp_path)
-    assert history.figures() == {}
+    assert history.figures(1) == {}
     assert history.card == {}
     assert history.tasks == []
 
