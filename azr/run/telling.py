@@ -123,7 +123,6 @@ class Teller:
             self._tell_standing(own, parts.step, merged(shards).report())
         values = merged({**shards, "driver": own}).report()
         self._fresh, self._stepped_at = values, time.monotonic()
-        self._check_parity(values)
         self._tracking.metrics(parts.step, values)
         self._console.step(values)
         if tasks := parts.parts.get("tasks"):
@@ -134,6 +133,7 @@ class Teller:
                 write_bytes(self._folder.flagged, flagged)
         for told in self._alarms.step(parts.step, values):
             self._console.say(told)
+        self._check_parity(values)  # last: the step that ends a run by it is the one to look at afterwards
 
     def _tell_standing(self, own: Accumulator, step: int, told: dict[str, float]) -> None:
         books, engines = self._standing.books.latest or [], self._standing.engines.latest or {}
