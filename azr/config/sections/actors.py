@@ -42,7 +42,7 @@ class ActorsConfig:
     call_seconds: float = 90.0
     """How long a call to a service is tried again, across its restarts, before the caller gives up and says so."""
     generate_seconds: float = 600.0
-    """How long a response may take, retries on other replicas included."""
+    """How long a player's request may take, retries on other replicas included."""
     generate_tries: int = 3
     """A request that fails so often in one actor is given up: its proposal is dropped as `poisoned`, its attempts go to
     another actor, until `staleness.max_tries` have failed."""

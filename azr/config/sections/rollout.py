@@ -58,7 +58,8 @@ class RolloutConfig:
     """How long replicas may take to stand, and how long a run waits for one when all are away. On a loaded machine
     vLLM's imports alone take minutes."""
     request_seconds: float = 600.0
-    """How long a request may take, retries included."""
+    """How long a request of `azr seed make`, `azr eval` or a run's own seeding may take, retries included; a player's:
+    `actors.generate_seconds`."""
     attempts: int = 4
     """How often a request is sent before it is given up because replicas died of it, or beside it."""
     drain_seconds: float = 60.0
