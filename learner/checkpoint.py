@@ -75,7 +75,8 @@ def save(
     """Write a checkpoint; all ranks call it. What stood there under the same step is replaced.
 
     `companions`, on the first rank, writes what else belongs into the folder, while it is still aside. Raises
-    `NoRoomError`, on all ranks, where the disk is full, or has no room for another one like the newest.
+    `NoRoomError`, on all ranks, where the disk is full, or has no room for another one like the newest, or `companions`
+    raised it for a disk of its own.
     """
     final = checkpoint_folder(root, state.step)
     partial = final.with_name(final.name + _PARTIAL)
@@ -97,7 +98,8 @@ def save(
             partial.rename(final)
     except (CheckpointException, OSError) as failed:
         error = failed
-    full = _of_first(f"{root} has no room for {final.name}" if error is not None and _is_full(error, root) else "")
+    said = error.strerror if isinstance(error, NoRoomError) else f"{root} has no room for {final.name}"
+    full = _of_first(str(said) if error is not None and _is_full(error, root) else "")
     if full:
         if first:
             shutil.rmtree(partial, ignore_errors=True)

@@ -24,8 +24,12 @@ from actors.players.table import Table
 from actors.services.calls import ServiceError
 from actors.services.split import named
 from azr.game.reasons import clean
+from azr.journal.journal import JournalError
 from azr.ledger.work import ToAttempt, Work
 from sandbox_wasm.dispatcher import SandboxError
+
+#: Why the experience does not hear of what was lost: it is away, or its disk is full. Leases run out then.
+UNHEARD = (ServiceError, JournalError)
 
 
 class Player:
@@ -71,7 +75,7 @@ class Player:
         given_up = await asyncio.gather(*(lanes.stop(deadline_seconds) for lanes in self._lanes))
         lost = [work for works in given_up for work in works]
         unbegun = [work for lanes in self._lanes for work in lanes.unbegun]
-        with contextlib.suppress(ServiceError):
+        with contextlib.suppress(*UNHEARD):
             for work in (*lost, *unbegun):
                 await self.table.experience.lost(name_of(work), _tries_of(work), blame=False)
         self._stopped.set()
@@ -114,7 +118,7 @@ class Player:
         if isinstance(error, SandboxError):
             self._broken(f"the sandbox does not work any longer: {clean(str(error))}")
         if work is not None:
-            with contextlib.suppress(ServiceError):
+            with contextlib.suppress(*UNHEARD):
                 await table.experience.lost(name_of(work), _tries_of(work))
 
     async def _beat(self, shard: int) -> None:

@@ -27,6 +27,7 @@ from azr.game.tasks import TaskType, task_type
 from azr.game.types import Attempt, Cell, Task, Verdict
 from azr.game.verification import VerifyRules
 from azr.game.wire import encode
+from azr.journal.journal import JournalError
 from azr.ledger.ledger import Sample
 from azr.ledger.work import ToAttempt, ToReplay
 
@@ -79,7 +80,12 @@ class Solver:
             self._dry[work.task_type] = time.monotonic() + DRY_SECONDS
             return
         address = table.tasks.address(task)
-        if await table.experience.replay(work.group, work.task_type, address) is not None:
+        try:
+            refusal = await table.experience.replay(work.group, work.task_type, address)
+        except JournalError:  # its disk is full: tried until there is room, this would draw every task there is
+            await table.tasks.give_back(task)
+            raise
+        if refusal is not None:
             await table.tasks.give_back(task)
             return
         size = table.config.algorithm.batch.attempts_per_task

@@ -17,6 +17,7 @@ Every call may be asked again after a restart: groups and samples go by their id
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import time
 from collections import Counter
@@ -31,7 +32,7 @@ from azr.config.sections.algorithm import AlgorithmConfig
 from azr.game.batch import BatchPlan
 from azr.game.types import Cell, Role, Version
 from azr.journal.durable import open_experience, restore, shorten
-from azr.journal.journal import Recovery
+from azr.journal.journal import JournalError, Recovery
 from azr.ledger.book import POISONED
 from azr.ledger.experience import UNCLAIMED, Batch, Experience, Rated
 from azr.ledger.ledger import Sample
@@ -107,8 +108,9 @@ class ExperienceShard:
             leases = self.experience.leases
             held = {group: leases.holder(group) or "" for group in self.experience.book.groups}
             for group in [group for group, holder in held.items() if holder.startswith(f"{name}@")]:
-                self.experience.lost(group)
-                self.host.news(WORK, BATCH)
+                with contextlib.suppress(JournalError):  # the disk is full: its lease runs out, and the player plays
+                    self.experience.lost(group)
+                    self.host.news(WORK, BATCH)
             return self.experience.book.opened
 
         return await self.host.act(act)

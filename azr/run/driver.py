@@ -311,11 +311,7 @@ class Driver:
             self.step = drained.steps[-1].step
         teller.tell(drained.steps, drained.loose)
         if drained.failure:
-            raise AzrError(
-                drained.failure,
-                "look at the logs of proposers and solvers in the run's folder; where nobody is at work, engines or "
-                "the sandbox are stuck; azr train --resume goes on from the newest checkpoint",
-            )
+            raise AzrError(drained.failure, drained.mend)
 
     def _watch(self, polls: list[Poll[Any]], playing: dict[str, Any], last_seen: dict[str, float]) -> None:
         """Who is silent, for how long, and who is back?"""

@@ -42,6 +42,8 @@ class Drained(NamedTuple):
     """Accumulators that belong to no step in particular."""
     failure: str = ""
     """Why the run cannot go on, where that is no fault of the ranks, which would only be restarted for it."""
+    mend: str = ""
+    """What to do about that."""
 
 
 class Board:
@@ -49,7 +51,7 @@ class Board:
 
     def __init__(self) -> None:
         self.stop = ""
-        self.failure = ""
+        self.failure = self.mend = ""
         self.playing = False
         self.published = -1
         self._open: dict[int, dict[str, bytes]] = {}
@@ -82,9 +84,10 @@ class Board:
         self._news.append(line)
         del self._news[:-KEPT_STEPS]
 
-    def fail(self, why: str) -> None:
+    def fail(self, why: str, mend: str) -> None:
         """The run cannot go on."""
-        self.failure = self.failure or why
+        if not self.failure:
+            self.failure, self.mend = why, mend
 
     def add(self, content: bytes) -> None:
         """Metrics of whatever happened beside the steps."""
@@ -97,7 +100,7 @@ class Board:
         steps, self._done = self._done, []
         news, self._news = self._news, []
         loose, self._loose = self._loose, []
-        return Drained(steps, self.published, news, loose, self.failure)
+        return Drained(steps, self.published, news, loose, self.failure, self.mend)
 
 
 class HubClient:
@@ -122,9 +125,9 @@ class HubClient:
         """Tell something a person should read."""
         self.actor.say.remote(line)
 
-    def fail(self, why: str) -> None:
-        """Tell that the run cannot go on."""
-        self.actor.fail.remote(why)
+    def fail(self, why: str, mend: str) -> None:
+        """Tell that the run cannot go on, and what to do about it."""
+        self.actor.fail.remote(why, mend)
 
     def add(self, content: bytes) -> None:
         """Send metrics that belong to no step."""
@@ -183,8 +186,8 @@ def start_hub(name: str) -> HubClient:
         def say(self, line: str) -> None:
             self._board.say(line)
 
-        def fail(self, why: str) -> None:
-            self._board.fail(why)
+        def fail(self, why: str, mend: str) -> None:
+            self._board.fail(why, mend)
 
         def add(self, content: bytes) -> None:
             self._board.add(content)

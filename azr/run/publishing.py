@@ -4,6 +4,10 @@ Called by the learner's publisher thread, with whatever version is newest by the
 
     weights of step s ─► commit(s - 1) ─► WeightPublisher ─► engines confirm ─► tasks.advance(s) ─► publish(s): slots
 
+Who waits: that thread, for the engines as long as `WeightPublisher` says, and for room for what a journal refuses
+(`azr.run.insisting`). It does so also while the run ends, for whoever evaluates the last weights: the publisher's own
+deadline bounds it then.
+
 The step is committed before any engine sees its weights: should the ranks die at any moment after that, they find the
 books ahead of their checkpoint, and go on under a new lineage. The other way round an engine could keep weights that
 are lost under a version that the restarted ranks make a second time.
@@ -11,6 +15,9 @@ are lost under a version that the restarted ranks make a second time.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from actors.weights.publisher import WeightPublisher
@@ -18,6 +25,7 @@ from actors.weights.records import UpdateReport
 from azr.game.types import Version
 from azr.metrics import Accumulator
 from azr.run.engines import Publishing
+from azr.run.insisting import Insistence
 from azr.run.source import Setting
 from learner.weights import Weights
 
@@ -33,21 +41,24 @@ class HandsWeightsOn(Protocol):
 class Publish:
     """The learner's way to hand weights on. The lineage is the one that the batch source has begun by then."""
 
-    def __init__(self, setting: Setting, publisher: HandsWeightsOn) -> None:
+    def __init__(
+        self, setting: Setting, publisher: HandsWeightsOn, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._setting, self._publisher = setting, publisher
+        self._insist = Insistence(setting.hub, setting.config.run.batch_seconds, sleep=sleep)
         begun = setting.experience.lineage()
         self._lineage, self._begun = begun.lineage, begun.step
 
     def __call__(self, step: int, weights: Weights) -> None:
         """Commit the step, bring the weights after it to the engines, then let their slots come free."""
-        setting, version = self._setting, Version(self._lineage, step)
+        setting, version, what = self._setting, Version(self._lineage, step), f"handing on the weights of step {step}"
         if step > self._begun:
-            setting.experience.commit(Version(self._lineage, step - 1))
+            self._insist(what, partial(setting.experience.commit, Version(self._lineage, step - 1)))
         report = self._publisher.publish(version, weights)
         if report.missing:
             setting.hub.say(f"weights of step {step} are not everywhere: {'; '.join(report.missing)}")
-        setting.tasks.advance(step)
-        setting.experience.publish(version)
+        self._insist(what, partial(setting.tasks.advance, step))
+        self._insist(what, partial(setting.experience.publish, version))
         setting.hub.add(synced(report).to_bytes())
         setting.hub.publish(step)
 

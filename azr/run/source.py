@@ -12,14 +12,18 @@ its weights; whatever a restart of the ranks or a resume undoes is undone in the
 Who waits: `ready`, for the driver's stages before players, as long as they may take in all; and `take`, for the
 experience, `run.batch_seconds` at most. The cells that lack something are named after a minute, and when that time is
 over. Both waits end with what ended publishing, if that failed: engines would never have the weights that are waited
-for.
+for. `begin` and `take` also wait for room for what a journal refuses (`azr.run.insisting`); a checkpoint does not, but
+is left out like any for which there is no room: other ranks wait for it in a collective, whose deadline is shorter.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -30,15 +34,17 @@ from azr.config.root import Config
 from azr.errors import AzrError
 from azr.files import write_bytes
 from azr.game.types import Version
+from azr.journal.journal import JournalError
 from azr.ledger.experience import Batch
 from azr.metrics import Accumulator
 from azr.run.batches import Memory, Prepared, prepare
 from azr.run.checkpoint import EXPERIENCE, TASKS, RunState, read_snapshot, read_state, write_state
 from azr.run.folder import RunFolder
+from azr.run.insisting import SAY_SECONDS, Insistence
 from azr.run.learner_metrics import tell_step
 from azr.run.watching import Watching
 from azr.staleness.bound import Ancestry
-from learner.checkpoint import checkpoint_folder, complete_steps
+from learner.checkpoint import NoRoomError, checkpoint_folder, complete_steps
 from learner.samples import StepBatch
 from learner.trainer import StepReport
 
@@ -47,8 +53,6 @@ from learner.trainer import StepReport
 READY_STAGES, WORK_STAGES = 3, 2
 #: One wait for a batch; between two of them the wish to stop is heard.
 PIECE_SECONDS = 1.0
-#: A wait for a batch is said when it has lasted so long, and whenever it lasts twice as long as when it was said last.
-SAY_SECONDS = 60.0
 
 
 class Experience(Protocol):
@@ -134,7 +138,7 @@ class Hub(Protocol):
         """Something a person should read."""
         ...
 
-    def fail(self, why: str) -> None:
+    def fail(self, why: str, mend: str) -> None:
         """The run cannot go on."""
         ...
 
@@ -173,6 +177,7 @@ class RunSource:
     ) -> None:
         self._setting, self._clock, self._sleep = setting, clock, sleep
         self._experience, self._hub = setting.experience, setting.hub
+        self._insist = Insistence(setting.hub, setting.config.run.batch_seconds, clock, sleep)
         self.lineage = 0
         self._ancestry = Ancestry()
         self._memory = Memory()
@@ -195,8 +200,8 @@ class RunSource:
         else:
             # A lost journal may have known fewer lineages than the checkpoint, and none may be used twice.
             self.lineage = max(at.lineage, *(position.lineage for position in positions)) + 1
-            self._experience.resume(at, self.lineage)
-            self._setting.tasks.advance(step)
+            self._begun(at, partial(self._experience.resume, at, self.lineage))
+            self._begun(at, partial(self._setting.tasks.advance, step))
             self._hub.say(f"lineage {self.lineage} goes on from the weights of step {step}")
         self._ancestry = self._experience.ancestry()
 
@@ -218,14 +223,16 @@ class RunSource:
 
     def take(self, step: int) -> StepBatch | None:
         """The batch of this step; None when the run ends."""
-        began = time.perf_counter()
-        self._done(step)
         consumer = Version(self.lineage, step)
-        waited = time.perf_counter()
-        batch = self._wait(consumer)
+        try:
+            self._insist(_batch_of(consumer), partial(self._done, step), self._ends)
+            batch = self._wait(consumer)
+        except JournalError as error:  # the run ends, or has waited long enough, which the hub was told
+            self._hub.say(f"the learner ends at step {step}: {error.what}")
+            return None
         if batch is None:
             return None
-        waited = time.perf_counter() - waited
+        began = time.perf_counter()
         config = self._setting.config
         self._next = prepare(
             batch.items,
@@ -242,19 +249,23 @@ class RunSource:
         if self._watching.on:
             parts["flagged"] = self._watching.lines()
         self._hub.report(step + 1, parts, last=False)
-        return replace(self._next.batch, prepare_seconds=time.perf_counter() - began - waited)
+        return replace(self._next.batch, prepare_seconds=time.perf_counter() - began)
 
     def write_state(self, step: int, folder: Path) -> None:
-        """Write what belongs to the weights after `step` steps into their checkpoint."""
-        self._done(step)
-        self._experience.keep([*self._standing(step), step])
+        """Write what belongs to the weights after `step` steps into their checkpoint; `NoRoomError` where a journal
+        refuses what must be in it first."""
         snapshot = self._setting.config.checkpoint.snapshot
-        write_state(
-            folder,
-            RunState.of(Version(self.lineage, step), self._memory, self._watching.to_state()),
-            experience=self._experience.snapshot() if snapshot else None,
-            tasks=self._setting.tasks.snapshot() if snapshot else None,
-        )
+        try:
+            self._done(step)
+            self._experience.keep([*self._standing(step), step])
+            write_state(
+                folder,
+                RunState.of(Version(self.lineage, step), self._memory, self._watching.to_state()),
+                experience=self._experience.snapshot() if snapshot else None,
+                tasks=self._setting.tasks.snapshot() if snapshot else None,
+            )
+        except JournalError as error:
+            raise NoRoomError(errno.ENOSPC, error.what) from error
         run = RunFolder(self._setting.checkpoints.parent)
         for path in (run.config, run.card_path):
             if path.exists():  # else one that somebody took away would end the run as well
@@ -264,9 +275,11 @@ class RunSource:
         """A checkpoint stands: the books can go back to it, and to the newest of those before it.
 
         Not to those that `learner.keep_every` spares: what was trained on since the oldest of these would be kept for
-        ever. A resume from one of them takes up the snapshots that lie in it.
+        ever. A resume from one of them takes up the snapshots that lie in it. What a full disk does not let go of now
+        goes with the next checkpoint.
         """
-        self._experience.keep(self._standing(step + 1))
+        with contextlib.suppress(JournalError):
+            self._experience.keep(self._standing(step + 1))
 
     def _standing(self, before: int) -> list[int]:
         """Steps of the checkpoints before this step that the books can go back to; without any, the base weights'."""
@@ -280,21 +293,36 @@ class RunSource:
         if step > 0:
             self._experience.commit(Version(self.lineage, step - 1))
 
+    def _begun(self, at: Version, act: Callable[[], None]) -> None:
+        """One of the things that must be in the books before anything goes on from these weights."""
+        self._insist(f"going on from the weights of step {at.step}", act, self._ends)
+
+    def _ends(self) -> bool:
+        """Whether the run is to end, so that nothing is worth waiting for; raises what went wrong with publishing."""
+        self._check()
+        return bool(self._hub.stopping())
+
     def _wait(self, consumer: Version) -> Batch | None:
-        began, say_at = self._clock(), SAY_SECONDS
+        began, say_at, what = self._clock(), SAY_SECONDS, _batch_of(consumer)
+        take = partial(self._experience.take, consumer, PIECE_SECONDS)
+        lacks = partial(self._experience.lacking, consumer)
         while not (reason := self._hub.stopping()):
             self._check()
-            if (batch := self._experience.take(consumer, PIECE_SECONDS)) is not None:
+            if (batch := self._insist(what, take, self._ends)) is not None:
                 return batch
             waited = self._clock() - began
             over = waited >= self._setting.config.run.batch_seconds
-            if not (over or waited >= say_at) or not (lacking := self._experience.lacking(consumer)):
+            if not (over or waited >= say_at) or not (lacking := self._insist(what, lacks, self._ends)):
                 continue
             if over:  # no error: ranks would be restarted for it, and wait as long again
-                self._hub.fail(f"no batch for step {consumer.step + 1} within {waited:.0f} s: {lacking}")
+                self._hub.fail(
+                    f"no batch for step {consumer.step + 1} within {waited:.0f} s: {lacking}",
+                    "look at the logs of proposers and solvers in the run's folder; where nobody is at work, engines "
+                    "or the sandbox are stuck; azr train --resume goes on from the newest checkpoint",
+                )
                 return None
             say_at = 2 * waited
-            self._hub.say(f"waiting for the batch of step {consumer.step + 1} for {waited:.0f} s: {lacking}")
+            self._hub.say(f"waiting for {what} for {waited:.0f} s: {lacking}")
         self._hub.say(f"the learner ends at step {consumer.step}: {reason}")
         return None
 
@@ -321,8 +349,8 @@ class RunSource:
                 "resume from a checkpoint that the journals know; or, where they were lost, bring them back",
             )
         self._hub.say(f"{why}: taking up the snapshots of step {at.step}")
-        self._setting.tasks.restore(tasks)
-        self._experience.restore(experience)
+        self._begun(at, partial(self._setting.tasks.restore, tasks))
+        self._begun(at, partial(self._experience.restore, experience))
 
     def _restore_lost_tasks(self, at: Version) -> None:
         """The experience is whole, but shards of the tasks may have lost their journals: the checkpoint's snapshots
@@ -337,7 +365,12 @@ class RunSource:
                 "bring it back; checkpoints with snapshots (checkpoint.snapshot) outlast such a loss",
             )
         self._hub.say(f"{who}: taking up its snapshot")
-        self._setting.tasks.restore(snapshot, lost)
+        self._begun(at, partial(self._setting.tasks.restore, snapshot, lost))
+
+
+def _batch_of(consumer: Version) -> str:
+    """What is waited for, in words."""
+    return f"the batch of step {consumer.step + 1}"
 
 
 def _why_unreached(positions: Sequence[Position], at: Version) -> str:

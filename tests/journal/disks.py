@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import random
+from collections.abc import Iterator
+
+from azr.journal.journal import Journal
+from azr.journal.storage import Appender
 
 #: Bytes that reach the disk together: small, so that records span many.
 PAGE = 16
@@ -92,6 +97,37 @@ class CrashingDisk:
 
     def describe(self, name: str) -> str:
         return f"disk:{name}"
+
+
+@contextlib.contextmanager
+def full(journal: Journal) -> Iterator[None]:
+    """Meanwhile the disk of this open journal takes not one byte more."""
+    file = journal._file
+    assert file is not None
+    journal._file = FullFile(file)
+    try:
+        yield
+    finally:
+        journal._file = file
+
+
+class FullFile:
+    """A file on a disk that became full while it was open."""
+
+    def __init__(self, file: Appender) -> None:
+        self._file = file
+
+    def write(self, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def sync(self) -> None:
+        self._file.sync()
+
+    def truncate(self, size: int) -> None:
+        self._file.truncate(size)
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class CrashingFile:

@@ -167,6 +167,21 @@ class TestFullDisk:
         assert told["step"] == 2
         assert told["why"].endswith("has no room for step_00000002")
 
+    def test_whose_disk_is_full_is_told_in_the_words_of_who_found_it_full(self, model: Path, tmp_path: Path) -> None:
+        begun = plan(model, tmp_path, steps=1)
+
+        def refuses(_folder: Path) -> None:
+            raise checkpoint.NoRoomError(errno.ENOSPC, "the journal of the other disk: the disk is full")
+
+        with pytest.raises(checkpoint.NoRoomError, match="the journal of the other disk: the disk is full"):
+            checkpoint.save(
+                begun.checkpoints,
+                make_trainer(begun, CPU),
+                checkpoint.LearnerState(1, 1, "m"),
+                companions=refuses,
+            )
+        assert list(begun.checkpoints.iterdir()) == []
+
     def test_the_last_checkpoint_waits_for_room(
         self, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -10,6 +10,8 @@ from actors.services.records import Position
 from azr.config.root import Config
 from azr.game.batch import BatchPlan
 from azr.game.types import Version
+from azr.journal.durable import open_experience
+from azr.journal.journal import Journal
 from azr.ledger.experience import Batch, Experience
 from azr.ledger.snapshots import from_records, to_records
 from azr.staleness.admission import Limits
@@ -30,10 +32,11 @@ def config() -> Config:
 
 
 class LocalExperience:
-    """`ExperienceClient` without actors."""
+    """`ExperienceClient` without actors; without a journal, too, unless one is given."""
 
-    def __init__(self, of: Config) -> None:
-        self.books = Experience(Limits.of(of.algorithm, of.staleness))
+    def __init__(self, of: Config, journal: Journal | None = None) -> None:
+        limits = Limits.of(of.algorithm, of.staleness)
+        self.books = open_experience(journal, limits, now=0.0)[0] if journal else Experience(limits)
         self._plan = BatchPlan.of(of.algorithm)
         self.calls: list[str] = []
 
@@ -161,6 +164,7 @@ class LocalHub:
     def __init__(self) -> None:
         self.said: list[str] = []
         self.failed: list[str] = []
+        self.mends: list[str] = []
         self.reports: list[tuple[int, list[str], bool]] = []
         self.published: list[int] = []
         self.added: list[bytes] = []
@@ -176,8 +180,9 @@ class LocalHub:
     def say(self, line: str) -> None:
         self.said.append(line)
 
-    def fail(self, why: str) -> None:
+    def fail(self, why: str, mend: str) -> None:
         self.failed.append(why)
+        self.mends.append(mend)
 
     def add(self, content: bytes) -> None:
         self.added.append(content)

@@ -185,7 +185,8 @@ def test_the_run_stands_where_the_newest_step_that_was_told_does(driver: Driver,
 def test_a_run_that_cannot_go_on_ends_with_what_the_learner_said(driver: Driver) -> None:
     class Failed:
         def drain(self, stop: str, *, playing: bool) -> Drained:
-            return Drained([], 0, ["the last news"], [], "no batch for step 3 within 80 s: nobody is at work")
+            why = "no batch for step 3 within 80 s: nobody is at work"
+            return Drained([], 0, ["the last news"], [], why, "look at the logs")
 
-    with pytest.raises(AzrError, match="no batch for step 3 within 80 s: nobody is at work"):
+    with pytest.raises(AzrError, match="no batch for step 3 within 80 s: nobody is at work\n  mend: look at the logs"):
         driver._listen(Failed(), Silent())  # type: ignore[arg-type]

@@ -41,6 +41,9 @@ PLAIN = (
 Begin = Callable[..., WholeRun]
 
 
+#: How long a disk stays full: ranks that end at each refusal would have used up all their restarts by then.
+FULL_SECONDS = 150.0
+
 @pytest.fixture
 def begin(tmp_path: Path) -> Iterator[Begin]:
     """Starts runs; all are gone at the end, whatever happened."""
@@ -167,14 +170,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_run_on_a_full_disk_says_so_goes_on_once_there_is_room_and_ends_well(begin: Begin, small_disk: Path) -> None:
-    run = begin("full", "checkpoint.free_gb=0.001", "learner.keep_last=1", runs=small_disk / "runs")
+    """However long that takes: ranks wait, and are not restarted into the same refusal again and again."""
+    told = ("checkpoint.free_gb=0.001", "learner.keep_last=1", "learner.restarts=0")
+    run = begin("full", *told, runs=small_disk / "runs")
     run.until(lambda: len(run.steps()) >= 2, "two steps")
     ballast = small_disk / "ballast"
     with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(1 << 12))
     run.until(lambda: "GiB left; checkpoints that do not fit are left out" in run.said, "word of the full disk")
-    time.sleep(20.0)
+    time.sleep(FULL_SECONDS)
     ballast.unlink()
     run.until(lambda: "GiB left again" in run.said, "word of the room")
     goes_on = max(run.steps()) + 3
@@ -184,3 +189,4 @@ def test_a_run_on_a_full_disk_says_so_goes_on_once_there_is_room_and_ends_well(b
     assert card(run.folder)["ended"] == "stopped"
     newest = max((run.folder / "checkpoints").glob("step_????????"))
     assert read_state(newest).step == max(run.steps())
+    assert "the learner failed" not in run.said

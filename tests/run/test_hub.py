@@ -42,9 +42,10 @@ def test_the_wish_to_stop_is_that_of_the_last_drain() -> None:
 def test_why_the_run_cannot_go_on_is_told_until_it_ends_and_the_first_reason_counts() -> None:
     board = Board()
     assert board.drain("", False).failure == ""
-    board.fail("no batch")
-    board.fail("no batch either")
-    assert [board.drain("", False).failure for _ in range(2)] == ["no batch"] * 2
+    board.fail("no batch", "look at the logs")
+    board.fail("no batch either", "")
+    told = [board.drain("", False) for _ in range(2)]
+    assert [(one.failure, one.mend) for one in told] == [("no batch", "look at the logs")] * 2
 
 
 def test_players_play_once_the_driver_says_so_and_a_hub_that_begins_anew_knows_of_none() -> None:

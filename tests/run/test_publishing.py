@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from azr.metrics import Accumulator
 from azr.run.publishing import Publish, synced
 from azr.run.source import RunSource, Setting
 from learner.weights import Weights
+from tests.journal.disks import CrashingDisk
+from tests.journal.test_journal import journal_on
 from tests.run.books import LocalExperience, LocalHub, LocalTasks, config
 
 
@@ -51,6 +54,44 @@ def test_a_step_is_committed_before_any_engine_sees_its_weights(tmp_path: Path) 
     assert setting.experience.take(Version(0, 0), 0.0) is not None
     publish(1, {})
     assert order == ["take 0.0", "commit 0.0", "engines 0.1", "advance 1", "publish 0.1"]
+
+
+class OnDisk(LocalTasks):
+    """Task buffers that write each step down, and nothing else."""
+
+    def __init__(self, disk: CrashingDisk, order: list[str]) -> None:
+        super().__init__()
+        self.calls = order
+        self._journal = journal_on(disk)
+        self._journal.open()
+
+    def advance(self, step: int) -> None:
+        super().advance(step)
+        self._journal.append(str(step).encode())
+
+
+def test_what_a_full_disk_refuses_is_repeated_in_its_place_in_the_order(tmp_path: Path) -> None:
+    """No engine sees weights whose step is not committed, and no slot comes free before buffers are told."""
+    setting, publisher, order = world(tmp_path)
+    books, shelves = CrashingDisk(), CrashingDisk()
+    experience, hub = LocalExperience(config(), journal_on(books)), LocalHub()
+    experience.calls = order
+    setting = replace(setting, experience=experience, tasks=OnDisk(shelves, order), hub=hub)
+    rooms = iter([None, books, None, shelves])
+
+    def sleep(_seconds: float) -> None:
+        if (mended := next(rooms)) is not None:
+            mended.room = None
+
+    publish = Publish(setting, publisher, sleep)
+    experience.fill(0)
+    assert experience.take(Version(0, 0), 0.0) is not None
+    order.clear()
+    books.room = shelves.room = 0
+    publish(1, {})
+    assert order == [*["commit 0.0"] * 3, "engines 0.1", *["advance 1"] * 3, "publish 0.1"]
+    assert [line.partition(": the journal")[0] for line in hub.said] == ["handing on the weights of step 1 waits"] * 2
+    assert hub.published == [1]
 
 
 def test_ranks_that_die_while_engines_get_the_weights_go_on_under_a_new_lineage(tmp_path: Path) -> None:

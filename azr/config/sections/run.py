@@ -25,7 +25,8 @@ class RunConfig:
     """Minutes of training after which the run ends with its step, a checkpoint and an evaluation; 0: no such bound."""
 
     batch_seconds: float = 3600.0
-    """How long the learner waits for a batch before the run ends, naming the cells that lack something."""
+    """How long the learner waits for a batch before the run ends, naming the cells that lack something; and for room on
+    a full disk that keeps a service from writing its journal, naming that."""
 
     parity_limit: float = 0.01
     """Nats (the k3 estimate) by which engine and learner may differ on the same tokens under the same weights; a run

@@ -23,12 +23,15 @@ from azr.config.root import Config
 from azr.config.sections.algorithm import TermConfig
 from azr.game.types import Attempt, Cell, Proposal, Task, Verdict, Version
 from azr.game.wire import decode
+from azr.journal import JournalError
 from azr.ledger.ledger import Sample
 from azr.ledger.work import ToAttempt, ToPropose, ToReplay
 from sandbox_wasm.protocol import Sandbox
 from tests.actors.games import seed_tasks, small_config
 from tests.actors.local import Desk
 from tests.actors.scripted import ScriptedEngines, publish, save_tokenizer
+from tests.actors.waiting import until
+from tests.journal.disks import full
 
 ALL = ["deduction", "abduction", "induction"]
 
@@ -382,6 +385,44 @@ async def test_a_replay_that_is_not_admitted_any_more_gives_its_task_back(room: 
     await Solver(room.table).play(work)
     assert work.group not in room.shard.experience.book.groups
     assert (await room.desk.tasks[0].shard.statistics()).buffers[work.task_type].out == 0
+
+
+async def test_a_replay_that_a_full_disk_refuses_gives_its_task_back(room: Room) -> None:
+    await room.seed()
+    work = await room.work("solve")
+    with full(room.shard.host.journal), pytest.raises(JournalError, match="the disk is full"):
+        await Solver(room.table).play(work)
+    assert (await room.desk.tasks[0].shard.statistics()).buffers[work.task_type].out == 0
+    await Solver(room.table).play(work)
+    assert room.shard.experience.book.groups[work.group].state == "ready"
+
+
+async def test_a_lane_whose_loss_a_full_disk_refuses_too_rests_like_any_other(room: Room) -> None:
+    """The group stays its own until its lease runs out."""
+    rating = await rated_group(room)
+    room.engines.say = lambda _: ["21"] * 4
+    player = Player(room.table, "solve", 1, broken=lambda why: None)
+    with full(room.shard.host.journal):
+        with pytest.raises(JournalError, match="the disk is full") as refused:
+            await player._play(rating)
+        await player._failed(rating, refused.value)
+    assert room.table.tally.reasons == {"JournalError": 1}
+    (open_group,) = await room.shard.open_groups()
+    assert (open_group.id, open_group.tries) == (rating.group.id, 0)
+
+
+async def test_a_player_plays_on_once_its_experience_has_room_again(room: Room) -> None:
+    import asyncio
+
+    await room.seed()
+    player = Player(room.table, "solve", 2, broken=lambda why: None)
+    with full(room.shard.host.journal):
+        running = asyncio.create_task(player.run())
+        await until(lambda: room.table.tally.reasons["JournalError"] >= 4, "lanes tried again and again")
+    await until(lambda: room.table.tally.done >= 2, "lanes do their work")
+    await player.stop(5.0)
+    await asyncio.wait_for(running, 5)
+    await room.shard.assert_closed()
 
 
 async def test_a_player_fills_its_lanes_and_stops_when_told(room: Room) -> None:

@@ -21,6 +21,7 @@ from azr.ledger.ledger import Count, LedgerError, Sample
 from azr.ledger.work import ToAttempt, ToPropose, ToReplay
 from tests.actors.games import small_config
 from tests.actors.local import place, rules_of
+from tests.journal.disks import full
 
 OLD = Version(0, 0)
 
@@ -262,6 +263,13 @@ async def test_a_new_life_gives_back_at_once_what_the_earlier_one_held(shard: Ex
     assert await shard.hello("proposer-0") == 2, "so many groups were opened"
     assert mine.group not in shard.experience.book.groups
     assert [group.id for group in await shard.open_groups()] == [other.group]
+
+
+async def test_a_new_life_begins_on_a_full_disk_too(shard: ExperienceShard) -> None:
+    mine = await opened(shard, "0.a/1", "proposer-0@1")
+    with full(shard.host.journal):
+        assert await shard.hello("proposer-0") == 1
+    assert [group.id for group in await shard.open_groups()] == [mine.group], "until its lease runs out"
 
 
 async def test_a_group_that_is_dropped_counts_what_was_generated_for_it(shard: ExperienceShard) -> None:
