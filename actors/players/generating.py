@@ -13,6 +13,7 @@ import numpy as np
 
 from actors.engine.records import GenerateRequest, Generation, Response
 from azr.config.sections.algorithm import SamplingConfig
+from azr.errors import AzrError
 from azr.game.types import Cell, Trajectory
 
 Role = Literal["propose", "solve"]
@@ -48,7 +49,8 @@ async def generated(
                 break
         else:
             return generation
-    raise PoisonedError(f"request {request.id} failed {tries} times; last: {last}") from last
+    why = last.what if isinstance(last, AzrError) else last  # how to mend it helps nobody who goes on without
+    raise PoisonedError(f"request {request.id} failed {tries} times; last: {why}") from last
 
 
 def _check(request: GenerateRequest, generation: Generation) -> None:

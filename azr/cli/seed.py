@@ -23,7 +23,7 @@ from azr.game.identity import DuplicateBy
 from azr.game.plan import Plan, drive_many
 from azr.game.published import Imported, PublishedSeed, bring_in
 from azr.game.reasons import MEANINGS, refused
-from azr.game.seeding import SeedingState
+from azr.game.seeding import SeedingSettings, SeedingState
 from azr.game.types import Refusal, Task
 
 SUMMARY = "Make the first tasks of a run with its model, or bring them in from published files; all through the gate."
@@ -36,7 +36,9 @@ has no literal form, repeats another or gives its program away is refused. The t
 nothing; the report on stderr says how many lines were refused for what, and --refusals lists them one by one.
 
 `make` asks the model itself, beginning with the identity function, until there are `seeding.triplets` triplets and
-`seeding.inductions` induction tasks. A run does the same where no `seeding.file` is given.
+`seeding.inductions` induction tasks, as far as the task types in play need them. A run does the same where no
+`seeding.file` is given. What there is so far lies beside the output (FILE.unfinished): once interrupted, the same
+command goes on from there.
 
 examples:
   azr seed make tiny --config tiny --output seeds.jsonl
@@ -110,18 +112,24 @@ def run(arguments: argparse.Namespace) -> int:
 def _make(arguments: argparse.Namespace) -> int:
     """Let the model make its seeds."""
     require_writable(arguments.output)
-    from azr.run import seeds
-    from azr.run.session import session
-
     config = config_of(arguments)
     config.model.path, config.run.name = arguments.model, "seed"
+    if not SeedingSettings.of(config).wants_any:
+        raise AzrError(
+            f"the model makes no seeds of {', '.join(config.algorithm.game.task_types)}",
+            "put deduction, abduction or induction in play (algorithm.game.task_types)",
+        )
+    from azr.run import seeds
+    from azr.run.session import session
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
     async def make() -> SeedingState:
         async with at_work.engines.client("propose") as client:
-            return await seeds.make_seeds(config, client, at_work.tokens, at_work.sandbox, tell, warn=tell)
+            return await seeds.make_seeds(
+                config, client, at_work.tokens, at_work.sandbox, tell, path=arguments.output, warn=tell
+            )
 
     with session(config, tell) as at_work:
         tasks = seeds.seed_tasks(asyncio.run(make()), config)

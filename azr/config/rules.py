@@ -39,7 +39,8 @@ def problems(config: Config) -> list[Problem]:
     """Everything that keeps the configuration from running; all at once, so that they can be mended at once."""
     algorithm = algorithm_rules.problems(config.algorithm, config.staleness.max_staleness)
     learner = learner_rules.problems(config.learner, longest_sequence(config))
-    gating = gating_rules.problems(config.gating, config.lengths, config.seeding, config.sandbox.backend)
+    game, backend = config.algorithm.game, config.sandbox.backend
+    gating = gating_rules.problems(config.gating, config.lengths, config.seeding, game, backend)
     return [
         *(Problem(f"algorithm.{key}", what, mend) for key, what, mend in algorithm),
         *(Problem(key, what, mend) for key, what, mend in gating),

@@ -9,7 +9,8 @@ caller's. `seed` is the plain loop around it; a run drives the same machine asyn
                      └───────────── report(Task | Refusal) ◄───────────────┘
                                     done at both targets; SeedingStalledError when batches bring nothing new
 
-The triplets serve deduction and abduction alike (`retyped`), because a gated triplet is a task of both.
+The triplets serve deduction and abduction alike (`retyped`), because a gated triplet is a task of both. Nothing is
+asked of types that are not in play, save that induction without the two has triplets proposed for their programs.
 """
 
 from __future__ import annotations
@@ -51,6 +52,9 @@ ZERO_INPUTS = (
 ZERO_MORE = 100
 ZERO_MESSAGE = "Whatever comes in goes out, untouched."
 
+#: Types whose proposals are triplets.
+TRIPLET_TYPES = ("deduction", "abduction")
+
 
 class SeedingStalledError(AzrError):
     """The model brings nothing new."""
@@ -61,11 +65,14 @@ class SeedingSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, config: Config) -> SeedingSettings:
-        """The settings of a configuration."""
-        seeding = config.seeding
+        """The settings of a configuration: nothing that serves no task type in play is wanted."""
+        seeding, types = config.seeding, config.algorithm.game.task_types
+        triplet_types = tuple(kind for kind in TRIPLET_TYPES if kind in types)
+        inductions = seeding.inductions if "induction" in types else 0
         return cls(
-            triplets=seeding.triplets,
-            inductions=seeding.inductions,
+            triplets=seeding.triplets if triplet_types or inductions else 0,
+            inductions=inductions,
+            triplet_types=triplet_types or TRIPLET_TYPES,
             batch=seeding.batch,
             induction_inputs=config.gating.induction_inputs,
             stall_batches=seeding.stall_batches,
@@ -76,6 +83,8 @@ class SeedingSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     triplets: int = 256
     inductions: int = 256
+    triplet_types: tuple[str, ...] = TRIPLET_TYPES
+    """As which triplets are proposed, in turn."""
     batch: int = 64
     induction_inputs: int = 10
     """As the gate's rules say."""
@@ -87,6 +96,11 @@ class SeedingSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Known triplets shown to a proposer."""
     max_prompt_length: int = 5_600
     """Longest prompt for a proposer."""
+
+    @property
+    def wants_any(self) -> bool:
+        """Whether there is anything to make."""
+        return self.triplets > 0 or self.inductions > 0
 
 
 class SeedingState(msgspec.Struct):
@@ -130,6 +144,16 @@ class Seeding:
         return not self._lacks_triplets and len(self.state.inductions) >= self.settings.inductions
 
     @property
+    def standing(self) -> str:
+        """How many there are of what is wanted, in words."""
+        state, settings = self.state, self.settings
+        counts = (
+            (len(state.triplets), settings.triplets, "triplets"),
+            (len(state.inductions), settings.inductions, "induction tasks"),
+        )
+        return " and ".join(f"{count} of {wanted} {noun}" for count, wanted, noun in counts if wanted)
+
+    @property
     def _lacks_triplets(self) -> bool:
         return len(self.state.triplets) < self.settings.triplets
 
@@ -141,7 +165,8 @@ class Seeding:
         start, self.state.asked = self.state.asked, self.state.asked + self.settings.batch
         if not self._lacks_triplets:
             return ("induction",) * self.settings.batch
-        return tuple("abduction" if number % 2 else "deduction" for number in range(start, self.state.asked))
+        kinds = self.settings.triplet_types
+        return tuple(kinds[number % len(kinds)] for number in range(start, self.state.asked))
 
     def draw(self, kind: str, count: int) -> Ask:
         """What a proposer of that type is shown: known triplets by lot, or for induction the next program in turn."""
@@ -182,9 +207,8 @@ class Seeding:
         by_frequency = sorted(state.reasons.items(), key=lambda item: -item[1])
         counts = ", ".join(f"{reason} {count}" for reason, count in by_frequency) or "none"
         return SeedingStalledError(
-            f"seeding stands still at {len(state.triplets)} of {settings.triplets} triplets and"
-            f" {len(state.inductions)} of {settings.inductions} induction tasks: {settings.stall_batches} batches of"
-            f" {settings.batch} brought nothing new (refusals so far: {counts})",
+            f"seeding stands still at {self.standing}: {settings.stall_batches} batches of {settings.batch} brought"
+            f" nothing new (refusals so far: {counts})",
             "look at the most frequent refusal (azr gate --reasons), sample at a higher temperature, use a frame the"
             " model knows, or import seeds with azr seed import",
         )

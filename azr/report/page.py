@@ -101,6 +101,8 @@ def _head(history: History) -> str:
         facts.append(f"resumed {starts - 1} times")
     if ended := str(card.get("ended", "")):
         facts.append(ended)
+    if why := str(card.get("not_evaluated", "")):
+        facts.append(f"not evaluated after training: {why}")
     return f'<h1>{shown(history.name)}</h1><p class="quiet">{" · ".join(shown(fact) for fact in facts)}</p>'
 
 

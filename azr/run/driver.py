@@ -31,6 +31,7 @@ from actors.players import start as players
 from actors.players.judge import open_tried_pool
 from actors.players.tokens import Tokens, load_tokens
 from actors.services import start as services
+from actors.rollout.errors import RolloutError
 from azr.config import resolved_yaml, write_resolved
 from azr.config.root import Config
 from azr.errors import AzrError
@@ -50,7 +51,7 @@ from azr.run.polling import Poll
 from azr.run.publishing import make_publish
 from azr.run.room import Room
 from azr.run.source import RunObserver, RunSource, Setting
-from azr.run.stages import WORK, Stage, Stages
+from azr.run.stages import WORK, Stage, Stages, StageTimeoutError
 from azr.run.stopping import Stop, StoppedError, watched
 from azr.run.summary import Ending
 from azr.run.supervision import Patience, Supervision
@@ -220,7 +221,7 @@ class Driver:
         self._train(hub, engines, hosted, playing, learner, tracking)
         if config.evaluation.after and not self._stop.by_signal:
             self._end_players(playing)
-            self._evaluate("after", engines, tokens, self.step, tracking)
+            self._evaluate_last(engines, tokens, tracking)
         return self._stop.reason or "its steps are done"
 
     def _remaining(self, stage: Stage) -> float:
@@ -371,8 +372,26 @@ class Driver:
 
                 async def make(sandbox: Sandbox) -> list[Any]:
                     async with engines.client() as client:
+    def _evaluate_last(self, engines: Engines, tokens: Tokens, tracking: TrackingBoard) -> None:
+        """The evaluation after training. The weights are saved by then: engines that do not answer, or too late, leave
+        them unevaluated and the run finished."""
+        try:
+            self._evaluate("after", engines, tokens, self.step, tracking)
+        except (RolloutError, StageTimeoutError) as error:
+            why, asked = shortened(error.what, 300), self.config.evaluation
+            again = f"azr eval {self.folder.root} --tasks {asked.tasks} --samples {asked.samples} asks the same tasks"
+            self.console.say(f"the weights of step {self.step} are not evaluated: {why}\n  mend: {again}")
+            with self._lock:
+                self._card = msgspec.structs.replace(self._card, not_evaluated=why)
+
                         state = await seeds.make_seeds(
-                            config, client, tokens, sandbox, stage.now, warn=self.console.say
+                            config,
+                            client,
+                            tokens,
+                            sandbox,
+                            stage.now,
+                            path=self.folder.seeds,
+                            warn=self.console.say,
                         )
                     return seeds.seed_tasks(state, config)
 
@@ -471,7 +490,8 @@ def take_up(config: Config, folder: RunFolder) -> None:
     card = folder.card()
     told = [seconds for line in read_lines(folder.metrics) if (seconds := line.get("time/elapsed")) is not None]
     elapsed = max([card.elapsed_seconds, *told])
-    folder.write(msgspec.structs.replace(card, starts=card.starts + 1, ended="", elapsed_seconds=elapsed))
+    card = msgspec.structs.replace(card, starts=card.starts + 1, ended="", not_evaluated="", elapsed_seconds=elapsed)
+    folder.write(card)
 
 
 def goal_of(config: Config) -> Goal:

@@ -37,6 +37,8 @@ class Card(msgspec.Struct, kw_only=True):
     """Of training, noted every few seconds."""
     ended: str = ""
     """How the last driver left: `finished`, `stopped`, `failed: …`; empty while one runs or after a crash."""
+    not_evaluated: str = ""
+    """Why its evaluation after training could not be made; empty where it was, or none was asked for."""
 
 
 class RunFolder:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from azr.config.root import Config
 from azr.config.sections.rollout import RolloutConfig
 from azr.game.batch import quotas
+from azr.game.seeding import SeedingSettings
 from azr.staleness.admission import Limits, capacity
 
 
@@ -39,12 +40,11 @@ def _parts(config: Config) -> Iterator[tuple[str, str]]:
             f"{actors.solver_lanes}; {actors.sandbox_workers} sandbox workers each ({config.sandbox.backend})"
         ),
     )
-    yield "services", f"{actors.experience_shards} of experience, {actors.task_shards} of tasks"
     yield "filling", _filling(config, proposers)
+    yield "services", f"{actors.experience_shards} of experience, {actors.task_shards} of tasks"
     yield "learner", f"{learner.ranks} ranks, {learner.tokens_per_micro_batch:,} tokens a micro-batch"
 
 
-def _engines(rollout: RolloutConfig) -> str:
 def _filling(config: Config, proposers: int) -> str:
     """How many responses the players keep under way, beside the places of the engines they are to fill."""
     rollout, actors, algorithm = config.rollout, config.actors, config.algorithm
@@ -57,6 +57,7 @@ def _filling(config: Config, proposers: int) -> str:
     return f"up to {under_way:,} responses under way, {places:,} places in the engines{less}"
 
 
+def _engines(rollout: RolloutConfig) -> str:
     """How many engines there are, of each role where they are apart, and how many more there may be."""
     most = f" (up to {rollout.max_replicas})" if rollout.max_replicas > rollout.replicas else ""
     if rollout.separate_roles:
@@ -89,8 +90,11 @@ def _data(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _end(config: Config) -> Iterator[tuple[str, str]]:
-    seeding = config.seeding
-    yield "seeds", seeding.file or f"made by the model: {seeding.triplets} triplets, {seeding.inductions} inductions"
+    wanted = SeedingSettings.of(config)
+    counts = ((wanted.triplets, "triplets"), (wanted.inductions, "inductions"))
+    made = ", ".join(f"{count} {noun}" for count, noun in counts if count)
+    none = "none: of the types in play the model makes none"
+    yield "seeds", config.seeding.file or (f"made by the model: {made}" if made else none)
     evaluation = config.evaluation
     when = [name for name in ("before", "after") if getattr(evaluation, name)]
     if evaluation.suite != "none" and when:

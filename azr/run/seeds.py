@@ -3,6 +3,7 @@
 Called by the driver before players start, and by `azr seed make`. Carries `azr.game.seeding`'s machine; adds engines.
 
     Seeding ── kinds ─► compose ─► engines ─► gate in the sandbox ─► Seeding.report        … until it is done or stalls
+       └─ after each batch ─► seeds.jsonl.unfinished, taken up by whoever makes the same seeds next
     triplets as deduction and abduction, induction tasks ─► seeds.jsonl ─► task buffers
 """
 
@@ -18,6 +19,7 @@ import msgspec
 import numpy as np
 
 from actors.engine.records import GenerateRequest
+from actors.rollout.errors import RolloutError
 from azr.config.root import Config
 from azr.errors import AzrError
 from azr.files import write_bytes
@@ -32,6 +34,8 @@ from azr.game.tasks import task_type
 from azr.game.types import Refusal, Task
 from azr.run.evaluation import Generator, held_out
 from azr.run.folder import RunFolder
+from azr.run.kept_seeding import KeptSeeding, unfinished
+from azr.text import shortened
 from sandbox_wasm.protocol import Sandbox
 
 
@@ -56,33 +60,51 @@ async def make_seeds(
     sandbox: Sandbox,
     tell: Callable[[str], None],
     *,
+    path: Path,
     warn: Callable[[str], None],
 ) -> SeedingState:
-    """Carry seeding to its end; `tell` hears how far it is. Where the model brings nothing new for long, what there is
-    by then is all there is: `warn` hears of it."""
-    rules = rules_of(config, tokens)
-    (zero,) = await asyncio.to_thread(lambda: list(drive_many([zero_tasks(rules)], sandbox)))
-    machine = Seeding.of(config, SeedingState.beginning(zero), np.random.default_rng([config.run.seed, 1]))
-    number = 0
+    """Carry seeding to its end; `tell` hears how far it is. What there is after each batch is kept beside `path`, the
+    file that the seeds are for, and taken up from there. Where the model brings nothing new for long, what there is by
+    then is all there is: `warn` hears of it."""
+    rules, random = rules_of(config, tokens), np.random.default_rng([config.run.seed, 1])
+    kept = KeptSeeding(path, config, warn)
+    if (taken_up := kept.take_up(random)) is not None:
+        machine = Seeding.of(config, taken_up, random)
+        warn(f"seeding goes on from {machine.standing}, kept in {kept.path}")
+    else:
+        (zero,) = await asyncio.to_thread(lambda: list(drive_many([zero_tasks(rules)], sandbox)))
+        machine = Seeding.of(config, SeedingState.beginning(zero), random)
     while not machine.done:
         try:
             kinds = machine.next_batch()
         except SeedingStalledError as stalled:
             warn(f"{stalled.what}; what there is must do\n  mend: {stalled.mend}")
             break
+        first = machine.state.asked - len(kinds)
         made = [_composed(machine, kind, tokens, config) for kind in kinds]
         outcomes = await asyncio.gather(
             *(
-                _proposed(kind, composition, number + place, config, engines, tokens, rules, sandbox)
+                _proposed(kind, composition, first + place, config, engines, tokens, rules, sandbox)
                 for place, (kind, composition) in enumerate(zip(kinds, made, strict=True))
             )
         )
-        number += len(kinds)
-        for outcome in outcomes:
+        for outcome in _answered(outcomes, warn):
             machine.report(outcome)
-        state, wanted = machine.state, config.seeding
-        tell(f"{len(state.triplets)} of {wanted.triplets} triplets, {len(state.inductions)} of {wanted.inductions}")
+        kept.keep(machine.state, random)
+        tell(machine.standing)
     return machine.state
+
+
+def _answered(outcomes: Sequence[Task | Refusal | RolloutError], warn: Callable[[str], None]) -> list[Task | Refusal]:
+    """What became of a batch's proposals, without those whose request failed; where all of them did, no request is to
+    blame, and the first one's error is raised."""
+    failed = [outcome for outcome in outcomes if isinstance(outcome, RolloutError)]
+    if failed and len(failed) == len(outcomes):
+        raise failed[0]
+    if failed:
+        why = shortened(failed[0].what, 200)
+        warn(f"{len(failed)} of {len(outcomes)} requests for seeds failed and are left out; the first: {why}")
+    return [outcome for outcome in outcomes if not isinstance(outcome, RolloutError)]
 
 
 def rules_of(config: Config, tokens: Tokens) -> GateRules:
@@ -103,14 +125,22 @@ def seed_tasks(state: SeedingState, config: Config) -> list[Task]:
 
 
 def write_seeds(path: Path, tasks: Sequence[Task]) -> None:
-    """Write tasks as JSON lines, the form of `azr seed import`."""
+    """Write tasks as JSON lines, the form of `azr seed import`. What was kept of their making has served."""
     encoder = msgspec.json.Encoder()
     write_bytes(path, b"".join(encoder.encode(task) + b"\n" for task in tasks))
+    unfinished(path).unlink(missing_ok=True)
 
 
 def read_seeds(path: Path, task_types: Sequence[str], apart: Collection[str] = frozenset()) -> list[Task]:
     """Tasks from JSON lines, those of other types and of normal forms kept apart left out; a file without any is
     refused."""
+    chosen = _tasks_of(path, task_types, apart)
+    if not chosen:
+        raise AzrError(f"{path} holds no task of {', '.join(task_types)}", "make seeds of the types in play")
+    return chosen
+
+
+def _tasks_of(path: Path, task_types: Sequence[str], apart: Collection[str]) -> list[Task]:
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
@@ -126,22 +156,16 @@ def read_seeds(path: Path, task_types: Sequence[str], apart: Collection[str] = f
             raise AzrError(
                 f"line {number} of {path} is no task: {error}", "make the file with azr seed make"
             ) from error
-    chosen = [task for task in tasks if task.task_type in task_types and task.normal_form not in apart]
-    if not chosen:
-        raise AzrError(f"{path} holds no task of {', '.join(task_types)}", "make seeds of the types in play")
-    return chosen
+    return [task for task in tasks if task.task_type in task_types and task.normal_form not in apart]
 
 
 def given_seeds(config: Config, folder: RunFolder) -> list[Task] | None:
-    """The tasks of a file: of the run's own seeds where it has any, else of `seeding.file`; None where the model is to
-    make them."""
+    """The tasks of a file: of the run's own seeds where it has made them, else of `seeding.file`; None where the model
+    is to make them. The run's own may be none: there are task types of which seeding makes no tasks."""
+    types, apart = config.algorithm.game.task_types, held_out(config.evaluation)
     if folder.seeds.exists():
-        path = folder.seeds
-    elif config.seeding.file:
-        path = Path(config.seeding.file)
-    else:
-        return None
-    return read_seeds(path, config.algorithm.game.task_types, held_out(config.evaluation))
+        return _tasks_of(folder.seeds, types, apart)
+    return read_seeds(Path(config.seeding.file), types, apart) if config.seeding.file else None
 
 
 def require_file(config: Config, folder: RunFolder) -> None:
@@ -170,8 +194,8 @@ async def _proposed(
     tokens: Tokens,
     rules: GateRules,
     sandbox: Sandbox,
-) -> Task | Refusal:
-    """One proposal, from the prompt to the gate's word."""
+) -> Task | Refusal | RolloutError:
+    """One proposal, from the prompt to the gate's word, or to why the engines gave none."""
     request = GenerateRequest(
         id=f"seed-{number}",
         prompt_ids=tokens.encode(composition.prompt),
@@ -179,6 +203,9 @@ async def _proposed(
         max_tokens=config.lengths.response,
         temperature=config.algorithm.sampling.temperature,
     )
-    generation = await engines.generate(request, config.rollout.request_seconds)
+    try:
+        generation = await engines.generate(request, config.rollout.request_seconds)
+    except RolloutError as error:
+        return error
     plan = judge_proposal(task_type(kind), generation.responses[0].text, composition.ask, tokens.frame, rules)
     return await drive_async(plan, sandbox)

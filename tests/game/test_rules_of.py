@@ -12,7 +12,7 @@ from azr.config import Config, load
 from azr.config.sections import gating_rules
 from azr.game.gate import PROBES, GateRules, probes_of
 from azr.game.identity import DuplicateBy
-from azr.game.seeding import Seeding, SeedingSettings, SeedingState
+from azr.game.seeding import TRIPLET_TYPES, Seeding, SeedingSettings, SeedingState
 from azr.game.types import Task
 from azr.game.verification import Equality, VerifyRules
 from sandbox_wasm.protocol import FUEL_PER_SECOND, Limits
@@ -32,6 +32,7 @@ def test_rules_without_a_configuration_are_those_of_the_default_one() -> None:
 def test_choices_are_the_same_on_both_sides() -> None:
     assert get_args(DuplicateBy) == gating_rules.DUPLICATE_BY
     assert get_args(Equality) == gating_rules.EQUALITIES
+    assert (*TRIPLET_TYPES, "induction") == gating_rules.SEEDED
 
 
 def test_the_published_numbers() -> None:
@@ -91,6 +92,22 @@ def test_every_key_reaches_the_rules() -> None:
     )
     assert SeedingSettings.of(config) == settings
     assert Seeding.of(config, SeedingState([], []), np.random.default_rng(0)).settings == settings
+
+
+@pytest.mark.parametrize(
+    ("types", "wanted"),
+    [
+        ("abduction,deduction,induction", (256, 256, ("deduction", "abduction"))),
+        ("deduction", (256, 0, ("deduction",))),
+        ("induction", (256, 256, ("deduction", "abduction"))),
+        ("composite,abduction", (256, 0, ("abduction",))),
+        ("error", (0, 0, ("deduction", "abduction"))),
+    ],
+)
+def test_seeds_are_wanted_for_the_types_in_play(types: str, wanted: tuple[int, int, tuple[str, ...]]) -> None:
+    settings = SeedingSettings.of(load([], [f"algorithm.game.task_types=[{types}]"]))
+    assert (settings.triplets, settings.inductions, settings.triplet_types) == wanted
+    assert settings.wants_any == any(wanted[:2])
 
 
 def test_what_only_the_caller_knows_is_passed_on() -> None:

@@ -98,6 +98,15 @@ def test_triplets_come_first_in_two_kinds_and_induction_after(zero: tuple[Task, 
     assert [len(machine.state.triplets), len(machine.state.inductions)] == [6, 4]
 
 
+def test_triplets_are_proposed_as_the_types_that_are_asked_for(zero: tuple[Task, Task]) -> None:
+    machine = seeding(zero, triplet_types=("abduction",), inductions=0)
+    assert machine.next_batch() == ("abduction",) * 4
+    assert machine.standing == "1 of 6 triplets"
+    for number in range(5):
+        machine.report(triplet(number))
+    assert machine.done, "no induction task is waited for"
+
+
 def test_a_triplet_of_either_kind_is_kept_once_and_serves_both(zero: tuple[Task, Task]) -> None:
     machine = seeding(zero)
     assert machine.report(retyped(triplet(1), "abduction"))

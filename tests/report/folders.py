@@ -71,5 +71,6 @@ def make_run(folder: Path, *, steps: int = 30) -> Path:
     task |= {"outputs": [HOSTILE], "message": HOSTILE}
     write_lines(folder / "tasks.jsonl", *(task_line(f"{HOSTILE}-{number}", **task) for number in range(100)))
     (folder / "config.yaml").write_text(f"run:\n  name: {folder.name}\nmodel:\n  path: '{HOSTILE!r}'\n")
-    (folder / "run.json").write_text(json.dumps({"name": folder.name, "started": 1.7e9, "starts": 2}, indent=2))
+    card = {"name": folder.name, "started": 1.7e9, "starts": 2, "not_evaluated": f"request eval-30-1: {HOSTILE}"}
+    (folder / "run.json").write_text(json.dumps(card, indent=2))
     return folder

@@ -67,6 +67,10 @@ def test_results_before_and_after_stand_first_with_the_difference(text: str) -> 
     assert '<td class="n up">+25.0</td>' in text
 
 
+def test_an_evaluation_that_could_not_be_made_is_told_at_the_head_with_its_reason(text: str) -> None:
+    assert "not evaluated after training: request eval-30-1: &lt;/pre&gt;" in text
+
+
 def test_a_metric_is_one_chart_with_a_line_for_each_cell(text: str) -> None:
     figure = next(part for part in text.split("<figure>") if "<b>reward/mean</b>" in part)
     assert "deduction/solve" in figure

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
-from collections.abc import Callable
+import itertools
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from azr.config import load
+from actors.engine.records import GenerateRequest, Generation
+from actors.rollout.errors import RolloutError
+from azr.config import load, write_resolved
 from azr.errors import AzrError, ConfigError
+from azr.game.frames import frame
 from azr.plugins import TRACKERS
 from azr.run.console import Console, Goal
 from azr.run.driver import Driver, begin
@@ -18,8 +25,10 @@ from azr.run.evaluation import Evaluation
 from azr.run.folder import Card, RunFolder
 from azr.run.hub import Drained, StepParts
 from azr.run.learner_thread import LearnerFailedError
+from azr.run.stages import Stages, StageTimeoutError
 from azr.run.stopping import StoppedError
 from azr.tiny import shipped
+from sandbox_wasm.protocol import Sandbox
 from tests.plugins import announce
 
 
@@ -64,6 +73,60 @@ def test_an_evaluation_that_cannot_be_kept_is_said_and_ends_nothing(driver: Driv
     driver.folder.evaluations.mkdir()
     driver._keep_evaluation(Evaluation(step=7, seconds=1.0, rows=[]))
     assert "evaluations.jsonl cannot be written (Is a directory); the run goes on without" in said.getvalue()
+
+
+class Unanswering:
+    """Engines that fail at every request, or are silent."""
+
+    def __init__(self, *, silent: bool) -> None:
+        self.silent = silent
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator[Unanswering]:
+        yield self
+
+    async def generate(self, request: GenerateRequest, deadline: float) -> Generation:
+        if self.silent:
+            await asyncio.sleep(deadline + 60.0)
+        raise RolloutError("poisoned", f"request {request.id} failed 4 times: the engine died\x1b[31m")
+
+
+@pytest.fixture
+def trained(driver: Driver, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Driver:
+    """A driver whose training is over at step 7, with two questions of each type to ask."""
+    monkeypatch.setattr("azr.run.driver.check_ray", lambda: None)
+    monkeypatch.setattr(driver, "_sandbox", lambda: contextlib.nullcontext(sandbox))
+    driver.step, driver.config.evaluation.tasks = 7, 2
+    return driver
+
+
+def evaluate_last(driver: Driver, *, silent: bool) -> None:
+    tokens = SimpleNamespace(frame=frame("compact"), encode=str.encode)
+    driver._evaluate_last(Unanswering(silent=silent), tokens, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("silent", "why"),
+    [(False, r"request eval-7-0 failed 4 times: the engine died\x1b[31m"), (True, "evaluation after: waited ")],
+)
+def test_an_evaluation_that_cannot_be_made_fails_no_run_whose_training_is_over(
+    trained: Driver, said: io.StringIO, silent: bool, why: str
+) -> None:
+    trained.config.cluster.work_seconds = 0.5 if silent else 60.0
+    evaluate_last(trained, silent=silent)
+    trained._end_card("finished", "its steps are done")
+    assert f"the weights of step 7 are not evaluated: {why}" in said.getvalue()
+    assert f"mend: azr eval {trained.folder.root} --tasks 2 --samples" in said.getvalue()
+    card = trained.folder.card()
+    assert card.ended == "finished"
+    assert card.not_evaluated.startswith(why)
+
+
+def test_a_signal_ends_the_last_evaluation_as_it_ends_others(trained: Driver) -> None:
+    trained._stop.signalled("Ctrl-C")
+    with pytest.raises(StoppedError):
+        evaluate_last(trained, silent=True)
+    assert not trained.folder.card().not_evaluated
 
 
 def test_a_model_that_is_not_there_is_refused_before_ray_starts(
@@ -159,10 +222,62 @@ def test_a_learner_of_a_dead_ray_is_not_waited_for(driver: Driver) -> None:
     assert (hub.wishes, learner.abandoned) == ([], True)
 
 
-def test_why_a_run_fails_is_said_and_noted_before_anything_is_taken_down(driver: Driver, said: io.StringIO) -> None:
-    driver._fail_early(AzrError("the sandbox runs no program\x1b[31m"))
-    assert "the run fails, taking everything down: the sandbox runs no program\\x1b[31m" in said.getvalue()
-    assert driver.folder.card().ended == "failed: the sandbox runs no program\\x1b[31m"
+class Board:
+    """A board that hears how a run ends."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def over(self, status: str) -> None:
+        self.heard.append(status)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "ended", "told"),
+    [
+        (
+            AzrError("the sandbox runs no program\x1b[31m"),
+            "failed",
+            "failed: the sandbox runs no program\\x1b[31m",
+            "the run fails, taking everything down: the sandbox runs no program\\x1b[31m\n",
+        ),
+        (KeyboardInterrupt(), "stopped", "stopped", ""),
+        (StoppedError("Ctrl-C"), "stopped", "stopped", ""),
+    ],
+)
+def test_how_a_run_ends_is_noted_and_told_before_anything_is_taken_down(
+    driver: Driver, said: io.StringIO, error: BaseException, status: str, ended: str, told: str
+) -> None:
+    board = Board()
+    driver._end_early(error, board)  # type: ignore[arg-type]
+    assert driver.folder.card().ended == ended
+    assert (board.heard, said.getvalue()) == ([status], told)
+
+
+def test_the_configuration_of_the_driver_before_is_kept_where_this_ones_differs(driver: Driver) -> None:
+    assert driver._changed_configuration() is None, "there is none yet"
+    write_resolved(driver.asked, driver.folder.root)
+    before = driver.folder.config.read_text()
+    driver._card.starts = 3
+    assert driver._changed_configuration() is None, "it is the same"
+    driver.asked.run.minutes = 77.0
+    kept = driver._changed_configuration()
+    assert kept == driver.folder.root / "config-2.yaml"
+    assert kept.read_text() == before
+
+
+def test_ranks_without_room_are_told_in_the_error_of_whoever_waits_for_their_weights(driver: Driver) -> None:
+    class Crowded:
+        def room(self) -> str:
+            return " (asked of Ray: 2 x 1 GPU by the learner; free in the cluster: 0 of 8 GPUs)"
+
+    hub, stages = Hub(), Stages(lambda _line: None, clock=partial(next, itertools.count(0.0)))
+    with (
+        pytest.raises(StageTimeoutError, match=r"for its first weights \(asked of Ray: 2 x 1 GPU .*: 0 of 8 GPUs\)"),
+        stages.stage("learner", "its first weights", deadline=2.5) as stage,
+    ):
+        driver._until_published(hub, Crowded(), stage)  # type: ignore[arg-type]
+    assert hub.wishes
 
 
 class Silent:

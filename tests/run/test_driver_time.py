@@ -111,8 +111,9 @@ class TestTime:
         assert driver.seconds == folder.card().elapsed_seconds == 130.0
 
     def test_a_killed_driver_told_a_step_after_its_last_note(self, folder: RunFolder) -> None:
-        folder.write(msgspec.structs.replace(folder.card(), elapsed_seconds=100.0, ended="finished"))
+        card = msgspec.structs.replace(folder.card(), elapsed_seconds=100.0, ended="finished", not_evaluated="late")
+        folder.write(card)
         folder.metrics.write_text('{"step":7,"time/elapsed":101.5}\n{"step":8,"eval/tasks":4}\n{"step":9,"time/ela')
         take_up(load(["tiny"]), folder)
         card = folder.card()
-        assert (card.elapsed_seconds, card.starts, card.ended) == (101.5, 2, "")
+        assert (card.elapsed_seconds, card.starts, card.ended, card.not_evaluated) == (101.5, 2, "", "")

@@ -21,6 +21,12 @@ def test_the_embedded_default() -> None:
     assert plan["seeds"] == "made by the model: 64 triplets, 64 inductions"
 
 
+def test_seeds_are_planned_for_the_types_in_play() -> None:
+    assert told("ablation=deduction_only")["seeds"] == "made by the model: 64 triplets"
+    assert told("algorithm.game.task_types=[error]")["seeds"].startswith("none: ")
+    assert told("algorithm.game.task_types=[error]", "seeding.file=some.jsonl")["seeds"] == "some.jsonl"
+
+
 def test_the_staleness_bound_and_what_it_lets_in() -> None:
     plan = told("staleness.max_staleness=2")
     assert plan["staleness"] == "at most 2 steps between a sample's oldest token and the step that trains on it"

@@ -1,14 +1,18 @@
-"""The first tasks: from a file, or from a model; a model that brings nothing leaves the zero tasks."""
+"""The first tasks: from a file, or from a model; a model that brings nothing leaves the zero tasks, and what was made
+before an interruption is not made again."""
 
 from __future__ import annotations
 
 import asyncio
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from actors.engine.records import GenerateRequest, Generation, Response
+from actors.rollout.errors import RolloutError
 from azr.config import load
 from azr.errors import AzrError
 from azr.game.frames import frame
@@ -16,6 +20,7 @@ from azr.game.seeding import ZERO_PROGRAM, SeedingState
 from azr.game.types import Version, VersionSpan
 from azr.run.evaluation import held_out
 from azr.run.folder import RunFolder
+from azr.run.kept_seeding import unfinished
 from azr.run.seeds import given_seeds, make_seeds, read_seeds, rules_of, seed_tasks, write_seeds
 from azr.tiny.held_out import held_out_tasks
 from sandbox_wasm.protocol import Sandbox
@@ -39,21 +44,51 @@ class Saying:
     def __init__(self, *texts: str) -> None:
         self.texts, self.asked = texts, list[GenerateRequest]()
 
+    def says(self, request: GenerateRequest) -> str:
+        return self.texts[len(self.asked) % len(self.texts)]
+
     async def generate(self, request: GenerateRequest, deadline: float) -> Generation:
         self.asked.append(request)
         response = Response(
             token_ids=np.zeros(1, np.int32),
             logprobs=np.zeros(1, np.float32),
             spans=(VersionSpan(0, 1, Version(0, 0)),),
-            text=self.texts[len(self.asked) % len(self.texts)],
+            text=self.says(request),
         )
         return Generation(request=request.id, responses=(response,))
 
 
-def made(sandbox: Sandbox, engine: Saying, *overrides: str) -> tuple[SeedingState, list[str]]:
+class Inventing(Saying):
+    """An engine with another idea for each request; it fails to answer some of them."""
+
+    def __init__(self, fails: Callable[[int], bool] = lambda _number: False) -> None:
+        super().__init__()
+        self.fails = fails
+
+    def says(self, request: GenerateRequest) -> str:
+        number = int(request.id.removeprefix("seed-"))
+        if self.fails(number):
+            raise RolloutError("poisoned", f"request {request.id} failed 4 times: the engine died")
+        if prompt_of(request).endswith("#n\n"):
+            return "".join(f"#i {number + place}\n" for place in range(6)) + "#m look closely"
+        return f"def f(a):\n    return a + {number}\n#i {number}"
+
+
+def prompt_of(request: GenerateRequest) -> str:
+    return bytes(request.prompt_ids).decode()
+
+
+#: Six triplets and four induction tasks: `Inventing` needs two batches of four for the first, and one for the others.
+FEW = ("seeding.triplets=6", "seeding.inductions=4", "algorithm.game.references=2", "evaluation.suite=none")
+
+
+def made(sandbox: Sandbox, engine: Saying, *overrides: str, path: Path | None = None) -> tuple[SeedingState, list[str]]:
     config = load(["tiny"], ["lengths.content=4000", "lengths.prompt=4000", "seeding.batch=4", *overrides])
     told: list[str] = []
-    return asyncio.run(make_seeds(config, engine, Letters(), sandbox, lambda _: None, warn=told.append)), told
+    with tempfile.TemporaryDirectory() as folder:
+        path = path or Path(folder) / "seeds.jsonl"
+        work = make_seeds(config, engine, Letters(), sandbox, lambda _: None, path=path, warn=told.append)
+        return asyncio.run(work), told
 
 
 def test_a_model_of_garbage_leaves_the_zero_tasks_and_is_said(sandbox: Sandbox) -> None:
@@ -70,6 +105,74 @@ def test_requests_are_seeded_named_and_within_bounds(sandbox: Sandbox) -> None:
     assert [request.id for request in engine.asked] == [f"seed-{number}" for number in range(8)]
     assert [request.seed for request in engine.asked] == list(range(5, 13))
     assert {request.max_tokens for request in engine.asked} == {128}
+
+
+def test_a_request_that_fails_costs_its_own_proposal(sandbox: Sandbox) -> None:
+    engine = Inventing(fails={1, 9}.__contains__)
+    state, told = made(sandbox, engine, *FEW)
+    assert [len(state.triplets), len(state.inductions), len(engine.asked)] == [6, 4, 12]
+    assert told == [
+        "1 of 4 requests for seeds failed and are left out; the first: "
+        f"request seed-{number} failed 4 times: the engine died"
+        for number in (1, 9)
+    ]
+
+
+def test_a_seeding_that_is_cut_off_goes_on_as_if_it_had_not_been(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Where every request of a batch fails no request is to blame, and seeding ends; so it does by time or a signal."""
+    path, whole = tmp_path / "seeds.jsonl", Inventing()
+    expected, _ = made(sandbox, whole, *FEW)
+    first, then = Inventing(fails=lambda number: number >= 4), Inventing()
+    with pytest.raises(RolloutError, match="request seed-4 failed 4 times") as failed:
+        made(sandbox, first, *FEW, path=path)
+    assert failed.value.mend
+    state, told = made(sandbox, then, *FEW, "rollout.request_seconds=7", "run.name=moved", path=path)
+    assert told == [
+        f"seeding goes on from 5 of 6 triplets and 1 of 4 induction tasks, kept in {tmp_path}/seeds.jsonl.unfinished"
+    ]
+    assert [prompt_of(request) for request in [*first.asked[:4], *then.asked]] == list(map(prompt_of, whole.asked))
+    assert state == expected
+    write_seeds(path, seed_tasks(state, load(["tiny"])))
+    assert list(tmp_path.iterdir()) == [path], "what was kept has served"
+
+
+def test_what_was_kept_under_other_settings_is_left(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "seeds.jsonl"
+    made(sandbox, Inventing(), *FEW, path=path)
+    engine = Inventing()
+    _, told = made(sandbox, engine, *FEW, "run.seed=5", "seeding.triplets=5", path=path)
+    assert told == [f"{unfinished(path)} was made under another run.seed, seeding.triplets; seeding begins anew"]
+    assert engine.asked[0].id == "seed-0"
+
+
+def test_a_seeding_that_cannot_be_kept_goes_on_and_says_so_once(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "seeds.jsonl"
+    unfinished(path).mkdir()
+    state, told = made(sandbox, Inventing(), *FEW, path=path)
+    assert [len(state.triplets), len(state.inductions)] == [6, 4]
+    unread, unwritten = told
+    assert "seeds.jsonl.unfinished cannot be read" in unread
+    assert "seeds.jsonl.unfinished cannot be written (Is a directory); seeding goes on" in unwritten
+
+
+@pytest.mark.parametrize(
+    ("types", "asked"),
+    [
+        ("deduction", {"#d"}),
+        ("deduction,abduction", {"#d", "#a"}),
+        ("induction", {"#d", "#a", "#n"}),
+        ("abduction,induction,error", {"#a", "#n"}),
+        ("error", set()),
+    ],
+)
+def test_nothing_is_asked_of_types_that_are_not_in_play(sandbox: Sandbox, types: str, asked: set[str]) -> None:
+    """Induction alone needs programs all the same. Of error prediction there are no seeds."""
+    engine = Inventing()
+    state, told = made(sandbox, engine, *FEW, f"algorithm.game.task_types=[{types}]")
+    assert {prompt_of(request).splitlines()[-1] for request in engine.asked} == asked
+    assert not told
+    tasks = seed_tasks(state, load(["tiny"], [f"algorithm.game.task_types=[{types}]"]))
+    assert {task.task_type for task in tasks} == set(types.split(",")) - {"error"}
 
 
 def test_triplets_serve_deduction_and_abduction_alike(sandbox: Sandbox) -> None:
@@ -119,6 +222,12 @@ def test_seeds_come_from_the_runs_own_file_then_from_the_one_that_is_named_then_
     assert given_seeds(named, folder) == tasks
     write_seeds(folder.seeds, tasks[:1])
     assert given_seeds(named, folder) == tasks[:1]
+
+
+def test_a_run_whose_types_have_no_seeds_resumes_with_none(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    write_seeds(folder.seeds, [])
+    assert given_seeds(load(["tiny"], ["algorithm.game.task_types=[error]"]), folder) == []
 
 
 def test_a_file_that_is_none_is_refused_by_line(tmp_path: Path) -> None:

@@ -52,9 +52,10 @@ class SeedingConfig:
     """From the identity function to the first tasks, by the base model itself."""
 
     triplets: int = 256
-    """Programs with one input, which serve deduction and abduction alike (published: 256)."""
+    """Programs with one input, which serve deduction and abduction alike and which induction works on (published: 256);
+    none where none of the three is in play."""
     inductions: int = 256
-    """Induction tasks (published: 256)."""
+    """Induction tasks, where that type is in play (published: 256)."""
     batch: int = 64
     """Proposals asked for at a time (published: 64)."""
     stall_batches: int = 20

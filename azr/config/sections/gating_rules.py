@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from azr.config.sections.algorithm import GameConfig
 from azr.config.sections.gating import GatingConfig, LengthsConfig, SeedingConfig
 
 DUPLICATE_BY = ("program_and_inputs", "program")
@@ -12,9 +13,12 @@ EQUALITIES = ("python", "exact")
 #: Interpreters that the guest ships, which differ in their hash seed.
 WASM_PROBES = 2
 
+#: Task types of which seeding makes tasks.
+SEEDED = ("deduction", "abduction", "induction")
+
 
 def problems(
-    gating: GatingConfig, lengths: LengthsConfig, seeding: SeedingConfig, backend: str
+    gating: GatingConfig, lengths: LengthsConfig, seeding: SeedingConfig, game: GameConfig, backend: str
 ) -> Iterator[tuple[str, str, str]]:
     """Everything wrong with the three sections, as (key, what is wrong, how to mend it)."""
     for key, value, known in (
@@ -34,6 +38,12 @@ def problems(
     ):
         if number < low:
             yield key, f"{number} is out of range", f"it must be at least {low}"
+    if not (game.train_propose or seeding.file or set(SEEDED) & set(game.task_types)):
+        yield (
+            "seeding.file",
+            f"solvers are alone, and the model makes no seeds of {', '.join(game.task_types)} for them",
+            f"name a file of such tasks, play one of {', '.join(SEEDED)}, or set algorithm.game.train_propose: true",
+        )
     if not 1 <= gating.induction_shown < gating.induction_inputs:
         yield (
             "gating.induction_shown",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import pickle
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from actors.engine.errors import EngineDiedError, EngineError, NoEngineError, RefusedRequestError
 from actors.engine.records import GenerateRequest, Generation, Response
 from actors.rollout.client import RolloutClient
-from actors.rollout.errors import RolloutError
+from actors.rollout.errors import Cause, RolloutError
 from actors.rollout.server import Server
 from actors.rollout.wire import Kind, frame
 from actors.weights.records import Member
@@ -268,6 +269,14 @@ class TestDeaths:
         for task in held:
             task.cancel()
         await asyncio.gather(*held, return_exceptions=True)
+
+
+@pytest.mark.parametrize("cause", ["deadline", "refused", "poisoned"])
+def test_how_asking_failed_is_told_with_its_mend_and_travels_between_processes(cause: Cause) -> None:
+    error = RolloutError(cause, "request r: nobody answers")
+    assert str(error).startswith("request r: nobody answers\n  mend: ")
+    travelled = pickle.loads(pickle.dumps(error))
+    assert (travelled.cause, travelled.what, travelled.mend) == (cause, error.what, error.mend)
 
 
 class TestEnds:

@@ -74,6 +74,14 @@ def test_a_file_that_cannot_be_read_leaves_no_output(tmp_path: Path, capsys: pyt
     assert not output.exists()
 
 
+def test_seeds_of_types_that_have_none_are_refused_before_anything_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["tiny", "--config", "tiny", "algorithm.game.task_types=[error]", "--output", str(tmp_path / "out.jsonl")]
+    assert main(["seed", "make", *words]) == EXIT_ERROR
+    assert "the model makes no seeds of error\n  mend: put deduction, abduction or" in capsys.readouterr().err
+
+
 def test_an_action_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["seed"]) == EXIT_USAGE
     assert "ACTION" in capsys.readouterr().err

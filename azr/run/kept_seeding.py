@@ -1,0 +1,86 @@
+"""A seeding that is under way, kept beside the seed file that it is for.
+
+Owns that file: written after each batch, taken up by the next who makes the same seeds, gone once they are written.
+Called by `azr.run.seeds`. So a time limit, Ctrl-C or the driver's death costs a batch, and not an hour of a model.
+
+    batch ─► keep ─► seeds.jsonl.unfinished ─► take_up (same settings) ─► the next batch
+                                └─► removed with the writing of seeds.jsonl
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from azr.config.root import Config
+from azr.files import write_bytes
+from azr.game.seeding import SeedingState
+from azr.run.resume import allowed
+from azr.run.tracking.base import flattened
+from azr.text import shortened
+
+#: Keys that say where a run is: it may be moved.
+_PLACE = ("run.name", "run.folder")
+
+
+class _Kept(msgspec.Struct):
+    """What the file holds."""
+
+    settings: dict[str, str]
+    state: SeedingState
+    generator: str
+
+
+def unfinished(seeds: Path) -> Path:
+    """Where a seeding is kept until this file of seeds is written."""
+    return seeds.with_name(f"{seeds.name}.unfinished")
+
+
+class KeptSeeding:
+    """The file, for one who makes seeds under a configuration."""
+
+    def __init__(self, seeds: Path, config: Config, warn: Callable[[str], None]) -> None:
+        self.path = unfinished(seeds)
+        self._settings = settings_of(config)
+        self._warn = warn
+        self._refused = False
+        """The file could not be written, which was said."""
+
+    def take_up(self, random: np.random.Generator) -> SeedingState | None:
+        """The state that was kept under the same settings, and `random` as it was then; None where there is none."""
+        try:
+            kept = msgspec.json.decode(self.path.read_bytes(), type=_Kept)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.DecodeError) as error:
+            self._warn(f"{self.path} cannot be read ({error}); seeding begins anew")
+            return None
+        before, now = kept.settings, self._settings
+        if other := [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]:
+            self._warn(f"{self.path} was made under another {shortened(', '.join(other), 200)}; seeding begins anew")
+            return None
+        random.bit_generator.state = json.loads(kept.generator)
+        return kept.state
+
+    def keep(self, state: SeedingState, random: np.random.Generator) -> None:
+        """Put a state in place of the one before, as one act. A disk that is full ends no seeding."""
+        kept = _Kept(self._settings, state, json.dumps(random.bit_generator.state))
+        try:
+            write_bytes(self.path, msgspec.json.encode(kept))
+        except OSError as error:
+            if not self._refused:
+                self._warn(f"{self.path} cannot be written ({error.strerror}); seeding goes on, and may be lost")
+            self._refused = True
+        else:
+            self._refused = False
+
+
+def settings_of(config: Config) -> dict[str, str]:
+    """What seeds may follow from: all but what a resume may change."""
+    flat = flattened(dataclasses.asdict(config))
+    return {key: value for key, value in flat.items() if not allowed(key) and key not in _PLACE}
