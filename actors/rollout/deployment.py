@@ -122,8 +122,9 @@ class Rollouts:
             time.sleep(_LOOK_SECONDS)
 
     def scale(self, count: int, *, pool: str = "shared") -> None:
-        """Have so many replicas serve a pool. Comes back at once; a new one serves when it has the newest weights, one
-        that is taken away finishes what it is sampling."""
+        """Have so many replicas serve a pool. Comes back when Serve and the registry have been told, which may take
+        either a minute; a new replica serves when it has the newest weights, one that is taken away finishes what it is
+        sampling. Telling it once more does no harm."""
         self._counts[pool] = count
         self._deploy(pool)
         self._call("want", pool, count)

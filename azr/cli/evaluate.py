@@ -16,8 +16,9 @@ SUMMARY = "Ask a model, or a run's newest checkpoint, the held-out tasks, and ju
 EPILOG = """The answers come from the same engine that a run uses; each task is answered greedily once, and sampled
 some times at temperature 1. A run, or a checkpoint in its folder, is asked as its own configuration says (frame,
 tokens, lengths), a model as preset tiny says; --config says otherwise. Engines stand on this machine, also those for
-the run of a cluster, unless cluster.address is given here. `--suite tiny` is the embedded model's world: tasks of its
-own grammar, and harder ones.
+the run of a cluster, unless cluster.address is given here, as cluster.address=auto in a submitted job. A checkpoint is
+exported into this machine's folder for temporary files (TMPDIR); engines on other machines need one that they see too.
+`--suite tiny` is the embedded model's world: tasks of its own grammar, and harder ones.
 
 examples:
   azr eval tiny                                       the model that ships with azr
@@ -40,7 +41,8 @@ def configured(arguments: argparse.Namespace) -> Config:
     """The configuration of the evaluation. What a run shares with its own engines is left to it."""
     from azr.run.session import configuration_of
 
-    if not arguments.config:
+    given = bool(arguments.config)
+    if not given:
         arguments.config = [str(configuration_of(arguments.source) or "tiny")]
     asked = {"suite": arguments.suite, "tasks": arguments.tasks, "samples": arguments.samples}
     # As overrides, so that they are checked like all others.
@@ -48,7 +50,7 @@ def configured(arguments: argparse.Namespace) -> Config:
     config = config_of(arguments)
     config.run.name = "eval"
     config.weights = WeightsConfig()
-    if not any(word.startswith("cluster.address=") for word in arguments.overrides):
+    if not given and not any(word.startswith("cluster.address=") for word in arguments.overrides):
         config.cluster.address = ""  # a run is exported to a folder of this machine, where no other finds it
     config.rollout.max_replicas = 0
     return config
@@ -59,10 +61,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output is not None:
         require_writable(arguments.output)
     from azr.run import evaluation
+    from azr.run.local_ray import require_reachable
     from azr.run.session import model_of, session
     from azr.tiny.evaluation import Row, show
 
     config = configured(arguments)
+    require_reachable(config.cluster.address)  # a checkpoint is exported before Ray starts, which takes a while
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr, flush=True)

@@ -46,7 +46,7 @@ from azr.run.folder import Card, RunFolder
 from azr.run.gpus import ranks_on_gpus
 from azr.run.hub import HubClient, start_hub
 from azr.run.learner_thread import LearnerThread
-from azr.run.local_ray import RayLostError, check_ray, ray_of
+from azr.run.local_ray import RayLostError, check_ray, ray_of, require_reachable
 from azr.run.polling import Poll
 from azr.run.publishing import make_publish
 from azr.run.room import Room
@@ -198,7 +198,7 @@ class Driver:
         with self._stages.stage("engines", f"{engines.wanted} to load {self.asked.model.path}", wait) as stage:
             engines.ready(partial(self._remaining, stage), stage.now)
         with self._stages.stage("learner", "its first weights to reach the engines", wait) as stage:
-            self.step = self._until_published(hub, partial(self._remaining, stage))
+            self.step = self._until_published(hub, engines, stage)
         tracking.catch_up(self.step)
         baseline = config.evaluation.before and evaluation.baseline_missing(self.folder.evaluations, self.step)
         if baseline and not self._stop.check():
@@ -250,16 +250,18 @@ class Driver:
             gpu=ranks_on_gpus(config, gpu=engines.gpu),
         )
 
-    def _until_published(self, hub: HubClient, remaining: Callable[[], float]) -> int:
-        """Wait for the first weights; the step that they are of."""
+    def _until_published(self, hub: HubClient, engines: Engines, stage: Stage) -> int:
+        """Wait for the first weights; the step that they are of. Ranks may be waiting for room in the cluster."""
+        waits_for = stage.waits_for
         while True:
-            drained = hub.drain(self._stop.check(), timeout=min(10.0, remaining()))
+            drained = hub.drain(self._stop.check(), timeout=min(10.0, self._remaining(stage)))
             if drained is not None:
                 for line in drained.news:
                     self.console.say(line)
                 if drained.published >= 0:
                     return drained.published
-            remaining()
+            stage.now(waits_for + engines.room())
+            self._remaining(stage)
             time.sleep(ROUND_SECONDS)
 
     # ── the rounds ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -289,7 +291,7 @@ class Driver:
                 round_began = time.monotonic()
                 check_ray()
                 self._listen(hub, teller)
-                if line := engines.follow(teller.fresh()):
+                for line in engines.follow(teller.fresh()):
                     self.console.say(line)
                 self._watch(polls, playing, silent_since)
                 if told := teller.waiting(round_began):
@@ -492,8 +494,10 @@ def take_up(config: Config, folder: RunFolder) -> None:
     elapsed = max([card.elapsed_seconds, *told])
     card = msgspec.structs.replace(card, starts=card.starts + 1, ended="", not_evaluated="", elapsed_seconds=elapsed)
     folder.write(card)
+    require_reachable(config.cluster.address)
 
 
 def goal_of(config: Config) -> Goal:
     """Where the run ends."""
     return Goal(config.run.steps, 60.0 * config.run.minutes)
+    require_reachable(config.cluster.address)

@@ -26,8 +26,9 @@ from actors.weights.records import Member
 from azr.config.root import Config
 from azr.doctor.packages import require_cpu_kernels
 from azr.errors import AzrError
-from azr.run.gpus import on_gpus, require_gpus
+from azr.run.gpus import on_gpus
 from azr.run.local_ray import driver_name
+from azr.run.shares import Asked
 from azr.text import shortened
 
 #: Between two looks at who serves.
@@ -49,9 +50,12 @@ class Publishing(NamedTuple):
 class Engines:
     """The replicas of a run."""
 
-    def __init__(self, config: Config, rollouts: Rollouts) -> None:
-        self._config, self._rollouts = config, rollouts
+    def __init__(self, config: Config, rollouts: Rollouts, asked: Asked) -> None:
+        self._config, self._rollouts, self._asked = config, rollouts, asked
         self._scaling = ScalingState(config.rollout.replicas)
+        self._scaled = config.rollout.replicas
+        """As many as Serve and the registry were told to have."""
+        self._wish: _Wish | None = None
 
     @property
     def wanted(self) -> int:
@@ -71,7 +75,7 @@ class Engines:
             serving, told = self._missing(wanted)
             if serving >= wanted:
                 return
-            now(told + _last_loss(self._rollouts.lost()))
+            now(told + _last_loss(self._rollouts.lost()) + self.room())
             remaining()
             time.sleep(LOOK_SECONDS)
 
@@ -80,6 +84,11 @@ class Engines:
         states = [member.state for member in self._rollouts.members()]
         serving, starting = states.count("serving"), states.count("starting")
         return serving, f"{wanted - serving} of {wanted} engines to serve, {starting} make their engine"
+
+    def room(self) -> str:
+        """What engines and the learner ask of a cluster beside what it has, for the end of a line that says who is
+        waited for; nothing in a Ray of the run's own."""
+        return self._asked.beside()
 
     @contextlib.asynccontextmanager
     async def client(self, role: str = "solve") -> AsyncIterator[RolloutClient]:
@@ -94,21 +103,29 @@ class Engines:
         finally:
             await client.close()
 
-    def follow(self, values: Mapping[str, float]) -> str:
-        """Have one replica more or less where a step's numbers call for it; what is done, as words, or nothing.
+    def follow(self, values: Mapping[str, float]) -> list[str]:
+        """Have one replica more or less where a step's numbers call for it; what is done, and what went wrong with it,
+        as lines. Waits for nobody; what Serve or the registry did not take is told them once more after a later step.
 
         The replicas that solve are scaled: where proposers have their own, theirs stay as many as configured.
         """
-        before, rollout = self._scaling, self._config.rollout
+        before, rollout, lines = self._scaling, self._config.rollout, list[str]()
+        if self._wish and not self._wish.pending:
+            if self._wish.error:
+                lines.append(f"{self._wish.count} engines were not taken, trying again: {self._wish.error}")
+            else:
+                self._scaled = self._wish.count
+            self._wish = None
         wait, idle = values.get("perf/learner_idle"), values.get("perf/rollout_idle")
         if rollout.max_replicas <= 0 or wait is None or idle is None:
-            return ""
+            return lines
         self._scaling = now = decide(before, rollout, learner_wait=wait, engines_idle=idle)
-        if now.replicas == before.replicas:
-            return ""
-        self._rollouts.scale(now.replicas, pool=pool_for(self._rollouts.settings, "solve"))
-        why = "the learner waits for data" if now.replicas > before.replicas else "engines are idle"
-        return f"from {before.replicas} to {now.replicas} engines: {why}"
+        if now.replicas != before.replicas:
+            why = "the learner waits for data" if now.replicas > before.replicas else "engines are idle"
+            lines.append(f"from {before.replicas} to {now.replicas} engines: {why}")
+        if self._wish is None and now.replicas != self._scaled:
+            self._wish = _Wish(self._rollouts, now.replicas, pool_for(self._rollouts.settings, "solve"))
+        return lines
 
     def for_players(self) -> Replicas:
         """What travels to players, and becomes a client there."""
@@ -134,10 +151,43 @@ class Engines:
 
     def stop(self, patience: float) -> None:
         """End all replicas and the registry. Past its patience Serve is left behind: Ray's own end takes it along."""
-        ending = threading.Thread(target=self._rollouts.stop, name="engines-stop", daemon=True)
+
+        def end() -> None:
+            if self._wish:
+                self._wish.wait(patience)  # told after the end, it would have Serve start engines anew
+            self._rollouts.stop()
+
+        ending = threading.Thread(target=end, name="engines-stop", daemon=True)
         ending.start()
         ending.join(patience + STOP_SECONDS)
         remove_versions(self._rollouts.folder)
+
+
+class _Wish:
+    """So many engines, told to Serve and the registry in a thread: each may take a minute to answer, or be dead."""
+
+    def __init__(self, rollouts: Rollouts, count: int, pool: str) -> None:
+        self.count = count
+        self.error = ""
+        """Why it was not taken, once it is no longer pending."""
+        self._rollouts, self._pool = rollouts, pool
+        self._thread = threading.Thread(target=self._tell, name="engines-scale", daemon=True)
+        self._thread.start()
+
+    @property
+    def pending(self) -> bool:
+        """Whether the answer is still to come."""
+        return self._thread.is_alive()
+
+    def wait(self, seconds: float) -> None:
+        """Until the answer is there, but no longer than this."""
+        self._thread.join(seconds)
+
+    def _tell(self) -> None:
+        try:
+            self._rollouts.scale(self.count, pool=self._pool)
+        except Exception as error:  # Ray's or Serve's: the run goes on with the engines it has
+            self.error = shortened(f"{type(error).__name__}: {error}", WHY_WIDTH)
 
 
 def _last_loss(lost: Sequence[Member]) -> str:
@@ -162,7 +212,7 @@ def transport_of(config: Config) -> str:
 
 def start_engines(config: Config, *, ranks: int = 0) -> Engines:
     """Start registry and replicas, and come back at once; Ray is up, and the configuration one `at_its_place`. There
-    must be GPUs for so many ranks of a learner as well."""
+    must be room for so many ranks of a learner as well."""
     import ray
 
     resources = ray.cluster_resources()
@@ -171,7 +221,8 @@ def start_engines(config: Config, *, ranks: int = 0) -> Engines:
         require_cpu_kernels()  # replicas would find out too, each after its imports
     weights = replace(config.weights, transport=transport_of(config))
     settings = EngineSettings.of(config.model.path, config.rollout, weights, seed=config.run.seed, gpu=gpu)
-    require_gpus(config, settings, resources, ranks=ranks)
+    asked = Asked(config, settings, ranks=ranks)
+    asked.require(resources)
     logs = Path(config.run.folder, config.run.name, "logs")
     rollouts = Rollouts.start(driver_name(config), settings, logs=logs, wait=False)
-    return Engines(config, rollouts)
+    return Engines(config, rollouts, asked)

@@ -91,6 +91,24 @@ def cores_of(config: Config, available: int) -> int:
 
 
 @contextlib.contextmanager
+def require_reachable(address: str) -> None:
+    """Refuse a `cluster.address` that Ray would take for another, because RAY_ADDRESS names one.
+
+    Ray follows it wherever no address is named, and then refuses to be told of cores and memory; where the cluster is
+    to be found by itself (`auto`), it would go there even as a client. It is set in every submitted job, and by users
+    for `ray job submit`. Called before anything is made for a run, and where Ray starts.
+    """
+    named = os.environ.get("RAY_ADDRESS", "")
+    serves_others = "://" in named  # jobs or clients: a run can join no cluster by it
+    if named in ("", "local") or not (address == "" or (address == "auto" and serves_others)):
+        return
+    inside = "submit azr with ray job submit and cluster.address=auto" if serves_others else "set cluster.address=auto"
+    raise AzrError(
+        f"cluster.address is {address or 'empty'}, but Ray would follow RAY_ADDRESS={shortened(named, 300)}",
+        f"{inside} to be part of that cluster; unset RAY_ADDRESS (env -u RAY_ADDRESS azr …) to do without it",
+    )
+
+
 def ray_of(config: Config, logs: Path, weights: Sequence[Path] = ()) -> Iterator[None]:
     """Ray for the run, gone or left when the block ends. Versions in `weights` go should this process be killed."""
     import ray
@@ -98,6 +116,7 @@ def ray_of(config: Config, logs: Path, weights: Sequence[Path] = ()) -> Iterator
     if ray.is_initialized():
         raise AzrError("this process is in a Ray already", "start a run from a process of its own")
     variables = dict(ENVIRONMENT)
+    require_reachable(config.cluster.address)
     namespace = driver_name(config)
     remove_abandoned_temporary()
     if config.cluster.address:

@@ -1,7 +1,7 @@
 """Engines for a short job outside any run: an evaluation, or seeds for later runs.
 
-Called by `azr eval` and `azr seed make`. A Ray of its own, engines, no books; all gone at the end, the logs too, unless
-it fails.
+Called by `azr eval` and `azr seed make`. A Ray of its own or a cluster that is joined, engines, no books; all gone at
+the end, the logs too, unless it fails.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from actors.players.tokens import Tokens, load_tokens
 from azr.config.root import Config
 from azr.held_folders import scratch
 from azr.run.engines import Engines, start_engines
-from azr.run.local_ray import ray_of
+from azr.run.local_ray import ray_of, require_reachable
 from azr.run.quiet import hush
 from azr.run.stages import Stages
 from azr.run.stopping import leave_on_termination
@@ -40,6 +40,7 @@ class Session(NamedTuple):
 @contextlib.contextmanager
 def session(config: Config, tell: Callable[[str], None]) -> Iterator[Session]:
     """Bring up engines and a sandbox for the configured model, and take them down again."""
+    require_reachable(config.cluster.address)
     hush()
     tokens = load_tokens(at_its_place(config).model)  # before anything has logs to keep
     stages, wait = Stages(tell), config.cluster.start_seconds

@@ -47,6 +47,25 @@ def test_a_job_that_fails_says_why_and_gives_its_status(head: Head, client: Path
     assert "exit code 1" in done.stdout
 
 
+def test_a_run_that_names_no_cluster_is_told_how_to_join_that_of_its_job(head: Head, client: Path) -> None:
+    words = ("azr", "train", "--config", "tiny", f"run.folder={client}")
+    done = head.ray("submit", "--working-dir", ".", "--", *words, cwd=client)
+    assert done.returncode == 1
+    assert f"cluster.address is empty, but Ray would follow RAY_ADDRESS={head.gcs}" in done.stdout
+    assert "set cluster.address=auto" in done.stdout
+    assert not (client / "tiny").exists()
+
+
+def test_a_run_that_asks_for_more_than_the_cluster_has_is_refused_before_an_engine_starts(
+    head: Head, client: Path
+) -> None:
+    words = ("azr", "train", "--config", "tiny", f"run.folder={client}", "cluster.address=auto", "learner.ranks=3")
+    done = head.ray("submit", "--working-dir", ".", "--", *words, cwd=client)
+    assert done.returncode == 1
+    assert "3 CPUs are asked for and 2 are in the cluster: 3 x 1 by the learner" in done.stdout
+    assert "add nodes to it" in done.stdout
+
+
 def test_a_job_stopped_on_the_way_leaves_no_process(head: Head, client: Path) -> None:
     mark = "azr-job-to-be-stopped"
     runtime = json.dumps({"env_vars": {"AZR_TEST_MARK": mark}})

@@ -20,6 +20,8 @@ from azr.errors import ConfigError
         ("staleness.sweep_window=0", "staleness.sweep_window: 0 is out of range"),
         ("run.minutes=.nan", "run.minutes: nan is out of range"),
         ("cluster.object_store_mb=10", "cluster.object_store_mb"),
+        ("cluster.address=ray://head:10001", "cluster.address: 'ray://head:10001' is a server for clients"),
+        ("cluster.address=http://head:8265", "write HOST:PORT of the head, or submit the run with ray job submit"),
         ("run.name=a/b", "run.name: 'a/b' cannot name a folder"),
         ("run.name=..", "cannot name a folder"),
         ("safety.patterns.odd='('", "is no regular expression"),

@@ -79,6 +79,19 @@ def test_nor_is_it_taken_up_until_it_has_seeds_of_its_own(folder: RunFolder) -> 
     assert folder.card().starts == 2
 
 
+def test_a_run_whose_ray_the_environment_names_is_neither_begun_nor_taken_up(
+    folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    card = folder.card()
+    with pytest.raises(AzrError, match="RAY_ADDRESS"):
+        take_up(load(["tiny"]), folder)
+    assert folder.card() == card
+    with pytest.raises(AzrError, match="RAY_ADDRESS"):
+        begin(load(["tiny"], [f"run.folder={tmp_path}", "run.name=another"]))
+    assert not (tmp_path / "another").exists()
+
+
 def test_a_disk_that_fills_is_said_at_the_next_note(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     driver, said = driver_of(folder), list[str]()
     driver._room = Room(folder.root, 1.0, free=lambda _folder: 0.25)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import msgspec
 import pytest
+from ray.exceptions import GetTimeoutError
 
 from actors.engine.settings import EngineSettings
 from actors.rollout.deployment import Rollouts
@@ -15,6 +18,13 @@ from azr.errors import AzrError
 from azr.run import engines
 from azr.run.engines import Engines, start_engines, transport_of, weights_folder
 from azr.run.local_ray import driver_name
+from azr.run.shares import Asked
+
+
+def engines_of(config: Config, folder: Path) -> Engines:
+    """Engines as the run knows them, of which nobody has started any."""
+    settings = EngineSettings.of(str(folder), config.rollout, config.weights, seed=0, gpu=False)
+    return Engines(config, Rollouts("engines", settings, folder), Asked(config, settings))
 
 
 def test_versions_lie_in_a_folder_of_this_driver_also_below_one_that_the_user_names(tmp_path: Path) -> None:
@@ -77,12 +87,11 @@ class TestUntilEnginesServe:
         """What was told last of two engines that serve after these rounds."""
         config, told = Config(), list[str]()
         config.rollout.replicas = 2
-        settings = EngineSettings.of(str(tmp_path), config.rollout, config.weights, gpu=False)
         seen = iter(rounds)
         monkeypatch.setattr(Rollouts, "members", lambda _self: next(seen))
         monkeypatch.setattr(Rollouts, "lost", lambda _self: list(lost))
         monkeypatch.setattr(engines, "LOOK_SECONDS", 0.0)
-        Engines(config, Rollouts("engines", settings, tmp_path)).ready(lambda: 1.0, told.append)
+        engines_of(config, tmp_path).ready(lambda: 1.0, told.append)
         assert next(seen, None) is None
         return told[-1]
 
@@ -104,17 +113,23 @@ class TestUntilEnginesServe:
             "(r2 was lost: no engine: there is no model folder /x\\x1b[31m)"
         )
 
+    def test_what_is_asked_of_a_cluster_beside_what_it_has(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr(Asked, "beside", lambda _self: " (asked of Ray: 2 x 1 GPU)")
+        serving = [Member(name=name, state="serving") for name in ("r1", "r2")]
+        told = self._told(monkeypatch, tmp_path, [[], serving])
+        assert told == "2 of 2 engines to serve, 0 make their engine (asked of Ray: 2 x 1 GPU)"
+
 
 def test_that_no_engine_answers_is_an_error_which_says_who_is_missing_and_why(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    config = Config()
-    settings = EngineSettings.of(str(tmp_path), config.rollout, config.weights, gpu=False)
     monkeypatch.setattr(Rollouts, "statuses", lambda _self: [])
     monkeypatch.setattr(Rollouts, "members", lambda _self: [Member(name="r2", state="starting")])
     monkeypatch.setattr(Rollouts, "lost", lambda _self: [Member(name="r1", state="lost", why="its process ended")])
     with pytest.raises(AzrError, match=r"1 of 1 engines to serve, 1 make .*\(r1 was lost: its process ended\)"):
-        Engines(config, Rollouts("engines", settings, tmp_path)).statistics()
+        engines_of(Config(), tmp_path).statistics()
 
 
 class TestTheNumberOfEnginesFollowsWhoWaits:
@@ -129,12 +144,16 @@ class TestTheNumberOfEnginesFollowsWhoWaits:
         config = Config()
         config.rollout.replicas, config.rollout.max_replicas = 1, most
         config.rollout.separate_roles = separate
-        settings = EngineSettings.of(str(tmp_path), config.rollout, config.weights, seed=0, gpu=False)
-        return Engines(config, Rollouts("engines", settings, tmp_path))
+        return engines_of(config, tmp_path)
 
     def _follow(self, engines: Engines, steps: int, *, wait: float, idle: float) -> list[str]:
-        told = [engines.follow({"perf/learner_idle": wait, "perf/rollout_idle": idle}) for _ in range(steps)]
-        return [line for line in told if line]
+        """What is told in so many steps, each of which comes when Serve has answered what the one before it asked."""
+        told: list[str] = []
+        for _ in range(steps):
+            told += engines.follow({"perf/learner_idle": wait, "perf/rollout_idle": idle})
+            if engines._wish:
+                engines._wish.wait(60.0)
+        return told
 
     def test_a_learner_that_waits_gets_one_more_and_the_console_is_told(
         self, tmp_path: Path, scaled: list[tuple[int, str]]
@@ -160,5 +179,63 @@ class TestTheNumberOfEnginesFollowsWhoWaits:
     ) -> None:
         assert self._follow(self._engines(tmp_path, most=0), 20, wait=0.6, idle=0.0) == []
         engines = self._engines(tmp_path, most=2)
-        assert [engines.follow({}) for _ in range(20)] == [""] * 20
+        assert [engines.follow({}) for _ in range(20)] == [[]] * 20
         assert scaled == []
+
+    def test_a_serve_that_does_not_answer_holds_nobody_up_and_is_asked_nothing_more(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked, answer = list[int](), threading.Event()
+
+        def stuck(_self: Rollouts, count: int, *, pool: str) -> None:
+            asked.append(count)
+            assert answer.wait(60.0), f"{pool} was never answered"
+
+        monkeypatch.setattr(Rollouts, "scale", stuck)
+        engines, began = self._engines(tmp_path, most=3), time.monotonic()
+        values = {"perf/learner_idle": 0.6, "perf/rollout_idle": 0.0}
+        told = [line for _ in range(20) for line in engines.follow(values)]
+        assert time.monotonic() - began < 30.0
+        assert [line.partition(":")[0] for line in told] == ["from 1 to 2 engines", "from 2 to 3 engines"]
+        answer.set()
+        assert engines._wish
+        engines._wish.wait(60.0)
+        assert asked == [2]
+        self._follow(engines, 1, wait=0.6, idle=0.0)
+        assert asked == [2, 3], "what was decided meanwhile is asked afterwards"
+
+    def test_what_was_not_taken_is_said_and_asked_once_more_after_the_next_step(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        answers = [GetTimeoutError("nobody answered"), None]
+        asked: list[int] = []
+
+        def flaky(_self: Rollouts, count: int, *, pool: str) -> None:
+            asked.append(count)
+            if error := answers.pop(0):
+                raise error
+
+        monkeypatch.setattr(Rollouts, "scale", flaky)
+        engines = self._engines(tmp_path, most=2)
+        assert self._follow(engines, 8, wait=0.6, idle=0.0) == ["from 1 to 2 engines: the learner waits for data"]
+        said = engines.follow({})
+        assert said == ["2 engines were not taken, trying again: GetTimeoutError: nobody answered"]
+        assert self._follow(engines, 3, wait=0.6, idle=0.0) == []
+        assert asked == [2, 2]
+
+    def test_what_is_still_being_asked_is_over_before_all_are_ended(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        order: list[str] = []
+
+        def slow(_self: Rollouts, _count: int, *, pool: str) -> None:
+            time.sleep(0.3)
+            order.append(f"{pool} scaled")
+
+        monkeypatch.setattr(Rollouts, "scale", slow)
+        monkeypatch.setattr(Rollouts, "stop", lambda _self: order.append("stopped"))
+        engines = self._engines(tmp_path / "engines", most=2)
+        for _ in range(8):
+            engines.follow({"perf/learner_idle": 0.6, "perf/rollout_idle": 0.0})
+        engines.stop(60.0)
+        assert order == ["shared scaled", "stopped"]

@@ -15,6 +15,7 @@ from azr.run.local_ray import (
     cores_of,
     driver_name,
     ray_of,
+    require_reachable,
 )
 
 
@@ -71,6 +72,40 @@ def test_a_cluster_that_does_not_answer_is_told_likewise(tmp_path: Path, monkeyp
         ray_of(load(["tiny"], ["cluster.address=auto"]), tmp_path),
     ):
         pass
+
+
+class TestWhereTheEnvironmentNamesACluster:
+    """As in every submitted job, and for users who submit them."""
+
+    def test_a_ray_of_the_runs_own_is_refused_with_both_ways_out(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+        monkeypatch.setattr("ray.init", lambda **_options: pytest.fail("Ray was started"))
+        with (
+            pytest.raises(AzrError, match=r"address is empty, but Ray would follow RAY_ADDRESS=10\.0\.0\.1:") as told,
+            ray_of(load(["tiny"]), tmp_path),
+        ):
+            pass
+        assert told.value.mend.startswith("set cluster.address=auto to be part of that cluster; unset RAY_ADDRESS")
+
+    @pytest.mark.parametrize("address", ["", "auto"])
+    @pytest.mark.parametrize("named", ["http://head:8265", "ray://head:10001"])
+    def test_what_serves_jobs_or_clients_can_be_joined_by_no_run(
+        self, monkeypatch: pytest.MonkeyPatch, named: str, address: str
+    ) -> None:
+        monkeypatch.setenv("RAY_ADDRESS", named)
+        with pytest.raises(AzrError, match=f"RAY_ADDRESS={named}") as told:
+            require_reachable(address)
+        assert told.value.mend.startswith("submit azr with ray job submit and cluster.address=auto")
+
+    @pytest.mark.parametrize(
+        ("named", "address"),
+        [("", ""), ("local", ""), ("10.0.0.1:6379", "auto"), ("http://head:8265", "head:6379"), ("", "auto")],
+    )
+    def test_all_else_is_ray_s_own_business(self, monkeypatch: pytest.MonkeyPatch, named: str, address: str) -> None:
+        monkeypatch.setenv("RAY_ADDRESS", named)
+        require_reachable(address)
 
 
 def test_each_driver_has_a_name_of_its_own_even_for_runs_of_one_name(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from azr.config import Config, load, write_resolved
 from azr.errors import AzrError
 from azr.game.frames import frame
 from azr.run.folder import Card, RunFolder
-from azr.run.session import configuration_of, logs_folder, model_of, run_of
+from azr.run.session import configuration_of, logs_folder, model_of, run_of, session
 
 
 @pytest.fixture
@@ -80,6 +80,24 @@ def test_the_run_of_a_cluster_is_asked_on_this_machine(run: RunFolder) -> None:
     assert (config.cluster.address, config.rollout.max_replicas, config.rollout.replicas) == ("", 0, 2)
     config = evaluate.configured(asked(str(run.root), "cluster.address=head:6379"))
     assert config.cluster.address == "head:6379", "who asks for a cluster gets it"
+    config = evaluate.configured(asked(str(run.root), "--config", str(run.config)))
+    assert config.cluster.address == "auto", "also who asks with a configuration of his own"
+
+
+def test_in_a_job_an_evaluation_that_names_no_cluster_is_refused_before_anything_is_exported(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    monkeypatch.setattr("azr.run.session.model_of", lambda _source: pytest.fail("it was exported"))
+    with pytest.raises(AzrError, match="RAY_ADDRESS") as told:
+        evaluate.run(asked(str(run.root)))
+    assert "cluster.address=auto" in told.value.mend
+
+
+def test_a_session_that_would_go_to_another_ray_keeps_no_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    with pytest.raises(AzrError, match="RAY_ADDRESS"), session(load(["tiny"]), pytest.fail):
+        pass
 
 
 @pytest.mark.parametrize(

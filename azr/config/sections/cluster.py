@@ -11,13 +11,13 @@ class ClusterConfig:
 
     address: str = ""
     """Empty: a Ray of the run's own on this machine, gone when the run ends. `auto`: the cluster this machine or job is
-    part of. Otherwise an address."""
+    part of. Otherwise HOST:PORT of the head of a cluster that this machine is part of."""
     cpus: int = 0
     """Cores the run's own Ray may hand out; 0: all that the process may use."""
     object_store_mb: int = 256
     """Shared memory of the run's own Ray, for batches and weights on their way."""
     learner_cpus: float = 1.0
-    """Cores that Ray sets aside for each learner rank on a machine without GPUs."""
+    """Cores that Ray sets aside for each learner rank, also beside a GPU."""
     learner_gpus: float = 1.0
     """GPUs of each learner rank, where there are any; a fraction shares the card, e.g. with an engine; 0: ranks compute
     on cores."""

@@ -45,6 +45,12 @@ def problems(config: Config) -> Iterator[tuple[str, str, str]]:
     ):
         if not number >= low:
             yield key, f"{number} is out of range", f"it must be at least {low}"
+    if "://" in config.cluster.address:
+        yield (
+            "cluster.address",
+            f"{config.cluster.address!r} is a server for clients; a run's driver has to be on a node of its cluster",
+            "write HOST:PORT of the head, or submit the run with ray job submit and cluster.address=auto",
+        )
     if config.cluster.learner_gpus > 1:
         yield (
             "cluster.learner_gpus",
