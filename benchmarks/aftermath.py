@@ -23,6 +23,7 @@ from azr.ledger import events
 from azr.ledger.ledger import LedgerError
 from azr.run.folder import RunFolder
 from azr.run.local_ray import PREFIX
+from azr.run.tracking.database import client_of
 from azr.run.tracking.mlflow import tracking_uri
 from azr.staleness.admission import Limits
 from benchmarks.audit import Audit, journals
@@ -72,10 +73,8 @@ def books(run: Path) -> Books:
 
 def same_mlflow_run(folder: RunFolder) -> tuple[bool, str]:
     """Whether all drivers told one run of MLflow, and how many runs and starts it knows."""
-    from mlflow import MlflowClient
-
     card = folder.card()
-    client = MlflowClient(tracking_uri=tracking_uri("sqlite", folder.root.parent))
+    client = client_of(tracking_uri("sqlite", folder.root.parent))
     runs = [
         run
         for experiment in client.search_experiments()

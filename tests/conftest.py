@@ -12,6 +12,9 @@ import pytest
 
 from sandbox_wasm.protocol import Sandbox
 
+# MLflow asks for it when it is imported, which some tests do themselves.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
 # The clock judges no property: on a busy machine anything may take a second once. A profile loaded before stays.
 if hypothesis.settings.get_current_profile_name() == "default":
     hypothesis.settings.register_profile("azr", deadline=None)

@@ -107,7 +107,8 @@ def run_trial(trial: Trial) -> Finding:
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        env={**os.environ, "VLLM_LOGGING_LEVEL": "ERROR", "TQDM_DISABLE": "1"},
+        # What is tried reports to nobody.
+        env={"MLFLOW_DISABLE_TELEMETRY": "true", **os.environ, "VLLM_LOGGING_LEVEL": "ERROR", "TQDM_DISABLE": "1"},
         process_group=0,
     )
     try:

@@ -23,6 +23,14 @@ def test_what_the_trial_says_is_what_was_found() -> None:
     assert finding.found.startswith("works (")
 
 
+def test_what_is_tried_reports_to_nobody_unless_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import os; print(os.environ['MLFLOW_DISABLE_TELEMETRY'])"
+    monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY", raising=False)
+    assert _trial(code).found.startswith("true (")
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
+    assert _trial(code).found.startswith("false (")
+
+
 def test_a_trial_that_fails_tells_the_last_line_of_its_error_and_the_mend() -> None:
     finding = _trial("raise RuntimeError('no engine')")
     assert (finding.level, finding.found, finding.mend) == ("fail", "RuntimeError: no engine", "mend it")

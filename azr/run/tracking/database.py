@@ -1,4 +1,4 @@
-"""A new database of MLflow's: there whole, or not there.
+"""MLflow's client, and a new database of MLflow's: there whole, or not there.
 
 MLflow makes one by dozens of migrations, for seconds, and none of them is taken back when the process is killed, or
 when a second run makes the same database meanwhile: whoever opens it next fails at a column that is there already, and
@@ -10,9 +10,10 @@ so does every run beside it. So it is made under another name, by one process at
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from azr.locks import locked
 
@@ -20,6 +21,15 @@ _SCHEME = "sqlite:///"
 
 #: How long another process may take over it (dozens of migrations, on a machine that is busy), and between two looks.
 WAIT_SECONDS, LOOK_SECONDS = 120.0, 0.2
+
+
+def client_of(uri: str) -> Any:
+    """MLflow's client for a URI. Whoever needs MLflow gets it here: when it is imported it looks whether it may tell
+    its makers what it is used for, and otherwise it does, over the network, and keeps a file in the user's home."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
 
 
 def make_database(uri: str) -> None:
@@ -49,6 +59,4 @@ def _lock(file: IO[str]) -> None:
 
 
 def _migrate(path: Path) -> None:
-    from mlflow import MlflowClient
-
-    MlflowClient(tracking_uri=f"{_SCHEME}{path}").search_experiments(max_results=1)
+    client_of(f"{_SCHEME}{path}").search_experiments(max_results=1)

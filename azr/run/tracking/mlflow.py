@@ -17,7 +17,7 @@ from typing import Any
 
 from azr.metrics.told import MARKS
 from azr.run.tracking.base import RunInfo, milliseconds
-from azr.run.tracking.database import make_database
+from azr.run.tracking.database import client_of, make_database
 
 #: Seconds between samples of the machine.
 SYSTEM_SECONDS = 10.0
@@ -68,10 +68,8 @@ class MlflowTracker:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(max(1, round(self._timeout))))
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
-        from mlflow import MlflowClient
-
         make_database(self._uri)
-        self._client = MlflowClient(tracking_uri=self._uri)
+        self._client = client_of(self._uri)
         if self._made or not run.resumed_id or not self._takes_up(run):
             self._begin(run)
         if self._wants_system and not self._sampler.is_alive():

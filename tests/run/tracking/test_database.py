@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
 import sys
 import time
@@ -17,8 +18,33 @@ from azr.run.tracking.database import make_database
 _MAKER = "import sys; from azr.run.tracking.database import make_database; make_database(sys.argv[1])"
 
 
+_ASKS = """
+from azr.run.tracking.database import client_of
+client_of("http://127.0.0.1:9")
+from mlflow.telemetry import get_telemetry_client
+print(get_telemetry_client())
+"""
+#: By these MLflow takes a process for a test, of which it tells nothing anyhow; or is told to keep quiet, or where to
+#: keep its file.
+_MARKS = ("PYTEST", "CI", "GITHUB", "GITLAB", "JENKINS", "RUNBOT", "DO_NOT_TRACK", "MLFLOW", "XDG")
+
+
 def maker(uri: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", _MAKER, uri], stderr=subprocess.DEVNULL)
+
+
+def test_mlflow_reports_nothing_to_its_makers_and_keeps_no_file_in_the_users_home(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_MARKS)}
+    asked = subprocess.run(
+        [sys.executable, "-c", _ASKS],
+        env={**environment, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert (asked.returncode, asked.stdout) == (0, "None\n"), asked.stderr
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_one_who_is_killed_in_the_midst_of_it_leaves_nothing_that_the_next_one_minds(tmp_path: Path) -> None:
