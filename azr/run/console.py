@@ -11,7 +11,10 @@ through `printable`, so that no control character ever reaches the terminal.
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
+import os
+import select
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -218,6 +221,36 @@ def largest(values: Values, prefix: str) -> str:
     return ", ".join(f"{printable(reason)} {value:,.0f}" for reason, value in top) or NONE
 
 
+class _LastingConsole(RichConsole):
+    """A console whose run outlives whoever watches it: a closed terminal, or the reader of a pipe (`| tee` hears of
+    Ctrl-C as well, and leaves first). Rich would end the process, or raise."""
+
+    def _check_buffer(self) -> None:
+        try:
+            super()._check_buffer()
+        except OSError as error:
+            del self._buffer[:]
+            if error.errno == errno.EIO:  # a terminal that is gone; on a disk that is full there may be room again
+                self.on_broken_pipe()
+
+    def on_broken_pipe(self) -> None:
+        """Go quiet."""
+        self.quiet = True
+        _leave_streams()
+
+
+def _leave_streams() -> None:
+    """Let those of this process's streams lead nowhere that lead to nobody any more: a plain print would fail there,
+    and Python itself when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        poll = select.poll()
+        poll.register(stream, 0)
+        if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+            os.dup2(nowhere, stream)
+    os.close(nowhere)
+
+
 class Console:
     """Shows a run. `terminal` decides the form; None: whether the stream is one."""
 
@@ -230,7 +263,7 @@ class Console:
         terminal: bool | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._rich = RichConsole(file=stream, force_terminal=terminal, highlight=False, soft_wrap=True)
+        self._rich = _LastingConsole(file=stream, force_terminal=terminal, highlight=False, soft_wrap=True)
         self._terminal = self._rich.is_terminal if terminal is None else terminal
         self._task_types, self._goal, self._clock = task_types, goal, clock
         self._start = BEGINNING

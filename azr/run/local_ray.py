@@ -28,6 +28,7 @@ from azr.errors import AzrError
 from azr.held_folders import hold, remove_abandoned_temporary
 from azr.run.gpus import own_gpus
 from azr.run.reaper import reaping
+from azr.run.stopping import outliving_terminal
 from azr.text import shortened
 
 logger = logging.getLogger(__name__)
@@ -90,7 +91,6 @@ def cores_of(config: Config, available: int) -> int:
     return config.cluster.cpus or max(available, int(-(-wanted // 1)) + 1)
 
 
-@contextlib.contextmanager
 def require_reachable(address: str) -> None:
     """Refuse a `cluster.address` that Ray would take for another, because RAY_ADDRESS names one.
 
@@ -109,14 +109,15 @@ def require_reachable(address: str) -> None:
     )
 
 
+@contextlib.contextmanager
 def ray_of(config: Config, logs: Path, weights: Sequence[Path] = ()) -> Iterator[None]:
     """Ray for the run, gone or left when the block ends. Versions in `weights` go should this process be killed."""
     import ray
 
     if ray.is_initialized():
         raise AzrError("this process is in a Ray already", "start a run from a process of its own")
-    variables = dict(ENVIRONMENT)
     require_reachable(config.cluster.address)
+    variables = dict(ENVIRONMENT)
     namespace = driver_name(config)
     remove_abandoned_temporary()
     if config.cluster.address:
@@ -132,18 +133,19 @@ def ray_of(config: Config, logs: Path, weights: Sequence[Path] = ()) -> Iterator
     failed = True
     with hold(temporary), reaping(os.getpid(), [temporary], weights) as reaper:
         try:
-            ray.init(
-                num_cpus=cores_of(config, len(os.sched_getaffinity(0))),
-                num_gpus=own_gpus(),
-                include_dashboard=False,
-                object_store_memory=config.cluster.object_store_mb << 20,
-                namespace=namespace,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                _system_config=SYSTEM,
-                runtime_env={"env_vars": variables},
-                _temp_dir=str(temporary),
-            )
+            with outliving_terminal():
+                ray.init(
+                    num_cpus=cores_of(config, len(os.sched_getaffinity(0))),
+                    num_gpus=own_gpus(),
+                    include_dashboard=False,
+                    object_store_memory=config.cluster.object_store_mb << 20,
+                    namespace=namespace,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    _system_config=SYSTEM,
+                    runtime_env={"env_vars": variables},
+                    _temp_dir=str(temporary),
+                )
             yield
             failed = False
         finally:

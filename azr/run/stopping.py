@@ -2,6 +2,7 @@
 
 Ctrl-C, SIGTERM ──► first: `reason` is set: the step is finished, a checkpoint written, everything taken down
                 └─► second: KeyboardInterrupt in the main thread, `insisted`: everything taken down without patience
+SIGHUP ───────────► as the first of them, unless it is passed over (`nohup`); never as the second
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
-_SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "termination"}
+#: The terminal is gone: a window was closed, a connection dropped.
+HANG_UP = "hang-up"
+_SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "termination", signal.SIGHUP: HANG_UP}
 
 
 class StoppedError(Exception):
@@ -45,6 +48,17 @@ def leave_on_termination() -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+@contextlib.contextmanager
+def outliving_terminal() -> Iterator[None]:
+    """Processes that are started within the block, and by them, do not hear that the terminal is gone: everybody who
+    was started from it is told so, and without them no step could be finished. Ray does likewise for Ctrl-C."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Stop:
     """Why the run is to end, if it is."""
 
@@ -54,7 +68,10 @@ class Stop:
         self.insisted = False
         """Whether a second signal came: nobody is given time to finish any more."""
         self._tell, self._clock = tell, clock
-        self._listens = False
+        self._asked = False
+        """Whether somebody asked it to end, who may insist."""
+        self._heeded: list[signal.Signals] = []
+        """Signals that are listened to now."""
         self._deadline: float | None = None
 
     def after(self, seconds: float) -> None:
@@ -73,13 +90,20 @@ class Stop:
             raise StoppedError(self.reason)
 
     def signalled(self, name: str) -> None:
-        """A signal came; the second one interrupts."""
-        if self.by_signal:
+        """A signal came; the second one interrupts. A hang-up is nobody's wish and counts as neither: it comes from the
+        shell and once more from the system, and a session that is closed may send a termination along."""
+        twice = ""
+        if name == HANG_UP:
+            if self.by_signal:
+                return
+        elif self._asked:
             self.insisted = True
             raise KeyboardInterrupt
+        else:
+            self._asked, twice = True, "; once more leaves at once"
         self.by_signal = True
         self.reason = self.reason or name
-        self._tell(f"{name}: finishing the step, writing a checkpoint; once more leaves at once")
+        self._tell(f"{name}: finishing the step, writing a checkpoint{twice}")
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
@@ -87,21 +111,22 @@ class Stop:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self._heard) for number in _SIGNALS}
-        self._listens = True
+        # Who begins a run with `nohup` has asked that hang-ups be passed over.
+        nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        self._heeded = [number for number in _SIGNALS if not (nohup and number == signal.SIGHUP)]
+        before = {number: signal.signal(number, self._heard) for number in self._heeded}
         try:
             yield
         finally:
-            self._listens = False
+            self._heeded = []
             for number, handler in before.items():
                 signal.signal(number, handler)
 
     def listen_again(self) -> None:
         """Take the signals back from a library that has put its own handlers on them since: Ray does where it starts,
         below Python, and the driver would die of a SIGTERM (`ray job stop`, a pod that is deleted) then and there."""
-        if self._listens:
-            for number in _SIGNALS:
-                signal.signal(number, self._heard)
+        for number in self._heeded:
+            signal.signal(number, self._heard)
 
     def _heard(self, number: int, _frame: FrameType | None) -> None:
         self.signalled(_SIGNALS[signal.Signals(number)])

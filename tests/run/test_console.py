@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import re
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -216,6 +221,63 @@ def test_a_log_that_cannot_be_written_costs_no_run(tmp_path: Path) -> None:
     console.keep(tmp_path / "gone" / "driver.log")
     console.say("still said")
     assert stream.getvalue() == "still said\n"
+
+
+#: Goes on speaking once its standard input says that nobody hears it any more.
+_SPEAKS = """
+import sys
+from pathlib import Path
+from azr.run.console import Console, Goal
+
+console = Console(("deduction",), Goal())
+console.keep(Path(sys.argv[1]))
+console.say("heard")
+sys.stdin.readline()
+console.begin()
+console.say("not heard")
+console.step({"learner/step": 1.0})
+console.end()
+print("plain", flush=True)
+print("wrong", file=sys.stderr, flush=True)
+console.table(["answer"], [["1"]])
+console.say("to the end")
+"""
+
+
+@pytest.mark.parametrize("ends", [os.pipe, os.openpty], ids=["pipe", "terminal"])
+def test_a_run_outlives_whoever_watches_it(ends: Callable[[], tuple[int, int]], tmp_path: Path) -> None:
+    """The reader of a pipe that leaves, a terminal that is closed."""
+    watcher, stream = ends()
+    command = [sys.executable, "-c", _SPEAKS, str(tmp_path / "driver.log")]
+    run = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stream, stderr=stream, start_new_session=True)
+    os.close(stream)
+    try:
+        assert b"heard" in os.read(watcher, 100)
+        os.close(watcher)
+        run.communicate(b"nobody hears you\n", timeout=60)
+    finally:
+        run.kill()
+        run.wait()
+    assert run.returncode == 0
+    said = [line[20:] for line in (tmp_path / "driver.log").read_text().splitlines()]
+    assert said == ["heard", "not heard", "to the end"]
+
+
+def test_what_a_full_disk_took_of_its_words_does_not_silence_it() -> None:
+    class Full(io.StringIO):
+        full = True
+
+        def write(self, text: str) -> int:
+            if self.full:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(text)
+
+    stream = Full()
+    console = Console(TYPES, Goal(), stream=stream, terminal=False)
+    console.say("lost")
+    stream.full = False
+    console.say("there is room again")
+    assert stream.getvalue() == "there is room again\n"
 
 
 @pytest.mark.parametrize("terminal", [True, False])

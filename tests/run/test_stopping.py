@@ -5,12 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
-from azr.run.stopping import Stop, StoppedError, leave_on_termination, watched
+from azr.run.stopping import HANG_UP, Stop, StoppedError, leave_on_termination, outliving_terminal, watched
+
+
+@pytest.fixture
+def terminal() -> Iterator[None]:
+    """These tests may themselves have been begun by somebody who passes hang-ups over."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def test_nothing_ends_a_run_without_bounds() -> None:
@@ -42,6 +53,46 @@ def test_the_first_signal_asks_and_the_second_interrupts(number: signal.Signals,
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
     assert signal.getsignal(number) is before
+
+
+def test_a_terminal_that_goes_asks_and_insists_on_nothing_however_often_it_is_told(terminal: None) -> None:
+    told: list[str] = []
+    stop = Stop(told.append)
+    with stop.listening():
+        for _ in range(3):
+            signal.raise_signal(signal.SIGHUP)
+    assert (stop.check(), stop.by_signal, stop.insisted) == ("hang-up", True, False)
+    assert told == ["hang-up: finishing the step, writing a checkpoint"]
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize("names", [[HANG_UP, "termination", HANG_UP], ["termination", HANG_UP]])
+def test_a_session_that_is_closed_asks_once_though_it_sends_two_signals(names: list[str]) -> None:
+    stop = Stop(print)
+    for name in names:
+        stop.signalled(name)
+    assert stop.reason == names[0]
+    with pytest.raises(KeyboardInterrupt):
+        stop.signalled("termination")
+
+
+def test_who_begins_it_without_a_terminal_has_hang_ups_passed_over(terminal: None) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    stop = Stop(print)
+    with stop.listening():
+        stop.listen_again()
+        signal.raise_signal(signal.SIGHUP)
+    assert not stop.by_signal
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+
+
+def test_who_outlives_the_terminal_is_told_nothing_of_its_end(terminal: None) -> None:
+    child = [sys.executable, "-c", "import signal; signal.raise_signal(signal.SIGHUP); print('lives')"]
+    with outliving_terminal():
+        done = subprocess.run(child, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "lives\n")
+    after = subprocess.run(child, capture_output=True, text=True, timeout=60, check=False)
+    assert after.returncode == -signal.SIGHUP
 
 
 def test_signals_are_taken_back_from_a_library_that_took_them() -> None:
