@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -30,8 +31,8 @@ from omegaconf import OmegaConf
 from actors.players import start as players
 from actors.players.judge import open_tried_pool
 from actors.players.tokens import Tokens, load_tokens
-from actors.services import start as services
 from actors.rollout.errors import RolloutError
+from actors.services import start as services
 from azr.config import resolved_yaml, write_resolved
 from azr.config.root import Config
 from azr.errors import AzrError
@@ -112,6 +113,8 @@ class Driver:
         status, reason = "failed", "an error"
         tracking = TrackingBoard.of(self.config.tracking, self.folder, self.console.say, self._keep_mlflow_id)
         tracking.start(self._info())
+        if older := self._changed_configuration():
+            tracking.artifact(older)
         tracking.artifact(write_resolved(self.asked, self.folder.root))
         try:
             with self._stop.listening(), contextlib.ExitStack() as stack:
@@ -119,21 +122,17 @@ class Driver:
                     reason = self._play(stack, tracking)
                 except BaseException as error:
                     self._hurried, self._rayless = True, isinstance(error, RayLostError)
-                    if not isinstance(error, StoppedError | KeyboardInterrupt):
-                        self._fail_early(error)
+                    self._end_early(error, tracking)
                     raise
                 status = "stopped" if self._stop.by_signal else "finished"
-        except StoppedError as told:
-            begun = self.console.seconds > 0.0
-            status, reason = "stopped", f"{told}, before {'its evaluation was over' if begun else 'training began'}"
-        except KeyboardInterrupt:
-            status, reason = "stopped", "told twice to leave at once"
         except BaseException as error:
-            reason = shortened(str(error), 500)
-            raise
+            status, reason = self._ending_of(error)
+            if status == "failed":
+                raise
         finally:
             self.console.end()
             self._end_card(status, reason)
+            tracking.over(status)  # first: files may take longer than there is time
             self._write_report()
             kept = (
                 self.folder.report,
@@ -152,10 +151,23 @@ class Driver:
         """Seconds that a part may take to finish what it does."""
         return 1.0 if self._hurried or self._stop.insisted else self.config.cluster.stop_seconds
 
-    def _fail_early(self, error: BaseException) -> None:
-        """Say why the run fails before anything is taken down: whatever happens then, no word would be left of it."""
-        self.console.say(f"the run fails, taking everything down: {shortened(str(error), 200)}")
-        self._end_card("failed", shortened(str(error), 500))
+    def _ending_of(self, error: BaseException) -> tuple[str, str]:
+        """How the run ends by this error, and why."""
+        if isinstance(error, StoppedError):
+            begun = self.console.seconds > 0.0
+            return "stopped", f"{error}, before {'its evaluation was over' if begun else 'training began'}"
+        if isinstance(error, KeyboardInterrupt):
+            return "stopped", "told twice to leave at once"
+        return "failed", shortened(str(error), 500)
+
+    def _end_early(self, error: BaseException, tracking: TrackingBoard) -> None:
+        """Say and note how the run ends before anything is taken down: whatever happens then, Ray ending this process
+        included, no word would be left of it. Trackers hear of it while a learner that is at work is waited for."""
+        status, reason = self._ending_of(error)
+        if status == "failed":
+            self.console.say(f"the run fails, taking everything down: {shortened(reason, 200)}")
+        self._end_card(status, reason)
+        tracking.over(status)
 
     def _end_learner(self, hub: HubClient, learner: LearnerThread) -> None:
         """Have the learner end with what it has. A thread that still asks Ray when it is left has Ray end the whole
@@ -360,6 +372,18 @@ class Driver:
             metrics.add("time/evaluation", done.seconds)
             tracking.metrics(step, metrics.report())
 
+    def _evaluate_last(self, engines: Engines, tokens: Tokens, tracking: TrackingBoard) -> None:
+        """The evaluation after training. The weights are saved by then: engines that do not answer, or too late, leave
+        them unevaluated and the run finished."""
+        try:
+            self._evaluate("after", engines, tokens, self.step, tracking)
+        except (RolloutError, StageTimeoutError) as error:
+            why, asked = shortened(error.what, 300), self.config.evaluation
+            again = f"azr eval {self.folder.root} --tasks {asked.tasks} --samples {asked.samples} asks the same tasks"
+            self.console.say(f"the weights of step {self.step} are not evaluated: {why}\n  mend: {again}")
+            with self._lock:
+                self._card = msgspec.structs.replace(self._card, not_evaluated=why)
+
     def _keep_evaluation(self, done: Evaluation) -> None:
         """A disk that is full by then takes the last evaluation, and not the run with it."""
         try:
@@ -374,18 +398,6 @@ class Driver:
 
                 async def make(sandbox: Sandbox) -> list[Any]:
                     async with engines.client() as client:
-    def _evaluate_last(self, engines: Engines, tokens: Tokens, tracking: TrackingBoard) -> None:
-        """The evaluation after training. The weights are saved by then: engines that do not answer, or too late, leave
-        them unevaluated and the run finished."""
-        try:
-            self._evaluate("after", engines, tokens, self.step, tracking)
-        except (RolloutError, StageTimeoutError) as error:
-            why, asked = shortened(error.what, 300), self.config.evaluation
-            again = f"azr eval {self.folder.root} --tasks {asked.tasks} --samples {asked.samples} asks the same tasks"
-            self.console.say(f"the weights of step {self.step} are not evaluated: {why}\n  mend: {again}")
-            with self._lock:
-                self._card = msgspec.structs.replace(self._card, not_evaluated=why)
-
                         state = await seeds.make_seeds(
                             config,
                             client,
@@ -426,6 +438,15 @@ class Driver:
             resumed_id=self._card.mlflow,
             starts=self._card.starts,
         )
+
+    def _changed_configuration(self) -> Path | None:
+        """The configuration of the driver before, kept under another name where this one's takes its place."""
+        before = self.folder.config.read_text() if self.folder.config.exists() else ""
+        if not before or before == resolved_yaml(self.asked):
+            return None
+        kept = self.folder.config_of(self._card.starts - 1)
+        write_text(kept, before)
+        return kept
 
     def _keep_mlflow_id(self, run_id: str) -> None:
         """Called from the tracker's thread."""
@@ -473,6 +494,7 @@ def _running(polls: list[Poll[Any]]) -> Iterator[None]:
 
 def begin(config: Config) -> RunFolder:
     """The folder of a new run. What cannot be begun leaves none."""
+    require_reachable(config.cluster.address)
     folder = RunFolder.of(config.run.folder, config.run.name)
     Room(folder.root, config.checkpoint.free_gb).require()
     seeds.require_file(config, folder)
@@ -487,6 +509,7 @@ def begin(config: Config) -> RunFolder:
 def take_up(config: Config, folder: RunFolder) -> None:
     """Note on the card that one more driver begins, and how long its run has been trained: a driver that was killed
     may have told a step after its last note."""
+    require_reachable(config.cluster.address)
     Room(folder.root, config.checkpoint.free_gb).require()
     seeds.require_file(config, folder)
     card = folder.card()
@@ -494,10 +517,8 @@ def take_up(config: Config, folder: RunFolder) -> None:
     elapsed = max([card.elapsed_seconds, *told])
     card = msgspec.structs.replace(card, starts=card.starts + 1, ended="", not_evaluated="", elapsed_seconds=elapsed)
     folder.write(card)
-    require_reachable(config.cluster.address)
 
 
 def goal_of(config: Config) -> Goal:
     """Where the run ends."""
     return Goal(config.run.steps, 60.0 * config.run.minutes)
-    require_reachable(config.cluster.address)

@@ -7,7 +7,7 @@ Called by the driver, the batch source and `azr export`; nothing else builds the
         run.json           the card: lineage, tracking ids     checkpoints/step_N/             tensors and state
         metrics.jsonl      one line a learner step             logs/                           of driver and parts
         tasks.jsonl        accepted tasks, as trained on       flagged.jsonl, report.html
-        run.lock           held by the driver at work
+        run.lock           held by the driver at work          config-N.yaml, of start N, if later ones differ
 """
 
 from __future__ import annotations
@@ -56,6 +56,10 @@ class RunFolder:
     def config(self) -> Path:
         """The resolved configuration."""
         return self.root / "config.yaml"
+
+    def config_of(self, start: int) -> Path:
+        """The configuration of an earlier driver, where the next one's differs."""
+        return self.root / f"config-{start}.yaml"
 
     @property
     def card_path(self) -> Path:

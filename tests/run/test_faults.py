@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from azr.config import load
@@ -20,7 +21,9 @@ from azr.game.plan import drive_many
 from azr.game.seeding import SeedingState, zero_tasks
 from azr.run.checkpoint import read_state
 from azr.run.seeds import seed_tasks, write_seeds
+from azr.run.tracking.database import client_of
 from azr.run.tracking.json_lines import read_lines
+from azr.run.tracking.mlflow import tracking_uri
 from sandbox_wasm.protocol import Sandbox
 from tests.plugins import announce
 from tests.run.broken_models import save_broken_model, save_garbage_model
@@ -38,11 +41,11 @@ PLAIN = (
     "algorithm.batch.patience_seconds=1",
 )
 
-Begin = Callable[..., WholeRun]
-
-
 #: How long a disk stays full: ranks that end at each refusal would have used up all their restarts by then.
 FULL_SECONDS = 150.0
+
+Begin = Callable[..., WholeRun]
+
 
 @pytest.fixture
 def begin(tmp_path: Path) -> Iterator[Begin]:
@@ -90,6 +93,45 @@ def test_a_run_that_is_stopped_before_it_trains_ends_well(begin: Begin) -> None:
     assert "stopped after 0 steps" in run.said
     assert "Ctrl-C, before training began" in run.said
     assert card(run.folder)["ended"] == "stopped"
+
+
+def test_a_run_that_is_told_twice_to_leave_leaves_at_once_noted_as_stopped_and_without_remains(begin: Begin) -> None:
+    """Its learner is in the middle of a step, and Ray may end the driver for it: then the reaper tidies up."""
+    run = begin("insisted", "tracking.mlflow=sqlite", "algorithm.batch.solve=96")
+    run.until(lambda: len(run.steps()) >= 1 and bool(card(run.folder)["mlflow"]), "a step, and an id of MLflow")
+    parts = psutil.Process(run.process.pid).children(recursive=True)
+    run.signal(signal.SIGINT)
+    run.until(lambda: "Ctrl-C: finishing the step, writing a checkpoint" in run.said, "word of the first signal")
+    run.signal(signal.SIGINT)
+    assert run.end() in (0, 1), run.said[-4000:]
+    assert card(run.folder)["ended"] == "stopped"
+    client = client_of(tracking_uri("sqlite", run.folder.parent))
+    assert client.get_run(str(card(run.folder)["mlflow"])).info.status == "KILLED"
+    _, alive = psutil.wait_procs(parts, timeout=60)
+    assert [process.pid for process in alive if process.is_running()] == []
+    assert list(Path("/tmp").glob(f"azr-ray-{run.process.pid}-*")) == []
+    assert list(Path("/dev/shm").glob("azr-azr-insisted*")) == []
+
+
+@pytest.fixture
+def hang_ups() -> Iterator[None]:
+    """Heard by what is begun, though these tests may have been begun by somebody who passes them over."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_a_run_whose_terminal_is_closed_finishes_its_step_and_ends_well(hang_ups: None, begin: Begin) -> None:
+    """All that was started from it is told, once by the shell and once by the system."""
+    run = begin("closed")
+    run.until(lambda: len(run.steps()) >= 1, "a step")
+    for _ in range(2):
+        run.signal(signal.SIGHUP)
+    assert run.end() == 0, run.said[-4000:]
+    assert "hang-up: finishing the step, writing a checkpoint" in run.said
+    assert card(run.folder)["ended"] == "stopped"
+    newest = max((run.folder / "checkpoints").glob("step_????????"))
+    assert read_state(newest).step == max(run.steps())
 
 
 def test_engines_whose_logprobs_are_no_numbers_end_the_run_by_name(begin: Begin, tmp_path: Path) -> None:
@@ -187,6 +229,6 @@ def test_a_run_on_a_full_disk_says_so_goes_on_once_there_is_room_and_ends_well(b
     run.process.send_signal(signal.SIGTERM)
     assert run.end() == 0, run.said[-4000:]
     assert card(run.folder)["ended"] == "stopped"
+    assert "the learner failed" not in run.said
     newest = max((run.folder / "checkpoints").glob("step_????????"))
     assert read_state(newest).step == max(run.steps())
-    assert "the learner failed" not in run.said

@@ -1,7 +1,7 @@
 """A tracker that never holds the run up: its calls run in a thread of their own, behind a bounded queue.
 
     run ── metrics, artifact ──► queue (bounded: the oldest metrics go) ──► thread ──► tracker ──► network, database
-          catch_up ─────────┘                                                │ fails: try again, later and later
+          catch_up, over ───┘                                                │ fails: try again, later and later
                                                                              └ `tell` once an outage, and when it ends
 
 Nothing here raises into the run. What is lost is counted and said; the JSON lines in the run's folder hold it all.
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from azr.metrics.told import MARKS
-from azr.run.tracking.base import Remembers, RunInfo, Tracker
+from azr.run.tracking.base import EndsFirst, Remembers, RunInfo, Tracker
 from azr.run.tracking.earlier import Report
 from azr.text import shortened
 
@@ -76,6 +76,14 @@ class Background:
     def artifact(self, path: Path) -> None:
         """Queue a file."""
         self._put(lambda: self._tracker.artifact(path))
+
+    def over(self, status: str) -> None:
+        """Let a tracker that can take more after its end hear of it before all that waits; no pauses any more."""
+        if isinstance(self._tracker, EndsFirst):
+            with self._condition:
+                self._queue.appendleft(lambda: self._tracker.finish(status))
+                self._condition.notify()
+            self._hurry.set()
 
     def finish(self, status: str) -> None:
         """Let the tracker end the run, as soon as it has everything, and no later than the time-out."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -54,6 +54,14 @@ class Remembers(Tracker, Protocol):
     def told(self, name: str) -> set[tuple[int, int]]:
         """Each time that it was told this metric: the step, and when, in `milliseconds`."""
         ...
+
+
+@runtime_checkable
+class EndsFirst(Tracker, Protocol):
+    """A tracker that shows whether a run goes on, and takes numbers and files of one that ended as well. Its `finish`
+    is called before all that waits, for which there may be no time, and once more behind it."""
+
+    ends_first: Literal[True]
 
 
 def milliseconds(at: float) -> int:

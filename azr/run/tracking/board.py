@@ -81,6 +81,11 @@ class TrackingBoard:
         for tracker in self._trackers:
             tracker.artifact(path)
 
+    def over(self, status: str) -> None:
+        """The run ends so, as far as is known: nobody is waited for, and there may be no time for more."""
+        for tracker in self._behind:
+            tracker.over(status)
+
     def finish(self, status: str) -> None:
         """The run is over."""
         for tracker in self._trackers:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from azr.metrics.told import MARKS
 from azr.run.tracking.base import RunInfo, milliseconds
@@ -21,10 +21,14 @@ from azr.run.tracking.database import client_of, make_database
 
 #: Seconds between samples of the machine.
 SYSTEM_SECONDS = 10.0
-#: MLflow takes so many metrics, and so many parameters, in one request.
+#: MLflow's own name for those begins so.
+SYSTEM = "system/"
+#: MLflow takes so many metrics, and so many parameters or tags, in one request.
 METRICS_AT_ONCE, PARAMETERS_AT_ONCE = 1000, 100
 #: Longest value of a parameter that every MLflow store takes.
 VALUE_LENGTH = 500
+#: A parameter stays what it was when the run began. What a resume made of it is a tag of this name and its own.
+CHANGED = "azr.changed."
 
 _STATUS = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
 
@@ -38,6 +42,7 @@ class MlflowTracker:
     """One MLflow run."""
 
     name = "mlflow"
+    ends_first: Literal[True] = True
 
     def __init__(
         self,
@@ -58,6 +63,8 @@ class MlflowTracker:
         self.run_id = ""
         self._made = ""
         """The id of the run that was made here, once it is; how far a start came that raised."""
+        self._sampled = 0
+        """Samples of the machine that earlier drivers told."""
         self._over = threading.Event()
         self._sampler = threading.Thread(target=self._sample, name="mlflow-system", daemon=True)
         self._wants_system = system_metrics
@@ -113,20 +120,40 @@ class MlflowTracker:
             self._tell(f"mlflow knows no run {run.resumed_id} at {self._uri}: this one begins anew there")
             return False
         self._client.set_tag(run.resumed_id, "azr.starts", str(run.starts))
+        data = self._client.get_run(run.resumed_id).data
+        # As MLflow's own sampling does it: a metric's whole history may be long.
+        steps = [metric.step for metric in data._metric_objs if metric.key.startswith(SYSTEM)]
+        self._sampled = max(steps, default=-1) + 1
+        self._log_parameters(run.resumed_id, run.parameters, data.params, data.tags)
         self.run_id = run.resumed_id
         return True
 
     def _begin(self, run: RunInfo) -> None:
         """Make the run, once, and log its parameters, which may be logged again."""
-        from mlflow.entities import Param
-
         if not self._made:
             self._made = self._make(run)
             self._on_id(self._made)
-        entries = [Param(name, value[:VALUE_LENGTH]) for name, value in run.parameters.items()]
-        for start in range(0, len(entries), PARAMETERS_AT_ONCE):
-            self._client.log_batch(self._made, params=entries[start : start + PARAMETERS_AT_ONCE], synchronous=True)
+        self._log_parameters(self._made, run.parameters, {}, {})
         self.run_id = self._made
+
+    def _log_parameters(
+        self, run_id: str, parameters: Mapping[str, str], logged: Mapping[str, str], tags: Mapping[str, str]
+    ) -> None:
+        """Log the parameters that the run lacks (a driver may be killed before it logged them), and tag those that are
+        not what they were by its parameters and tags so far."""
+        from mlflow.entities import Param, RunTag
+
+        values = {name: value[:VALUE_LENGTH] for name, value in parameters.items()}
+        new = [Param(name, value) for name, value in values.items() if name not in logged]
+        changed = [
+            RunTag(CHANGED + name, value)
+            for name, value in values.items()
+            if tags.get(CHANGED + name, logged.get(name, value)) != value
+        ]
+        for start in range(0, len(new), PARAMETERS_AT_ONCE):
+            self._client.log_batch(run_id, params=new[start : start + PARAMETERS_AT_ONCE], synchronous=True)
+        for start in range(0, len(changed), PARAMETERS_AT_ONCE):
+            self._client.log_batch(run_id, tags=changed[start : start + PARAMETERS_AT_ONCE], synchronous=True)
 
     def _make(self, run: RunInfo) -> str:
         found = self._client.get_experiment_by_name(self._experiment)
@@ -143,7 +170,7 @@ class MlflowTracker:
         from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 
         monitors: list[Any] = [CPUMonitor(), NetworkMonitor(), *_gpu_monitors()]
-        sample = 0
+        sample = self._sampled
         while not self._over.wait(SYSTEM_SECONDS):
             stamp = int(time.time() * 1000)
             values: dict[str, float] = {}
@@ -151,7 +178,7 @@ class MlflowTracker:
                 monitor.collect_metrics()
                 values |= monitor.aggregate_metrics()
                 monitor.clear_metrics()
-            entries = [Metric(f"system/{name}", value, stamp, sample) for name, value in values.items()]
+            entries = [Metric(f"{SYSTEM}{name}", value, stamp, sample) for name, value in values.items()]
             sample += 1
             try:
                 self._client.log_batch(self.run_id, metrics=entries, synchronous=True)

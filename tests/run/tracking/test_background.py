@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -149,6 +150,61 @@ def test_a_tracker_that_hangs_is_left_behind_at_the_timeout() -> None:
     assert time.perf_counter() - began < 2.0
     assert "reports were lost" in told[-1]
     gate.set()
+
+
+class Lasting(Fake):
+    """One that takes more after its end."""
+
+    ends_first: Literal[True] = True
+
+
+def test_one_that_takes_more_after_its_end_hears_of_it_before_all_that_waits() -> None:
+    gate = threading.Event()
+    tracker = Lasting(lambda what: None if not what.startswith("start") else gate.wait(10) and None)
+    background = behind(tracker, [])
+    background.start(RUN)
+    background.metrics(1, {}, 0.0)
+    background.over("finished")
+    background.artifact(Path("tasks.jsonl"))
+    gate.set()
+    background.finish("finished")
+    end = "finish finished"
+    assert tracker.seen == ["start one", end, "metrics 1 {}", "artifact tasks.jsonl", end]
+
+
+def test_a_file_that_takes_longer_than_there_is_time_leaves_no_run_that_seems_to_go_on() -> None:
+    gate, told = threading.Event(), list[str]()
+    tracker = Lasting(lambda what: None if not what.startswith("artifact") else gate.wait(20) and None)
+    background = behind(tracker, told, timeout=0.5)
+    background.start(RUN)
+    background.over("stopped")
+    background.artifact(Path("tasks.jsonl"))
+    background.finish("stopped")
+    assert tracker.seen == ["start one", "finish stopped"]
+    assert "reports were lost" in told[-1], "the file"
+    gate.set()
+
+
+@pytest.mark.parametrize("kind", [Fake, Lasting])
+def test_how_a_run_ends_is_told_ahead_to_those_who_can_be_told_otherwise_later(kind: type[Fake]) -> None:
+    """A driver may be gone before it comes to its end."""
+    heard = threading.Event()
+
+    def during(what: str) -> None:
+        if what.startswith("finish"):
+            heard.set()
+
+    tracker = kind(during)
+    background = behind(tracker, [])
+    background.start(RUN)
+    began = time.perf_counter()
+    background.over("failed")
+    assert time.perf_counter() - began < 0.5, "nobody is waited for"
+    ahead = ["finish failed"] if kind is Lasting else []
+    assert heard.wait(10 if ahead else 0.1) == bool(ahead)
+    background.artifact(Path("report.html"))
+    background.finish("stopped")
+    assert tracker.seen == ["start one", *ahead, "artifact report.html", "finish stopped"]
 
 
 class Remembering(Fake):

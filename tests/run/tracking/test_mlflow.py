@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from mlflow.entities import Metric
 
 from azr.run.tracking.background import Background
@@ -13,6 +14,10 @@ from azr.run.tracking.base import RunInfo
 from azr.run.tracking.mlflow import MlflowTracker, tracking_uri
 
 RUN = RunInfo(name="one", folder="/runs/one", parameters={"run.seed": "7", "model.path": "m" * 9000})
+
+
+#: Of one driver after the other.
+RATES = ("1e-05", "5e-06", "1e-05", "2e-06")
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +40,13 @@ def tracker(
     )
 
 
-def test_a_run_is_written_and_resumed_by_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mlflow import MlflowClient
+def samples(client: MlflowClient, run_id: str) -> list[int]:
+    """Steps of the machine's samples, in their order."""
+    history = client.get_metric_history(run_id, "system/cpu_utilization_percentage")
+    return [entry.step for entry in sorted(history, key=lambda entry: entry.timestamp)]
 
+
+def test_a_run_is_written_and_resumed_by_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("azr.run.tracking.mlflow.SYSTEM_SECONDS", 0.2)
     ids: list[str] = []
@@ -54,23 +63,51 @@ def test_a_run_is_written_and_resumed_by_its_id(tmp_path: Path, monkeypatch: pyt
         time.sleep(0.1)
     first.finish("stopped")
     assert client.get_run(ids[0]).info.status == "KILLED"
+    first._sampler.join(30)
+    sampled = samples(client, ids[0])
 
-    second = tracker(tmp_path, ids)
-    second.start(RunInfo(name="one", folder="/runs/one", parameters={"run.seed": "8"}, resumed_id=ids[0], starts=2))
+    second = tracker(tmp_path, ids, system=True)
+    changed = {**RUN.parameters, "run.seed": "8"}
+    second.start(RunInfo(name="one", folder="/runs/one", parameters=changed, resumed_id=ids[0], starts=2))
     assert client.get_run(ids[0]).info.status == "RUNNING"
     second.metrics(2, {"reward/mean/deduction/solve": 0.5}, time.time())
+    while len(samples(client, ids[0])) == len(sampled):
+        assert time.monotonic() < deadline + 30, "no system metric of the second within 30 s"
+        time.sleep(0.1)
     second.finish("finished")
+    second._sampler.join(30)
+    both = samples(client, ids[0])
+    assert both == sorted(set(both)), "a second driver's samples follow those of the first"
 
     assert len(ids) == 1, "a resumed run has no new id"
     run = client.get_run(ids[0])
     assert run.info.status == "FINISHED"
     assert run.data.params["run.seed"] == "7"
+    assert {name for name in run.data.tags if name.startswith("azr.changed.")} == {"azr.changed.run.seed"}
+    assert run.data.tags["azr.changed.run.seed"] == "8"
     assert len(run.data.params["model.path"]) == 500
     assert run.data.tags["azr.starts"] == "2"
     history = client.get_metric_history(ids[0], "reward/mean/deduction/solve")
     assert [(entry.step, entry.value) for entry in history] == [(1, 0.25), (2, 0.5)]
     assert [file.path for file in client.list_artifacts(ids[0])] == ["config.yaml"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "mlartifacts", "mlflow.db"]
+
+
+def test_a_key_that_is_changed_and_changed_back_is_tagged_with_what_it_is_now(runs: Path) -> None:
+    """And what a driver was killed before it could log is logged by the next."""
+    ids: list[str] = []
+    told = [{"algorithm.optimiser.lr": "1e-05"}, *({"algorithm.optimiser.lr": rate, "run.seed": "7"} for rate in RATES)]
+    for starts, parameters in enumerate(told, start=1):
+        driver = tracker(runs, ids)
+        resumed = ids[0] if ids else ""
+        driver.start(RunInfo(name="r", folder="/r", parameters=parameters, resumed_id=resumed, starts=starts))
+        driver.finish("stopped")
+        data = MlflowClient(tracking_uri=tracking_uri("sqlite", runs)).get_run(ids[0]).data
+        assert data.params["algorithm.optimiser.lr"] == "1e-05"
+        now = data.tags.get("azr.changed.algorithm.optimiser.lr", "1e-05")
+        assert now == parameters["algorithm.optimiser.lr"]
+        assert "azr.changed.run.seed" not in data.tags
+    assert data.params["run.seed"] == "7"
 
 
 def test_a_run_that_this_mlflow_does_not_know_begins_anew_there_and_keeps_its_new_id(runs: Path) -> None:
