@@ -172,8 +172,7 @@ def run(
         checkpoint.wait_until_shown(found, trainer.ranks.rank)
     saved = step = checkpoint.load(found, trainer).step if found is not None else 0
     source = plan.make_source() if first else None
-    if source:
-        source.begin(step)
+    _of_first(partial(source.begin, step) if source else None, trainer)
     observer = plan.make_observer() if first and plan.make_observer else None
     publisher = None
     if first and plan.make_publish:

@@ -343,7 +343,7 @@ class ExperienceShard:
                 making[group.cell] += 1
             if group.state == "open":
                 makers[self.experience.leases.holder(group.id) or "waiting"] += 1
-        return Lack(self.rules.shard, lacking, dict(making), dict(makers))
+        return Lack(self.rules.shard, lacking, dict(making), dict(makers), self.host.journal.refused)
 
     def _books(self) -> Books:
         """Of one moment: accounts are copied, for they travel later, when further calls have changed them."""

@@ -34,6 +34,8 @@ class Lack(NamedTuple):
     """Groups whose samples are not all there, by cell."""
     makers: dict[str, int]
     """The same, by who holds them; nobody: `waiting`."""
+    refused: str = ""
+    """Why its journal took nothing when it was last asked to, so that nobody can hand anything in."""
 
     def __str__(self) -> str:
         cells = ", ".join(
@@ -41,7 +43,8 @@ class Lack(NamedTuple):
             for cell, count in sorted(self.lacking.items())
         )
         makers = ", ".join(f"{owner} {count}" for owner, count in sorted(self.makers.items())) or "nobody"
-        return f"shard {self.shard} lacks {cells}; at work: {makers}"
+        refused = f"; {self.refused}" if self.refused else ""
+        return f"shard {self.shard} lacks {cells}; at work: {makers}{refused}"
 
 
 class OpenGroup(NamedTuple):

@@ -85,6 +85,8 @@ class Journal:
         self._synced_at = clock()
         self._file: Appender | None = None
         self._unusable = "it has not been opened"
+        self.refused = ""
+        """Why the newest records were not taken; empty once some are."""
 
     @property
     def size(self) -> int:
@@ -167,7 +169,10 @@ class Journal:
         try:
             file.write(data)
         except OSError as error:
-            raise self._taken_back(file, error, len(data)) from error
+            refusal = self._taken_back(file, error, len(data))
+            self.refused = refusal.what
+            raise refusal from error
+        self.refused = ""
         self._size += len(data)
         self._sequence += len(records)
         if self._policy == "commit":

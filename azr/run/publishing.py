@@ -5,8 +5,7 @@ Called by the learner's publisher thread, with whatever version is newest by the
     weights of step s ─► commit(s - 1) ─► WeightPublisher ─► engines confirm ─► tasks.advance(s) ─► publish(s): slots
 
 Who waits: that thread, for the engines as long as `WeightPublisher` says, and for room for what a journal refuses
-(`azr.run.insisting`). It does so also while the run ends, for whoever evaluates the last weights: the publisher's own
-deadline bounds it then.
+(`azr.run.insisting`). While the run ends it does so for `ENDING_SECONDS`, for whoever evaluates the last weights.
 
 The step is committed before any engine sees its weights: should the ranks die at any moment after that, they find the
 books ahead of their checkpoint, and go on under a new lineage. The other way round an engine could keep weights that
@@ -23,11 +22,15 @@ from typing import Protocol
 from actors.weights.publisher import WeightPublisher
 from actors.weights.records import UpdateReport
 from azr.game.types import Version
+from azr.journal.journal import JournalError
 from azr.metrics import Accumulator
 from azr.run.engines import Publishing
 from azr.run.insisting import Insistence
 from azr.run.source import Setting
 from learner.weights import Weights
+
+#: How long a journal that refuses is asked again while the run ends.
+ENDING_SECONDS = 60.0
 
 
 class HandsWeightsOn(Protocol):
@@ -42,10 +45,16 @@ class Publish:
     """The learner's way to hand weights on. The lineage is the one that the batch source has begun by then."""
 
     def __init__(
-        self, setting: Setting, publisher: HandsWeightsOn, sleep: Callable[[float], None] = time.sleep
+        self,
+        setting: Setting,
+        publisher: HandsWeightsOn,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._setting, self._publisher = setting, publisher
-        self._insist = Insistence(setting.hub, setting.config.run.batch_seconds, sleep=sleep)
+        self._setting, self._publisher, self._clock = setting, publisher, clock
+        self._insist = Insistence(setting.hub, setting.config.run.batch_seconds, clock, sleep)
+        self._ends_since: float | None = None
+        """When a refusal first met a run that is to end."""
         begun = setting.experience.lineage()
         self._lineage, self._begun = begun.lineage, begun.step
 
@@ -53,14 +62,27 @@ class Publish:
         """Commit the step, bring the weights after it to the engines, then let their slots come free."""
         setting, version, what = self._setting, Version(self._lineage, step), f"handing on the weights of step {step}"
         if step > self._begun:
-            self._insist(what, partial(setting.experience.commit, Version(self._lineage, step - 1)))
+            self._insist(what, partial(setting.experience.commit, Version(self._lineage, step - 1)), self._given_up)
         report = self._publisher.publish(version, weights)
         if report.missing:
             setting.hub.say(f"weights of step {step} are not everywhere: {'; '.join(report.missing)}")
-        self._insist(what, partial(setting.tasks.advance, step))
-        self._insist(what, partial(setting.experience.publish, version))
+        try:
+            self._insist(what, partial(setting.tasks.advance, step), self._given_up)
+            self._insist(what, partial(setting.experience.publish, version), self._given_up)
+        except JournalError as error:
+            if not setting.hub.stopping():
+                raise
+            # The engines have the weights, and nobody plays any more: whoever resumes the run notes what is missing.
+            setting.hub.say(f"{what} is not noted, as the run ends: {error.what}")
         setting.hub.add(synced(report).to_bytes())
         setting.hub.publish(step)
+
+    def _given_up(self) -> bool:
+        """Whether the run ends, and has had time to."""
+        if not self._setting.hub.stopping():
+            return False
+        self._ends_since = self._clock() if self._ends_since is None else self._ends_since
+        return self._clock() - self._ends_since >= ENDING_SECONDS
 
 
 def make_publish(setting: Setting, publishing: Publishing) -> Publish:

@@ -176,7 +176,9 @@ class TestFullDisk:
         with pytest.raises(JournalError, match="the disk is full; every record acknowledged so far is intact") as error:
             journal.append(bytes(200))
         assert "free space on that disk" in error.value.mend
+        assert journal.refused == error.value.what
         journal.append(b"small")
+        assert journal.refused == "", "what was refused since is told, and not what once was"
         disk.room = None
         journal.append(bytes(200))
         assert records_on(disk.reboot(1.0, True)) == [b"kept", b"small", bytes(200)]

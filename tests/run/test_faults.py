@@ -232,3 +232,4 @@ def test_a_run_on_a_full_disk_says_so_goes_on_once_there_is_room_and_ends_well(b
     assert "the learner failed" not in run.said
     newest = max((run.folder / "checkpoints").glob("step_????????"))
     assert read_state(newest).step == max(run.steps())
+    assert "the disk is full" in run.said, "whoever waited said for what"

@@ -75,7 +75,7 @@ def test_a_disk_that_stays_full_ends_the_run_by_name() -> None:
         place.insistence(seconds=300.0)("the batch", place.append)
     assert place.hub.failed == [f"the batch waited 300 s in vain: {place.refusal()}"]
     assert place.hub.mends == [
-        "make room on that disk, or mend it; azr train --resume goes on from the newest checkpoint"
+        "free space on that disk; the call can then be repeated; azr train --resume goes on from the newest checkpoint"
     ]
 
 

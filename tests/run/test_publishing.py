@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from actors.engine.records import UpdateTimes
 from actors.weights.records import Report, UpdateReport
 from azr.game.types import Version
+from azr.journal import JournalError
 from azr.metrics import Accumulator
 from azr.run.publishing import Publish, synced
 from azr.run.source import RunSource, Setting
@@ -83,7 +85,7 @@ def test_what_a_full_disk_refuses_is_repeated_in_its_place_in_the_order(tmp_path
         if (mended := next(rooms)) is not None:
             mended.room = None
 
-    publish = Publish(setting, publisher, sleep)
+    publish = Publish(setting, publisher, sleep=sleep)
     experience.fill(0)
     assert experience.take(Version(0, 0), 0.0) is not None
     order.clear()
@@ -92,6 +94,33 @@ def test_what_a_full_disk_refuses_is_repeated_in_its_place_in_the_order(tmp_path
     assert order == [*["commit 0.0"] * 3, "engines 0.1", *["advance 1"] * 3, "publish 0.1"]
     assert [line.partition(": the journal")[0] for line in hub.said] == ["handing on the weights of step 1 waits"] * 2
     assert hub.published == [1]
+
+
+@pytest.mark.parametrize(("full", "told"), [("books", []), ("shelves", [1])])
+def test_while_the_run_ends_a_full_disk_is_waited_for_a_minute_and_no_longer(
+    tmp_path: Path, full: str, told: list[int]
+) -> None:
+    """What is not committed no engine gets. What is only not noted of weights that engines have, a resume notes."""
+    setting, publisher, order = world(tmp_path)
+    disks = {"books": CrashingDisk(), "shelves": CrashingDisk()}
+    experience, hub = LocalExperience(config(), journal_on(disks["books"])), LocalHub()
+    experience.calls = order
+    setting = replace(setting, experience=experience, tasks=OnDisk(disks["shelves"], order), hub=hub)
+    now = itertools.count(0.0, 20.0)
+    publish = Publish(setting, publisher, lambda: next(now), lambda _seconds: None)
+    experience.fill(0)
+    assert experience.take(Version(0, 0), 0.0) is not None
+    order.clear()
+    disks[full].room, hub.stop = 0, "Ctrl-C"
+    if told:
+        publish(1, {})
+        assert hub.said[-1].startswith("handing on the weights of step 1 is not noted, as the run ends: the journal ")
+    else:
+        with pytest.raises(JournalError, match="the disk is full"):
+            publish(1, {})
+        assert set(order) == {"commit 0.0"}
+    assert hub.published == told
+    assert hub.failed == []
 
 
 def test_ranks_that_die_while_engines_get_the_weights_go_on_under_a_new_lineage(tmp_path: Path) -> None:

@@ -272,6 +272,22 @@ async def test_a_new_life_begins_on_a_full_disk_too(shard: ExperienceShard) -> N
     assert [group.id for group in await shard.open_groups()] == [mine.group], "until its lease runs out"
 
 
+async def test_who_waits_for_a_batch_hears_that_nobody_can_hand_anything_in(shard: ExperienceShard) -> None:
+    """What is taken of an incomplete batch is nothing, so that the learner itself meets no refusal."""
+    with full(shard.host.journal):
+        with pytest.raises(JournalError):
+            await opened(shard, "0.a/1", "proposer-0@1")
+        lack = await shard.take(OLD, 0.0)
+    assert isinstance(lack, Lack)
+    assert str(lack).startswith("shard 0 lacks abduction/propose ")
+    assert "; at work: nobody; the journal " in str(lack)
+    assert "the disk is full" in str(lack)
+    await opened(shard, "0.a/1", "proposer-0@1")
+    lack = await shard.take(OLD, 0.0)
+    assert isinstance(lack, Lack)
+    assert "disk" not in str(lack)
+
+
 async def test_a_group_that_is_dropped_counts_what_was_generated_for_it(shard: ExperienceShard) -> None:
     work = await opened(shard, "0.p/1")
     cell = Cell(work.task_type, "propose")
