@@ -87,7 +87,7 @@ class Engines:
 
     def room(self) -> str:
         """What engines and the learner ask of a cluster beside what it has, for the end of a line that says who is
-        waited for; nothing in a Ray of the run's own."""
+        waited for; nothing in a Ray of the run's own. A cluster that stays too small is refused so."""
         return self._asked.beside()
 
     @contextlib.asynccontextmanager

@@ -3,8 +3,9 @@
 Made by `engines` before any is started; told by them and by the driver while they wait. For whom Ray has no room waits
 in it without a word: what it can never have is refused here, and what it may have later is told beside what it has.
 
-    engines: 3 x 2 GPUs ┐             ┌─ fewer than that, and nobody adds nodes ──► refused, by the keys that ask
-    ranks: 2 x 1 GPU    ┴─► 8 GPUs ──►┼─ fewer, but an autoscaler may add nodes ──► waited for, and told
+    engines: 3 x 2 GPUs ┐             ┌─ fewer in a Ray of its own  ──► refused at once, by the keys that ask
+    ranks: 2 x 1 GPU    ┴─► 8 GPUs ──►┼─ fewer in a cluster, and nobody adds nodes for a minute ──► refused likewise
+                                      ├─ fewer, but an autoscaler may add nodes ──► waited for, and told
                                       └─ enough, though others may hold them    ──► waited for, and told
 """
 
@@ -27,6 +28,9 @@ _ROUNDING = 1e-6
 _OR_FRACTIONS = ", or for fractions that share a card (rollout.memory_fraction leaves the others room)"
 #: Seconds between two questions to Ray of what it has: who waits looks five times a second.
 _ASK_SECONDS = 2.0
+#: A cluster may have less than is asked for so long, though no autoscaler is known: its nodes may still be joining, and
+#: who keeps them at their number elsewhere, as KubeRay does, puts another in the place of a lost one.
+LACKING_SECONDS = 60.0
 #: How Ray calls the kinds of nodes where no configuration of an autoscaler does: each by the id of its only one.
 _PUT_THERE = re.compile(r"node_[0-9a-f]{40,}")
 
@@ -71,18 +75,22 @@ class Asked:
         self._shares = shares_of(config, settings, ranks=ranks)
         self._clock = clock
         self._told, self._told_at = "", float("-inf")
+        self._lacking_since: float | None = None
+        """The first of the looks in a row at which a cluster had too little; None: it had enough at the last."""
 
     def lacking(self, resources: Mapping[str, float]) -> list[str]:
         """Of what more is asked for than Ray has in all."""
         return [kind for kind in ("GPU", "CPU") if self._sum(kind) > resources.get(kind, 0.0) + _ROUNDING]
 
     def require(self, resources: Mapping[str, float]) -> None:
-        """Refuse what Ray, which has these resources in all, can never set aside: some would wait for it until a
-        time-out that says nothing of it."""
-        lacking = self.lacking(resources)
-        if not lacking or (self._joined and may_grow()):
-            return
-        kind = lacking[0]
+        """Refuse what a Ray of the run's own, which has these resources in all, can never set aside: some would wait
+        for it until a time-out that says nothing of it. A cluster is looked at for longer, by `beside`."""
+        if not self._joined and self.lacking(resources):
+            raise self._refusal(resources)
+
+    def _refusal(self, resources: Mapping[str, float]) -> AzrError:
+        """The error that names the keys which ask for more than there is."""
+        kind = self.lacking(resources)[0]
         asked = " and ".join(
             f"{share.number} x {share.each[kind]:g} by {share.parts} ({share.keys[kind]})"
             for share in self._shares
@@ -91,20 +99,21 @@ class Asked:
         here = "can be used here (cluster.cpus)" if kind == "CPU" else "can be used here"
         has = f"{resources.get(kind, 0.0):g} {'are in the cluster' if self._joined else here}"
         fewer = f"ask for fewer{_OR_FRACTIONS if kind == 'GPU' else ''}"
-        raise AzrError(
+        return AzrError(
             f"{self._sum(kind):g} {kind}s are asked for and {has}: {asked}",
             f"add nodes to it, or {fewer}" if self._joined else f"{fewer}; azr doctor says what this machine has",
         )
 
     def beside(self) -> str:
-        """What is asked for beside what a joined cluster has, for the end of a line that says who is waited for. A Ray
-        of its own has it, since `require`."""
+        """What is asked for beside what a joined cluster has, for the end of a line that says who is waited for; what
+        it has lacked for `LACKING_SECONDS`, and nobody is known to add, is refused. A Ray of its own has it, since
+        `require`."""
         now = self._clock()
         if self._joined and now - self._told_at >= _ASK_SECONDS:
-            self._told, self._told_at = self._tell(), now
+            self._told, self._told_at = self._tell(now), now
         return self._told
 
-    def _tell(self) -> str:
+    def _tell(self, now: float) -> str:
         import ray
 
         kinds = [kind for kind in ("GPU", "CPU") if self._sum(kind)]
@@ -114,8 +123,21 @@ class Asked:
         told = [(share, _words(share.each)) for share in self._shares]
         asked = ", ".join(f"{share.number} x {words} by {share.parts}" for share, words in told if words)
         has = ", ".join(f"{free.get(kind, 0.0):g} of {there.get(kind, 0.0):g} {kind}s" for kind in kinds)
-        more = "; nodes have to be added, as an autoscaler may" if self.lacking(there) else ""
-        return f" (asked of Ray: {asked}; free in the cluster: {has}{more})"
+        return f" (asked of Ray: {asked}; free in the cluster: {has}{self._lack(there, now)})"
+
+    def _lack(self, there: Mapping[str, float], now: float) -> str:
+        """That nodes have to be added, and by when; nothing where there is enough."""
+        if not self.lacking(there):
+            self._lacking_since = None
+            return ""
+        if self._lacking_since is None:
+            self._lacking_since = now
+        if may_grow():
+            return "; nodes have to be added, as an autoscaler may"
+        left = self._lacking_since + LACKING_SECONDS - now
+        if left <= 0.0:
+            raise self._refusal(there)
+        return f"; nodes have to be added within {left:.0f} s"
 
     def _sum(self, kind: str) -> float:
         return sum(share.number * share.each.get(kind, 0.0) for share in self._shares)

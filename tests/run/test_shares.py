@@ -85,32 +85,62 @@ class TestInAClusterThatWasJoined:
     def config(self) -> Config:
         return load([], ["cluster.address=auto", "learner.ranks=2", "rollout.replicas=3"])
 
-    def test_what_it_can_never_have_is_refused_at_once(self, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.fixture
+    def have(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+        """What the cluster has in all, and nobody adds to."""
+        resources = {"CPU": 8.0, "GPU": 4.0}
         monkeypatch.setattr(shares, "may_grow", lambda: False)
-        require(config, cards=5, ranks=2)
-        with pytest.raises(AzrError, match=r"5 GPUs are asked for and 4 are in the cluster: 2 x 1 .* and 3 x") as told:
-            require(config, cards=4, ranks=2)
-        assert told.value.mend.startswith("add nodes to it, or ask for fewer, or for fractions")
-        with pytest.raises(AzrError, match="2 CPUs are asked for and 1 are in the cluster"):
-            require(config, cards=5, cores=1, ranks=2)
+        monkeypatch.setattr("ray.cluster_resources", lambda: resources)
+        monkeypatch.setattr("ray.available_resources", dict)
+        return resources
 
-    def test_what_an_autoscaler_may_bring_is_waited_for(self, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_it_lacks_is_waited_for_a_minute_and_then_refused(
+        self, config: Config, have: dict[str, float]
+    ) -> None:
+        require(config, cards=4, ranks=2)
+        waiting = asked(config, ranks=2)
+        for left in range(60, 0, -10):
+            assert waiting.beside().endswith(f"0 of 4 GPUs, 0 of 8 CPUs; nodes have to be added within {left} s)")
+        with pytest.raises(AzrError, match=r"5 GPUs are asked for and 4 are in the cluster: 2 x 1 .* and 3 x") as told:
+            waiting.beside()
+        assert told.value.mend.startswith("add nodes to it, or ask for fewer, or for fractions")
+
+    def test_so_are_cores(self, config: Config, have: dict[str, float]) -> None:
+        have |= {"GPU": 5.0, "CPU": 1.0}
+        waiting = asked(config, ranks=2)
+        for _ in range(6):
+            assert "nodes have to be added" in waiting.beside()
+        with pytest.raises(AzrError, match="2 CPUs are asked for and 1 are in the cluster"):
+            waiting.beside()
+
+    def test_a_node_that_is_back_in_time_is_a_new_minute_for_the_next(
+        self, config: Config, have: dict[str, float]
+    ) -> None:
+        waiting = asked(config, ranks=2)
+        for cards, left in ((4, 60), (4, 50), (4, 40), (5, 0), (5, 0), (4, 60), (4, 50), (4, 40), (4, 30)):
+            have["GPU"] = cards
+            told = f"; nodes have to be added within {left} s)" if left else ", 0 of 8 CPUs)"
+            assert waiting.beside().endswith(told)
+
+    def test_what_an_autoscaler_may_bring_is_waited_for(
+        self, config: Config, have: dict[str, float], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(shares, "may_grow", lambda: True)
-        require(config, cards=0, cores=1, ranks=2)
+        have |= {"GPU": 0.0, "CPU": 1.0}
+        waiting = asked(config, ranks=2)
+        for _ in range(99):
+            assert waiting.beside().endswith("; nodes have to be added, as an autoscaler may)")
 
     def test_what_is_asked_for_is_told_beside_what_is_there_and_free(
-        self, config: Config, monkeypatch: pytest.MonkeyPatch
+        self, config: Config, have: dict[str, float], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        have = {"CPU": 16.0, "GPU": 5.0, "memory": 1e9}
-        monkeypatch.setattr("ray.cluster_resources", lambda: have)
+        have |= {"CPU": 16.0, "GPU": 5.0, "memory": 1e9}
         monkeypatch.setattr("ray.available_resources", lambda: {"CPU": 3.5})
         beside = asked(config, ranks=2)
         assert beside.beside() == (
             " (asked of Ray: 2 x 1 GPU and 1 CPU by the learner, 3 x 1 GPU by engines; "
             "free in the cluster: 0 of 5 GPUs, 3.5 of 16 CPUs)"
         )
-        have["GPU"] = 4.0
-        assert beside.beside().endswith("0 of 4 GPUs, 3.5 of 16 CPUs; nodes have to be added, as an autoscaler may)")
 
     def test_engines_on_cores_that_ask_for_nothing_have_nothing_told(self, config: Config) -> None:
         assert asked(config, gpu=False, ranks=0).beside() == ""
@@ -122,6 +152,7 @@ class TestInAClusterThatWasJoined:
             questions.append("what is there?")
             return {}
 
+        monkeypatch.setattr(shares, "may_grow", lambda: True)
         monkeypatch.setattr("ray.cluster_resources", resources)
         monkeypatch.setattr("ray.available_resources", dict)
         settings = EngineSettings.of("model", config.rollout, config.weights, gpu=True)
