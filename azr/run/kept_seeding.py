@@ -26,6 +26,8 @@ from azr.text import shortened
 
 #: Keys that say where a run is: it may be moved.
 _PLACE = ("run.name", "run.folder")
+#: What a model in a folder consists of; notes and seeds may be written beside it.
+_OF_MODEL = (".safetensors", ".bin", ".json", ".model", ".txt", ".jinja")
 
 
 class _Kept(msgspec.Struct):
@@ -83,4 +85,14 @@ class KeptSeeding:
 def settings_of(config: Config) -> dict[str, str]:
     """What seeds may follow from: all but what a resume may change."""
     flat = flattened(dataclasses.asdict(config))
+    flat["model.path (its files)"] = _files_of(Path(config.model.path))
     return {key: value for key, value in flat.items() if not allowed(key) and key not in _PLACE}
+
+
+def _files_of(model: Path) -> str:
+    """Sizes and times of a model's files, by which another that was exported into the same folder is told apart;
+    nothing of a model that is named otherwise."""
+    if not model.is_dir():
+        return ""
+    files = [path for path in sorted(model.iterdir()) if path.suffix in _OF_MODEL and path.is_file()]
+    return ", ".join(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files)

@@ -4,6 +4,7 @@ before an interruption is not made again."""
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -142,6 +143,26 @@ def test_what_was_kept_under_other_settings_is_left(sandbox: Sandbox, tmp_path: 
     engine = Inventing()
     _, told = made(sandbox, engine, *FEW, "run.seed=5", "seeding.triplets=5", path=path)
     assert told == [f"{unfinished(path)} was made under another run.seed, seeding.triplets; seeding begins anew"]
+    assert engine.asked[0].id == "seed-0"
+
+
+def test_what_was_kept_of_another_model_in_the_same_folder_is_left(sandbox: Sandbox, tmp_path: Path) -> None:
+    """As after a second export to it. What else is written there is no matter."""
+    model = tmp_path / "model"
+    model.mkdir()
+    weights, path = model / "model.safetensors", model / "seeds.jsonl"
+    weights.write_bytes(b"first")
+    os.utime(weights, (1e9, 1e9))
+    words = [*FEW, f"model.path={model}"]
+    with pytest.raises(RolloutError):
+        made(sandbox, Inventing(fails=lambda number: number >= 4), *words, path=path)
+    (model / "notes.md").write_text("made of it")
+    with pytest.raises(RolloutError):
+        made(sandbox, Inventing(fails=lambda number: number >= 8), *words, path=path)
+    weights.write_bytes(b"other")
+    engine = Inventing()
+    _, told = made(sandbox, engine, *words, path=path)
+    assert told == [f"{unfinished(path)} was made under another model.path (its files); seeding begins anew"]
     assert engine.asked[0].id == "seed-0"
 
 
