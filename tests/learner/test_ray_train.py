@@ -134,7 +134,13 @@ def trained_alone(folder: Path, steps: int = STEPS) -> Path:
 
 
 def hold_two_ranks_to_one(
-    folder: Path, model: Path, kill_after: Sequence[int], steps: int = STEPS, seconds: float = 400.0
+    folder: Path,
+    model: Path,
+    kill_after: Sequence[int],
+    steps: int = STEPS,
+    *,
+    seconds: float = 400.0,
+    within: float = 1e-5,
 ) -> None:
     """Train on two ranks, kill one after each of these steps, and compare what came of it with what one rank made."""
     together = folder / f"killed_after_{'_'.join(map(str, kill_after))}"
@@ -155,7 +161,7 @@ def hold_two_ranks_to_one(
     assert len(noted(together, "take")) > steps, "the killed run must have asked for some steps again"
     assert sorted(two) == list(range(1, steps + 1))
     for step in one:
-        assert two[step] == pytest.approx(one[step], abs=1e-5, rel=1e-5), f"step {step}"
+        assert two[step] == pytest.approx(one[step], abs=within, rel=within), f"step {step}"
 
     exported = [
         AutoModelForCausalLM.from_pretrained(
@@ -180,4 +186,5 @@ def test_so_they_do_whenever_and_however_often_ranks_die(tmp_path: Path) -> None
     chosen = np.random.default_rng(seed).choice(np.arange(1, LONG_STEPS - 1), KILLS, replace=False)
     kill_after = sorted(map(int, chosen))
     print(f"seed {seed}: ranks are killed after steps {kill_after}")
-    hold_two_ranks_to_one(tmp_path, model, kill_after, LONG_STEPS, seconds=1300.0)
+    # Two ranks add up in another order than one, and what that makes of the last digits grows with the steps.
+    hold_two_ranks_to_one(tmp_path, model, kill_after, LONG_STEPS, seconds=1300.0, within=1e-4)
