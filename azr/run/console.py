@@ -230,8 +230,8 @@ class _LastingConsole(RichConsole):
             super()._check_buffer()
         except OSError as error:
             del self._buffer[:]
-            if error.errno == errno.EIO:  # a terminal that is gone; on a disk that is full there may be room again
-                self.on_broken_pipe()
+            if error.errno == errno.EIO:  # a terminal that is gone, or a disk or network that may come back
+                self.quiet = _leave_streams()
 
     def on_broken_pipe(self) -> None:
         """Go quiet."""
@@ -239,16 +239,18 @@ class _LastingConsole(RichConsole):
         _leave_streams()
 
 
-def _leave_streams() -> None:
+def _leave_streams() -> bool:
     """Let those of this process's streams lead nowhere that lead to nobody any more: a plain print would fail there,
-    and Python itself when it ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    and Python itself when it ends. Whether there were any."""
+    nowhere, left = os.open(os.devnull, os.O_WRONLY), False
     for stream in (1, 2):
         poll = select.poll()
         poll.register(stream, 0)
         if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
             os.dup2(nowhere, stream)
+            left = True
     os.close(nowhere)
+    return left
 
 
 class Console:

@@ -111,6 +111,7 @@ class Driver:
     def run(self) -> Ending:
         """Carry the run to its end; whatever happens, everything is taken down."""
         status, reason = "failed", "an error"
+        first: BaseException | None = None
         tracking = TrackingBoard.of(self.config.tracking, self.folder, self.console.say, self._keep_mlflow_id)
         tracking.start(self._info())
         if older := self._changed_configuration():
@@ -121,14 +122,20 @@ class Driver:
                 try:
                     reason = self._play(stack, tracking)
                 except BaseException as error:
+                    first = error
                     self._hurried, self._rayless = True, isinstance(error, RayLostError)
                     self._end_early(error, tracking)
                     raise
                 status = "stopped" if self._stop.by_signal else "finished"
         except BaseException as error:
-            status, reason = self._ending_of(error)
+            # What goes wrong while everything is taken down changes nothing of how the run ended, an insisting Ctrl-C
+            # included: whoever presses it has to hear why the run failed.
+            first = first or error
+            status, reason = self._ending_of(first)
+            if first is not error and isinstance(error, Exception):
+                self.console.say(f"not all was taken down: {shortened(str(error) or type(error).__name__, 200)}")
             if status == "failed":
-                raise
+                raise first  # noqa: B904 - its cause is its own, or none
         finally:
             self.console.end()
             self._end_card(status, reason)

@@ -263,21 +263,24 @@ def test_a_run_outlives_whoever_watches_it(ends: Callable[[], tuple[int, int]], 
     assert said == ["heard", "not heard", "to the end"]
 
 
-def test_what_a_full_disk_took_of_its_words_does_not_silence_it() -> None:
-    class Full(io.StringIO):
-        full = True
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_what_a_disk_took_of_its_words_does_not_silence_it(number: int) -> None:
+    """One that is full, or fails for a while, as over a network. A terminal that is gone fails by the same number."""
+
+    class Failing(io.StringIO):
+        failing = True
 
         def write(self, text: str) -> int:
-            if self.full:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if self.failing:
+                raise OSError(number, os.strerror(number))
             return super().write(text)
 
-    stream = Full()
+    stream = Failing()
     console = Console(TYPES, Goal(), stream=stream, terminal=False)
     console.say("lost")
-    stream.full = False
-    console.say("there is room again")
-    assert stream.getvalue() == "there is room again\n"
+    stream.failing = False
+    console.say("it takes words again")
+    assert stream.getvalue() == "it takes words again\n"
 
 
 @pytest.mark.parametrize("terminal", [True, False])

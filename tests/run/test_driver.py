@@ -27,6 +27,7 @@ from azr.run.hub import Drained, StepParts
 from azr.run.learner_thread import LearnerFailedError
 from azr.run.stages import Stages, StageTimeoutError
 from azr.run.stopping import StoppedError
+from azr.run.summary import Ending
 from azr.tiny import shipped
 from sandbox_wasm.protocol import Sandbox
 from tests.plugins import announce
@@ -126,7 +127,9 @@ def test_a_signal_ends_the_last_evaluation_as_it_ends_others(trained: Driver) ->
     trained._stop.signalled("Ctrl-C")
     with pytest.raises(StoppedError):
         evaluate_last(trained, silent=True)
-    assert not trained.folder.card().not_evaluated
+    trained._end_card("stopped", "Ctrl-C")
+    card = trained.folder.card()
+    assert (card.ended, card.not_evaluated) == ("stopped", "")
 
 
 def test_a_model_that_is_not_there_is_refused_before_ray_starts(
@@ -252,6 +255,43 @@ def test_how_a_run_ends_is_noted_and_told_before_anything_is_taken_down(
     driver._end_early(error, board)  # type: ignore[arg-type]
     assert driver.folder.card().ended == ended
     assert (board.heard, said.getvalue()) == ([status], told)
+
+
+@pytest.mark.parametrize(
+    ("goes_wrong", "told"), [(KeyboardInterrupt(), ""), (OSError("Serve is gone"), "not all was taken down: Serve is")]
+)
+class TestWhatGoesWrongWhileEverythingIsTakenDown:
+    """A second Ctrl-C of somebody who does not want to wait for it, say."""
+
+    def _run(self, driver: Driver, ended_by: BaseException, goes_wrong: BaseException) -> Ending:
+        def play(stack: contextlib.ExitStack, _tracking: object) -> str:
+            def take_down() -> None:
+                raise goes_wrong
+
+            stack.callback(take_down)
+            raise ended_by
+
+        driver._play = play  # type: ignore[method-assign, assignment]
+        driver.config.tracking.mlflow = "off"
+        return driver.run()
+
+    def test_leaves_a_run_that_failed_a_failed_one_with_its_first_error(
+        self, driver: Driver, said: io.StringIO, goes_wrong: BaseException, told: str
+    ) -> None:
+        failed = AzrError("the sandbox runs no program", "look at its log")
+        with pytest.raises(AzrError, match="the sandbox runs no program") as raised:
+            self._run(driver, failed, goes_wrong)
+        assert raised.value is failed
+        assert driver.folder.card().ended.startswith("failed: the sandbox runs no program")
+        assert told in said.getvalue()
+
+    def test_leaves_a_run_that_was_stopped_a_stopped_one(
+        self, driver: Driver, said: io.StringIO, goes_wrong: BaseException, told: str
+    ) -> None:
+        ending = self._run(driver, StoppedError("termination"), goes_wrong)
+        assert (ending.status, ending.reason) == ("stopped", "termination, before training began")
+        assert driver.folder.card().ended == "stopped"
+        assert told in said.getvalue()
 
 
 def test_the_configuration_of_the_driver_before_is_kept_where_this_ones_differs(driver: Driver) -> None:

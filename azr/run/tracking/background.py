@@ -1,8 +1,8 @@
 """A tracker that never holds the run up: its calls run in a thread of their own, behind a bounded queue.
 
     run ── metrics, artifact ──► queue (bounded: the oldest metrics go) ──► thread ──► tracker ──► network, database
-          catch_up, over ───┘                                                │ fails: try again, later and later
-                                                                             └ `tell` once an outage, and when it ends
+        ├─ catch_up, finish ──┘                                              │ fails: try again, later and later
+        └─ over ──► ahead of the queue, no part of it ───────────────────────┘ `tell` once an outage, and when it ends
 
 Nothing here raises into the run. What is lost is counted and said; the JSON lines in the run's folder hold it all.
 """
@@ -48,10 +48,12 @@ class Background:
         self._first_pause, self._longest_pause = first_pause, first_pause * LONGEST_FACTOR
         self._condition = threading.Condition()
         self._queue: deque[_Call] = deque()
+        self._ahead: _Call | None = None
+        """What is called before all that waits, and never goes for want of room."""
         self._started: _Call | None = None
         self._closing = False
         self._hurry = threading.Event()
-        """Set when the run ends: no more pauses."""
+        """Set when the run has ended: no more pauses."""
         self._thread = threading.Thread(target=self._run, name=f"tracker-{self.name}", daemon=True)
         self._failing = False
 
@@ -78,12 +80,11 @@ class Background:
         self._put(lambda: self._tracker.artifact(path))
 
     def over(self, status: str) -> None:
-        """Let a tracker that can take more after its end hear of it before all that waits; no pauses any more."""
+        """Let a tracker that can take more after its end hear of it before all that waits."""
         if isinstance(self._tracker, EndsFirst):
             with self._condition:
-                self._queue.appendleft(lambda: self._tracker.finish(status))
+                self._ahead = lambda: self._tracker.finish(status)
                 self._condition.notify()
-            self._hurry.set()
 
     def finish(self, status: str) -> None:
         """Let the tracker end the run, as soon as it has everything, and no later than the time-out."""
@@ -96,6 +97,7 @@ class Background:
         with self._condition:
             self.lost += len(self._queue) + self._thread.is_alive()
             self._queue.clear()
+            self._ahead = None
         if self.lost:
             self._tell(f"{self.name}: {self.lost} reports were lost; metrics.jsonl in the run's folder holds them all")
 
@@ -112,15 +114,19 @@ class Background:
         while not self._attempt(self._started, tries=TRIES):
             if self._hurry.wait(self._longest_pause):
                 return
-        while True:
-            with self._condition:
-                self._condition.wait_for(lambda: bool(self._queue) or self._closing)
-                if not self._queue:
-                    return
-                call = self._queue.popleft()
+        while (call := self._next()) is not None:
             if not self._attempt(call, tries=TRIES):
                 with self._condition:
                     self.lost += 1
+
+    def _next(self) -> _Call | None:
+        """The call whose turn it is, as soon as there is one; None once there will be none."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._ahead is not None or bool(self._queue) or self._closing)
+            if (ahead := self._ahead) is not None:
+                self._ahead = None
+                return ahead
+            return self._queue.popleft() if self._queue else None
 
     def _attempt(self, call: _Call, *, tries: int) -> bool:
         """Make the call, trying again after pauses; whether it went through."""
