@@ -112,6 +112,7 @@ class Driver:
         """Carry the run to its end; whatever happens, everything is taken down."""
         status, reason = "failed", "an error"
         first: BaseException | None = None
+        over = False
         tracking = TrackingBoard.of(self.config.tracking, self.folder, self.console.say, self._keep_mlflow_id)
         tracking.start(self._info())
         if older := self._changed_configuration():
@@ -126,13 +127,14 @@ class Driver:
                     self._hurried, self._rayless = True, isinstance(error, RayLostError)
                     self._end_early(error, tracking)
                     raise
-                status = "stopped" if self._stop.by_signal else "finished"
+                status, over = "stopped" if self._stop.by_signal else "finished", True
         except BaseException as error:
             # What goes wrong while everything is taken down changes nothing of how the run ended, an insisting Ctrl-C
             # included: whoever presses it has to hear why the run failed.
             first = first or error
-            status, reason = self._ending_of(first)
-            if first is not error and isinstance(error, Exception):
+            if not over:
+                status, reason = self._ending_of(first)
+            if (over or first is not error) and isinstance(error, Exception):
                 self.console.say(f"not all was taken down: {shortened(str(error) or type(error).__name__, 200)}")
             if status == "failed":
                 raise first  # noqa: B904 - its cause is its own, or none
@@ -165,14 +167,15 @@ class Driver:
             return "stopped", f"{error}, before {'its evaluation was over' if begun else 'training began'}"
         if isinstance(error, KeyboardInterrupt):
             return "stopped", "told twice to leave at once"
-        return "failed", shortened(str(error), 500)
+        mend = f"; mend: {error.mend}" if isinstance(error, AzrError) and error.mend else ""
+        return "failed", shortened(f"{error.what if isinstance(error, AzrError) else error}{mend}", 500)
 
     def _end_early(self, error: BaseException, tracking: TrackingBoard) -> None:
         """Say and note how the run ends before anything is taken down: whatever happens then, Ray ending this process
         included, no word would be left of it. Trackers hear of it while a learner that is at work is waited for."""
         status, reason = self._ending_of(error)
         if status == "failed":
-            self.console.say(f"the run fails, taking everything down: {shortened(reason, 200)}")
+            self.console.say(f"the run fails, taking everything down: {reason}")
         self._end_card(status, reason)
         tracking.over(status)
 

@@ -239,10 +239,10 @@ class Board:
     ("error", "status", "ended", "told"),
     [
         (
-            AzrError("the sandbox runs no program\x1b[31m"),
+            AzrError("the sandbox runs no program\x1b[31m", "look at its log"),
             "failed",
-            "failed: the sandbox runs no program\\x1b[31m",
-            "the run fails, taking everything down: the sandbox runs no program\\x1b[31m\n",
+            "failed: the sandbox runs no program\\x1b[31m; mend: look at its log",
+            "the run fails, taking everything down: the sandbox runs no program\\x1b[31m; mend: look at its log\n",
         ),
         (KeyboardInterrupt(), "stopped", "stopped", ""),
         (StoppedError("Ctrl-C"), "stopped", "stopped", ""),
@@ -263,13 +263,15 @@ def test_how_a_run_ends_is_noted_and_told_before_anything_is_taken_down(
 class TestWhatGoesWrongWhileEverythingIsTakenDown:
     """A second Ctrl-C of somebody who does not want to wait for it, say."""
 
-    def _run(self, driver: Driver, ended_by: BaseException, goes_wrong: BaseException) -> Ending:
+    def _run(self, driver: Driver, ended_by: BaseException | None, goes_wrong: BaseException) -> Ending:
         def play(stack: contextlib.ExitStack, _tracking: object) -> str:
             def take_down() -> None:
                 raise goes_wrong
 
             stack.callback(take_down)
-            raise ended_by
+            if ended_by is not None:
+                raise ended_by
+            return "its steps are done"
 
         driver._play = play  # type: ignore[method-assign, assignment]
         driver.config.tracking.mlflow = "off"
@@ -283,6 +285,14 @@ class TestWhatGoesWrongWhileEverythingIsTakenDown:
             self._run(driver, failed, goes_wrong)
         assert raised.value is failed
         assert driver.folder.card().ended.startswith("failed: the sandbox runs no program")
+        assert told in said.getvalue()
+
+    def test_leaves_a_run_that_finished_a_finished_one(
+        self, driver: Driver, said: io.StringIO, goes_wrong: BaseException, told: str
+    ) -> None:
+        ending = self._run(driver, None, goes_wrong)
+        assert (ending.status, ending.reason) == ("finished", "its steps are done")
+        assert driver.folder.card().ended == "finished"
         assert told in said.getvalue()
 
     def test_leaves_a_run_that_was_stopped_a_stopped_one(
