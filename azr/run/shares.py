@@ -42,6 +42,8 @@ class Share(NamedTuple):
     number: int
     each: Mapping[str, float]
     keys: Mapping[str, str]
+    spare: bool = False
+    """Whether the run can do without."""
 
 
 def shares_of(config: Config, settings: EngineSettings, *, ranks: int) -> list[Share]:
@@ -55,8 +57,11 @@ def shares_of(config: Config, settings: EngineSettings, *, ranks: int) -> list[S
         shares.append(Share("the learner", ranks, each, keys))
     asked, pools = resources_of(settings), pools_of(settings)
     each = {"GPU": asked["num_gpus"], "CPU": asked["num_cpus"]}
-    keys = {kind: f"rollout.replicas, rollout.standby, rollout.{kind.lower()}s_per_replica" for kind in each}
-    shares.append(Share("engines", sum(pools.values()) + config.rollout.standby * len(pools), each, keys))
+    keys = {kind: f"rollout.replicas, rollout.{kind.lower()}s_per_replica" for kind in each}
+    shares.append(Share("engines", sum(pools.values()), each, keys))
+    if standby := config.rollout.standby * len(pools):
+        spare = {kind: f"rollout.standby, rollout.{kind.lower()}s_per_replica" for kind in each}
+        shares.append(Share("engines standing by", standby, each, spare, spare=True))
     return shares
 
 
@@ -78,9 +83,9 @@ class Asked:
         self._lacking_since: float | None = None
         """The first of the looks in a row at which a cluster had too little; None: it had enough at the last."""
 
-    def lacking(self, resources: Mapping[str, float]) -> list[str]:
-        """Of what more is asked for than Ray has in all."""
-        return [kind for kind in ("GPU", "CPU") if self._sum(kind) > resources.get(kind, 0.0) + _ROUNDING]
+    def lacking(self, resources: Mapping[str, float], *, spare: bool = True) -> list[str]:
+        """Of what more is asked for than Ray has in all; `spare`: by those as well without whom the run can do."""
+        return [kind for kind in ("GPU", "CPU") if self._sum(kind, spare) > resources.get(kind, 0.0) + _ROUNDING]
 
     def require(self, resources: Mapping[str, float]) -> None:
         """Refuse what a Ray of the run's own, which has these resources in all, can never set aside: some would wait
@@ -127,9 +132,9 @@ class Asked:
 
     def _lack(self, there: Mapping[str, float], now: float) -> str:
         """That nodes have to be added, and by when; nothing where there is enough."""
-        if not self.lacking(there):
+        if not self.lacking(there, spare=False):
             self._lacking_since = None
-            return ""
+            return "; no room for all that stand by" if self.lacking(there) else ""
         if self._lacking_since is None:
             self._lacking_since = now
         if may_grow():
@@ -139,8 +144,8 @@ class Asked:
             raise self._refusal(there)
         return f"; nodes have to be added within {left:.0f} s"
 
-    def _sum(self, kind: str) -> float:
-        return sum(share.number * share.each.get(kind, 0.0) for share in self._shares)
+    def _sum(self, kind: str, spare: bool = True) -> float:
+        return sum(share.number * share.each.get(kind, 0.0) for share in self._shares if spare or not share.spare)
 
 
 def _words(each: Mapping[str, float]) -> str:

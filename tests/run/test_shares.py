@@ -33,7 +33,7 @@ class TestInARayOfItsOwn:
             require(config, cards=7, ranks=2)
         assert refused.value.what == (
             "8 GPUs are asked for and 7 can be used here: 2 x 1 by the learner (learner.ranks, cluster.learner_gpus) "
-            "and 3 x 2 by engines (rollout.replicas, rollout.standby, rollout.gpus_per_replica)"
+            "and 3 x 2 by engines (rollout.replicas, rollout.gpus_per_replica)"
         )
         assert "azr doctor" in refused.value.mend
 
@@ -72,7 +72,7 @@ class TestInARayOfItsOwn:
             assert refused.value.what == (
                 "3.5 CPUs are asked for and 3 can be used here (cluster.cpus): "
                 "2 x 1 by the learner (learner.ranks, cluster.learner_cpus) "
-                "and 1 x 1.5 by engines (rollout.replicas, rollout.standby, rollout.cpus_per_replica)"
+                "and 1 x 1.5 by engines (rollout.replicas, rollout.cpus_per_replica)"
             )
 
     def test_nothing_of_it_is_told_and_ray_is_not_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,6 +104,13 @@ class TestInAClusterThatWasJoined:
         with pytest.raises(AzrError, match=r"5 GPUs are asked for and 4 are in the cluster: 2 x 1 .* and 3 x") as told:
             waiting.beside()
         assert told.value.mend.startswith("add nodes to it, or ask for fewer, or for fractions")
+
+    def test_engines_that_stand_by_are_done_without(self, have: dict[str, float]) -> None:
+        """The run would have all that it needs, and be refused or not by how fast its engines load."""
+        words = ["cluster.address=auto", "learner.ranks=2", "rollout.replicas=2", "rollout.standby=1"]
+        waiting = asked(load([], words), ranks=2)
+        for _ in range(10):
+            assert waiting.beside().endswith("0 of 8 CPUs; no room for all that stand by)")
 
     def test_so_are_cores(self, config: Config, have: dict[str, float]) -> None:
         have |= {"GPU": 5.0, "CPU": 1.0}
