@@ -10,6 +10,7 @@ Called by `azr.run.seeds`. So a time limit, Ctrl-C or the driver's death costs a
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,9 @@ from azr.text import shortened
 
 #: Keys that say where a run is: it may be moved.
 _PLACE = ("run.name", "run.folder")
+
+#: Read of each end of a model's file.
+_END_BYTES = 1 << 16
 #: What a model in a folder consists of; notes and seeds may be written beside it.
 _OF_MODEL = (".safetensors", ".bin", ".json", ".model", ".txt", ".jinja")
 
@@ -90,9 +94,17 @@ def settings_of(config: Config) -> dict[str, str]:
 
 
 def _files_of(model: Path) -> str:
-    """Sizes and times of a model's files, by which another that was exported into the same folder is told apart;
-    nothing of a model that is named otherwise."""
+    """Sizes of a model's files and a digest of their ends, by which another that was exported into the same folder is
+    told apart, and a copy is not; nothing of a model that is named otherwise."""
     if not model.is_dir():
         return ""
     files = [path for path in sorted(model.iterdir()) if path.suffix in _OF_MODEL and path.is_file()]
-    return ", ".join(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files)
+    return ", ".join(f"{path.name} {path.stat().st_size} {_ends_of(path)}" for path in files)
+
+
+def _ends_of(path: Path) -> str:
+    """A digest of the first and the last bytes of a file: weights are long, and differ everywhere."""
+    with path.open("rb") as file:
+        first = file.read(_END_BYTES)
+        file.seek(max(0, path.stat().st_size - _END_BYTES))
+        return hashlib.blake2b(first + file.read(), digest_size=8).hexdigest()
