@@ -13,7 +13,6 @@ ends by what the hub is told then, before ranks could be restarted into the same
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -51,8 +50,6 @@ class Insistence:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._hub, self._seconds, self._clock, self._sleep = hub, seconds, clock, sleep
-        self.refused_at = -math.inf
-        """When a journal refused something last, by the clock."""
 
     def __call__(self, what: str, act: Callable[[], Result], given_up: Callable[[], bool] = lambda: False) -> Result:
         """The result of `act`, once no journal refuses it. `what` waits for that, in words; `given_up` is asked before
@@ -63,7 +60,7 @@ class Insistence:
             try:
                 return act()
             except JournalError as refusal:
-                self.refused_at = now = self._clock()
+                now = self._clock()
                 since = now if since is None else since
                 waited = now - since
                 if given_up():

@@ -5,7 +5,8 @@ Called by the learner's publisher thread, with whatever version is newest by the
     weights of step s ─► commit(s - 1) ─► WeightPublisher ─► engines confirm ─► tasks.advance(s) ─► publish(s): slots
 
 Who waits: that thread, for the engines as long as `WeightPublisher` says, and for room for what a journal refuses
-(`azr.run.insisting`). While the run ends it does so for `ENDING_SECONDS`, for whoever evaluates the last weights.
+(`azr.run.insisting`). While the run ends, because it is told to, it does so no longer than the last checkpoint is
+tried, and for what nobody but a resume needs to know then, for `NOTED_SECONDS`.
 
 The step is committed before any engine sees its weights: should the ranks die at any moment after that, they find the
 books ahead of their checkpoint, and go on under a new lineage. The other way round an engine could keep weights that
@@ -27,10 +28,12 @@ from azr.metrics import Accumulator
 from azr.run.engines import Publishing
 from azr.run.insisting import Insistence
 from azr.run.source import Setting
+from learner.loop import LAST_SECONDS
 from learner.weights import Weights
 
-#: How long a journal that refuses is asked again while the run ends.
-ENDING_SECONDS = 60.0
+#: How long a journal that refuses is asked again while the run ends: for what engines have by then, and for the step
+#: itself, which the last checkpoint commits as well and is tried for so long.
+NOTED_SECONDS, COMMITTED_SECONDS = 60.0, LAST_SECONDS + 60.0
 
 
 class HandsWeightsOn(Protocol):
@@ -62,13 +65,17 @@ class Publish:
         """Commit the step, bring the weights after it to the engines, then let their slots come free."""
         setting, version, what = self._setting, Version(self._lineage, step), f"handing on the weights of step {step}"
         if step > self._begun:
-            self._insist(what, partial(setting.experience.commit, Version(self._lineage, step - 1)), self._given_up)
+            self._insist(
+                what,
+                partial(setting.experience.commit, Version(self._lineage, step - 1)),
+                self._ended(COMMITTED_SECONDS),
+            )
         report = self._publisher.publish(version, weights)
         if report.missing:
             setting.hub.say(f"weights of step {step} are not everywhere: {'; '.join(report.missing)}")
         try:
-            self._insist(what, partial(setting.tasks.advance, step), self._given_up)
-            self._insist(what, partial(setting.experience.publish, version), self._given_up)
+            self._insist(what, partial(setting.tasks.advance, step), self._ended(NOTED_SECONDS))
+            self._insist(what, partial(setting.experience.publish, version), self._ended(NOTED_SECONDS))
         except JournalError as error:
             if not setting.hub.stopping():
                 raise
@@ -77,12 +84,16 @@ class Publish:
         setting.hub.add(synced(report).to_bytes())
         setting.hub.publish(step)
 
-    def _given_up(self) -> bool:
-        """Whether the run ends, and has had time to."""
-        if not self._setting.hub.stopping():
-            return False
-        self._ends_since = self._clock() if self._ends_since is None else self._ends_since
-        return self._clock() - self._ends_since >= ENDING_SECONDS
+    def _ended(self, seconds: float) -> Callable[[], bool]:
+        """The question whether the run ends, and has had so long to."""
+
+        def ended() -> bool:
+            if not self._setting.hub.stopping():
+                return False
+            self._ends_since = self._clock() if self._ends_since is None else self._ends_since
+            return self._clock() - self._ends_since >= seconds
+
+        return ended
 
 
 def make_publish(setting: Setting, publishing: Publishing) -> Publish:

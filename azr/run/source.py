@@ -310,8 +310,7 @@ class RunSource:
             self._check()
             if (batch := self._insist(what, take, self._ends)) is not None:
                 return batch
-            # Players could hand in nothing while the journal refused all: their time begins when it does no longer.
-            waited = self._clock() - max(began, self._insist.refused_at)
+            waited = self._clock() - began
             over = waited >= self._setting.config.run.batch_seconds
             if not (over or waited >= say_at) or not (lacking := self._insist(what, lacks, self._ends)):
                 continue

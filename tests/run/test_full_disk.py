@@ -118,27 +118,6 @@ def test_weights_that_cannot_be_published_end_the_wait_for_room(tmp_path: Path) 
         source.take(1)
 
 
-def test_players_have_their_whole_time_once_there_is_room_again(tmp_path: Path) -> None:
-    """Nobody could hand anything in while the disk was full: of those 40 s none is held against them."""
-    world = FullDisk(tmp_path)
-    world.config.run.batch_seconds = 50.0
-    source = world.source()
-    world.experience.fill(0)
-    assert source.take(0) is not None
-    world.fill()
-    waits = iter([10.0, 30.0, 30.0])
-
-    def take(consumer: Version, _deadline_seconds: float) -> None:
-        if world.disk.room is not None:
-            world.experience.books.publish(Version(0, 0))  # a record that is refused
-        world.now += next(waits)
-
-    world.experience.take = take  # type: ignore[method-assign]
-    assert source.take(1) is None
-    (why,) = world.hub.failed
-    assert why.startswith("no batch for step 2 within 70 s: "), "since the last refusal, at 20 s"
-
-
 def test_ranks_that_restart_on_a_full_disk_wait_for_room(tmp_path: Path) -> None:
     world = FullDisk(tmp_path)
     world.train(world.source(), 0)
