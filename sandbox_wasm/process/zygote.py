@@ -191,11 +191,11 @@ class Zygote:
 
     def _run(self, task: Task) -> Ending:
         answer, theirs = os.pipe()
-        began = time_monotonic()
+        began, zygote = time_monotonic(), os.getpid()
         child = os.fork()
         if child == 0:
             others = (answer, self._tasks, self._endings)
-            _be_the_child(self._guest, task, theirs, others, self._base_memory, self._must_filter)
+            _be_the_child(self._guest, task, theirs, others, zygote, self._base_memory, self._must_filter)
         os.close(theirs)
         try:
             how, payload = self._watch(task, child, answer, began)
@@ -242,7 +242,13 @@ def _complete(response: bytearray, child: int) -> tuple[int, bytes]:
 
 
 def _be_the_child(
-    guest: Any, task: Task, answer: int, others: tuple[int, ...], base_memory: int, must_filter: bool
+    guest: Any,
+    task: Task,
+    answer: int,
+    others: tuple[int, ...],
+    zygote: int,
+    base_memory: int,
+    must_filter: bool,
 ) -> None:
     """Lock oneself in, answer, and leave without tidying up. Never returns.
 
@@ -255,6 +261,8 @@ def _be_the_child(
         for descriptor in others:
             os.close(descriptor)
         confinement.signal_when_parent_dies(signal.SIGKILL)
+        if os.getppid() != zygote:  # it died before the kernel was asked, and nobody is left to end this child
+            return
         confinement.limit_resources(
             address_space=base_memory + task.memory_bytes,
             cpu_seconds=int(task.cpu_seconds) + _CPU_GRACE,

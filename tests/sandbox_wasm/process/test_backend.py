@@ -490,3 +490,20 @@ def test_inputs_can_share_one_compilation(backend: ProcessBackend) -> None:
         assert result.outcomes[0].value.literal == literal
     for broken in ("def f(a) return a", "\0", "\ud800", "(" * 9_000):
         assert envelope.decode_code(ask(envelope.encode_compile(broken))) == ""
+
+
+def test_a_child_whose_zygote_died_before_the_kernel_was_asked_runs_nothing() -> None:
+    """Nobody would be left to end it."""
+    code = (
+        "import importlib.util, os, sys\n"
+        "spec = importlib.util.spec_from_file_location('zygote', sys.argv[1])\n"
+        "zygote = importlib.util.module_from_spec(spec)\n"
+        "spec.loader.exec_module(zygote)\n"
+        "class Guest:\n"
+        "    handle = staticmethod(lambda request: os.write(1, b'handled'))\n"
+        "gone = os.getpid()  # anybody but its parent\n"
+        "zygote._be_the_child(Guest, None, 1, (), gone, 0, False)\n"
+    )
+    path = Path(conversation.__file__).with_name("zygote.py")
+    child = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, timeout=30, check=False)
+    assert (child.returncode, child.stdout) == (-signal.SIGKILL, b"")
