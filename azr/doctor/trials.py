@@ -75,6 +75,8 @@ _RAY = Trial(
     "deep",
     "ray",
     """
+import os
+os.environ.pop("RAY_ADDRESS", None)  # of a cluster; what is tried is this machine
 import ray
 ray.init(num_cpus=1, include_dashboard=False, logging_level="error", log_to_driver=False)
 try:

@@ -10,7 +10,7 @@ import pytest
 
 from azr.doctor.finding import Finding, graded
 from azr.doctor.rounds import guarded
-from azr.doctor.trials import Trial, run_trial
+from azr.doctor.trials import _RAY, Trial, run_trial
 
 
 def _trial(code: str, seconds: float = 30.0) -> Finding:
@@ -29,6 +29,13 @@ def test_what_is_tried_reports_to_nobody_unless_told_to(monkeypatch: pytest.Monk
     assert _trial(code).found.startswith("true (")
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
     assert _trial(code).found.startswith("false (")
+
+
+def test_rays_trial_is_of_this_machine_whatever_cluster_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a submitted job, or where somebody submits them."""
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    finding = run_trial(_RAY)
+    assert (finding.level, finding.found.partition(" (")[0]) == ("ok", "starts, runs a task, stops")
 
 
 def test_a_trial_that_fails_tells_the_last_line_of_its_error_and_the_mend() -> None:
