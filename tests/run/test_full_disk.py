@@ -46,6 +46,14 @@ class FullDisk(World):
         """Whatever has been written, not a byte more fits."""
         self.disk.room = 0
 
+    def full_after_a_batch(self) -> RunSource:
+        """A source whose first batch is out; the disk is full since."""
+        source = self.source()
+        self.experience.fill(0)
+        assert source.take(0) is not None
+        self.fill()
+        return source
+
     def stays_full(self) -> None:
         """Nobody makes room."""
         self.fill()
@@ -71,10 +79,7 @@ def test_a_batch_that_a_full_disk_refuses_is_asked_for_again_until_there_is_room
 
 def test_a_step_that_cannot_be_committed_yet_is_committed_before_the_next_is_asked_for(tmp_path: Path) -> None:
     world = FullDisk(tmp_path)
-    source = world.source()
-    world.experience.fill(0)
-    assert source.take(0) is not None
-    world.fill()
+    source = world.full_after_a_batch()
     world.then = lambda: setattr(world.hub, "stop", "enough")
     assert source.take(1) is None
     assert world.experience.calls == ["take 0.0", "commit 0.0", "commit 0.0", "commit 0.0"]
@@ -84,10 +89,7 @@ def test_a_step_that_cannot_be_committed_yet_is_committed_before_the_next_is_ask
 
 def test_a_learner_whose_run_is_to_end_does_not_wait_for_room(tmp_path: Path) -> None:
     world = FullDisk(tmp_path)
-    source = world.source()
-    world.experience.fill(0)
-    assert source.take(0) is not None
-    world.fill()
+    source = world.full_after_a_batch()
     world.hub.stop = "Ctrl-C"
     assert source.take(1) is None
     (line,) = world.hub.said
@@ -131,10 +133,7 @@ def test_ranks_that_restart_on_a_full_disk_wait_for_room(tmp_path: Path) -> None
 def test_a_checkpoint_whose_step_a_full_disk_does_not_commit_has_no_room(tmp_path: Path) -> None:
     """So it is left out like any other: the ranks are in the middle of it, and must not wait."""
     world = FullDisk(tmp_path)
-    source = world.source()
-    world.experience.fill(0)
-    assert source.take(0) is not None
-    world.fill()
+    source = world.full_after_a_batch()
     with pytest.raises(NoRoomError, match=r"the journal disk:00000001\.journal: .* the disk is full"):
         source.write_state(1, tmp_path)
     assert not (tmp_path / STATE).exists()
