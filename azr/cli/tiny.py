@@ -16,6 +16,7 @@ examples:
   azr tiny evaluate tiny                               accuracy of the shipped model by cell on the held-out tasks
   azr tiny evaluate runs/tiny-base/model               of another one
   azr tiny overlap runs/tiny-base/corpus.jsonl         held-out programs in a corpus: there must be none
+  azr tiny widen qwen3-1.7b runs/wide                  the shipped model at a published size, to try machines with
 """
 
 
@@ -51,6 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ship.add_argument("model", type=Path, help="Hugging Face folder")
     ship.add_argument("--samples", type=int, default=4, help="sampled answers a task in its table (default 4)")
     ship.add_argument("--made-by", default="azr tiny pretrain FOLDER", help="the command that made it, for the card")
+
+    widen = actions.add_parser("widen", help="the shipped model at a published size, to try machines with")
+    widen.add_argument("size", help="qwen3-0.6b, -1.7b, -4b, -8b or -14b")
+    widen.add_argument("out", type=Path, help="the model folder to make; must not exist yet")
+    widen.add_argument("--seed", type=int, default=0, help="of what is added (default 0)")
 
     for action in (pretrain, evaluate, held_out, overlap, ship):
         action.add_argument("--workers", type=int, default=None, help="sandbox processes (default: all cores)")
@@ -132,4 +138,21 @@ def _ship(arguments: argparse.Namespace) -> int:
     return 0
 
 
-_ACTIONS = {"pretrain": _pretrain, "evaluate": _evaluate, "held-out": _held_out, "overlap": _overlap, "ship": _ship}
+def _widen(arguments: argparse.Namespace) -> int:
+    from azr.errors import AzrError
+    from azr.tiny.widened import SIZES, write_widened
+
+    if arguments.size not in SIZES:
+        raise AzrError(f"no size is called {arguments.size!r}", f"take one of {', '.join(SIZES)}")
+    print(write_widened(arguments.out, SIZES[arguments.size], named=arguments.size, seed=arguments.seed))
+    return 0
+
+
+_ACTIONS = {
+    "pretrain": _pretrain,
+    "evaluate": _evaluate,
+    "held-out": _held_out,
+    "overlap": _overlap,
+    "ship": _ship,
+    "widen": _widen,
+}
