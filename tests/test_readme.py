@@ -45,7 +45,8 @@ def test_the_python_example_runs() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=_SECONDS, check=True, env=_ENVIRONMENT
     ).stdout
     assert "823543" in said
-    assert "timeout" in said
+    # What a busy machine did not let reach the end of its fuel says nothing of the program, and is told as that.
+    assert "timeout" in said or "the wall clock ran out before the fuel did" in said
 
 
 def test_every_command_the_readme_names_exists() -> None:
