@@ -114,6 +114,8 @@ class LearnerPlan:
     make_source: Callable[[], BatchSource]
     make_observer: Callable[[], Observer] | None = None
     make_publish: Callable[[], Callable[[int, Weights], None]] | None = None
+    publish_dtype: str = ""
+    """What the engines compute in; empty: the weights are published as they are."""
     publish_seconds: float = WeightsConfig.publish_seconds
     """How long the engines may take to confirm a version, as configured."""
     temperature: float = 1.0
@@ -212,7 +214,7 @@ def _publish(plan: LearnerPlan, trainer: Trainer, step: int, publisher: Publishe
     """Gather the weights on all ranks and hand them over on the first; nothing is gathered that nobody wants."""
     if not plan.make_publish:
         return
-    weights = whole_weights(trainer.policy, lora_scale=plan.lora_scale)
+    weights = whole_weights(trainer.policy, lora_scale=plan.lora_scale, dtype=plan.publish_dtype)
     if publisher:
         publisher.offer(step, weights)
 

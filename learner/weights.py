@@ -13,8 +13,10 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import cast
 
+import torch
+import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.checkpoint.state_dict import get_model_state_dict
 from torch.distributed.tensor import DTensor
 
 from learner.lora import merged
@@ -26,26 +28,38 @@ Weights = Mapping[str, Tensor]
 PREFIX = "language_model."
 
 
-def whole_weights(policy: Policy, *, lora_scale: float = 0.0) -> dict[str, Tensor]:
+def whole_weights(policy: Policy, *, lora_scale: float = 0.0, dtype: str = "") -> dict[str, Tensor]:
     """All weights on the host of rank 0 under the model's own names, adapters merged; empty on other ranks.
 
-    They are copies: what is published while the next step runs must not change under the reader's hands.
+    `dtype` is what the engines compute in: a card narrows its weights before they leave it, and half as much crosses to
+    the host. Adapters are merged before anything is narrowed. What is returned are copies: what is published while the
+    next step runs must not change under the reader's hands.
     """
-    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    state = cast(dict[str, Tensor], get_model_state_dict(policy, options=options))
-    state = merged(state, lora_scale) if lora_scale else state
-    live = {_local(tensor).untyped_storage().data_ptr() for tensor in (*policy.parameters(), *policy.buffers())}
-    return {name.removeprefix(PREFIX): _copied(value, live) for name, value in state.items()}
+    first = not dist.is_initialized() or dist.get_rank() == 0
+    narrow = getattr(torch, dtype) if dtype and not lora_scale else None
+    whole: dict[str, Tensor] = {}
+    for name, value in cast(dict[str, Tensor], get_model_state_dict(policy)).items():
+        gathered = _gathered(value)  # a collective: also on ranks that keep nothing
+        if first:
+            whole[name.removeprefix(PREFIX)] = _on_host(gathered, narrow)
+    if any(value.is_pinned() for value in whole.values()):
+        torch.cuda.current_stream().synchronize()  # the copies are under way
+    return merged(whole, lora_scale) if lora_scale else whole
 
 
-def _local(tensor: Tensor) -> Tensor:
-    """This rank's part."""
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+def _gathered(value: Tensor) -> Tensor:
+    """The whole tensor, put together where the ranks' group is even if its parts have been moved to the host."""
+    if not isinstance(value, DTensor):
+        return value
+    there = cast(DTensor, value.to(value.device_mesh.device_type))
+    return there.full_tensor()
 
 
-def _copied(value: Tensor, live: set[int]) -> Tensor:
-    """The tensor, copied if its memory is the policy's own: on a CPU gathering hands out the parameters themselves."""
-    return value.clone() if value.untyped_storage().data_ptr() in live else value
+def _on_host(value: Tensor, narrow: torch.dtype | None) -> Tensor:
+    """A copy in host memory: from a card into pages that torch pins once and uses again, without waiting for it."""
+    dtype = narrow if narrow is not None and value.is_floating_point() else value.dtype
+    copy = torch.empty(value.shape, dtype=dtype, pin_memory=value.is_cuda)
+    return copy.copy_(value.detach(), non_blocking=value.is_cuda)
 
 
 class PublishingFailedError(RuntimeError):

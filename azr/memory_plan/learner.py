@@ -26,7 +26,8 @@ CHUNK_ELEMENTS = 1 << 29
 #: CUDA context, NCCL's buffers, and what the allocator cannot use for its cuts.
 RESERVE = 2 * GIB
 
-#: Whole versions in fp32 that the first rank's host may hold: one being published, one waiting, one being gathered.
+#: Whole versions that the first rank's host may hold: one being published, one waiting, one being gathered. Counted as
+#: fp32: with adapters they are, and of half as wide ones torch pins as many pages as the next power of two.
 HOST_VERSIONS = 3
 
 
@@ -59,8 +60,8 @@ def _gathered(shape: Shape, config: LearnerConfig) -> int:
 
 
 def host_demand(shape: Shape, config: LearnerConfig, width: int = 2) -> int:
-    """Host memory of the first rank, which gathers whole weights and casts one version to the engines' width; with
-    offloading its states as well."""
+    """Host memory of the first rank, which gathers whole weights and, with adapters, casts one version to the engines'
+    width; with offloading its states as well."""
     versions = HOST_VERSIONS * FULL * shape.published_parameters
     cast = width * shape.published_parameters if width != FULL else 0
     states = FULL * held_parameters(shape, config) + 3 * FULL * trained_parameters(shape, config)

@@ -161,7 +161,9 @@ _ALL = (
     _metric(
         "sync/pause", "s", "histogram", "From the last token of the old weights to the first of the new.", "replica"
     ),
-    _metric("sync/transfer", "s", "histogram", "Moving the weights."),
+    _metric("sync/transfer", "s", "histogram", "Weights in the publisher's hands until all replicas confirmed them."),
+    _metric("sync/store", "s", "histogram", "Of it: checksum and file of a version, made by the publisher."),
+    _metric("sync/stage", "s", "histogram", "Of it: weights received and checked, sampling going on.", "replica"),
     _metric("sync/bytes", "bytes", "sum", "Bytes moved."),
     _metric(
         "sync/failures",

@@ -255,7 +255,7 @@ class Driver:
         return stage.remaining()
 
     def _plan(self, setting: Setting, engines: Engines) -> LearnerPlan:
-        config = self.config
+        config, publishing = self.config, engines.publishing()
         return LearnerPlan(
             model=config.model.path,
             loss=config.algorithm.loss,
@@ -265,7 +265,8 @@ class Driver:
             steps=config.run.steps or ENDLESS,
             make_source=partial(RunSource, setting),
             make_observer=partial(RunObserver, setting.hub),
-            make_publish=partial(make_publish, setting, engines.publishing()),
+            make_publish=partial(make_publish, setting, publishing),
+            publish_dtype=publishing.dtype,
             publish_seconds=config.weights.publish_seconds,
             temperature=config.algorithm.sampling.temperature,
             seed=config.run.seed,

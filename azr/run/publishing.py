@@ -108,10 +108,12 @@ def synced(report: UpdateReport) -> Accumulator:
     """What the update cost, as metrics."""
     metrics = Accumulator()
     metrics.add("sync/transfer", report.seconds)
+    metrics.add("sync/store", report.store_seconds)
     metrics.add("sync/bytes", report.size)
     for one in report.reports:
         metrics.add("sync/version", one.version.step, label=one.name, at=report.version.step)
         if one.times is not None:
+            metrics.add("sync/stage", one.times.stage, label=one.name)
             metrics.add("sync/pause", one.times.pause + one.times.apply + one.times.resume, label=one.name)
     for name in report.missing:
         metrics.add("sync/failures", 1.0, label=name.partition(" ")[0].rstrip(":"))

@@ -202,6 +202,14 @@ def test_weights_to_be_published_are_copies_that_no_later_step_changes(folder: P
     assert difference(before, whole_weights(trainer.policy)) > 0.0
 
 
+def test_weights_to_be_published_are_rounded_as_the_engines_have_them(folder: Path) -> None:
+    policy = make_trainer(folder).policy
+    full, half = whole_weights(policy), whole_weights(policy, dtype="bfloat16")
+    assert {value.dtype for value in half.values()} == {torch.bfloat16}
+    assert all(torch.equal(half[name], full[name].to(torch.bfloat16)) for name in full)
+    assert {value.dtype for value in whole_weights(policy).values()} == {torch.float32}
+
+
 def test_the_weights_move_and_the_loss_of_good_responses_falls(folder: Path) -> None:
     trainer = make_trainer(folder, lr=5e-3)
     before = snapshot(trainer)
