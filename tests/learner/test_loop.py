@@ -294,6 +294,13 @@ def test_each_step_is_published_and_its_weights_are_those_of_the_checkpoint(mode
     assert all(torch.equal(published.versions[3][name], expected[name]) for name in expected)
 
 
+def test_weights_are_published_in_what_the_engines_compute_in(model: Path, tmp_path: Path) -> None:
+    published = PublishedWeights()
+    asked = replace(plan(model, tmp_path, steps=1), make_publish=lambda: published, publish_dtype="bfloat16")
+    run(asked, CPU)
+    assert {value.dtype for value in published.versions[1].values()} == {torch.bfloat16}
+
+
 def test_the_weights_a_loop_begins_with_are_published_before_the_first_batch(model: Path, tmp_path: Path) -> None:
     """At step 0 as at a resume: engines of a new lineage have nothing to make a batch with until then."""
 
