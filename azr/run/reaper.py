@@ -44,6 +44,8 @@ LAST_WORDS = (
     "azr: error: the driver is gone: it was killed, or its Ray died. What it left is being ended and removed.\n"
     "  mend: azr train --resume goes on from the newest checkpoint"
 )
+#: The variable in which Ray's workers find the process that started them.
+RAYLET = "RAY_RAYLET_PID"
 #: Between the two kinds of folders on the reaper's command line.
 WEIGHTS = "--weights"
 
@@ -123,6 +125,16 @@ def rays_in(folders: Sequence[Path]) -> set[psutil.Process]:
     return found
 
 
+def lived_in_ray(process: psutil.Process) -> bool:
+    """Whether a raylet started it, or one whom a raylet started: they have its id among their variables. The reaper's
+    own raylet, if the driver lives in a job of another Ray, does not count."""
+    try:
+        raylet = process.environ().get(RAYLET)
+    except psutil.Error:
+        return False
+    return raylet is not None and raylet != os.environ.get(RAYLET)
+
+
 def end(processes: set[psutil.Process], grace: float = GRACE_SECONDS) -> list[int]:
     """Let them leave, then kill those that stay (with whom they started since), and see them gone; returns who was
     killed."""
@@ -167,11 +179,14 @@ def main(driver: int, folders: Sequence[Path], weights: Sequence[Path]) -> None:
     if word == DONE:
         # Ray is gone, and who lived in it is gone in a moment; replicas that end so clean up nothing, and a registry
         # that was just being restarted makes its folder again. Whoever still descends from the driver is its own
-        # business.
-        _wait_for((known | rays_in(folders)) - descendants(driver), GRACE_SECONDS)
+        # business. A worker that stays hangs in its own end: one of Ray Train's was seen to, for the better part of
+        # an hour, on a busy machine.
+        left = (known | rays_in(folders)) - descendants(driver)
+        _wait_for(left, GRACE_SECONDS)
+        ended = end({process for process in left if lived_in_ray(process)}, grace=0.0)
         for folder in weights:
             remove_versions(folder)
-        sweep({process.pid for process in known})
+        sweep({*ended, *(process.pid for process in known)})
         return
     if word != END_ALL:
         with contextlib.suppress(OSError):  # nobody may be there to read it

@@ -195,6 +195,39 @@ def test_after_a_good_end_who_lives_goes_on_living(tmp_path: Path) -> None:
         sockets.rmdir()
 
 
+def orphan_of(raylet: str) -> str:
+    """What a driver does whose worker lives on when its raylet, which a look has seen it descend from, is gone."""
+    sleeper = f"subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], env={raylet}, **quiet)"
+    parent = (
+        "import os, subprocess, sys, time; "
+        "quiet = {'start_new_session': True, 'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}; "
+        f"print({sleeper}.pid, flush=True); time.sleep({reaper.LOOK_SECONDS + 1.5})"
+    )
+    return (
+        f"parent = subprocess.Popen([sys.executable, '-c', {parent!r}], stdout=subprocess.PIPE);"
+        "print(int(parent.stdout.readline()), flush=True); parent.wait(); child.kill(); child.wait()"
+    )
+
+
+def test_a_worker_that_hangs_in_its_end_does_not_outlive_a_run_that_ended_well(tmp_path: Path) -> None:
+    driver, _ = drive(tmp_path / "session", orphan_of("{**os.environ, 'RAY_RAYLET_PID': '7'}"))
+    assert driver.stdout is not None
+    worker = psutil.Process(int(driver.stdout.readline()))
+    assert driver.wait(30) == 0
+    assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+
+
+def test_an_orphan_that_no_raylet_started_is_somebody_s_own_and_lives_on(tmp_path: Path) -> None:
+    driver, _ = drive(tmp_path / "session", orphan_of("dict(os.environ)"))
+    assert driver.stdout is not None
+    orphan = psutil.Process(int(driver.stdout.readline()))
+    try:
+        assert driver.wait(30) == 0
+        assert orphan.is_running()
+    finally:
+        orphan.kill()
+
+
 def test_semaphores_of_who_was_killed_go_at_either_end(tmp_path: Path) -> None:
     """Python's, under the name that `joblib` gives them in all processes that import it."""
     for rest in ("", "time.sleep(600)"):
