@@ -33,9 +33,6 @@ _SPREAD = 0.02
 
 _COMPANIONS = ("tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja")
 
-#: Positions of the published models; the embedded one has learned the first 512 of them.
-_POSITIONS = 32_768
-
 
 @dataclass(frozen=True)
 class Size:
@@ -204,7 +201,6 @@ def _described(source: dict[str, object], size: Size) -> dict[str, object]:
         "head_dim": size.head_width,
         "layer_types": ["full_attention"] * size.layers,
         "max_window_layers": size.layers,
-        "max_position_embeddings": _POSITIONS,
     }
 
 
