@@ -14,8 +14,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-#: Words summed at a time, widened to 64 bits in memory that is used again: on a host what its caches hold (memory that
-#: is new each time costs twenty times the sums), on a card enough for each to be worth its call.
+#: Words summed at a time, widened to 64 bits in memory that is used again: on a host what its caches hold, since memory
+#: that is new each time costs more than the sums; on a card enough for each to be worth its call.
 _WORDS = {"cpu": 1 << 16}
 _WORDS_ON_A_CARD = 1 << 20
 
