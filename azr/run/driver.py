@@ -466,7 +466,9 @@ class Driver:
             self.folder.write(self._card)
 
     def _write_report(self) -> None:
-        """The run as one page; what cannot be drawn is said and ends nothing."""
+        """The run as one page, of one that came to train; what cannot be drawn is said and ends nothing."""
+        if not self.folder.metrics.exists():
+            return
         try:
             write_text(self.folder.report, page(read_history(self.folder.root)))
         except Exception as error:
