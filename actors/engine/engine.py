@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,11 +23,13 @@ from typing import Any
 
 import numpy as np
 
+from actors.engine.causes import Cause, one_line, take_cause
 from actors.engine.errors import (
     EngineDiedError,
     EngineError,
     EngineOverdueError,
     EngineStuckError,
+    EngineUnmadeError,
     RefusedRequestError,
     StagingError,
     TornWeightsError,
@@ -38,6 +41,11 @@ from actors.engine.records import EngineStatistics, GenerateRequest, Generation,
 from actors.engine.settings import EngineSettings
 from actors.engine.statistics import Seams, StepCounter
 from azr.game.types import Version, VersionSpan
+
+logger = logging.getLogger(__name__)
+
+#: What vLLM says of any process that ended before it was an engine.
+_ENDED = "Engine core initialization failed"
 
 #: How long the front end waits between two looks at weights being staged: short at first, since a small model's are
 #: there at once, then longer.
@@ -95,10 +103,11 @@ class Engine:
     async def start(cls, settings: EngineSettings, *, name: str = "engine", version: Version | None = None) -> Engine:
         """Start the engine's process and load the model into it; `version` says which weights the folder holds.
 
-        Takes 10 to 30 s, most of it vLLM's imports. The caller bounds it by a deadline of its own.
+        Takes 10 to 30 s, most of it vLLM's imports. The caller bounds it by a deadline of its own. `EngineUnmadeError`
+        says why there can be none, `EngineDiedError` that somebody ended its process meanwhile.
         """
         sockets = socket_folder()
-        os.environ.update(settings.environment() | {"VLLM_RPC_BASE_PATH": str(sockets)})
+        os.environ.update(settings.environment())
         await asyncio.to_thread(warm_up)
         before = set(sockets.iterdir())
         use_fork_server()
@@ -110,8 +119,14 @@ class Engine:
         arguments = settings.arguments()
         if settings.transport in ("nccl", "ipc"):
             arguments["weight_transfer_config"] = WeightTransferConfig(backend=settings.transport)
-        # In a thread, because it blocks for seconds, during which others would wait for this event loop.
-        llm = await asyncio.to_thread(AsyncLLM.from_engine_args, AsyncEngineArgs(**arguments), stat_loggers=[counter])
+        take_cause(sockets)  # an earlier engine's
+        try:
+            # In a thread, because it blocks for seconds, during which others would wait for this event loop.
+            llm = await asyncio.to_thread(
+                AsyncLLM.from_engine_args, AsyncEngineArgs(**arguments), stat_loggers=[counter]
+            )
+        except Exception as error:
+            raise _unmade(name, error, take_cause(sockets)) from error
         engine = cls(settings, llm, counter, name)
         engine._sockets = set(sockets.iterdir()) - before
         engine.pids += [pid for pid in await engine._rpc("azr_guard") if pid not in engine.pids]
@@ -424,7 +439,8 @@ class Engine:
         processor.process_outputs = observed
 
     def _on_process_death(self, pid: int) -> None:
-        why = f"{self.name}: its engine process {pid} died"
+        cause = take_cause(socket_folder(), self.pids)
+        why = f"{self.name}: its engine process {pid} died" + (f" of {cause.error}" if cause else "")
         self.died = why
         with contextlib.suppress(RuntimeError):  # the loop is gone when everything ends at once
             self._loop.call_soon_threadsafe(self._fail_all)
@@ -433,6 +449,16 @@ class Engine:
     def _fail_all(self) -> None:
         for task in tuple(self._tasks):
             task.cancel()
+
+
+def _unmade(name: str, error: Exception, cause: Cause | None) -> EngineError:
+    """Why there is no engine: what its process ended of, or what vLLM said before there was one."""
+    if cause is not None:
+        logger.error("%s: its engine process ended of\n%s", name, cause.traceback)
+        return EngineUnmadeError(f"{name}: {cause.error}")
+    if _ENDED in str(error):
+        return EngineDiedError(f"{name}: its engine process died as it was made: {one_line(error)}")
+    return EngineUnmadeError(f"{name}: {one_line(error)}")
 
 
 @contextlib.contextmanager

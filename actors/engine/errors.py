@@ -11,6 +11,11 @@ class EngineDiedError(EngineError):
     """The engine's process is gone, and with it all that it was sampling. Another engine can answer."""
 
 
+class EngineUnmadeError(EngineError):
+    """An engine could not be made, and the text says what of: settings, model or machine. Trying again is of little
+    use."""
+
+
 class NoEngineError(EngineError):
     """There is no engine just now; the request has reached none. Another replica can answer."""
 

@@ -8,6 +8,7 @@ dead one, is a fork of it. Engines end with the process that it belongs to (see 
 from __future__ import annotations
 
 import multiprocessing
+import os
 from multiprocessing import forkserver
 from typing import Any
 
@@ -55,7 +56,9 @@ def warm_up() -> None:
 def start_server(preloaded: list[str]) -> None:
     """Start it. Its socket lies where this process's others do: Python would put it into a folder that bears nobody's
     name and stays in /tmp when its owner is ended from outside, as Serve ends every replica."""
-    multiprocessing.current_process()._config["tempdir"] = str(socket_folder())  # type: ignore[attr-defined]
+    folder = str(socket_folder())
+    multiprocessing.current_process()._config["tempdir"] = folder  # type: ignore[attr-defined]
+    os.environ["VLLM_RPC_BASE_PATH"] = folder  # vLLM's as well; and the fork server knows by it where to leave notes
     multiprocessing.set_forkserver_preload([_FIRST, *preloaded])
     forkserver.ensure_running()
 

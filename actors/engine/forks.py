@@ -1,4 +1,5 @@
-"""Imported first by the fork server: who is forked from it ends with its owner, from the first moment on.
+"""Imported first by the fork server: who is forked from it ends with its owner, from the first moment on, and notes for
+it what it ends of.
 
 The fork server itself is no help: Python keeps it alive as long as one of those it forked. And an engine that outlived
 its replica while it loads or compiles, before anybody could tell it to watch, would hold a card's memory, and its
@@ -10,10 +11,21 @@ successor find none.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+from actors.engine.causes import note_causes
 from actors.engine.liveness import end_with
 
 #: In the fork server, and inherited by all that it forks.
 _OWNER = os.pidfd_open(os.getppid())
 
-os.register_at_fork(after_in_child=lambda: end_with(_OWNER))
+#: Where vLLM's sockets lie, which is its owner's folder (see `fork_server`).
+_FOLDER = Path(os.environ["VLLM_RPC_BASE_PATH"])
+
+
+def _forked() -> None:
+    end_with(_OWNER)
+    note_causes(_FOLDER)
+
+
+os.register_at_fork(after_in_child=_forked)

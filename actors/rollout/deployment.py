@@ -38,6 +38,10 @@ _CALL_SECONDS = 60.0
 #: Serve asks three times before it calls a replica unwell, each with this long to answer.
 _HEALTH_TIMEOUT_SECONDS = 30.0
 
+#: Engines that cannot be made before the start is given up: one more than the pool wants, so that one place was tried
+#: twice (a card may still hold what an engine before left there), but no more than so many.
+_UNMADE_MOST = 8
+
 #: Of the deployment's code, as Serve sees it: the same for a run's whole life.
 _VERSION = "1"
 
@@ -110,6 +114,7 @@ class Rollouts:
         limit = self.settings.rollout_config.start_seconds
         began = told = time.monotonic()
         while missing := self._missing():
+            self.require_makeable()
             now = time.monotonic()
             if now - began > limit:
                 raise AzrError(
@@ -120,6 +125,23 @@ class Rollouts:
                 told = now
                 tell(f"waiting for engines: {missing}")
             time.sleep(_LOOK_SECONDS)
+
+    def require_makeable(self) -> None:
+        """Raise where it shows that no engine can be made, rather than have Serve try for as long as it is waited."""
+        unmade: dict[str, list[Member]] = {}
+        for member in self.lost():
+            if member.unmade:
+                unmade.setdefault(member.pool, []).append(member)
+        for pool, failed in unmade.items():
+            if len(failed) > min(self._counts[pool], _UNMADE_MOST - 1):
+                said = failed[-1].why.removeprefix(f"{failed[-1].name}: no engine: ")
+                logs = f"{self._logs}/engine-{pool}-*.log" if self._logs else "its replica's log"
+                raise AzrError(
+                    f"{len(failed)} times no engine could be made: {said}",
+                    "change the key that it speaks of (rollout.max_model_len, rollout.kv_cache_mb and"
+                    " rollout.memory_fraction say what must fit, model.path which model), or mend the machine; the"
+                    f" whole error is in {logs}",
+                )
 
     def scale(self, count: int, *, pool: str = "shared") -> None:
         """Have so many replicas serve a pool. Comes back when Serve and the registry have been told, which may take

@@ -29,7 +29,14 @@ from typing import Any
 import msgspec
 
 from actors.engine.engine import Engine
-from actors.engine.errors import EngineDiedError, EngineError, NoEngineError, StagingError, TornWeightsError
+from actors.engine.errors import (
+    EngineDiedError,
+    EngineError,
+    EngineUnmadeError,
+    NoEngineError,
+    StagingError,
+    TornWeightsError,
+)
 from actors.engine.fork_server import warm_up
 from actors.engine.leftovers import sweep_transients, transient
 from actors.engine.records import EngineStatistics, GenerateRequest, Generation, UpdateTimes
@@ -38,6 +45,7 @@ from actors.host import host_id
 from actors.rollout.server import Server
 from actors.weights.records import Member, Order, Report, State, Stored
 from actors.weights.registry import find_registry, own_address
+from azr.errors import AzrError
 from azr.game.types import Version
 
 logger = logging.getLogger(__name__)
@@ -221,10 +229,10 @@ class Replica:
             try:
                 engine, times = await self._start_engine()
             except Exception as again:
-                await self._give_up(f"{self.name}: no engine: {again}")
+                await self._no_engine(again)
                 return
         except Exception as error:
-            await self._give_up(f"{self.name}: no engine: {error}")
+            await self._no_engine(error)
             return
         self._engine = engine
         engine.on_death = lambda why: self._on_engine_death(engine, why)
@@ -307,10 +315,15 @@ class Replica:
         await self._tell(state="standby", engine_pids=(), rings=())
         self._spawn(self._stand_by())
 
-    async def _give_up(self, why: str) -> None:
+    async def _no_engine(self, error: Exception) -> None:
+        said = f"{error.what}; {error.mend}" if isinstance(error, AzrError) else str(error)
+        why = f"{self.name}: no engine: {said.removeprefix(f'{self.name}: ')}"
+        await self._give_up(why, unmade=isinstance(error, EngineUnmadeError | AzrError))
+
+    async def _give_up(self, why: str, *, unmade: bool = False) -> None:
         logger.critical("%s; the process leaves", why)
         with contextlib.suppress(Exception):
-            await asyncio.wait_for(self._registry.leave.remote(self.name, why), _POLL_SECONDS)
+            await asyncio.wait_for(self._registry.leave.remote(self.name, why, unmade), _POLL_SECONDS)
         self.leave(_EXIT_BROKEN)
 
     # --- weights ----------------------------------------------------------------------------------------------------

@@ -101,7 +101,7 @@ class Book:
         self._moved()
         return True
 
-    def leave(self, name: str, why: str) -> None:
+    def leave(self, name: str, why: str, *, unmade: bool = False) -> None:
         """A replica is gone. A standby of its pool takes its place."""
         member = self.members.pop(name, None)
         if member is None:
@@ -111,7 +111,7 @@ class Book:
             self.departed.popitem(last=False)
         if member.state != "leaving":
             self.replaced += 1
-            self.lost[name] = msgspec.structs.replace(member, state="lost", why=why)
+            self.lost[name] = msgspec.structs.replace(member, state="lost", why=why, unmade=unmade)
             while len(self.lost) > _LOST_KEPT:
                 self.lost.popitem(last=False)
         self._promote(member.pool)

@@ -46,6 +46,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     version: Version = Version(0, 0)
     why: str = ""
     """Why it is lost, or has no engine."""
+    unmade: bool = False
+    """Whether it is lost because no engine could be made, as `why` says; another replica will fare no better."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):

@@ -169,9 +169,9 @@ class Registry:
             await self._tell()
         return known
 
-    async def leave(self, name: str, why: str = "") -> None:
-        """A replica goes."""
-        self._book.leave(name, why)
+    async def leave(self, name: str, why: str = "", unmade: bool = False) -> None:
+        """A replica goes; `unmade`: because no engine could be made."""
+        self._book.leave(name, why, unmade=unmade)
         self._statuses.pop(name, None)
         await self._tell()
         if watcher := self._watchers.pop(name, None):

@@ -69,12 +69,13 @@ class Engines:
 
     def ready(self, remaining: Callable[[], float], now: Callable[[str], None]) -> None:
         """Wait until all serve; `now` hears who is missing and why one was lost last, `remaining` raises when the time
-        is over."""
+        is over, and so does that no engine can be made."""
         wanted = self.wanted
         while True:
             serving, told = self._missing(wanted)
             if serving >= wanted:
                 return
+            self._rollouts.require_makeable()
             now(told + _last_loss(self._rollouts.lost()) + self.room())
             remaining()
             time.sleep(LOOK_SECONDS)

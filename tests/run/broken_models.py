@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -31,6 +32,14 @@ def save_broken_model(folder: Path) -> Path:
     weights = load_file(shipped.folder() / _WEIGHTS)
     weights["model.norm.weight"][0] = float("nan")
     return _save(folder, weights)
+
+
+def save_long_model(folder: Path) -> Path:
+    """It says that it knows far more positions than a small cache has room for."""
+    shutil.copytree(shipped.folder(), folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 1 << 16}))
+    return folder
 
 
 def _save(folder: Path, weights: dict[str, torch.Tensor]) -> Path:

@@ -113,6 +113,18 @@ class TestUntilEnginesServe:
             "(r2 was lost: no engine: there is no model folder /x\\x1b[31m)"
         )
 
+    def test_that_none_can_be_made_is_an_error_at_once_and_not_when_the_time_is_over(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        lost = [
+            Member(name=f"r{number}", state="lost", unmade=True, why=f"r{number}: no engine: ValueError: no room")
+            for number in range(3)
+        ]
+        with pytest.raises(AzrError, match=r"^3 times no engine could be made: ValueError: no room\n"):
+            self._told(monkeypatch, tmp_path, [[]], *lost)
+        serving = [Member(name=name, state="serving") for name in ("r3", "r4")]
+        assert "no engine: ValueError" in self._told(monkeypatch, tmp_path, [[], serving], *lost[:2])
+
     def test_what_is_asked_of_a_cluster_beside_what_it_has(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:

@@ -27,7 +27,7 @@ from azr.run.tracking.json_lines import read_lines
 from azr.run.tracking.mlflow import tracking_uri
 from sandbox_wasm.protocol import Sandbox
 from tests.plugins import announce
-from tests.run.broken_models import save_broken_model, save_garbage_model
+from tests.run.broken_models import save_broken_model, save_garbage_model, save_long_model
 from tests.run.wedged_backend import ENTRIES
 from tests.run.whole import WholeRun, card
 
@@ -145,6 +145,21 @@ def test_engines_whose_logprobs_are_no_numbers_end_the_run_by_name(begin: Begin,
     assert "the engines' log-probs are broken: in 3 steps in a row no sample had sound ones" in run.said
     assert str(card(run.folder)["ended"]).startswith("failed: the engines' log-probs are broken")
     assert all(line.get("learner/empty_step") == 1.0 for line in read_lines(run.folder / "metrics.jsonl"))
+
+
+def test_an_engine_that_cannot_be_made_ends_the_run_with_what_its_process_ended_of(
+    begin: Begin, tmp_path: Path
+) -> None:
+    """And not with that none stood within ten minutes."""
+    model = save_long_model(tmp_path / "model")
+    run = begin("unmade", f"model.path={model}", "rollout.kv_cache_mb=8")
+    assert run.end() == 1, run.said[-4000:]
+    assert re.search(r"azr: error: 2 times no engine could be made: ValueError: .*KV cache.*`max_model_len`", run.said)
+    assert "mend: change the key that it speaks of (rollout.max_model_len" in run.said
+    assert "no report was written" not in run.said, "there is nothing to report"
+    assert str(card(run.folder)["ended"]).startswith("failed: 2 times no engine could be made")
+    logs = "".join(path.read_text() for path in (run.folder / "logs").glob("engine-shared-*.log"))
+    assert "in run_engine_core" in logs, "the whole of it"
 
 
 def test_a_learner_whose_weights_grow_out_of_bounds_ends_the_run_by_name(begin: Begin) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from actors.engine.settings import EngineSettings
-from actors.rollout.deployment import pool_for, pools_of, resources_of
+from actors.rollout.deployment import Rollouts, pool_for, pools_of, resources_of
+from actors.weights.records import Member
 from azr.config.sections.rollout import RolloutConfig
 from azr.config.sections.weights import WeightsConfig
+from azr.errors import AzrError
 
 
 def settings(*, gpu: bool = False, **rollout: Any) -> EngineSettings:
@@ -43,3 +46,51 @@ def test_a_replica_asks_for_all_cards_of_its_engine_unless_told_otherwise(
     gpu: bool, rollout: dict[str, Any], cpus: float, gpus: float
 ) -> None:
     assert resources_of(settings(gpu=gpu, **rollout)) == {"num_cpus": cpus, "num_gpus": gpus}
+
+
+class TestEnginesThatCannotBeMade:
+    """How many fail before it is clear that the next would too."""
+
+    def _fail(self, monkeypatch: pytest.MonkeyPatch, rollouts: Rollouts, **failures: int) -> None:
+        """So many of a pool were lost because no engine could be made, and one of each because it was killed."""
+        lost = [
+            Member(
+                name=f"{pool}-{number}",
+                pool=pool,
+                state="lost",
+                unmade=True,
+                why=f"{pool}-{number}: no engine: no room",
+            )
+            for pool, count in failures.items()
+            for number in range(count)
+        ]
+        killed = [Member(name=pool, pool=pool, state="lost", why="its process ended") for pool in failures]
+        monkeypatch.setattr(rollouts, "lost", lambda: lost + killed)
+        rollouts.require_makeable()
+
+    def test_one_more_than_the_pool_wants_so_that_one_place_was_tried_twice(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rollouts = Rollouts("pools", settings(replicas=2), Path("weights"))
+        self._fail(monkeypatch, rollouts, shared=2)
+        with pytest.raises(AzrError, match=r"^3 times no engine could be made: no room\n.*in its replica's log"):
+            self._fail(monkeypatch, rollouts, shared=3)
+
+    def test_but_no_more_than_eight_of_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        rollouts = Rollouts("pools", settings(replicas=100), Path("weights"))
+        self._fail(monkeypatch, rollouts, shared=7)
+        with pytest.raises(AzrError, match=r"^8 times no engine could be made"):
+            self._fail(monkeypatch, rollouts, shared=8)
+
+    def test_each_pool_by_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        rollouts = Rollouts("pools", settings(replicas=2, proposer_replicas=2, separate_roles=True), Path("weights"))
+        self._fail(monkeypatch, rollouts, propose=2, solve=2)
+        with pytest.raises(AzrError, match=r"^3 times no engine could be made"):
+            self._fail(monkeypatch, rollouts, propose=2, solve=3)
+
+    def test_it_is_looked_at_while_they_are_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        rollouts = Rollouts("pools", settings(), Path("weights"))
+        monkeypatch.setattr(rollouts, "members", list)
+        monkeypatch.setattr(rollouts, "lost", lambda: [Member(name=name, unmade=True) for name in "ab"])
+        with pytest.raises(AzrError, match=r"^2 times no engine could be made"):
+            rollouts.wait()

@@ -63,6 +63,14 @@ class TestMembers:
         assert (book.lost["a"].state, book.lost["a"].why) == ("lost", "its process ended")
         assert book.replaced == 1
 
+    def test_that_no_engine_could_be_made_is_remembered_of_one_that_is_lost(self) -> None:
+        book = Book(keep=1)
+        for name in "ab":
+            book.join(_member(name))
+        book.leave("a", "a: no engine: ValueError: no room", unmade=True)
+        book.leave("b", "its process ended")
+        assert [member.unmade for member in book.lost.values()] == [True, False]
+
     def test_the_replica_that_comes_in_its_stead_stands_by(self) -> None:
         book = Book(keep=1)
         book.want("shared", 1)
