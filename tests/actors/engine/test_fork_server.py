@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from actors.engine import leftovers
+from actors.engine.engine import Engine
 from actors.engine.fork_server import modules
 from actors.engine.leftovers import sweep
 from azr.held_folders import LOCK
@@ -87,3 +88,8 @@ def test_all_that_an_engine_on_this_machine_imports_is_there_to_be_imported() ->
     asked = "import sys, actors.engine.preload as preload; print(*set(preload.modules(gpu=False)) - set(sys.modules))"
     told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=120, check=True)
     assert told.stdout.split() == []
+
+
+def test_an_engine_has_no_semaphore_that_would_stay_when_it_is_killed(engine: Engine) -> None:
+    """Whoever is to sweep after it must have seen it, and one that was forked a moment ago nobody has."""
+    assert [path for pid in engine.pids for path in Path("/dev/shm").glob(f"sem.*{pid}*")] == []
