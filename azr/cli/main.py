@@ -208,7 +208,7 @@ def _load(command: Command) -> CommandModule:
             raise
         raise AzrError(
             f"azr {command.name} needs the package {missing.name!r}, which is not installed",
-            "install azr with an engine: pip install 'azr[cpu]' or 'azr[gpu]'; azr doctor shows what is missing",
+            "in a checkout: make setup, or make setup EXTRA=gpu for cards; azr doctor shows what is missing",
         ) from missing
 
 

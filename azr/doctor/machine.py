@@ -132,7 +132,7 @@ def _accelerators() -> Iterator[Finding]:
             mend="install the NVIDIA driver (nvidia-smi must list a device), or use the CPU extra",
         )
     elif extra != "gpu" or cuda is None:
-        yield Finding(_GROUP, "cuda", "warn", "devices lie idle", "pip install 'azr[gpu]' in a new environment")
+        yield Finding(_GROUP, "cuda", "warn", "devices lie idle", "in a checkout: make setup EXTRA=gpu")
     yield _attention(on_gpu=bool(devices) and cuda is not None)
 
 

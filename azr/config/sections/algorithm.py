@@ -109,7 +109,7 @@ class BatchConfig:
     """Attempts at one task in a batch, the group of the leave-one-out baseline. With `rating.trained` it must equal
     `rating.attempts`."""
     replay_share: float = 0.25
-    """Share of the solve quota drawn from tasks of earlier steps; the rest are new tasks."""
+    """Largest share of the solve quota drawn from tasks of earlier steps while new tasks can fill the rest."""
     solve_lambda: float = 1.0
     """The paper's λ: weight of solving against proposing in the loss."""
     cell_weights: dict[str, float] = field(default_factory=dict)
@@ -131,8 +131,8 @@ class EstimatorConfig:
     """How rewards of one role become advantages."""
 
     name: str = "trrpp"
-    """`trrpp`, `leave_one_out`, `rloo`, `grpo`, `dr_grpo`, `reinforce_pp`, `reinforce_pp_baseline`; and, for a control,
-    `rejection_sampling`."""
+    """`trrpp`, `reinforce_pp`; for solving also those that compare attempts at one task: `leave_one_out`, `rloo`, `grpo`,
+    `dr_grpo`, `reinforce_pp_baseline`; and, for a control, `rejection_sampling`."""
     weighting: str = "sequence"
     """Whitening over `sequence`s or over `token`s (as published; long responses then count for more)."""
     running_weight: float = 32.0

@@ -64,7 +64,7 @@ class LearnerConfig:
     """Checkpoints whose step is a multiple of this are kept as well; 0: none. A resume from one that is not among the
     newest takes up the snapshots in it."""
     restarts: int = 3
-    """How often the ranks are restarted from the newest checkpoint after one is lost, before the run ends; counted anew
-    once that has been used up but a newer checkpoint was written meanwhile."""
+    """How often the ranks are restarted from the newest checkpoint after one is lost, before the run ends; the count
+    begins again where a checkpoint was written since."""
     health_check_seconds: float = 0.2
     """How often Ray Train polls its workers. Its own 2 s make every report wait that long."""
