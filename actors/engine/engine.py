@@ -16,6 +16,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -44,8 +45,8 @@ from azr.game.types import Version, VersionSpan
 
 logger = logging.getLogger(__name__)
 
-#: What vLLM says of any process that ended before it was an engine.
-_ENDED = "Engine core initialization failed"
+#: What vLLM says of any process that ended before it was an engine, and an engine of a worker that did.
+_ENDED, _WORKER_ENDED = "Engine core initialization failed", "WorkerProc initialization failed"
 
 #: How long the front end waits between two looks at weights being staged: short at first, since a small model's are
 #: there at once, then longer.
@@ -129,10 +130,16 @@ class Engine:
             raise _unmade(name, error, take_cause(sockets)) from error
         engine = cls(settings, llm, counter, name)
         engine._sockets = set(sockets.iterdir()) - before
-        engine.pids += [pid for pid in await engine._rpc("azr_guard") if pid not in engine.pids]
-        engine.rings = await asyncio.to_thread(rings_of, engine.pids)
-        if version is not None:
-            await engine._label(version)
+        try:
+            limit = settings.weights_config.apply_seconds
+            guarded: list[int] = await engine._leg("guard", limit, engine._rpc("azr_guard"))
+            engine.pids += [pid for pid in guarded if pid not in engine.pids]
+            engine.rings = await asyncio.to_thread(rings_of, engine.pids)
+            if version is not None:
+                await engine._label(version)
+        except BaseException:
+            await engine.end()
+            raise
         return engine
 
     # --- sampling -------------------------------------------------------------------------------------------------
@@ -331,7 +338,7 @@ class Engine:
         except TimeoutError:
             raise StagingError(f"{self.name}: weights were not at hand within {limit:g} s") from None
         if errors := [state["error"] for state in states if state["error"]]:
-            await self._rpc("azr_discard")
+            await self._leg("discard", limit, self._rpc("azr_discard"))
             raise StagingError(f"{self.name}: weights did not arrive whole: {errors[0]}")
         return states[0]
 
@@ -345,7 +352,8 @@ class Engine:
             wait = min(wait * 1.5, longest)
 
     async def _label(self, version: Version) -> None:
-        await self._llm.engine_core.set_weight_version_async(label_of(version))
+        work = self._llm.engine_core.set_weight_version_async(label_of(version))
+        await self._leg("label", self.settings.weights_config.apply_seconds, work)
         self.version = version
 
     async def _loaded(self) -> str:
@@ -406,6 +414,13 @@ class Engine:
         if not self._open.is_set() and time.monotonic() - self._closed_at > longest:
             raise EngineError(f"{self.name}: it has stood still for more than {longest:g} s")
 
+    async def end(self) -> None:
+        """Close it, or free what it left if it is dead already."""
+        if self.died:
+            await asyncio.to_thread(self.bury)
+        else:
+            await self.close()
+
     async def close(self) -> None:
         """End the engine's process; requests in flight fail."""
         if self.died:
@@ -446,6 +461,12 @@ class Engine:
             self._loop.call_soon_threadsafe(self._fail_all)
         self.on_death(why)
 
+    def kill(self) -> None:
+        """End its processes at once, which is then noticed as any other death of theirs."""
+        for pid in () if self.died else self.pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def _fail_all(self) -> None:
         for task in tuple(self._tasks):
             task.cancel()
@@ -453,12 +474,16 @@ class Engine:
 
 def _unmade(name: str, error: Exception, cause: Cause | None) -> EngineError:
     """Why there is no engine: what its process ended of, or what vLLM said before there was one."""
-    if cause is not None:
+    if cause:
         logger.error("%s: its engine process ended of\n%s", name, cause.traceback)
-        return EngineUnmadeError(f"{name}: {cause.error}")
-    if _ENDED in str(error):
-        return EngineDiedError(f"{name}: its engine process died as it was made: {one_line(error)}")
-    return EngineUnmadeError(f"{name}: {one_line(error)}")
+    else:
+        logger.error("%s: vLLM made no engine", name, exc_info=error)
+    said = cause.error if cause else one_line(error)
+    # A process that is killed notes nothing, and one whose worker is killed knows no more than that.
+    killed = _WORKER_ENDED in cause.error if cause else _ENDED in str(error)
+    if killed:
+        return EngineDiedError(f"{name}: its engine process died as it was made: {said}")
+    return EngineUnmadeError(f"{name}: {said}")
 
 
 @contextlib.contextmanager
@@ -470,6 +495,8 @@ def _told_apart(engine: Engine) -> Iterator[None]:
     try:
         yield
     except EngineDeadError as error:
+        # It says so before it ends, which takes seconds with cards; whoever asked again meanwhile would hear the same.
+        engine.kill()
         raise EngineDiedError(engine.died or f"{engine.name}: the engine is dead") from error
     except (VLLMClientError, ValueError) as error:
         raise RefusedRequestError(f"{engine.name} refuses the request: {error}") from error

@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 
 from actors.engine.causes import note_causes
-from actors.engine.liveness import end_with
+from actors.engine.liveness import die_with_parent, end_with
 
 #: In the fork server, and inherited by all that it forks.
 _OWNER = os.pidfd_open(os.getppid())
@@ -25,6 +25,7 @@ _FOLDER = Path(os.environ["VLLM_RPC_BASE_PATH"])
 
 def _forked() -> None:
     end_with(_OWNER)
+    die_with_parent()  # a worker ends with its engine, also before the engine can tell it to
     note_causes(_FOLDER)
 
 

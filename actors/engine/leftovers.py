@@ -36,11 +36,15 @@ _held: dict[str, IO[str]] = {}
 def socket_folder() -> Path:
     """This process's folder for vLLM's sockets, which it holds; gone when it ends by itself. A folder of that name that
     is not ours alone (somebody may have put it there on purpose) is not used."""
+    for path in map(Path, _held):
+        mine = f"{path.name}-".startswith(f"{_SOCKETS}-{os.getpid()}-")
+        if mine and path.parent == _TEMPORARY and _ours_alone(path):
+            return path
     folder = _TEMPORARY / f"{_SOCKETS}-{os.getpid()}"
     with contextlib.suppress(FileExistsError):  # made by this process, or left by one of the same id in another life
         folder.mkdir(mode=0o700)
     if not _ours_alone(folder):
-        folder = Path(tempfile.mkdtemp(prefix=f"{_SOCKETS}-{os.getpid()}-"))
+        folder = Path(tempfile.mkdtemp(prefix=f"{_SOCKETS}-{os.getpid()}-", dir=_TEMPORARY))
     if str(folder) not in _held:
         _held[str(folder)] = hold(folder)
         atexit.register(shutil.rmtree, folder, ignore_errors=True)

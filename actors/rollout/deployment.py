@@ -9,6 +9,7 @@ is replaced. What they say to each other and to their callers is ours (`replica`
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import threading
@@ -22,11 +23,12 @@ import msgspec
 
 from actors.engine.settings import EngineSettings
 from actors.logs import log_into
-from actors.rollout.replica import ReplicaStatus
+from actors.rollout.replica import ORPHAN_SECONDS, ReplicaStatus
 from actors.weights.folders import remove_versions, versions_folder
 from actors.weights.records import Member
-from actors.weights.registry import start_registry
+from actors.weights.registry import find_registry, start_registry
 from azr.errors import AzrError
+from azr.text import shortened
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +40,15 @@ _CALL_SECONDS = 60.0
 #: Serve asks three times before it calls a replica unwell, each with this long to answer.
 _HEALTH_TIMEOUT_SECONDS = 30.0
 
-#: Engines that cannot be made before the start is given up: one more than the pool wants, so that one place was tried
+#: Engines that cannot be made before the start is given up: one more than the pool has places, so that one was tried
 #: twice (a card may still hold what an engine before left there), but no more than so many.
 _UNMADE_MOST = 8
+
+#: Between two questions to Serve whether it has given up.
+_SERVE_SECONDS = 1.0
+
+#: Characters of what Serve says, from its end, where a traceback has the error.
+_MESSAGE_WIDTH = 600
 
 #: Of the deployment's code, as Serve sees it: the same for a run's whole life.
 _VERSION = "1"
@@ -79,6 +87,8 @@ class Rollouts:
         self.registry: Any = None
         self._counts: dict[str, int] = pools_of(settings)
         self._logs = ""
+        self._asked_serve: dict[str, float] = {}
+        """When, by pool."""
 
     @classmethod
     def start(
@@ -127,20 +137,25 @@ class Rollouts:
             time.sleep(_LOOK_SECONDS)
 
     def require_makeable(self) -> None:
-        """Raise where it shows that no engine can be made, rather than have Serve try for as long as it is waited."""
-        unmade: dict[str, list[Member]] = {}
-        for member in self.lost():
-            if member.unmade:
-                unmade.setdefault(member.pool, []).append(member)
-        for pool, failed in unmade.items():
-            if len(failed) > min(self._counts[pool], _UNMADE_MOST - 1):
+        """Raise where it shows that no engine can be made, rather than wait for one; or where Serve, which tries three
+        times a place before any has stood, has given up."""
+        lost = self.lost()
+        for pool, count in self._counts.items():
+            failed = [member for member in lost if member.pool == pool and member.unmade]
+            logs = f"{self._logs}/engine-{pool}-*.log" if self._logs else "its replica's log"
+            if len(failed) > min(count + self.settings.rollout_config.standby, _UNMADE_MOST - 1):
                 said = failed[-1].why.removeprefix(f"{failed[-1].name}: no engine: ")
-                logs = f"{self._logs}/engine-{pool}-*.log" if self._logs else "its replica's log"
                 raise AzrError(
                     f"{len(failed)} times no engine could be made: {said}",
                     "change the key that it speaks of (rollout.max_model_len, rollout.kv_cache_mb and"
                     " rollout.memory_fraction say what must fit, model.path which model), or mend the machine; the"
                     f" whole error is in {logs}",
+                )
+            if told := self._serve_gave_up(pool):
+                whys = [member.why for member in lost if member.pool == pool]
+                raise AzrError(
+                    f"Ray Serve starts no more engines, so many have failed: {whys[-1] if whys else told}",
+                    f"look into {logs}, and whether something ends their processes (want of memory, say)",
                 )
 
     def scale(self, count: int, *, pool: str = "shared") -> None:
@@ -213,6 +228,19 @@ class Rollouts:
         application = deployment.bind(settings, self.registry_name, pool, self._logs, str(self.folder))
         serve._run(application, name=self._application(pool), route_prefix=None, _blocking=False)
 
+    def _serve_gave_up(self, pool: str) -> str:
+        """What Serve says of a pool that it starts nothing for any more; empty while it does, or cannot be asked."""
+        from ray import serve
+
+        if time.monotonic() - self._asked_serve.get(pool, 0.0) < _SERVE_SECONDS:
+            return ""
+        self._asked_serve[pool] = time.monotonic()
+        with contextlib.suppress(Exception):  # its controller is away; the replicas are waited for all the same
+            application = serve.status().applications.get(self._application(pool))
+            if application is not None and application.status == "DEPLOY_FAILED":
+                return shortened(" ".join(application.message.split())[-_MESSAGE_WIDTH:], _MESSAGE_WIDTH)
+        return ""
+
     def _missing(self) -> str:
         members = self.members()
         parts = []
@@ -237,6 +265,21 @@ class Rollouts:
                 if time.monotonic() > ends or isinstance(error, ray.exceptions.ActorDiedError):
                     raise
                 time.sleep(_LOOK_SECONDS)
+
+
+async def _require_run(registry_name: str, folder: Path) -> None:
+    """Raise where the run is gone already, having Serve make no more replicas for it: one that Serve started in a dead
+    one's place may find that nobody is left to end the application."""
+    began = time.monotonic()
+    while True:
+        try:
+            find_registry(registry_name)
+            return
+        except ValueError:
+            if time.monotonic() - began > ORPHAN_SECONDS:
+                _end_application(folder)
+                raise
+            await asyncio.sleep(_SERVE_SECONDS)
 
 
 def _end_application(folder: Path) -> None:
@@ -266,6 +309,7 @@ class ServedReplica:
         from actors.rollout.replica import Replica
 
         log_into(logs, f"engine-{pool}-{serve.get_replica_context().rank.rank}")
+        await _require_run(registry_name, Path(folder))
         name = f"{pool}-{serve.get_replica_context().replica_id.unique_id}"
         self._replica = await Replica.start(
             msgspec.msgpack.decode(settings, type=EngineSettings),

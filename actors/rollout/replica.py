@@ -47,6 +47,7 @@ from actors.weights.records import Member, Order, Report, State, Stored
 from actors.weights.registry import find_registry, own_address
 from azr.errors import AzrError
 from azr.game.types import Version
+from azr.held_folders import remove_abandoned_temporary
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ _POLL_SECONDS = 20.0
 _STATUS_SECONDS = 1.0
 #: A registry that nobody knows by name for so long went with its run: on a cluster that outlives the run, Serve and the
 #: replicas are left, for they belong to no job.
-_ORPHAN_SECONDS = 20.0
+ORPHAN_SECONDS = 20.0
 
 #: Pause after the registry could not be asked.
 _AGAIN_SECONDS = 0.2
@@ -148,6 +149,7 @@ class Replica:
         replica._member = joined
         os.environ.update(settings.environment())
         await asyncio.to_thread(sweep_transients)
+        await asyncio.to_thread(remove_abandoned_temporary)  # of replicas that were ended here, on a node without a run
         await asyncio.to_thread(warm_up)
         replica._spawn(replica._tell_status())
         if joined.state == "standby":
@@ -263,7 +265,7 @@ class Replica:
                 try:
                     return engine, await self._newest_into(engine)
                 except BaseException:
-                    await engine.close()
+                    await engine.end()
                     raise
         except TimeoutError:
             raise EngineError(f"it did not stand within {limit:g} s") from None
@@ -310,6 +312,8 @@ class Replica:
         if self._server is not None:
             self._server.refusing = "it stands by"
             await self._server.drain(self.settings.rollout_config.drain_seconds)
+        if engine is not self._engine:  # it died meanwhile, and another is being made in its place
+            return
         self._engine = None
         await engine.close()
         await self._tell(state="standby", engine_pids=(), rings=())
@@ -393,7 +397,11 @@ class Replica:
     async def _renew(self, engine: Engine, why: str) -> None:
         """A new engine in place of one that lives."""
         if engine is self._engine:
-            await engine.close()
+            self._healing = True  # it takes seconds, in which Serve would find a closed engine
+            try:
+                await engine.close()
+            finally:
+                self._healing = False
             await self._replace_engine(engine, why)
 
     async def _by_transport(self, engine: Engine, order: Order) -> tuple[UpdateTimes | None, str]:
@@ -493,7 +501,7 @@ class Replica:
                     self._registry, nameless = find_registry(self._registry_name), None
                 except ValueError:  # a registry that is being restarted keeps its name
                     nameless = time.monotonic() if nameless is None else nameless
-                    if time.monotonic() - nameless > _ORPHAN_SECONDS:
+                    if time.monotonic() - nameless > ORPHAN_SECONDS:
                         logger.error("%s: the registry is gone, and with it the run", self.name)
                         self.orphaned()
                         nameless = None

@@ -95,6 +95,8 @@ class Book:
         that stands by now may have been called meanwhile, when it was still finishing what it had."""
         if member.name not in self.members:
             return False
+        if member.state == "serving":
+            self._engines_can_be_made(member.pool)
         self.members[member.name] = member
         if member.state == "standby":
             self._promote(member.pool)
@@ -174,6 +176,12 @@ class Book:
                 return
             if member.state == "standby":
                 self.members[member.name] = msgspec.structs.replace(member, state="starting")
+
+    def _engines_can_be_made(self, pool: str) -> None:
+        """One serves: that others could not be made before it says nothing of the next."""
+        for name, member in self.lost.items():
+            if member.pool == pool and member.unmade:
+                self.lost[name] = msgspec.structs.replace(member, unmade=False)
 
     def _moved(self) -> None:
         self.sequence += 1

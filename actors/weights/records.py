@@ -47,7 +47,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     """Why it is lost, or has no engine."""
     unmade: bool = False
-    """Whether it is lost because no engine could be made, as `why` says; another replica will fare no better."""
+    """Whether it is lost because no engine could be made, as `why` says, and none of its pool has served since: another
+    replica will hardly fare better."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):

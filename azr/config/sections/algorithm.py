@@ -131,8 +131,8 @@ class EstimatorConfig:
     """How rewards of one role become advantages."""
 
     name: str = "trrpp"
-    """`trrpp`, `reinforce_pp`; for solving also those that compare attempts at one task: `leave_one_out`, `rloo`, `grpo`,
-    `dr_grpo`, `reinforce_pp_baseline`; and, for a control, `rejection_sampling`."""
+    """`trrpp`, `reinforce_pp`; for solving also those that compare attempts at one task: `leave_one_out`, `rloo`,
+    `grpo`, `dr_grpo`, `reinforce_pp_baseline`; and, for a control, `rejection_sampling`."""
     weighting: str = "sequence"
     """Whitening over `sequence`s or over `token`s (as published; long responses then count for more)."""
     running_weight: float = 32.0

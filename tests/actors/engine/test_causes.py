@@ -14,10 +14,11 @@ from pathlib import Path
 import msgspec
 import psutil
 import pytest
+from vllm.v1.engine.exceptions import EngineDeadError
 
 from actors.engine import causes
 from actors.engine.causes import Cause, note_causes, one_line, take_cause
-from actors.engine.engine import Engine
+from actors.engine.engine import Engine, _told_apart, _unmade
 from actors.engine.errors import EngineDiedError, EngineUnmadeError
 from actors.engine.fork_server import warm_up
 from actors.engine.leftovers import socket_folder
@@ -114,10 +115,13 @@ class TestAnEngineThatCannotBeMade:
             loop(Engine.start(settings, name="replica-b"), START_SECONDS)
         assert "in run_engine_core" in caplog.text, "the whole of it goes into the replica's log"
 
-    def test_what_vllm_refuses_before_there_is_a_process_is_told_alike(self, model: Path, loop: Loop) -> None:
+    def test_what_vllm_refuses_before_there_is_a_process_is_told_alike(
+        self, model: Path, loop: Loop, caplog: pytest.LogCaptureFixture
+    ) -> None:
         settings = EngineSettings.of(model, RolloutConfig(max_model_len=1 << 20), WeightsConfig())
         with pytest.raises(EngineUnmadeError, match=r"^replica-b: ValidationError: .*max_model_len"):
             loop(Engine.start(settings, name="replica-b"), START_SECONDS)
+        assert "in from_engine_args" in caplog.text
 
     def test_one_that_is_killed_as_it_is_made_is_another_matter(self, model: Path, loop: Loop) -> None:
         settings = EngineSettings.of(model, RolloutConfig(max_sequences=8), WeightsConfig())
@@ -138,6 +142,30 @@ class TestAnEngineThatCannotBeMade:
             loop(start_and_kill(), START_SECONDS)
 
 
+def test_an_engine_whose_worker_was_killed_is_made_anew() -> None:
+    """It knows no more than that, and blames a trace that nobody wrote."""
+    error = RuntimeError("Engine core initialization failed. See root cause above.")
+    cause = Cause(
+        9, 1.0, "Exception: WorkerProc initialization failed due to an exception in a background process.", ""
+    )
+    assert isinstance(_unmade("r", error, cause), EngineDiedError)
+    assert isinstance(_unmade("r", error, Cause(9, 1.0, "OutOfMemoryError: 3 GiB", "")), EngineUnmadeError)
+
+
+def test_one_that_says_it_is_dead_before_it_ends_is_ended_at_once(model: Path, loop: Loop) -> None:
+    """Its farewell takes seconds with cards, and whoever asked again meanwhile would hear the same."""
+    settings = EngineSettings.of(model, RolloutConfig(max_sequences=8), WeightsConfig())
+    engine = loop(Engine.start(settings, name="replica-b"), START_SECONDS)
+    told: list[str] = []
+    engine.on_death = told.append
+    with pytest.raises(EngineDiedError), _told_apart(engine):
+        raise EngineDeadError
+    until_now(lambda: bool(told), "its death is told")
+    with pytest.raises(EngineDiedError):
+        loop(engine.check())
+    loop(engine.end())
+
+
 def test_what_an_engine_dies_of_later_is_told_with_its_death(model: Path, loop: Loop) -> None:
     settings = EngineSettings.of(model, RolloutConfig(max_sequences=8), WeightsConfig())
     engine = loop(Engine.start(settings, name="replica-b"), START_SECONDS)
@@ -148,7 +176,7 @@ def test_what_an_engine_dies_of_later_is_told_with_its_death(model: Path, loop: 
     psutil.Process(pid).kill()
     until_now(lambda: bool(told), "its death is told")
     assert told == [f"replica-b: its engine process {pid} died of RuntimeError: an illegal memory access"]
-    engine.bury()
+    loop(engine.end())
 
 
 def _note(folder: Path, cause: Cause) -> None:

@@ -99,7 +99,9 @@ class TestSocketFolders:
         trap = tmp_path / f"azr-engine-{os.getpid()}"
         trap.mkdir()
         trap.chmod(0o777)
-        assert socket_folder() != trap
+        own = socket_folder()
+        assert own != trap
+        assert socket_folder() == own, "or notes are left in one and looked for in another"
         other = tmp_path / f"azr-engine-{dead}"
         other.mkdir()
         other.chmod(0o755)

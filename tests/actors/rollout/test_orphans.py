@@ -12,8 +12,9 @@ import ray
 import torch
 
 from actors.engine.settings import EngineSettings
+from actors.rollout import deployment
 from actors.rollout import replica as module
-from actors.rollout.deployment import _end_application
+from actors.rollout.deployment import _end_application, _require_run
 from actors.rollout.replica import Replica
 from actors.weights.transports.files import file_name, write_file
 from azr.config.sections.rollout import RolloutConfig
@@ -54,7 +55,7 @@ class Names:
 def made(names: Names, patch: pytest.MonkeyPatch) -> tuple[Replica, asyncio.Event]:
     patch.setattr(module, "find_registry", names)
     patch.setattr(module, "_AGAIN_SECONDS", 0.01)
-    patch.setattr(module, "_ORPHAN_SECONDS", 0.2)
+    patch.setattr(module, "ORPHAN_SECONDS", 0.2)
     settings = EngineSettings.of("model", RolloutConfig(), WeightsConfig(), gpu=False)
     replica, told = Replica(settings, "registry", name="r", pool="shared"), asyncio.Event()
     replica.orphaned = told.set
@@ -84,6 +85,21 @@ async def test_whose_run_is_gone_removes_its_weights_and_has_serve_end_the_appli
     _end_application(folder)
     await until(lambda: deleted == ["azr-tiny-shared"], "the application to be ended")
     assert not folder.exists()
+
+
+async def test_one_that_serve_starts_after_the_run_died_ends_the_application_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ended: list[Path] = []
+    monkeypatch.setattr(deployment, "ORPHAN_SECONDS", 0.05)
+    monkeypatch.setattr(deployment, "_SERVE_SECONDS", 0.01)
+    monkeypatch.setattr(deployment, "_end_application", ended.append)
+    monkeypatch.setattr(deployment, "find_registry", Names(Registry(0), float("inf")))
+    await _require_run("registry", tmp_path)
+    assert ended == []
+    with pytest.raises(ValueError, match="no actor is called registry"):
+        await _require_run("registry", tmp_path)
+    assert ended == [tmp_path]
 
 
 async def test_one_that_is_being_restarted_keeps_its_name_and_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

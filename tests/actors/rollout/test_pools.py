@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -75,6 +76,27 @@ class TestEnginesThatCannotBeMade:
         self._fail(monkeypatch, rollouts, shared=2)
         with pytest.raises(AzrError, match=r"^3 times no engine could be made: no room\n.*in its replica's log"):
             self._fail(monkeypatch, rollouts, shared=3)
+
+    def test_a_standby_is_a_place_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        rollouts = Rollouts("pools", settings(replicas=1, standby=1), Path("weights"))
+        self._fail(monkeypatch, rollouts, shared=2)
+        with pytest.raises(AzrError, match=r"^3 times no engine could be made"):
+            self._fail(monkeypatch, rollouts, shared=3)
+
+    def test_that_serve_starts_no_more_is_told_with_why_the_last_was_lost(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        given_up = SimpleNamespace(status="DEPLOY_FAILED", message="Traceback …\n  ImportError: no module")
+        monkeypatch.setattr(
+            "ray.serve.status", lambda: SimpleNamespace(applications={"pools-shared": given_up, "other": None})
+        )
+        rollouts = Rollouts("pools", settings(), Path("weights"))
+        with pytest.raises(AzrError, match=r"^Ray Serve starts no more engines.*: its process ended\n"):
+            self._fail(monkeypatch, rollouts, shared=0)
+        rollouts = Rollouts("pools", settings(), Path("weights"))
+        monkeypatch.setattr(rollouts, "lost", list)
+        with pytest.raises(AzrError, match=r"so many have failed: Traceback … ImportError: no module\n"):
+            rollouts.require_makeable()
 
     def test_but_no_more_than_eight_of_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
         rollouts = Rollouts("pools", settings(replicas=100), Path("weights"))

@@ -71,6 +71,17 @@ class TestMembers:
         book.leave("b", "its process ended")
         assert [member.unmade for member in book.lost.values()] == [True, False]
 
+    def test_once_one_of_the_pool_serves_engines_can_be_made_again(self) -> None:
+        book = Book(keep=1)
+        for name, pool in (("a", "solve"), ("b", "propose")):
+            book.join(_member(name, pool=pool))
+            book.leave(name, "no engine", unmade=True)
+        _serve(book, "c", "solve")
+        assert [(member.unmade, member.why) for member in book.lost.values()] == [
+            (False, "no engine"),
+            (True, "no engine"),
+        ]
+
     def test_the_replica_that_comes_in_its_stead_stands_by(self) -> None:
         book = Book(keep=1)
         book.want("shared", 1)

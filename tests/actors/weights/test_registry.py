@@ -310,3 +310,17 @@ class TestEnds:
         assert await registry.statuses() == [b"two"]
         await registry.leave("a")
         assert await registry.statuses() == []
+
+
+async def test_one_too_many_that_comes_to_serve_is_told_to_stand_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that died while it gave up its place, and made another engine."""
+    monkeypatch.setattr(module, "_SETTLE_SECONDS", 0.05)
+    registry = _registry(tmp_path)
+    for name in "ab":
+        await registry.join(Member(name=name, state="standby"))
+    for name in "ab":
+        assert await registry.update(Member(name=name, state="serving"))
+    await until(lambda: registry._state("b") == "standby", "the last that came to serve stands by")
+    assert registry._state("a") == "serving"
