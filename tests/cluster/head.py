@@ -26,6 +26,9 @@ from tests.cluster.ending import end
 _ROOT = Path(__file__).parents[2]
 _BIN = Path(sys.executable).parent
 
+#: What a node says whose dashboard answers already, but not its agent.
+_NO_AGENT = "No available agent to submit job"
+
 #: Ray's head takes ten seconds on a quiet machine; a job's supervisor another six.
 READY_SECONDS = 240.0
 JOB_SECONDS = 240.0
@@ -100,17 +103,22 @@ class Head:
     def ray(
         self, *words: str, cwd: Path, seconds: float = JOB_SECONDS, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """`ray job …` of a client that stands in `cwd`."""
+        """`ray job …` of a client that stands in `cwd`; asked again while the node's agent for jobs still starts."""
         command = [str(_BIN / "ray"), "job", words[0], "--address", self.address, *words[1:]]
-        return subprocess.run(
-            command,
-            cwd=cwd,
-            env={**self.environment, **environment},
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            done = subprocess.run(
+                command,
+                cwd=cwd,
+                env={**self.environment, **environment},
+                capture_output=True,
+                text=True,
+                timeout=seconds,
+                check=False,
+            )
+            if _NO_AGENT not in done.stdout + done.stderr or time.monotonic() > deadline:
+                return done
+            time.sleep(1.0)
 
     def close(self) -> None:
         """End the node and remove its folder."""
