@@ -230,9 +230,10 @@ class Rollouts:
 
     def _serve_gave_up(self, pool: str) -> str:
         """What Serve says of a pool that it starts nothing for any more; empty while it does, or cannot be asked."""
-        from ray import serve
+        from ray import is_initialized, serve
 
-        if time.monotonic() - self._asked_serve.get(pool, 0.0) < _SERVE_SECONDS:
+        # Asked without a Ray, Serve would start one.
+        if time.monotonic() - self._asked_serve.get(pool, 0.0) < _SERVE_SECONDS or not is_initialized():
             return ""
         self._asked_serve[pool] = time.monotonic()
         with contextlib.suppress(Exception):  # its controller is away; the replicas are waited for all the same

@@ -86,6 +86,7 @@ class TestEnginesThatCannotBeMade:
     def test_that_serve_starts_no_more_is_told_with_why_the_last_was_lost(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr("ray.is_initialized", lambda: True)
         given_up = SimpleNamespace(status="DEPLOY_FAILED", message="Traceback …\n  ImportError: no module")
         monkeypatch.setattr(
             "ray.serve.status", lambda: SimpleNamespace(applications={"pools-shared": given_up, "other": None})
