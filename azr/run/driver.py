@@ -8,8 +8,8 @@ Owns the order of starting and stopping, and nothing else: each part is a module
       evaluation ◄─ engines ◄─ players end ◄─ learner ends ◄─ stop? ◄── rounds: reports, silence ◄────┘
 
 Who waits: this process, at each stage for the part named there, `cluster.start_seconds` at most, or
-`cluster.work_seconds` for an evaluation and for seeds; in the rounds for nobody: parts are asked in threads (`Poll`),
-and whoever stays silent too long ends the run by name.
+`cluster.work_seconds` for an evaluation and for seeds, for which engines must go on to serve; in the rounds for nobody:
+parts are asked in threads (`Poll`), and whoever stays silent too long ends the run by name.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ from azr.run.source import RunObserver, RunSource, Setting
 from azr.run.stages import WORK, Stage, Stages, StageTimeoutError
 from azr.run.stopping import Stop, StoppedError, watched
 from azr.run.summary import Ending
-from azr.run.supervision import Patience, Supervision
+from azr.run.supervision import PartLostError, Patience, Supervision
 from azr.run.telling import Standing, Teller
 from azr.run.tracking import RunInfo, TrackingBoard
 from azr.run.tracking.base import flattened
@@ -374,8 +374,8 @@ class Driver:
                     )
                     return await evaluation.evaluate(respond, sandbox, config, tokens.frame, stage.now)
 
-            with self._sandbox() as sandbox:
-                rows = asyncio.run(watched(ask(sandbox), partial(self._remaining, stage)))
+            with self._sandbox() as sandbox, self._served(engines, stage) as look:
+                rows = asyncio.run(watched(ask(sandbox), look))
             done = Evaluation(step=step, seconds=time.monotonic() - began, rows=rows)
             self._keep_evaluation(done)
             metrics = Accumulator()
@@ -384,11 +384,11 @@ class Driver:
             tracking.metrics(step, metrics.report())
 
     def _evaluate_last(self, engines: Engines, tokens: Tokens, tracking: TrackingBoard) -> None:
-        """The evaluation after training. The weights are saved by then: engines that do not answer, or too late, leave
-        them unevaluated and the run finished."""
+        """The evaluation after training. The weights are saved by then: engines that do not answer, or too late, or
+        that are gone for good, leave them unevaluated and the run finished."""
         try:
             self._evaluate("after", engines, tokens, self.step, tracking)
-        except (RolloutError, StageTimeoutError) as error:
+        except (RolloutError, StageTimeoutError, PartLostError) as error:
             why, asked = shortened(error.what, 300), self.config.evaluation
             again = f"azr eval {self.folder.root} --tasks {asked.tasks} --samples {asked.samples} asks the same tasks"
             self.console.say(f"the weights of step {self.step} are not evaluated: {why}\n  mend: {again}")
@@ -420,12 +420,26 @@ class Driver:
                         )
                     return seeds.seed_tasks(state, config)
 
-                with self._sandbox() as sandbox:
-                    chosen = asyncio.run(watched(make(sandbox), partial(self._remaining, stage)))
+                with self._sandbox() as sandbox, self._served(engines, stage) as look:
+                    chosen = asyncio.run(watched(make(sandbox), look))
         if not self.folder.seeds.exists():
             seeds.write_seeds(self.folder.seeds, chosen)
         if new := sum(tasks.add_many(chosen)):
             self.console.say(f"{new} seed tasks in the buffers")
+
+    @contextlib.contextmanager
+    def _served(self, engines: Engines, stage: Stage) -> Iterator[Callable[[], float]]:
+        """What a stage that asks the engines looks at meanwhile: `_remaining`, and whether any serve. Requests alone
+        would wait for one that never comes back until the stage's time is over, and say nothing of why."""
+        poll = Poll("engines", engines.statistics, seconds=POLL_SECONDS)
+        last_seen: dict[str, float] = {}
+
+        def look() -> float:
+            self._watch([poll], {}, last_seen)
+            return self._remaining(stage)
+
+        with _running([poll]):
+            yield look
 
     def _sandbox(self) -> SandboxPool:
         """A pool for the driver's own judging, while nobody else runs programs."""

@@ -6,14 +6,17 @@ import asyncio
 import contextlib
 import io
 import itertools
+import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from actors.engine.records import GenerateRequest, Generation
+from actors.engine.records import EngineStatistics, GenerateRequest, Generation
+from actors.players.tokens import load_tokens
 from actors.rollout.errors import RolloutError
 from azr.config import load, write_resolved
 from azr.errors import AzrError, ConfigError
@@ -28,6 +31,7 @@ from azr.run.learner_thread import LearnerFailedError
 from azr.run.stages import Stages, StageTimeoutError
 from azr.run.stopping import StoppedError
 from azr.run.summary import Ending
+from azr.run.supervision import PartLostError, Patience, Supervision
 from azr.tiny import shipped
 from sandbox_wasm.protocol import Sandbox
 from tests.plugins import announce
@@ -77,10 +81,15 @@ def test_an_evaluation_that_cannot_be_kept_is_said_and_ends_nothing(driver: Driv
 
 
 class Unanswering:
-    """Engines that fail at every request, or are silent."""
+    """Engines that fail at every request, or are silent, or are gone."""
 
-    def __init__(self, *, silent: bool) -> None:
-        self.silent = silent
+    def __init__(self, *, silent: bool, gone: bool = False) -> None:
+        self.silent, self.gone = silent, gone
+
+    def statistics(self) -> dict[str, EngineStatistics]:
+        if self.gone:
+            raise AzrError("1 of 1 engines to serve, 0 make their engine (engine-1 was lost: it was killed)")
+        return {}
 
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator[Unanswering]:
@@ -101,9 +110,12 @@ def trained(driver: Driver, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -
     return driver
 
 
-def evaluate_last(driver: Driver, *, silent: bool) -> None:
-    tokens = SimpleNamespace(frame=frame("compact"), encode=str.encode)
-    driver._evaluate_last(Unanswering(silent=silent), tokens, None)  # type: ignore[arg-type]
+#: As much of a run's tokens as is asked here.
+PLAIN_TOKENS = SimpleNamespace(frame=frame("compact"), encode=str.encode)
+
+
+def evaluate_last(driver: Driver, *, silent: bool, gone: bool = False) -> None:
+    driver._evaluate_last(Unanswering(silent=silent, gone=gone), PLAIN_TOKENS, None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -121,6 +133,41 @@ def test_an_evaluation_that_cannot_be_made_fails_no_run_whose_training_is_over(
     card = trained.folder.card()
     assert card.ended == "finished"
     assert card.not_evaluated.startswith(why)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence is noticed after five seconds, and lasts too long after one more."""
+    monkeypatch.setattr("azr.run.driver.POLL_SECONDS", 0.05)
+    monkeypatch.setattr("azr.run.driver.Supervision", lambda *_: Supervision(Patience(6.0, "rollout.start_seconds")))
+
+
+GONE = "no answer from engines (", "s: 1 of 1 engines to serve, 0 make their engine (engine-1 was lost: it was killed))"
+
+
+@pytest.mark.parametrize("stage", ["evaluation", "seeds"])
+def test_engines_that_are_gone_end_what_waits_for_them_with_why(
+    impatient: None, trained: Driver, said: io.StringIO, stage: str
+) -> None:
+    """Requests alone would wait until the stage's time is over."""
+    engines: Any = Unanswering(silent=True, gone=True)
+    began = time.monotonic()
+    with pytest.raises(PartLostError) as caught:
+        if stage == "evaluation":
+            trained._evaluate("before", engines, cast("Any", PLAIN_TOKENS), 0, cast("Any", None))
+        else:
+            trained._seed(engines, load_tokens(trained.config.model), None)
+    assert time.monotonic() - began < 60.0 < trained.config.cluster.work_seconds
+    for part in GONE:
+        assert part in caught.value.what
+    assert "engines does not answer; waiting for it to come back" in said.getvalue()
+
+
+def test_engines_that_are_gone_fail_no_run_whose_training_is_over(
+    impatient: None, trained: Driver, said: io.StringIO
+) -> None:
+    evaluate_last(trained, silent=True, gone=True)
+    assert "the weights of step 7 are not evaluated: no answer from engines (" in said.getvalue()
 
 
 def test_a_signal_ends_the_last_evaluation_as_it_ends_others(trained: Driver) -> None:
