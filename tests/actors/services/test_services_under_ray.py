@@ -60,8 +60,10 @@ class Hands:
         self.version = Version(0, step)
         self.acknowledged: list[str] = []
         self._count = 0
+        self._proposing: Counter[int] = Counter()
 
     async def work(self, lanes: int = 4) -> None:
+        self._proposing = Counter(dict.fromkeys(range(len(self.experience.shards)), lanes))
         await asyncio.gather(
             *(
                 self._lane(shard, role)
@@ -72,11 +74,16 @@ class Hands:
         )
 
     async def _lane(self, shard: int, role: str) -> None:
+        """Whoever solves goes on while anybody proposes: on a busy machine a proposal takes longer than the wait."""
         while True:
             self._count += 1
+            more_may_come = role == "solve" and self._proposing[shard] > 0
             name = named(shard, f"{self.experience.owner}/{self._count}")
             works = await self.experience.next_work(shard, [name], (role,), (), 0.3)  # type: ignore[arg-type]
+            if not works and more_may_come:
+                continue
             if not works:
+                self._proposing[shard] -= role == "propose"
                 return
             (work,) = works
             if isinstance(work, ToPropose):
