@@ -100,6 +100,11 @@ class Observer(Protocol):
         """The checkpoint of this step did not fit and is left out."""
         ...
 
+    def on_lost(self, step: int, saved: int, why: str) -> None:
+        """The last checkpoint never fitted: what was learned after step `saved` is lost, and this rank about to fail.
+        Ranks that took its place would go back there, and end well."""
+        ...
+
 
 @dataclass(frozen=True)
 class LearnerPlan:
@@ -228,10 +233,10 @@ def _save_last(
         if saved == step or _save(plan, trainer, step, source, observer if number == 0 else None):
             return
         time.sleep(TRY_SECONDS)
-    raise checkpoint.NoRoomError(
-        errno.ENOSPC,
-        f"{plan.checkpoints} had no room for the last checkpoint (step {step}) for {LAST_SECONDS:.0f} s",
-    )
+    why = f"{plan.checkpoints} had no room for the last checkpoint (step {step}) for {LAST_SECONDS:.0f} s"
+    if observer:
+        observer.on_lost(step, saved, why)
+    raise checkpoint.NoRoomError(errno.ENOSPC, why)
 
 
 def _save(

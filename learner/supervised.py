@@ -168,3 +168,6 @@ class SupervisedObserver:
     def on_no_room(self, step: int, why: str) -> None:
         """A checkpoint is left out."""
         self._progress.show(step, f"no checkpoint: {why}")
+
+    def on_lost(self, step: int, saved: int, why: str) -> None:
+        """The error that follows says it."""

@@ -191,7 +191,8 @@ class RunSource:
         """Go on from the weights after `step` steps: undo in the books what came after them, if anything did."""
         at = self._checkpointed(step)
         positions = self._experience.positions()
-        if not all(position.reaches(at) for position in positions):
+        on_path = self._experience.ancestry().holds(at)  # another branch may have a checkpoint of the same step
+        if not (on_path and all(position.reaches(at) for position in positions)):
             self._restore(positions, at)
         elif step > 0:
             self._restore_lost_tasks(at)
@@ -379,6 +380,8 @@ def _why_unreached(positions: Sequence[Position], at: Version) -> str:
         return f"the journals end at step {end}"
     if (lineage := min(position.lineage for position in positions)) < at.lineage:
         return f"the journals know lineage {lineage} at most, and weights {at.lineage}.{at.step} are of a later one"
+    if all(position.reaches(at) for position in positions):
+        return f"the journals are of another branch than weights {at.lineage}.{at.step}, which were gone back behind"
     known = set.intersection(*(set(position.checkpoints) for position in positions))
     return f"the journals do not go back to step {at.step}, only to {', '.join(map(str, sorted(known)))}"
 
@@ -406,3 +409,9 @@ class RunObserver:
     def on_no_room(self, step: int, why: str) -> None:
         """The disk is full."""
         self._hub.say(f"no checkpoint at step {step}: {why}; the next one is tried at its time")
+
+    def on_lost(self, step: int, saved: int, why: str) -> None:
+        """The run ends by this, and not by ranks that go back to an older checkpoint and find that all is done."""
+        at = f"the checkpoint of step {saved}" if saved else "the start"
+        lost = f"{why}; steps {saved + 1} to {step} are lost"
+        self._hub.fail(lost, f"make room; azr train --resume goes on from {at}")

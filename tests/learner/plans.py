@@ -69,6 +69,10 @@ class CurveObserver:
         with self._path.with_name("no_room.jsonl").open("a") as file:
             file.write(json.dumps({"step": step, "why": why}) + "\n")
 
+    def on_lost(self, step: int, saved: int, why: str) -> None:
+        with self._path.with_name("lost.jsonl").open("a") as file:
+            file.write(json.dumps({"step": step, "saved": saved, "why": why}) + "\n")
+
 
 def plan(model: Path, folder: Path, *, steps: int, ranks: int = 1, checkpoint_every: int = 5) -> LearnerPlan:
     folder.mkdir(parents=True, exist_ok=True)

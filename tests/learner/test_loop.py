@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 import threading
 import time
@@ -202,6 +203,9 @@ class TestFullDisk:
         with pytest.raises(checkpoint.NoRoomError, match=r"no room for the last checkpoint \(step 1\)"):
             run(never, CPU)
         assert list((tmp_path / "checkpoints").iterdir()) == []
+        (told,) = map(json.loads, (tmp_path / "lost.jsonl").read_text().splitlines())
+        assert (told["step"], told["saved"]) == (1, 0), "whoever began the ranks hears of it before they go back"
+        assert "no room for the last checkpoint" in told["why"]
 
     def test_nothing_is_written_where_another_checkpoint_like_the_newest_does_not_fit(
         self, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -389,6 +393,9 @@ def test_waiting_for_players_to_begin_is_not_waiting_for_data(model: Path, tmp_p
         def on_no_room(self, step: int, why: str) -> None:
             raise AssertionError(f"no room at step {step}: {why}")
 
+        def on_lost(self, step: int, saved: int, why: str) -> None:
+            raise AssertionError(f"lost after {saved}: {why}")
+
     order, waited = list[str](), list[float]()
     late = partial(LateSource, tmp_path / "source.jsonl")
     run(replace(plan(model, tmp_path, steps=2), make_source=late, make_observer=Waits), CPU)
@@ -409,6 +416,9 @@ def test_what_its_source_works_on_a_batch_is_no_waiting_for_data(model: Path, tm
 
         def on_no_room(self, step: int, why: str) -> None:
             raise AssertionError(f"no room at step {step}: {why}")
+
+        def on_lost(self, step: int, saved: int, why: str) -> None:
+            raise AssertionError(f"lost after {saved}: {why}")
 
     phases = list[tuple[float, float]]()
     working = partial(WorkingSource, tmp_path / "source.jsonl")

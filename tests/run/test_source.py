@@ -459,6 +459,38 @@ def test_a_journal_with_more_steps_but_fewer_lineages_than_the_checkpoint_is_of_
     assert restarted.lineage == 2
 
 
+def test_a_checkpoint_of_a_branch_that_was_left_takes_its_snapshots_along_though_the_other_has_one_of_its_step(
+    tmp_path: Path,
+) -> None:
+    """A person went back, and liked the first branch better after all."""
+    world = World(tmp_path)
+    world.learn(world.source(), range(3))
+    first = checkpoint_folder(world.root, 3)
+    shutil.copytree(first, tmp_path / "first")
+    world.go_back(2)
+    world.learn(world.source(2), range(2, 3))
+    shutil.rmtree(first)
+    shutil.copytree(tmp_path / "first", first)
+    source = world.source(3)
+    assert world.experience.calls[-2:] == ["restore", "resume 0.3 as 2"]
+    told = "the journals are of another branch than weights 0.3, which were gone back behind: taking up the snapshots"
+    assert world.hub.said[-2].startswith(told)
+    world.train(source, 3)
+    world.experience.books.assert_closed()
+
+
+def test_steps_that_no_checkpoint_could_keep_end_the_run_and_not_just_the_ranks(tmp_path: Path) -> None:
+    """Ranks that took their place would go back to step 50, find that the time is over, and end well."""
+    world = World(tmp_path)
+    observer = RunObserver(world.hub)
+    observer.on_lost(70, 50, "runs/x/checkpoints had no room for the last checkpoint (step 70) for 600 s")
+    observer.on_lost(4, 0, "no room")
+    assert world.hub.failed == [
+        "runs/x/checkpoints had no room for the last checkpoint (step 70) for 600 s; steps 51 to 70 are lost",
+        "no room; steps 1 to 4 are lost",
+    ]
+
+
 def test_a_kill_between_two_shards_commits_is_undone_in_the_shard_that_went_ahead(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.experience = shards = LocalShards(world.config)
