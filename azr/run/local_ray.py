@@ -27,7 +27,7 @@ from azr.config.sections.rollout import most_engines
 from azr.errors import AzrError
 from azr.held_folders import hold, remove_abandoned_temporary
 from azr.run.gpus import own_gpus
-from azr.run.reaper import reaping
+from azr.run.reaper import Reaper, reaping
 from azr.run.stopping import outliving_terminal
 from azr.text import shortened
 
@@ -156,7 +156,7 @@ def ray_of(config: Config, logs: Path, weights: Sequence[Path] = ()) -> Iterator
                 reaper.end_all()
                 atexit.register(_leave)
             else:
-                ray.shutdown()
+                _shut_down(reaper)
                 shutil.rmtree(temporary, ignore_errors=True)
 
 
@@ -171,6 +171,18 @@ def _join(address: str, namespace: str, variables: dict[str, str]) -> None:
             f"cluster.address: no cluster can be joined at {address!r}: {shortened(str(error), 300)}",
             "write HOST:PORT of its head, auto on one of its machines, or nothing for a Ray of the run's own",
         ) from error
+
+
+def _shut_down(reaper: Reaper) -> None:
+    """End Ray; where somebody insists in the middle of that, the reaper ends what is left of it."""
+    import ray
+
+    try:
+        ray.shutdown()
+    except BaseException:
+        reaper.end_all()
+        atexit.register(_leave)
+        raise
 
 
 def _leave() -> None:

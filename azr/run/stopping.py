@@ -1,7 +1,8 @@
 """How a run is told to end: by its own bounds, by Ctrl-C or a termination signal; once kindly, twice at once.
 
 Ctrl-C, SIGTERM ──► first: `reason` is set: the step is finished, a checkpoint written, everything taken down
-                └─► second: KeyboardInterrupt in the main thread, `insisted`: everything taken down without patience
+                ├─► second: KeyboardInterrupt in the main thread, `insisted`: everything taken down without patience
+                └─► all others are passed over: there is nothing left that could be given up
 SIGHUP ───────────► as the first of them, unless it is passed over (`nohup`); never as the second
 """
 
@@ -68,6 +69,9 @@ class Stop:
         self.insisted = False
         """Whether a second signal came: nobody is given time to finish any more."""
         self._tell, self._clock = tell, clock
+        self._untold = ""
+        """What a person should hear of a signal. Its handler may have come in the middle of a write to the very stream
+        that it would be told on, so that whoever asks next tells it."""
         self._asked = False
         """Whether somebody asked it to end, who may insist."""
         self._heeded: list[signal.Signals] = []
@@ -80,12 +84,14 @@ class Stop:
 
     def check(self) -> str:
         """The reason, now."""
+        self._tell_signal()
         if not self.reason and self._deadline is not None and self._clock() >= self._deadline:
             self.reason = "its time is over"
         return self.reason
 
     def leave_if_signalled(self) -> None:
         """Raise if a signal came: there is no step to finish yet."""
+        self._tell_signal()
         if self.by_signal:
             raise StoppedError(self.reason)
 
@@ -96,6 +102,8 @@ class Stop:
         if name == HANG_UP:
             if self.by_signal:
                 return
+        elif self.insisted:
+            return
         elif self._asked:
             self.insisted = True
             raise KeyboardInterrupt
@@ -103,7 +111,12 @@ class Stop:
             self._asked, twice = True, "; once more leaves at once"
         self.by_signal = True
         self.reason = self.reason or name
-        self._tell(f"{name}: finishing the step, writing a checkpoint{twice}")
+        self._untold = f"{name}: finishing the step, writing a checkpoint{twice}"
+
+    def _tell_signal(self) -> None:
+        untold, self._untold = self._untold, ""
+        if untold:
+            self._tell(untold)
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:

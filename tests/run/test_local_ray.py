@@ -9,6 +9,7 @@ import pytest
 
 from azr.config import load
 from azr.errors import AzrError
+from azr.run import local_ray
 from azr.run.local_ray import (
     RayLostError,
     check_ray,
@@ -106,6 +107,24 @@ class TestWhereTheEnvironmentNamesACluster:
     def test_all_else_is_ray_s_own_business(self, monkeypatch: pytest.MonkeyPatch, named: str, address: str) -> None:
         monkeypatch.setenv("RAY_ADDRESS", named)
         require_reachable(address)
+
+
+def test_a_ray_whose_end_is_interrupted_is_ended_by_the_reaper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody insists while it shuts down: with the driver gone, nobody else would."""
+
+    class Reaper:
+        def end_all(self) -> None:
+            ended.append("all")
+
+    def shutdown() -> None:
+        raise KeyboardInterrupt
+
+    ended: list[object] = []
+    monkeypatch.setattr("ray.shutdown", shutdown)
+    monkeypatch.setattr("atexit.register", ended.append)
+    with pytest.raises(KeyboardInterrupt):
+        local_ray._shut_down(Reaper())  # type: ignore[arg-type]
+    assert ended == ["all", local_ray._leave]
 
 
 def test_each_driver_has_a_name_of_its_own_even_for_runs_of_one_name(tmp_path: Path) -> None:

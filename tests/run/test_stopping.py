@@ -52,7 +52,23 @@ def test_the_first_signal_asks_and_the_second_interrupts(number: signal.Signals,
         assert told == [f"{name}: finishing the step, writing a checkpoint; once more leaves at once"]
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
+        for _ in range(3):
+            os.kill(os.getpid(), number)  # nothing is left that could be given up, and something is being taken down
+    assert stop.insisted
+    assert len(told) == 1
     assert signal.getsignal(number) is before
+
+
+def test_a_signal_says_nothing_by_itself_for_it_may_come_in_the_middle_of_saying_something() -> None:
+    told: list[str] = []
+    stop = Stop(told.append)
+    stop.signalled("termination")
+    assert told == []
+    with pytest.raises(StoppedError):
+        stop.leave_if_signalled()
+    assert told == ["termination: finishing the step, writing a checkpoint; once more leaves at once"]
+    assert stop.check() == "termination"
+    assert len(told) == 1
 
 
 def test_a_terminal_that_goes_asks_and_insists_on_nothing_however_often_it_is_told(terminal: None) -> None:
