@@ -15,11 +15,12 @@ import errno
 import math
 import os
 import select
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console as RichConsole
@@ -28,6 +29,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from azr.run.stalled_readers import StalledReaders
 from azr.text import printable
 
 #: Pieces of news that the live table shows.
@@ -265,7 +267,8 @@ class Console:
         terminal: bool | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._rich = _LastingConsole(file=stream, force_terminal=terminal, highlight=False, soft_wrap=True)
+        patient = cast("IO[str]", StalledReaders(stream or sys.stdout))
+        self._rich = _LastingConsole(file=patient, force_terminal=terminal, highlight=False, soft_wrap=True)
         self._terminal = self._rich.is_terminal if terminal is None else terminal
         self._task_types, self._goal, self._clock = task_types, goal, clock
         self._start = BEGINNING
