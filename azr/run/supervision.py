@@ -79,7 +79,10 @@ class Supervision:
         self, answered: Iterable[str], asked: Iterable[str], now: float, why: Mapping[str, str] | None = None
     ) -> list[Silent]:
         """What this round of questions found; those silent now, longest first. Raises when one is silent too long."""
-        here = set(answered)
+        here, asked = set(answered), list(asked)
+        for name in self._missed.keys() - set(asked):  # ended on purpose: nobody waits for it any more
+            del self._missed[name]
+            self._say_at.pop(name, None)
         for name in asked:
             if name in here:
                 if name in self._missed:

@@ -37,6 +37,15 @@ def test_who_never_answered_is_silent_since_it_was_first_asked() -> None:
     assert watch.round([], ["a"], 15.0) == [Silent("a", 10.0)]
 
 
+def test_who_is_asked_no_more_is_not_waited_for() -> None:
+    """Players are ended before the evaluation after training; one may have been silent just then."""
+    supervision = Supervision(Patience(30.0, "actors.restart_seconds"))
+    assert supervision.news(["engines"], ["engines", "solver-0"], 0.0)
+    assert supervision.news(["engines"], ["engines"], 100.0) == []
+    assert supervision.silent == []
+    assert supervision.news(["engines", "solver-0"], ["engines", "solver-0"], 200.0) == [], "nor said to be back"
+
+
 def test_too_long_a_silence_names_whoever_is_lost() -> None:
     watch = of(30)
     watch.round(["solver-0", "hub"], ["solver-0", "hub"], 0.0)
