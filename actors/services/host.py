@@ -12,7 +12,6 @@ Who waits: a restarted shard for the process before it to be gone.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import functools
 import logging
 import os
@@ -32,6 +31,7 @@ from azr.files import make_folder
 from azr.journal.journal import Journal, JournalDamagedError, JournalError, SyncPolicy
 from azr.journal.storage import Folder
 from azr.ledger.ledger import BooksBrokenError
+from azr.locks import locked
 
 Result = TypeVar("Result")
 
@@ -229,15 +229,13 @@ def _locked(folder: Path) -> IO[bytes]:
     file = (folder / "lock").open("ab")
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if locked(file):
             return file
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise AzrError(
-                    f"{folder} is in use by another process, waited {LOCK_SECONDS:g} s for it to end",
-                    "a run of the same name is running; stop it, or give this one another run.name",
-                ) from None
+        if time.monotonic() > deadline:
+            raise AzrError(
+                f"{folder} is in use by another process, waited {LOCK_SECONDS:g} s for it to end",
+                "a run of the same name is running; stop it, or give this one another run.name",
+            )
         time.sleep(0.05)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 
 from actors.services.host import Host
+from azr.errors import AzrError
 from azr.journal import Journal, JournalError
 from azr.journal.journal import SyncPolicy
 from tests.actors.local import place
@@ -47,6 +49,25 @@ async def test_a_journal_that_takes_no_more_records_ends_the_process_whatever_th
         await host.act(lambda: host.journal.append(b"one"))
     host.close()
     assert [type(error) for error in ended] == [JournalError]
+
+
+def test_a_folder_is_one_process_s_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.services.host.LOCK_SECONDS", 0.2)
+    first = Host(place(tmp_path, "host"))
+    with pytest.raises(AzrError, match=r"is in use by another process, waited 0\.2 s for it to end"):
+        Host(place(tmp_path, "host"))
+    first.close()
+    Host(place(tmp_path, "host")).close()
+
+
+def test_a_disk_that_knows_no_locks_keeps_out_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As everywhere else: a run would otherwise begin nowhere on such a disk."""
+
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    Host(place(tmp_path, "host")).close()
 
 
 async def test_a_write_that_was_taken_back_costs_its_call_and_nothing_else(tmp_path: Path) -> None:
