@@ -84,6 +84,14 @@ class LearnerThread:
         self._abandoned = True
 
     def _run(self) -> None:
+        """The thread. Whatever ends it is heard: else a run whose learner is gone would count as finished."""
+        try:
+            self._train()
+        except BaseException as error:
+            if not self._abandoned:
+                self._error = error
+
+    def _train(self) -> None:
         from ray.exceptions import RayActorError
 
         from learner.ray_train import release_places, train
@@ -102,8 +110,7 @@ class LearnerThread:
                     return
                 newest, died = self._newest(), isinstance(error, RayActorError)
                 if not renewal.again(got_further=newest != begins_at, controller_died=died):
-                    self._error = error
-                    return
+                    raise
                 cause = "its controller died" if died else f"{type(innermost(error)).__name__}"
                 self._tell(
                     f"the learner failed ({cause}); it begins anew from {newest.name if newest else 'the start'}"

@@ -36,7 +36,10 @@ class Room:
 
     def news(self) -> str:
         """What to tell when room has become short, or is there again; else nothing."""
-        free = self._free(self.folder)
+        try:
+            free = self._free(self.folder)
+        except OSError:  # a disk on the network that does not answer for a moment; who writes to it says more
+            return ""
         low, was_low = free < self.least_gb, self._low
         self._low = low
         if low and not was_low:

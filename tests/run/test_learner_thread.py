@@ -55,6 +55,22 @@ def test_what_ended_the_training_is_raised_by_its_innermost_cause(
     assert "there is no checkpoint yet" in failed.value.mend
 
 
+def test_whatever_ends_the_thread_is_heard_for_else_the_run_would_count_as_finished(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A disk that fails under the question where to begin anew, say."""
+
+    def fails(_root: Path) -> Path:
+        raise OSError("stale file handle")
+
+    monkeypatch.setattr("learner.checkpoint.newest", fails)
+    learner = started(monkeypatch, tmp_path, lambda *_arguments: None, ClusterConfig())
+    learner.wait(10)
+    monkeypatch.undo()
+    with pytest.raises(LearnerFailedError, match="OSError: stale file handle"):
+        learner.check()
+
+
 def test_the_end_of_a_learner_that_was_given_up_is_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     given_up = threading.Event()
 

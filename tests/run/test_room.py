@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,13 @@ def test_too_little_room_is_refused_with_its_mend(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_yet_is_measured_where_it_would_be(tmp_path: Path) -> None:
     assert free_gb(tmp_path / "runs" / "one") == pytest.approx(free_gb(tmp_path), abs=1.0)
+
+
+def test_a_disk_that_does_not_answer_for_a_moment_ends_nothing(tmp_path: Path) -> None:
+    def free(_folder: Path) -> float:
+        raise OSError(errno.ESTALE, "stale file handle")
+
+    assert Room(tmp_path, 1.0, free=free).news() == ""
 
 
 def test_a_disk_that_fills_while_the_run_goes_on_is_told_once_an_outage(tmp_path: Path) -> None:
