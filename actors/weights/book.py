@@ -143,6 +143,12 @@ class Book:
         self._moved()
         return self.order
 
+    def number_from(self, number: int) -> None:
+        """Give the order that stands, if any does, anew, behind this number, and all that come after it."""
+        self.numbered = number
+        if self.order is not None:
+            self.give(self.order)
+
     def report(self, report: Report) -> None:
         """What became of the order at one replica; what is said of an older order is of no interest any more."""
         if self.order is not None and report.number == self.order.number:

@@ -220,6 +220,9 @@ class Registry:
     async def next_order(self, name: str, after: int, seconds: float) -> tuple[str, Order | None]:
         """The order that stands if it is newer than `after`; and what the registry takes the replica for. One that it
         calls `lost` must join again, one that it calls `standby` is to give up its engine."""
+        if after > self._book.numbered:  # a clock was set back since its replica heard of an order
+            self._book.number_from(after)
+            await self._tell()
         await self._until(lambda: self._newer(after) is not None or self._state(name) in ("lost", "standby"), seconds)
         return self._state(name), self._newer(after)
 

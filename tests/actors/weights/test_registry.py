@@ -225,6 +225,19 @@ class TestWaiting:
         assert order is not None
         assert (order.action, order.version, order.checksum) == ("file", newest.version, newest.checksum)
 
+    async def test_a_clock_that_was_set_back_hides_no_order_from_those_that_saw_higher_numbers(
+        self, tmp_path: Path
+    ) -> None:
+        newest = await _adopt(_registry(tmp_path), tmp_path, 7)
+        registry = _registry(tmp_path)
+        await _serve(registry, "a")
+        seen = registry._book.numbered + 10**7
+        _, order = await registry.next_order("a", seen, 5)
+        assert order is not None
+        assert (order.number, order.version) == (seen + 1, newest.version)
+        assert (await registry.next_order("a", order.number, 0.0))[1] is None
+        assert await registry.give(_order(8)) == seen + 2
+
     async def test_a_new_registry_waits_for_those_that_it_has_not_heard_of_yet(self, tmp_path: Path) -> None:
         registry = _registry(tmp_path)
         number = await registry.give(_order(1))
