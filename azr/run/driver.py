@@ -29,7 +29,7 @@ import msgspec
 from omegaconf import OmegaConf
 
 from actors.players import start as players
-from actors.players.judge import open_tried_pool
+from actors.players.judge import SandboxUselessError, open_tried_pool
 from actors.players.tokens import Tokens, load_tokens
 from actors.rollout.errors import RolloutError
 from actors.services import start as services
@@ -45,7 +45,7 @@ from azr.run.engines import Engines, start_engines, weights_folder
 from azr.run.evaluation import Evaluation
 from azr.run.folder import Card, RunFolder
 from azr.run.gpus import ranks_on_gpus
-from azr.run.hub import HubClient, start_hub
+from azr.run.hub import Drained, HubClient, start_hub
 from azr.run.learner_thread import LearnerThread
 from azr.run.local_ray import RayLostError, check_ray, ray_of, require_reachable
 from azr.run.polling import Poll
@@ -63,7 +63,9 @@ from azr.run.tracking.json_lines import read_lines
 from azr.text import shortened
 from azr.tiny.evaluation import Row
 from azr.tiny.shipped import at_its_place
+from learner import checkpoint
 from learner.loop import LearnerPlan
+from sandbox_wasm.dispatcher import SandboxError
 from sandbox_wasm.pool import SandboxPool
 from sandbox_wasm.protocol import Sandbox
 
@@ -76,6 +78,8 @@ NOTE_SECONDS = 5.0
 #: How long the learner may take to end with a run that fails or is stopped before its time. It hears of it within a
 #: second, may be in the middle of a step, and writes what it has.
 LEARNER_SECONDS = 20.0
+#: What an evaluation may fail of without the run, whose training is over.
+_UNEVALUATED = (RolloutError, StageTimeoutError, PartLostError, SandboxError, SandboxUselessError, OSError)
 #: Steps of a run that only its time ends.
 ENDLESS = 1 << 40
 
@@ -97,6 +101,10 @@ class Driver:
         )
         self._learner: LearnerThread | None = None
         """Once it is started: whatever is waited for, its failure is heard."""
+        self._teller: Teller | None = None
+        """Once there are steps: those of a learner that is waited for at the end are told as well."""
+        self._published = -1
+        """Step of the newest weights that engines were given, as far as was heard."""
         self._lock = threading.Lock()
         self._card = folder.card()
         self._before = self._card.elapsed_seconds
@@ -185,7 +193,10 @@ class Driver:
         learner.abandon()
         deadline = time.monotonic() + (1.0 if self._stop.insisted else LEARNER_SECONDS)
         while learner.running and not self._rayless and time.monotonic() < deadline:
-            hub.drain(self._stop.reason or "the run failed", timeout=1.0)
+            late = hub.drain(self._stop.reason or "the run failed", timeout=1.0)
+            if late is not None and self._teller is not None:
+                with contextlib.suppress(Exception):  # the run has ended, whatever is wrong with these
+                    self._teller.tell(late.steps, late.loose)
             learner.wait(ROUND_SECONDS)
 
     def _end_part(self, stop: Callable[[float], None]) -> None:
@@ -281,6 +292,7 @@ class Driver:
             if drained is not None:
                 for line in drained.news:
                     self.console.say(line)
+                _fail_as_told(drained)
                 if drained.published >= 0:
                     return drained.published
             stage.now(waits_for + engines.room())
@@ -306,6 +318,7 @@ class Driver:
             hosted.experience.statistics, hosted.tasks.statistics, engines.statistics, seconds=POLL_SECONDS
         )
         teller = Teller(self.config, self.folder, self.console, tracking, standing, elapsed=lambda: self.seconds)
+        self._teller = teller
         reports = Poll("players", partial(players.reports, playing), seconds=POLL_SECONDS, heard=teller.hear)
         polls: list[Poll[Any]] = [standing.books, standing.stocks, standing.engines, reports]
         silent_since: dict[str, float] = {}
@@ -324,6 +337,7 @@ class Driver:
             check_ray()
             self._listen(hub, teller)
         learner.check()
+        self._stand_at_last()
         self.console.end()
 
     def _listen(self, hub: HubClient, teller: Teller) -> None:
@@ -335,9 +349,18 @@ class Driver:
             self.console.say(line)
         if drained.steps:
             self.step = drained.steps[-1].step
+        self._published = drained.published
         teller.tell(drained.steps, drained.loose)
-        if drained.failure:
-            raise AzrError(drained.failure, drained.mend)
+        _fail_as_told(drained)
+
+    def _stand_at_last(self) -> None:
+        """Ranks that died went back to a checkpoint, and may have ended there: behind the newest step that was told.
+        The learner's end leaves a checkpoint of its last step, and the engines with its weights."""
+        newest = checkpoint.newest(self.folder.checkpoints)
+        kept = checkpoint.read_state(newest).step if newest else 0
+        if kept < self.step and 0 <= self._published < self.step:
+            self.console.say(f"steps {kept + 1} to {self.step} were undone: the run ends with weights of step {kept}")
+            self.step = kept
 
     def _watch(self, polls: list[Poll[Any]], playing: dict[str, Any], last_seen: dict[str, float]) -> None:
         """Who is silent, for how long, and who is back?"""
@@ -385,11 +408,12 @@ class Driver:
 
     def _evaluate_last(self, engines: Engines, tokens: Tokens, tracking: TrackingBoard) -> None:
         """The evaluation after training. The weights are saved by then: engines that do not answer, or too late, or
-        that are gone for good, leave them unevaluated and the run finished."""
+        that are gone for good, and a sandbox that cannot be had leave them unevaluated and the run finished."""
         try:
             self._evaluate("after", engines, tokens, self.step, tracking)
-        except (RolloutError, StageTimeoutError, PartLostError) as error:
-            why, asked = shortened(error.what, 300), self.config.evaluation
+        except _UNEVALUATED as error:
+            said = error.what if isinstance(error, AzrError) else f"{type(error).__name__}: {error}"
+            why, asked = shortened(said, 300), self.config.evaluation
             again = f"azr eval {self.folder.root} --tasks {asked.tasks} --samples {asked.samples} asks the same tasks"
             self.console.say(f"the weights of step {self.step} are not evaluated: {why}\n  mend: {again}")
             with self._lock:
@@ -506,6 +530,12 @@ class Driver:
             self._card = msgspec.structs.replace(self._card, ended=ended, elapsed_seconds=self.seconds)
             with contextlib.suppress(OSError):  # the disk may be what failed
                 self.folder.write(self._card)
+
+
+def _fail_as_told(drained: Drained) -> None:
+    """Raise what the run cannot go on for."""
+    if drained.failure:
+        raise AzrError(drained.failure, drained.mend)
 
 
 @contextlib.contextmanager

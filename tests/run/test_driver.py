@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from actors.engine.records import EngineStatistics, GenerateRequest, Generation
@@ -33,6 +34,8 @@ from azr.run.stopping import StoppedError
 from azr.run.summary import Ending
 from azr.run.supervision import PartLostError, Patience, Supervision
 from azr.tiny import shipped
+from learner.checkpoint import MARKER, LearnerState, checkpoint_folder
+from sandbox_wasm.dispatcher import SandboxBrokenError
 from sandbox_wasm.protocol import Sandbox
 from tests.plugins import announce
 
@@ -168,6 +171,17 @@ def test_engines_that_are_gone_fail_no_run_whose_training_is_over(
 ) -> None:
     evaluate_last(trained, silent=True, gone=True)
     assert "the weights of step 7 are not evaluated: no answer from engines (" in said.getvalue()
+
+
+def test_a_sandbox_that_breaks_fails_no_run_whose_training_is_over(
+    trained: Driver, said: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks() -> None:
+        raise SandboxBrokenError("three workers in a row died")
+
+    monkeypatch.setattr(trained, "_sandbox", breaks)
+    evaluate_last(trained, silent=True)
+    assert "step 7 are not evaluated: SandboxBrokenError: three workers in a row died" in said.getvalue()
 
 
 def test_a_signal_ends_the_last_evaluation_as_it_ends_others(trained: Driver) -> None:
@@ -394,11 +408,63 @@ def test_the_run_stands_where_the_newest_step_that_was_told_does(driver: Driver,
     assert "a rank came back" in said.getvalue()
 
 
-def test_a_run_that_cannot_go_on_ends_with_what_the_learner_said(driver: Driver) -> None:
-    class Failed:
-        def drain(self, stop: str, *, playing: bool) -> Drained:
-            why = "no batch for step 3 within 80 s: nobody is at work"
-            return Drained([], 0, ["the last news"], [], why, "look at the logs")
+def kept(folder: RunFolder, step: int) -> None:
+    """A checkpoint of this step."""
+    at = checkpoint_folder(folder.checkpoints, step)
+    at.mkdir(parents=True)
+    (at / MARKER).write_bytes(msgspec.json.encode(LearnerState(step, step, "model")))
 
-    with pytest.raises(AzrError, match="no batch for step 3 within 80 s: nobody is at work\n  mend: look at the logs"):
-        driver._listen(Failed(), Silent())  # type: ignore[arg-type]
+
+@pytest.mark.parametrize(
+    ("checkpointed", "published", "stands"),
+    [
+        (10, 10, 10),  # ranks went back to it, and the time was over before the next step
+        (15, 15, 15),
+        (10, 15, 15),  # a folder on the network may not show yet what was written
+        (15, 10, 15),  # nor has every word arrived
+        (0, 0, 0),
+    ],
+)
+def test_the_run_ends_at_the_step_whose_weights_were_kept(
+    driver: Driver, said: io.StringIO, checkpointed: int, published: int, stands: int
+) -> None:
+    """What is evaluated, told and noted is of these weights, and not of steps that were undone."""
+    driver.step, driver._published = 15, published
+    if checkpointed:
+        kept(driver.folder, checkpointed)
+    driver._stand_at_last()
+    assert driver.step == stands
+    told = f"steps {stands + 1} to 15 were undone: the run ends with weights of step {stands}\n"
+    assert said.getvalue() == (told if stands < 15 else "")
+
+
+class Failing:
+    """A hub that was told that the run cannot go on."""
+
+    def drain(self, stop: str, *, playing: bool = False, timeout: float = 0.0) -> Drained:
+        why = "no batch for step 3 within 80 s: nobody is at work"
+        return Drained([], 0, ["the last news"], [], why, "look at the logs")
+
+
+def test_a_run_that_cannot_go_on_ends_with_what_the_learner_said(driver: Driver) -> None:
+    said = "no batch for step 3 within 80 s: nobody is at work\n  mend: look at the logs"
+    with pytest.raises(AzrError, match=said):
+        driver._listen(Failing(), Silent())  # type: ignore[arg-type]
+    with pytest.raises(AzrError, match=said), driver._stages.stage("learner", "its first weights", 60.0) as stage:
+        driver._until_published(Failing(), None, stage)  # type: ignore[arg-type]
+
+
+def test_steps_that_a_learner_finishes_while_it_is_waited_for_are_told(driver: Driver) -> None:
+    class Last:
+        def drain(self, stop: str, *, timeout: float) -> Drained:
+            return Drained([StepParts(8, {})], 8, [], [])
+
+    class Hears:
+        def tell(self, steps: list[StepParts], loose: list[bytes]) -> None:
+            heard.extend(one.step for one in steps)
+            raise AzrError("these are broken as well")
+
+    heard: list[int] = []
+    driver._teller = Hears()  # type: ignore[assignment]
+    driver._end_learner(Last(), Learner(waits=1))  # type: ignore[arg-type]
+    assert heard == [8]
