@@ -9,6 +9,7 @@ run that counts and goes on looks well from outside while it learns nothing, so 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 from azr.errors import AzrError
@@ -58,7 +59,9 @@ class Spell:
 class Alarms:
     """Remembers how long something has been wrong."""
 
-    def __init__(self) -> None:
+    def __init__(self, parity_limit: float = math.inf) -> None:
+        self._parity_limit = parity_limit
+        self._apart = Spell(1)
         self._broken = Spell(1)
         self._refused = Spell(FIRST_STEPS)
         self._flat = Spell(FIRST_STEPS)
@@ -68,7 +71,12 @@ class Alarms:
     def step(self, step: int, values: Values) -> list[str]:
         """What to say of a step. Raises when no sample of several steps was sound."""
         self._wait_said = 0.0
-        lines = [*self._of_logprobs(values), *self._of_proposals(values), *self._of_gradients(values)]
+        lines = [
+            *self._of_parity(values),
+            *self._of_logprobs(values),
+            *self._of_proposals(values),
+            *self._of_gradients(values),
+        ]
         return [f"step {step}: {line}" for line in lines]
 
     def waiting(self, seconds: float, count: Callable[[], Values]) -> str:
@@ -84,6 +92,20 @@ class Alarms:
             + (f"; what failed: {failures}" if failures != NONE else "")
             + (f"; {replaced:,.0f} sandbox workers had to be replaced" if replaced else "")
         )
+
+    def _of_parity(self, values: Values) -> list[str]:
+        gap = values.get("off_policy/mismatch_k3")
+        if gap is None:  # no token was sampled by this step's own weights
+            return []
+        apart = not gap <= self._parity_limit
+        over, lasts = self._apart.ends(apart), self._apart.lasts(apart)
+        if lasts:
+            return [
+                f"engine and learner differ by {gap:.2g} nats on the same tokens under the same weights"
+                f" (run.parity_limit is {self._parity_limit:g}): weights may not arrive whole (weights.transport=shm"
+                " goes by a file whose checksum is compared), or precision no longer does for what was learned"
+            ]
+        return ["engine and learner agree again"] if over else []
 
     def _of_logprobs(self, values: Values) -> list[str]:
         shares = [value for name, value in values.items() if name.startswith(_UNSOUND)]

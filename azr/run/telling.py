@@ -32,6 +32,9 @@ from azr.run.hub import StepParts
 from azr.run.polling import Poll
 from azr.run.tracking import TrackingBoard
 
+#: Steps at which a gap between engine and learner ends the run; later it is said.
+COMPARED_STEPS = 2
+
 
 class Standing:
     """How services and engines are, as they said last."""
@@ -69,10 +72,10 @@ class Teller:
         self._gathered: dict[str, Accumulator] = {}
         """Of players, since the last step that was told with everything."""
         self._engines_before: dict[str, EngineStatistics] = {}
-        self._alarms = Alarms()
+        self._alarms = Alarms(config.run.parity_limit)
         self._trained_share = TrainedShare()
-        self._parity = False
-        """Whether engine and learner have been compared."""
+        self._compared = 0
+        """Steps at which engine and learner were."""
         self._fresh: dict[str, float] = {}
         self._stepped_at = time.monotonic()
         self._executions = Rate(self._stepped_at)
@@ -148,12 +151,13 @@ class Teller:
         self._engines_before = dict(engines)
 
     def _check_parity(self, values: dict[str, float]) -> None:
-        """Engine and learner must say the same of the same tokens under the same weights, at the first step that has
-        such tokens: a run whose engine samples from another model than is trained learns nothing it should."""
+        """Engine and learner must say the same of the same tokens under the same weights, at the first steps that have
+        such tokens: a run whose engine samples from another model than is trained learns nothing it should. The first
+        is of weights that engines may have loaded by themselves, the next of weights that were handed to them."""
         gap, limit = values.get("off_policy/mismatch_k3"), self._config.run.parity_limit
-        if gap is None or self._parity:
+        if gap is None or self._compared >= COMPARED_STEPS:
             return
-        self._parity = True
+        self._compared += 1
         if not gap <= limit:
             raise AzrError(
                 f"engine and learner differ by {gap:.2g} nats on the same tokens under the same weights "

@@ -104,11 +104,19 @@ def test_a_long_wait_is_explained_by_what_players_counted(run: Telling) -> None:
     assert "4 sandbox workers had to be replaced" in told
 
 
-def test_engine_and_learner_that_agree_go_on(run: Telling) -> None:
-    """Compared once: later drift is the metrics' business."""
-    for number, gaps in enumerate(({}, {"off_policy__mismatch_k3": 1e-12}, {"off_policy__mismatch_k3": 5.0}), 1):
+def test_engine_and_learner_that_agree_at_first_go_on_and_later_drift_is_said(run: Telling) -> None:
+    for number, gap in enumerate((None, 1e-12, 1e-12, None, 5.0, 6.0, 1e-12), 1):
+        gaps = {} if gap is None else {"off_policy__mismatch_k3": gap}
         run.teller.tell([step(number, **gaps)], [])
-    assert len(run.tracking.steps) == 3
+    assert len(run.tracking.steps) == 7
+    assert "step 5: engine and learner differ by 5 nats on the same tokens" in run.said.getvalue()
+    assert "step 7: engine and learner agree again" in run.said.getvalue()
+
+
+def test_weights_that_were_handed_over_are_compared_as_well_as_those_that_engines_begin_with(run: Telling) -> None:
+    run.teller.tell([step(1, off_policy__mismatch_k3=1e-12)], [])
+    with pytest.raises(AzrError, match="engine and learner differ by 5 nats"):
+        run.teller.tell([step(2, off_policy__mismatch_k3=5.0)], [])
 
 
 @pytest.mark.parametrize("gap", [0.5, float("nan")])

@@ -30,4 +30,5 @@ class RunConfig:
 
     parity_limit: float = 0.01
     """Nats (the k3 estimate) by which engine and learner may differ on the same tokens under the same weights; a run
-    that starts above this ends with the reason. Measured: 1e-12 in float32, 4e-4 in bfloat16 on a card."""
+    that starts above this ends with the reason, and later it is said. Measured: 1e-12 in float32, 4e-4 in bfloat16 on
+    a card."""
