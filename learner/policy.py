@@ -20,7 +20,9 @@ from learner.logprob_head import token_logprobs
 from learner.samples import MicroBatch
 
 #: Settings under which a model's logits are not hidden · weightᵀ, so that our head would score another model.
-_LOGIT_TRANSFORMS = ("final_logit_softcapping", "logits_scaling", "logit_scale")
+_LOGIT_TRANSFORMS = ("final_logit_softcapping", "logits_scaling", "logit_scale", "lm_head_multiplier")
+#: Kinds of layers in which tokens meet by attention alone, which is given the cuts between packed responses.
+_ATTENTION_LAYERS = ("full_attention", "sliding_attention")
 
 
 class Policy(nn.Module):
@@ -78,12 +80,22 @@ def load_policy(source: str | Path, *, attention: str = "auto", random_weights: 
 
 
 def _refuse_other_decoders(model: nn.Module) -> None:
-    """Refuse a model whose layers are not where they are looked for (GPT-2 keeps them under `h`)."""
+    """Refuse a model whose layers are not where they are looked for (GPT-2 keeps them under `h`), or in which tokens
+    meet by more than attention (convolutions, state spaces, linear attention)."""
     decoder = model.get_decoder()  # type: ignore[operator]
-    if not isinstance(getattr(decoder, "layers", None), nn.ModuleList):
+    layers = getattr(decoder, "layers", None)
+    if not isinstance(layers, nn.ModuleList):
         raise ValueError(
             f"{type(model).__name__} cannot be trained: its decoder, a {type(decoder).__name__}, must keep its layers "
             "in an nn.ModuleList named `layers`, as Llama's and Qwen's do"
+        )
+    kinds = [kind for kind in getattr(model.config, "layer_types", None) or () if kind not in _ATTENTION_LAYERS]
+    mixes = [type(part).__name__ for part in layers.modules() if isinstance(part, nn.Conv1d)]
+    without = [type(layer).__name__ for layer in layers if not hasattr(layer, "self_attn")]
+    if others := kinds or without or mixes:
+        raise ValueError(
+            f"{type(model).__name__} cannot be trained: in its layers of {others[0]} tokens meet otherwise than by "
+            "attention over all or a window, which alone is told where one packed response ends and the next begins"
         )
 
 

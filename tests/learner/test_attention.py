@@ -11,10 +11,13 @@ import pytest
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    FalconH1Config,
     Gemma2Config,
     GPT2Config,
     GptOssConfig,
+    Lfm2Config,
     LlamaConfig,
+    PretrainedConfig,
     PreTrainedModel,
     Qwen2Config,
     Qwen3Config,
@@ -169,6 +172,20 @@ def test_a_model_whose_layers_are_elsewhere_is_refused_with_what_is_needed() -> 
     model = model_of(GPT2Config(vocab_size=50, n_embd=32, n_layer=2, n_head=4, n_positions=64))
     with pytest.raises(ValueError, match=r"GPT2LMHeadModel cannot be trained: .*GPT2Model, .*named `layers`"):
         Policy(model)
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        (Lfm2Config(**SHAPE, layer_types=["conv", "full_attention"], conv_L_cache=3), "conv"),
+        (FalconH1Config(**SHAPE, mamba_d_ssm=32, mamba_n_heads=4, mamba_d_state=8), "hybrid"),
+    ],
+    ids=["convolutions", "state-spaces"],
+)
+def test_a_model_in_which_tokens_meet_by_more_than_attention_is_refused(config: PretrainedConfig, kind: str) -> None:
+    """Nothing would cut that state between packed responses: log-probs would be those of another text."""
+    with pytest.raises(ValueError, match=f"cannot be trained: in its layers of {kind} tokens meet otherwise"):
+        Policy(model_of(config))
 
 
 def test_the_survey_names_every_back_end_with_its_reason() -> None:
