@@ -153,10 +153,16 @@ class WeightPublisher:
         return reports, missing
 
     def _wait(
-        self, number: int, ends: float, expected: Sequence[str], *, instead: Order | None = None
+        self,
+        number: int,
+        ends: float,
+        expected: Sequence[str],
+        *,
+        instead: Order | None = None,
+        give_up: bool = True,
     ) -> tuple[list[Report], list[str]]:
-        """Reports of all, and the names of those that said nothing in time, which are given up. A registry that was
-        restarted knows the order no longer: it is given `instead`."""
+        """Reports of all, and the names of those that said nothing in time, which are given up unless more is to be
+        tried. A registry that was restarted knows the order no longer: it is given `instead`."""
         while True:
             left = max(0.05, ends - time.monotonic())
             stands, reports, owing = self._ask("outcome", number, list(expected), min(left, _CALL_SECONDS / 2))
@@ -169,8 +175,9 @@ class WeightPublisher:
             if not owing:
                 return reports, failed
             if time.monotonic() >= ends:
-                why = f"did not confirm weights within {self._config.publish_seconds:g} s"
-                for name in owing:
+                share = 1.0 if give_up else _SENDERS_SHARE
+                why = f"did not confirm weights within {share * self._config.publish_seconds:g} s"
+                for name in owing if give_up else ():
                     self._ask("leave", name, f"it {why}")
                 return reports, [*failed, *(f"{name} {why}" for name in owing)]
 
@@ -210,8 +217,9 @@ class _Fleet:
         return int(self._publisher._ask("give", order))
 
     def carried_out(self, number: int) -> None:
-        """Wait for all; raises, with their names, if some failed."""
-        _, missing = self._publisher._wait(number, self._ends, [member.name for member in self._members])
+        """Wait for all; raises, with their names, if some failed. Nobody is given up for it: they can take the file."""
+        names = [member.name for member in self._members]
+        _, missing = self._publisher._wait(number, self._ends, names, give_up=False)
         if missing:
             raise RuntimeError("; ".join(missing))
 

@@ -127,6 +127,34 @@ def test_a_transport_that_hangs_costs_its_share_of_the_time_and_replicas_take_th
     assert publisher._transport is None, "the next version gets another"
 
 
+def test_who_is_late_in_the_senders_share_is_not_given_up_and_may_take_the_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Given up then, nobody would be waited for in what is left, and the version count as everywhere."""
+
+    class Slow(Registry):
+        def ask(self, method: str, *arguments: Any) -> Any:
+            if method == "leave":
+                left.append(arguments[0])
+                return None
+            late = method == "outcome" and self.orders[-1].action == "native_update"
+            return (True, [], ["a"]) if late else super().ask(method, *arguments)
+
+    class Waits(Hangs):
+        def carry(self, version: Version, checksum: str, tensors: Mapping[str, torch.Tensor], fleet: Fleet) -> int:
+            fleet.carried_out(number := fleet.give(Order(number=0, action="native_update", version=version)))
+            return number
+
+    left: list[str] = []
+    registry = Slow()
+    publisher = object.__new__(WeightPublisher)
+    publisher._config, publisher._transport_name, publisher._transport = WeightsConfig(), "nccl", Waits()
+    monkeypatch.setattr(publisher, "_ask", registry.ask)
+    reports, missing = publisher._hand_on(NEW, {}, "sum", time.monotonic() + 0.6)
+    assert [order.action for order in registry.orders] == ["native_update", "file"]
+    assert ([report.name for report in reports], missing, left) == (["a"], [], [])
+
+
 class Carries:
     """A transport that says when it was used."""
 
