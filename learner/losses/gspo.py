@@ -28,7 +28,8 @@ class Gspo:
         return cls(config.sequence_clip_low, config.sequence_clip_high)
 
     def __call__(self, batch: TokenBatch, weight: Tensor) -> LossOutput:
-        """Loss of each token: its sequence's, so that any aggregation over tokens is one over sequences."""
+        """Loss of each token: its sequence's. A mean over sequences makes one of each; a mean over tokens, which is
+        refused, would weigh them by their lengths."""
         log_ratio = (wide(batch.current) - wide(batch.proximal)).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
         ratio = sequence_mean(log_ratio, batch).exp()[batch.sequence]
         objective, metrics = clipped_surrogate(

@@ -12,6 +12,7 @@ from azr.config.load import load
 from azr.config.presets import preset_names
 from azr.config.sections.algorithm import AlgorithmConfig, TermConfig
 from azr.config.sections.algorithm_rules import (
+    AGGREGATIONS,
     ANCHORED_AT_BEHAVIOUR,
     LOSSES,
     MASKS,
@@ -114,6 +115,7 @@ class TestLoss:
     def test_data_older_than_a_step_needs_a_bounded_weight(self, loss: str) -> None:
         algorithm = AlgorithmConfig()
         algorithm.loss.name, algorithm.loss.weight = loss, "none"
+        algorithm.loss.aggregation = "sequence_mean"
         assert problems(algorithm, 1) == []
         (told,) = problems(algorithm, 2)
         assert told.key == "loss.weight"
@@ -125,7 +127,15 @@ class TestLoss:
     def test_with_one_they_may_run(self, loss: str, weight: str) -> None:
         algorithm = AlgorithmConfig()
         algorithm.loss.name, algorithm.loss.weight = loss, weight
+        algorithm.loss.aggregation = "sequence_mean"
         assert problems(algorithm, 8) == []
+
+    @pytest.mark.parametrize("aggregation", AGGREGATIONS)
+    def test_one_loss_a_sequence_is_averaged_over_sequences(self, aggregation: str) -> None:
+        algorithm = AlgorithmConfig()
+        algorithm.loss.name, algorithm.loss.aggregation = "gspo", aggregation
+        told = [problem.key for problem in problems(algorithm, 0)]
+        assert told == ([] if aggregation in ("sequence_mean", "prompt_mean") else ["loss.aggregation"])
 
     def test_what_goes_wrong_may_be_shown_on_purpose(self) -> None:
         algorithm = AlgorithmConfig()
@@ -172,6 +182,16 @@ class TestLoss:
         ("loss.tis_cap", 0.5),
         ("loss.minibatches", 0),
         ("sampling.top_p", 1.5),
+        ("sampling.temperature", 0.0),
+        ("loss.geometric_low", 0.0),
+        ("loss.geometric_high", 0.5),
+        ("loss.m2po_limit", -1.0),
+        ("loss.k3_limit", 0.0),
+        ("loss.ratio_max", -1.0),
+        ("loss.tv_delta", float("nan")),
+        ("loss.sequence_clip_low", 2.0),
+        ("optimiser.beta2", 1.5),
+        ("optimiser.warmup_steps", -1),
         ("advantages.solve.running_weight", -1.0),
         ("advantages.solve.epsilon", 0.0),
         ("advantages.solve.epsilon", float("nan")),

@@ -41,6 +41,7 @@ LOSSES = (*ANCHORED_AT_BEHAVIOUR, *ANCHORED_AT_PROXIMAL, "reinforce")
 WEIGHTS = ("token_tis", "sequence_tis", "icepop", "vtrace", "none")
 MASKS = ("geometric", "k3", "negative_sequence", "m2po")
 PROXIMALS = ("recompute", "interpolate")
+SEQUENCE_AGGREGATIONS = ("sequence_mean", "prompt_mean")
 AGGREGATIONS = ("token_mean", "sequence_mean", "prompt_mean", "constant_length", "chunk_token_mean")
 
 
@@ -117,12 +118,31 @@ def _ranges(algorithm: AlgorithmConfig) -> Iterator[Problem]:
         ("loss.constant_length", loss.constant_length, 1, None),
         ("optimiser.lr", optimiser.lr, 0.0, None),
         ("optimiser.grad_clip", optimiser.grad_clip, 0.0, None),
-        ("sampling.temperature", sampling.temperature, 0.0, None),
+        ("loss.geometric_high", loss.geometric_high, 1.0, None),
+        ("loss.sequence_clip_low", loss.sequence_clip_low, 0.0, 1.0),
+        ("loss.sequence_clip_high", loss.sequence_clip_high, 0.0, None),
+        ("loss.tv_pull", loss.tv_pull, 0.0, None),
+        ("optimiser.beta1", optimiser.beta1, 0.0, 1.0),
+        ("optimiser.beta2", optimiser.beta2, 0.0, 1.0),
+        ("optimiser.warmup_steps", optimiser.warmup_steps, 0, None),
+        ("optimiser.decay_updates", optimiser.decay_updates, 0, None),
+        ("optimiser.weight_decay", optimiser.weight_decay, 0.0, None),
         ("sampling.top_p", sampling.top_p, 0.0, 1.0),
     ):
         if not (low <= value and (high is None or value <= high)):
             allowed = f"at least {low}" if high is None else f"between {low} and {high}"
             yield Problem(key, f"{value} is out of range", f"it must be {allowed}")
+    for key, value in (
+        ("loss.ratio_max", loss.ratio_max),
+        ("loss.geometric_low", loss.geometric_low),
+        ("loss.k3_limit", loss.k3_limit),
+        ("loss.negative_sequence_limit", loss.negative_sequence_limit),
+        ("loss.m2po_limit", loss.m2po_limit),
+        ("loss.tv_delta", loss.tv_delta),
+        ("sampling.temperature", sampling.temperature),
+    ):
+        if not value > 0.0:
+            yield Problem(key, f"{value} is out of range", "it must be above 0")
 
 
 def _game(algorithm: AlgorithmConfig) -> Iterator[Problem]:
@@ -216,6 +236,12 @@ def _loss(loss: LossConfig, max_staleness: int) -> Iterator[Problem]:
             "loss.weight",
             f"`{loss.name}` corrects current over behaviour in its own ratio; `{loss.weight}` would correct it twice",
             "set loss.weight: none, or use decoupled_ppo",
+        )
+    if loss.name == "gspo" and loss.aggregation not in SEQUENCE_AGGREGATIONS:
+        yield Problem(
+            "loss.aggregation",
+            f"`gspo` gives each sequence one loss, and `{loss.aggregation}` would weigh it by the sequence's length",
+            "set loss.aggregation: sequence_mean, or prompt_mean",
         )
     if "m2po" in loss.masks and loss.proximal == "interpolate":
         yield Problem(
