@@ -17,7 +17,7 @@ from learner.losses.base import LossOutput, TokenBatch, bounded_ratio, mean_of, 
 
 @dataclass(frozen=True)
 class DppoTv:
-    """-w · 1[inside] · min(π_θ/μ, r_max) · A + κ (log π_θ/μ)²."""
+    """w · (κ (log π_θ/μ)² - 1[inside] · min(π_θ/μ, r_max) · A), where w is 0 for tokens that a mask takes out."""
 
     delta: float = 0.2
     ratio_max: float = 20.0
@@ -34,6 +34,8 @@ class DppoTv:
         moved = (wide(batch.current).exp() - wide(batch.behaviour).exp()).detach()
         outside = ((advantages > 0) & (moved > self.delta)) | ((advantages < 0) & (moved < -self.delta))
         ratio = bounded_ratio(batch.current, batch.behaviour)
-        objective = weight * (~outside) * ratio.clamp(max=self.ratio_max) * advantages
+        objective = (~outside) * ratio.clamp(max=self.ratio_max) * advantages
         pull = self.pull * (wide(batch.current) - wide(batch.behaviour)).square()
-        return LossOutput(pull - objective, {"trust_mask_fraction": share_of(outside), "ratio": mean_of(ratio)})
+        return LossOutput(
+            weight * (pull - objective), {"trust_mask_fraction": share_of(outside), "ratio": mean_of(ratio)}
+        )

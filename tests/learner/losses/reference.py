@@ -53,8 +53,8 @@ def gspo(row: Row, rows: list[Row]) -> float:
 def dppo_tv(row: Row, _rows: list[Row]) -> float:
     moved = math.exp(row["theta"]) - math.exp(row["mu"])
     outside = (row["adv"] > 0 and moved > 0.2) or (row["adv"] < 0 and moved < -0.2)
-    objective = 0.0 if outside else row["w"] * min(math.exp(row["theta"] - row["mu"]), 20.0) * row["adv"]
-    return 1e-3 * (row["theta"] - row["mu"]) ** 2 - objective
+    objective = 0.0 if outside else min(math.exp(row["theta"] - row["mu"]), 20.0) * row["adv"]
+    return row["w"] * (1e-3 * (row["theta"] - row["mu"]) ** 2 - objective)
 
 
 def reinforce(row: Row, _rows: list[Row]) -> float:
