@@ -46,13 +46,15 @@ def estimate(samples: Samples, config: EstimatorConfig, baselines: Baselines) ->
 
 
 def _with_running(samples: Samples, batch: Moments, baselines: Baselines, running_weight: float) -> Moments:
-    """The batch's moments blended with the running ones; a cell seen for the first time has none."""
+    """The batch's moments blended with the running ones, which count for no more sequences than they are of; a cell
+    seen for the first time has none."""
     known = [baselines.of(cell) for cell in samples.cells]
+    counted = [min(running_weight, float(baseline.sequences)) if baseline else 0.0 for baseline in known]
     return blended(
         batch,
         running_mean=_column([baseline.mean if baseline else 0.0 for baseline in known]),
         running_variance=_column([baseline.variance if baseline else 0.0 for baseline in known]),
-        running_weight=_column([running_weight if baseline else 0.0 for baseline in known]),
+        running_weight=_column(counted),
     )
 
 

@@ -73,6 +73,18 @@ def test_later_batches_blend_with_what_is_remembered() -> None:
     assert (kept.mean, kept.variance, kept.sequences) == (pytest.approx(mean), pytest.approx(variance), 108)
 
 
+def test_what_is_remembered_of_few_sequences_counts_for_no_more_than_they_are() -> None:
+    """A cell's first batch may hold one proposal, an unlucky one: it is no measure of 32 others."""
+    before = Baselines().updated({SOLVE: Baseline(mean=-1.0, variance=0.0, sequences=1)})
+    got, after = estimate(attempts([0.8, 1.0, 1.2]), EstimatorConfig("trrpp", running_weight=32.0), before)
+    mean = (3 * 1.0 + 1 * -1.0) / 4
+    variance = (3 * 0.04 + 1 * 0.0) / 4 + (3 / 4) * (1 / 4) * 4.0
+    assert got.values[0] == pytest.approx((0.8 - mean) / sqrt(variance))
+    kept = after.of(SOLVE)
+    assert kept is not None
+    assert kept.sequences == 4
+
+
 def test_the_leave_one_out_scale_uses_the_blended_deviation() -> None:
     before = Baselines().updated({SOLVE: Baseline(mean=0.0, variance=4.0, sequences=9)})
     got, _ = estimate(attempts([1.0, -1.0]), EstimatorConfig("leave_one_out", running_weight=2.0), before)

@@ -136,8 +136,9 @@ class EstimatorConfig:
     weighting: str = "sequence"
     """Whitening over `sequence`s or over `token`s (as published; long responses then count for more)."""
     running_weight: float = 32.0
-    """Statistics are (n·batch + w·running)/(n + w): running ones count like w sequences. 0, as published: the batch
-    alone. 32 keeps a cell with a handful of samples steady and is soon outvoted by a full one."""
+    """Statistics are (n·batch + w·running)/(n + w): running ones count like w sequences, or like those they were made
+    of if these are fewer. 0, as published: the batch alone. 32 keeps a cell with a handful of samples steady and is
+    soon outvoted by a full one."""
     epsilon: float = 1e-8
     """Added to the variance under the root, as published (`grpo`: to the deviation)."""
 

@@ -104,7 +104,10 @@ MUTATIONS = [
             ("config.limit > 0.0", "config.limit >= 0.0"),
             ('cell.role == "propose"', 'cell.role == "solve"'),
             ("(~proposing, config.solve)", "(~proposing, config.propose)"),
-            ("running_weight if baseline else 0.0", "running_weight"),
+            (
+                "min(running_weight, float(baseline.sequences)) if baseline else 0.0",
+                "running_weight if baseline else 0.0",
+            ),
             ("count + (before.sequences if before else 0)", "count"),
             ("if config.propose == config.solve:", "if False:"),
         ],
