@@ -74,9 +74,11 @@ def tokenize(pairs: Iterable[Pair], tokenizer: Any, *, longest: int, chunk: int 
     bounds: list[tuple[int, int, int]] = []
     offset = skipped = 0
     for batch in _chunks(pairs, chunk):
-        prompts = tokenizer([pair.prompt for pair in batch], add_special_tokens=False)["input_ids"]
+        # With what the tokenizer puts around any text, as players' prompts have it.
+        prompts = tokenizer([pair.prompt for pair in batch], add_special_tokens=True)["input_ids"]
         responses = tokenizer([pair.response for pair in batch], add_special_tokens=False)["input_ids"]
-        for prompt, response in zip(prompts, responses, strict=True):
+        for pair, ids, response in zip(batch, prompts, responses, strict=True):
+            prompt = _begun_once(ids, tokenizer.bos_token_id) if pair.prompt else []
             length = len(prompt) + len(response) + 1
             if length > longest or not prompt:
                 skipped += 1
@@ -90,6 +92,11 @@ def tokenize(pairs: Iterable[Pair], tokenizer: Any, *, longest: int, chunk: int 
             "check the files, or raise learner.tokens_per_micro_batch",
         )
     return TokenPairs(np.concatenate(tokens), np.array(bounds, dtype=np.int64)), skipped
+
+
+def _begun_once(prompt: list[int], begin: int | None) -> list[int]:
+    """The prompt with one token for its beginning: text that a chat template made brings its own."""
+    return prompt[1:] if begin is not None and prompt[:2] == [begin, begin] else prompt
 
 
 def _chunks(pairs: Iterable[Pair], size: int) -> Iterator[list[Pair]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 from azr.cli import main as cli
@@ -72,6 +74,22 @@ class TestTokens:
             prompts[plain] = pairs.sample(0).prompt_ids.tolist()
             assert prompts[plain] == ids(load_tokenizer(tmp_path / "model", plain), "sort it<think>")
         assert len(prompts[PLAIN]) > len(prompts[()])
+
+    @pytest.mark.parametrize("written", ["", "<|begin|>"], ids=["plain", "by a chat template"])
+    def test_prompts_begin_as_those_of_the_run_to_come_do(
+        self, tokenizer: PreTrainedTokenizerFast, written: str
+    ) -> None:
+        """As Llama's: one token goes before every text, and a chat template writes it itself."""
+        llama = copy.deepcopy(tokenizer)
+        llama.add_special_tokens({"bos_token": "<|begin|>"})
+        begin = llama.bos_token_id
+        llama.backend_tokenizer.post_processor = TemplateProcessing(
+            single="<|begin|> $A", special_tokens=[("<|begin|>", begin)]
+        )
+        pairs, _ = tokenize([Pair(f"{written}1+2=", "3")], llama, longest=20)
+        assert pairs.sample(0).prompt_ids.tolist() == llama("1+2=")["input_ids"]
+        assert pairs.sample(0).prompt_ids[0] == begin
+        assert begin not in pairs.sample(0).response_ids
 
     def test_nothing_left_is_an_error_with_its_mend(self, tokenizer: PreTrainedTokenizerFast) -> None:
         with pytest.raises(AzrError, match="no pair is left"):
