@@ -75,6 +75,8 @@ class Publisher:
 
     def __init__(self, publish: Callable[[int, Weights], None], *, deadline: float) -> None:
         self._publish, self._deadline = publish, deadline
+        # Of the rank that makes it: a new thread begins with the first card, which may be somebody else's.
+        self._card = torch.accelerator.current_device_index() if torch.accelerator.is_available() else None
         self._condition = threading.Condition()
         self._waiting: tuple[int, Weights] | None = None
         self._error: BaseException | None = None
@@ -112,6 +114,8 @@ class Publisher:
             raise PublishingFailedError(f"publishing weights failed: {self._error}") from self._error
 
     def _run(self) -> None:
+        if self._card is not None:
+            torch.accelerator.set_device_index(self._card)
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._waiting is not None or self._closing)

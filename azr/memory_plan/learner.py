@@ -68,6 +68,12 @@ def host_demand(shape: Shape, config: LearnerConfig, width: int = 2) -> int:
     return versions + cast + (states // config.ranks if config.cpu_offload else 0)
 
 
+def load_demand(shape: Shape) -> int:
+    """Host memory of each rank as it starts, and starts again: it loads the whole model in fp32 before it keeps its
+    part (`learner/policy.py`)."""
+    return FULL * shape.parameters
+
+
 def shared_memory_demand(shape: Shape, versions: int, width: int = 2) -> int:
     """What so many versions take as files in /dev/shm, on the node of the registry."""
     return versions * width * shape.published_parameters

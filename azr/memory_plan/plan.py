@@ -18,7 +18,7 @@ from azr.errors import AzrError
 from azr.memory_plan.cards import Card
 from azr.memory_plan.demand import Demand, gib
 from azr.memory_plan.engine import Engine, cached_tokens, engine_demand, transfer_buffers
-from azr.memory_plan.learner import host_demand, learner_demand, shared_memory_demand, two_matrices
+from azr.memory_plan.learner import host_demand, learner_demand, load_demand, shared_memory_demand, two_matrices
 from azr.memory_plan.shapes import Shape
 
 #: Numbers of ranks tried for a mend.
@@ -65,6 +65,8 @@ class MemoryPlan:
         sequences = self.cached / engines.sequence_tokens
         rows.append(f"  cache      {self.cached:,} tokens: {sequences:.1f} sequences of {engines.sequence_tokens:,}")
         rows.append(f"  host       {gib(self.host)} on the node of the learner's first rank, for versions on their way")
+        loading = f"{gib(load_demand(self.shape))} for each of {self.ranks} ranks while it loads the whole model"
+        rows.append(f"  at start   {loading}")
         if self.versions:
             rows.append(
                 f"  /dev/shm   {gib(self.versions)} on the driver's node, for versions; Ray's object store besides"

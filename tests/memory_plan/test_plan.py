@@ -119,6 +119,7 @@ def test_the_table_adds_up_and_names_cards_cache_and_host() -> None:
     assert "4 x H100-80GB" in text
     assert "sequences of 14,240" in text
     assert "on the node of the learner's first rank" in text
+    assert re.search(r"at start   [\d.]+ GiB for each of 2 ranks while it loads the whole model", text)
     assert "/dev/shm   42.6 GiB on the driver's node" in text  # 3 x 14.19
     assert "DOES NOT FIT" not in text
 
