@@ -7,6 +7,8 @@ the same folder, flushed to disk, then renamed over the target. Readers and cras
                      │
                      └── on any error: removed, the old file untouched
 
+What is asked for may be a link, whose target is replaced, or no file at all (a device, a pipe): that is written to.
+
 Files of lines grow instead (`append_lines`): a crash may leave half a line at their end, which readers pass over, and
 to which the next line is not glued.
 """
@@ -16,17 +18,26 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+#: Characters of a file's name in that of its temporary one: the system allows 255 bytes in all.
+_NAMED = 40
+
 
 @contextlib.contextmanager
-def replacing(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
+def replacing(path: Path) -> Iterator[IO[bytes]]:
     """A binary file to write; it takes `path`'s place when the block ends without an error."""
+    if _is_written_through(path):
+        with path.open("wb") as through:
+            yield through
+        return
+    path, mode = path.resolve(), _mode_of(path)
     make_folder(path.parent)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:_NAMED]}.", suffix=".part", dir=path.parent)
     aside = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -43,13 +54,39 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
 
 def require_writable(path: Path) -> None:
     """Raise before long work what writing the file at its end would raise; nothing is left but its folder."""
-    make_folder(path.parent)
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if _is_written_through(path):
+        return
+    make_folder(path.resolve().parent)
     try:
-        tempfile.TemporaryFile(dir=path.parent).close()
+        tempfile.TemporaryFile(dir=path.resolve().parent).close()
     except OSError as error:  # with the name that was asked for, not that of the trial
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _is_written_through(path: Path) -> bool:
+    """Whether a device, a pipe or a socket is there: a file in its place would be of no use to who waits behind it."""
+    try:
+        kind = path.stat().st_mode
+    except OSError:  # nothing, or a link that leads nowhere yet
+        return False
+    if stat.S_ISDIR(kind):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    return not stat.S_ISREG(kind)
+
+
+def _mode_of(path: Path) -> int:
+    """Who may read what is written: who may now, or for a new file whom the process's mask lets."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return 0o666 & ~_umask()
+
+
+def _umask() -> int:
+    """Without setting it for a moment, as `os.umask` would, under the hands of other threads."""
+    status = Path("/proc/self/status").read_text()
+    told = next((line for line in status.splitlines() if line.startswith("Umask:")), "Umask: 022")
+    return int(told.split()[1], 8)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

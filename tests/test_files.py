@@ -55,9 +55,68 @@ def test_readers_see_the_old_content_until_the_new_is_complete(tmp_path: Path) -
     assert path.read_bytes() == b"new"
 
 
-def test_others_may_read_what_was_written(tmp_path: Path) -> None:
-    files.write_bytes(tmp_path / "a", b"1")
-    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_who_may_read_a_new_file_is_what_the_mask_says_and_an_old_one_keeps_its_readers(
+    tmp_path: Path, mask: int, mode: int
+) -> None:
+    before = os.umask(mask)
+    try:
+        files.write_bytes(tmp_path / "a", b"1")
+        assert (tmp_path / "a").stat().st_mode & 0o777 == mode
+        (tmp_path / "a").chmod(0o640)
+        files.write_bytes(tmp_path / "a", b"2")
+        assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+    finally:
+        os.umask(before)
+
+
+def test_a_link_stays_one_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to("there/file")
+    for content in (b"the first", b"the second"):
+        require_writable(link)
+        files.write_bytes(link, content)
+        assert link.is_symlink()
+        assert (tmp_path / "there" / "file").read_bytes() == content
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
+    """As a device does: `--output /dev/null`, typed by root, must not make a file of it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    require_writable(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        files.write_bytes(pipe, b"through")
+        assert os.read(reader, 100) == b"through"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    require_writable(Path("/dev/null"))
+    files.write_bytes(Path("/dev/null"), b"1")
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_descriptor_that_the_shell_names_is_written_to(tmp_path: Path) -> None:
+    """`--output >(gzip)` is one."""
+    reader, writer = os.pipe()
+    files.write_bytes(Path(f"/dev/fd/{writer}"), b"through")
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_folder_is_named_as_it_was_asked_for(tmp_path: Path) -> None:
+    for act in (require_writable, lambda path: files.write_bytes(path, b"1")):
+        with pytest.raises(IsADirectoryError) as refused:
+            act(tmp_path)
+        assert refused.value.filename == str(tmp_path)
+
+
+def test_names_may_be_as_long_as_the_system_lets_them(tmp_path: Path) -> None:
+    files.write_bytes(tmp_path / ("n" * 255), b"1")
+    assert (tmp_path / ("n" * 255)).read_bytes() == b"1"
 
 
 def test_a_process_killed_while_writing_loses_nothing_that_was_there(tmp_path: Path) -> None:
