@@ -9,6 +9,7 @@ of ranks wrote it, merges adapters, and takes configuration and tokenizer from t
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.distributed.checkpoint import state_dict_loader
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
@@ -64,11 +66,15 @@ def export(
     model.load_state_dict(read_weights(folder, state))
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    model.save_pretrained(partial)
-    copy_companions(base, partial, plain_tokens)
-    write_text(partial / "README.md", model_card(folder, state, dtype, figures or {}, base_name or base))
-    let_others_read(partial)
-    partial.rename(out)
+    try:
+        model.save_pretrained(partial)
+        copy_companions(base, partial, plain_tokens)
+        write_text(partial / "README.md", model_card(folder, state, dtype, figures or {}, base_name or base))
+        let_others_read(partial)
+        partial.rename(out)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     return out
 
 
@@ -83,6 +89,17 @@ def find_checkpoint(source: Path) -> Path:
 
 def read_weights(folder: Path, state: LearnerState) -> dict[str, Tensor]:
     """A checkpoint's weights under the model's own names, adapters merged; needs no process group."""
+    try:
+        return _read(folder, state)
+    except (Exception, CheckpointException) as error:  # whatever torch stumbles over: a pickle, a zip, a missing file
+        cause = next(iter(error.failures.values()))[0] if isinstance(error, CheckpointException) else error
+        raise AzrError(
+            f"{folder} is damaged: {shortened(f'{type(cause).__name__}: {cause}', _WHY_WIDTH)}",
+            "restore it, or name an older checkpoint beside it",
+        ) from error
+
+
+def _read(folder: Path, state: LearnerState) -> dict[str, Tensor]:
     metadata = FileSystemReader(folder).read_metadata().state_dict_metadata
     names = {name.removeprefix("model."): entry for name, entry in metadata.items() if name.startswith("model.")}
     weights = {
@@ -90,7 +107,9 @@ def read_weights(folder: Path, state: LearnerState) -> dict[str, Tensor]:
         for name, entry in names.items()
         if isinstance(entry, TensorStorageMetadata)
     }
-    state_dict_loader.load({"model": weights}, checkpoint_id=folder, no_dist=True)
+    with warnings.catch_warnings():  # that there are no other processes, which is meant
+        warnings.filterwarnings("ignore", "torch.distributed is disabled")
+        state_dict_loader.load({"model": weights}, checkpoint_id=folder, no_dist=True)
     whole = merged(weights, state.lora_scale) if state.lora_scale else weights
     return {name.removeprefix(PREFIX): value for name, value in whole.items()}
 

@@ -54,13 +54,17 @@ def import_verl(
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    _write(partial, _joined(shards, shapes, DTYPES[dtype], tell), file_bytes)
-    config.dtype = DTYPES[dtype]
-    config.save_pretrained(partial)
-    copy_companions(companion, partial)
-    write_text(partial / "README.md", _card(folder, len(paths), dtype))
-    let_others_read(partial)
-    partial.rename(out)
+    try:
+        _write(partial, _joined(shards, shapes, DTYPES[dtype], tell), file_bytes)
+        config.dtype = DTYPES[dtype]
+        config.save_pretrained(partial)
+        copy_companions(companion, partial)
+        write_text(partial / "README.md", _card(folder, len(paths), dtype))
+        let_others_read(partial)
+        partial.rename(out)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     return out
 
 

@@ -27,22 +27,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export and say where."""
-    from azr.run.exporting import export_run
+    from azr.run.exporting import export_run, plain_tokens_of
     from learner.checkpoint import read_state
     from learner.export import find_checkpoint
 
     found = find_checkpoint(arguments.checkpoint)
-    figures, plain = _told_by(found.parent.parent, read_state(found).step)
+    figures, plain = _figures(found.parent.parent, read_state(found).step), plain_tokens_of(found)
     out = export_run(found, arguments.out, dtype=arguments.dtype, figures=figures, plain_tokens=plain)
     print(f"{found} -> {out}")
     return 0
 
 
-def _told_by(run_folder: Path, step: int) -> tuple[dict[str, float], list[str]]:
-    """Figures and plain tokens of the run that made the checkpoint of that step; a checkpoint alone has none."""
-    from azr.config import load
+def _figures(run_folder: Path, step: int) -> dict[str, float]:
+    """What the run that made the checkpoint measured of that step; a checkpoint alone has none."""
     from azr.report import read_history
 
-    figures = read_history(run_folder, tasks=0).figures(step) if (run_folder / "metrics.jsonl").exists() else {}
-    config = run_folder / "config.yaml"
-    return figures, load([str(config)]).model.plain_tokens if config.exists() else []
+    return read_history(run_folder, tasks=0).figures(step) if (run_folder / "metrics.jsonl").exists() else {}

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from azr.config import compose
+from azr.config.sections.model import ModelConfig
 from azr.tiny import shipped
 from learner.checkpoint import read_state
 from learner.export import export, find_checkpoint
@@ -41,9 +42,20 @@ def base_of(checkpoint: Path) -> tuple[str, str]:
     return shipped.resolve(configured) if gone and configured else read, configured or read
 
 
+def plain_tokens_of(checkpoint: Path) -> list[str]:
+    """Added tokens that the checkpoint's run spelled as ordinary text, as whoever uses its weights must, too."""
+    return list(_model_section(checkpoint).plain_tokens)
+
+
 def _configured(checkpoint: Path) -> str:
-    """`model.path` of the run's configuration: the run's own, which may have been mended, or the checkpoint's copy."""
+    """`model.path` of the run's configuration."""
+    return _model_section(checkpoint).path
+
+
+def _model_section(checkpoint: Path) -> ModelConfig:
+    """Of the run's own configuration, which may have been mended, or the checkpoint's copy. Only composed: a tracker
+    that the run went with need not be installed where its weights are used."""
     for path in (checkpoint.parent.parent / "config.yaml", checkpoint / "config.yaml"):
         if path.exists():
-            return compose([str(path)]).model.path
-    return ""
+            return compose([str(path)]).model
+    return ModelConfig()

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from azr.cli.serve import model_folder
-from azr.run.exporting import base_of, export_run
+from azr.errors import AzrError
+from azr.run.exporting import base_of, export_run, plain_tokens_of
 from azr.run.session import model_of
 from azr.tiny import shipped
 from learner import checkpoint
 from learner.checkpoint import LearnerState
 from learner.export import read_weights
-from tests.learner.tiny import make_trainer
+from tests.learner.tiny import make_trainer, save_tiny_model
+from tests.test_tokens import save_tokenizer
 
 #: Where another installation keeps the embedded model.
 ELSEWHERE = "/opt/elsewhere/site-packages/azr/tiny/model"
@@ -70,3 +73,37 @@ def test_export_serve_and_evaluation_of_a_run_from_elsewhere(run: Path, tmp_path
     with model_of(str(run)) as folder:
         assert (Path(folder) / "model.safetensors").exists()
     assert (Path(model_folder(str(run), tmp_path / "served")) / "model.safetensors").exists()
+
+
+def test_plain_tokens_are_the_runs_or_else_the_checkpoints_own_and_need_no_plug_in(run: Path, tmp_path: Path) -> None:
+    assert plain_tokens_of(newest(run)) == []
+    (run / "config.yaml").write_text("model: {plain_tokens: [<a>]}\ntracking: {plugins: [nowhere]}\n")
+    assert plain_tokens_of(newest(run)) == ["<a>"]
+    (tmp_path / "config.yaml").write_text("model: {plain_tokens: [<b>]}\n")
+    assert plain_tokens_of(tmp_path) == ["<b>"], "one that was copied away has its configuration with it"
+
+
+def test_what_is_served_spells_as_the_run_did(tmp_path: Path) -> None:
+    base = save_tiny_model(tmp_path / "base")
+    save_tokenizer(base)
+    run = tmp_path / "run"
+    checkpoint.save(run / "checkpoints", make_trainer(base), LearnerState(1, 4, str(base)))
+    (run / "config.yaml").write_text("model: {plain_tokens: [<think>]}\n")
+    served = AutoTokenizer.from_pretrained(model_folder(str(run), tmp_path / "served"))
+    assert len(served("<think>")["input_ids"]) > 1
+
+
+@pytest.mark.parametrize("harm", ["torn", "gone", "garbage"])
+def test_a_damaged_checkpoint_is_told_by_its_name(trained: Path, tmp_path: Path, harm: str) -> None:
+    damaged = tmp_path / "checkpoints" / "step_00000003"
+    shutil.copytree(newest(trained), damaged)
+    shard = next(damaged.glob("*.distcp"))
+    if harm == "gone":
+        shard.unlink()
+    elif harm == "torn":
+        shard.write_bytes(shard.read_bytes()[:100])
+    else:
+        (damaged / ".metadata").write_bytes(b"garbage")
+    with pytest.raises(AzrError, match="step_00000003 is damaged: ") as told:
+        read_weights(damaged, checkpoint.read_state(damaged))
+    assert "older checkpoint" in told.value.mend
