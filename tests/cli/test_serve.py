@@ -15,6 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
+from actors.engine.errors import EngineUnmadeError
+from azr.cli.main import EXIT_USAGE, main
 from azr.cli.serve import model_folder
 from azr.errors import AzrError
 from azr.tiny import shipped
@@ -102,3 +104,34 @@ class TestWhatIsServed:
         (tmp_path / "empty").mkdir()
         with pytest.raises(AzrError, match="no complete checkpoint"):
             model_folder(str(tmp_path / "empty"), tmp_path)
+
+    @pytest.mark.parametrize(
+        ("named", "why"), [("./nosuch", "does not exist"), ("a/b/c", "does not exist"), ("file", "is no folder")]
+    )
+    def test_what_can_be_neither_folder_nor_name_is_refused_before_an_engine_is_made(
+        self, named: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        Path("file").touch()
+        with pytest.raises(AzrError, match=f"{named} {why}") as refused:
+            model_folder(named, tmp_path)
+        assert "hub name" in refused.value.mend
+
+    @pytest.mark.parametrize(
+        "words", [["--port", "99999"], ["--port", "-1"], ["--tensor-parallel", "0"], ["--max-model-len", "-5"]]
+    )
+    def test_numbers_that_cannot_be_are_refused_by_the_name_of_their_option(
+        self, words: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["serve", "tiny", *words]) == EXIT_USAGE
+        assert f"{words[0]} {words[1]} is out of range" in capsys.readouterr().err
+
+    def test_an_engine_that_cannot_be_made_is_told_without_a_traceback(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        async def fails(*_arguments: Any, **_options: Any) -> None:
+            raise EngineUnmadeError("ValueError: no room for its cache")
+
+        monkeypatch.setattr("actors.engine.http.serve", fails)
+        assert main(["serve", "tiny"]) == 1
+        assert "azr: error: tiny cannot be served: ValueError: no room for its cache" in capsys.readouterr().err
