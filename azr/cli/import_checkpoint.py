@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from azr.progress import Progress
+from azr.tiny import shipped
 
 SUMMARY = "Bring a checkpoint of another system in as a model folder that transformers and vLLM load."
 EPILOG = """verl: FSDP shards as the published system writes them (model_world_size_N_rank_R.pt), of any number of
@@ -40,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
             progress.append(Progress("joining", total))
         progress[0].show(done, "weights")
 
-    out = import_verl(folder, arguments.out, model=arguments.model, dtype=arguments.dtype, tell=tell)
+    model = shipped.resolve(arguments.model) if arguments.model else None
+    out = import_verl(folder, arguments.out, model=model, dtype=arguments.dtype, tell=tell)
     print(f"{folder} ({len(paths)} shards) -> {out}")
     return 0

@@ -13,6 +13,7 @@ from azr.game.play import propose_prompt, solve_prompt
 from azr.game.tasks import Ask
 from azr.game.types import Cell, Role
 from azr.names import did_you_mean
+from azr.tiny import shipped
 
 SUMMARY = "Show the prompts a model is given."
 EPILOG = """examples:
@@ -78,6 +79,6 @@ def _frame(name: str, tokenizer: str | None) -> Frame:
     from actors.players.tokens import load_tokens
 
     try:
-        return load_tokens(ModelConfig(path=tokenizer, frame=name)).frame
+        return load_tokens(ModelConfig(path=shipped.resolve(tokenizer), frame=name)).frame
     except AzrError as error:
         raise AzrError(error.what, "name one that has a chat template: --tokenizer FOLDER-OR-HUB-NAME") from error

@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM
 
 from azr.cli.main import main
 from azr.errors import AzrError
+from azr.tiny import shipped
 from learner.foreign_shards import Record, join, mesh_ranks, read_shard
 from learner.import_verl import find_shards, import_verl
 from tests.learner.tiny import save_tiny_model
@@ -198,6 +199,7 @@ def test_another_shape_is_refused_with_both(untied: Path, tmp_path: Path) -> Non
     write_shards(tmp_path, weights, (2,), by_rows)
     with pytest.raises(AzrError, match=r"join to the shape \(33,\), but the model's is \(32,\)"):
         import_verl(tmp_path, tmp_path / "out", model=str(untied))
+    assert list(tmp_path.glob("out*")) == [], "nothing half made is left"
 
 
 def test_a_folder_without_shards_is_refused(tmp_path: Path) -> None:
@@ -239,3 +241,10 @@ def test_the_command_says_what_it_made(untied: Path, tmp_path: Path, capsys: pyt
     words = ["import", "verl", str(tmp_path / "shards"), str(tmp_path / "out"), "--model", str(untied)]
     assert main(words) == 0
     assert "(2 shards) ->" in capsys.readouterr().out
+
+
+def test_the_embedded_model_goes_by_its_name_here_too(tmp_path: Path) -> None:
+    """Else its name would be looked up, and taken from whoever has published something under it."""
+    write_shards(tmp_path / "shards", weights_of(shipped.folder()), (2,), by_rows)
+    assert main(["import", "verl", str(tmp_path / "shards"), str(tmp_path / "out"), "--model", "tiny"]) == 0
+    assert (tmp_path / "out" / "config.json").exists()
