@@ -16,6 +16,9 @@ from azr.report.history import Points
 #: Colours that stay apart for colour-blind readers (Okabe and Ito), then lighter ones.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#9467bd", "#8c564b", "#bcbd22")
 
+#: What a run that diverged told is drawn no higher: sums and differences of such numbers are still numbers.
+_HIGHEST = 1e300
+
 #: Points drawn of a line: more than these no screen shows apart.
 MOST_POINTS = 400
 
@@ -35,7 +38,7 @@ class Line(NamedTuple):
 
 def chart(title: str, lines: Sequence[Line], *, unit: str = "", about: str = "") -> str:
     """A figure with its caption and legend; nothing if no line has a finite point."""
-    drawn = [Line(line.label, thinned([point for point in line.points if math.isfinite(point[1])])) for line in lines]
+    drawn = [Line(line.label, thinned(_held(line.points))) for line in lines]
     drawn = [line for line in drawn if line.points]
     if not drawn:
         return ""
@@ -70,6 +73,12 @@ def chart(title: str, lines: Sequence[Line], *, unit: str = "", about: str = "")
     caption = f"<b>{html.escape(title)}</b>" + (f" <em>{html.escape(unit)}</em>" if unit else "")
     told = f"<p>{html.escape(about)}</p>" if about else ""
     return f'<figure><figcaption>{caption}{told}</figcaption>{"".join(parts)}<div class="key">{legend}</div></figure>'
+
+
+def _held(points: Points) -> list[tuple[float, float]]:
+    """Those that are numbers, within what can be drawn."""
+    finite = [point for point in points if math.isfinite(point[1])]
+    return [(step, max(-_HIGHEST, min(_HIGHEST, value))) for step, value in finite]
 
 
 def _drawn(line: Line, colour: str, places: Sequence[tuple[float, float]]) -> str:

@@ -41,6 +41,13 @@ def test_what_is_not_finite_is_not_drawn() -> None:
     assert chart("x", []) == ""
 
 
+def test_numbers_whose_difference_is_none_are_drawn_at_the_edge() -> None:
+    """Of a run that diverged, whose page one wants to see most."""
+    text = chart("x", [Line("a", [(1.0, 1e308), (2.0, -1e308), (3.0, 0.0)])])
+    assert "nan" not in text
+    assert "inf" not in text
+
+
 def test_a_constant_line_has_room_to_stand_in() -> None:
     assert "NaN" not in chart("flat", [Line("a", [(1.0, 2.0), (2.0, 2.0)])])
 
