@@ -118,6 +118,8 @@ def _layers(configs: Sequence[str], overrides: Sequence[str]) -> Iterator[Layer]
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise ConfigError(f"{text!r} is not an override", "write key=value, for example run.seed=7")
+        if any("\ud800" <= character <= "\udfff" for character in text):  # bytes of a shell that are no text
+            raise ConfigError(f"{text!r} is not UTF-8, so it could not be written down", "write it in UTF-8")
         if key in choices:
             yield from _read(preset_path(f"{key}/{value}"), f"{key}={value}", ())
         else:
@@ -177,7 +179,7 @@ def _keys_of(read: Callable[[], Any], origin: str) -> dict[str, Any]:
     """What OmegaConf reads, as plain nested dictionaries; interpolations stay as they are until all layers are in."""
     try:
         values = OmegaConf.to_container(read())
-    except (yaml.YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError, AttributeError) as error:
+    except (yaml.YAMLError, OmegaConfBaseException, OSError, ValueError, AttributeError) as error:
         raise ConfigError(f"{origin} cannot be read: {error}", _MEND_LAYOUT) from error
     if not isinstance(values, dict):
         raise ConfigError(f"{origin} holds a {type(values).__name__}, not keys", _MEND_LAYOUT)
@@ -220,10 +222,45 @@ def _check_keys(values: dict[str, Any], section: type[Any], origin: str, prefix:
                 mend = f"choose one of {', '.join(choices)}, or set" if choices else "set"
                 raise ConfigError(f"{origin}: {key!r} is a section", f"{mend} its keys one by one: {key}.NAME=VALUE")
             _check_keys(value, inner, origin, f"{key}.")
-        elif (inner := entry_type(hints[name])) is not None and isinstance(value, dict):
+            continue
+        _check_kind(value, hints[name], origin, key)
+        if (inner := entry_type(hints[name])) is not None and isinstance(value, dict):
             for entry, content in value.items():
                 if isinstance(content, dict):
                     _check_keys(content, inner, origin, f"{key}.{entry}.")
+
+
+def _check_kind(value: Any, kind: Any, origin: str, key: str) -> None:
+    """Refuse a list or a mapping where the key takes neither or the other, of which OmegaConf tells little or nothing.
+    Whether a single value fits its key is left to OmegaConf, and so is what a reference to another key stands for."""
+    if kind is Any or value is None or (isinstance(value, str) and "${" in value):
+        return
+    wanted = dict if section_type(kind) else typing.get_origin(kind)
+    if wanted not in (dict, list):
+        wanted = None
+    given = type(value) if isinstance(value, (dict, list)) else None
+    if given is not wanted:
+        what = "a list" if given is list else "keys with values" if given is dict else "a single value"
+        raise ConfigError(f"{origin}: {key}: it takes {_words(kind)}, not {what}", _MEND_VALUE)
+    if isinstance(value, list):
+        for place, entry in enumerate(value):
+            _check_kind(entry, typing.get_args(kind)[0], origin, f"{key}[{place}]")
+    elif isinstance(value, dict) and not section_type(kind):
+        for name, entry in value.items():
+            _check_kind(entry, typing.get_args(kind)[1], origin, f"{key}.{name}")
+
+
+def _words(kind: Any) -> str:
+    """What a key takes, for a person."""
+    if (container := typing.get_origin(kind)) in (dict, list):
+        entry = typing.get_args(kind)[-1]
+        if container is list:
+            return f"a list of {_words(entry)}, as in [one, another]"
+        each = "a value" if entry is Any else _words(entry)
+        return f"names, each with {each}, as in {{name: value}}"
+    if section_type(kind):
+        return "keys of its own"
+    return {str: "text", bool: "true or false", int: "a whole number"}.get(kind, "a number")
 
 
 def _suggestion(name: str, prefix: str, siblings: Iterable[str]) -> str:

@@ -1,4 +1,5 @@
-"""Names in a configuration that only the game can know: task types, and reward terms with those of plug-ins.
+"""What in a configuration only the game can know: task types, reward terms with those of plug-ins, and what terms and
+sandbox back ends take as options.
 
 `azr.config` checks what it can without importing the game; whoever starts something from a configuration (every
 command, through `azr.cli.config.config_of`) asks here as well, so that a mistyped name is told before anything runs.
@@ -6,14 +7,15 @@ command, through `azr.cli.config.config_of`) asks here as well, so that a mistyp
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from azr.config.root import Config
 from azr.config.rules import Problem
 from azr.errors import ConfigError
 from azr.game import tasks
-from azr.game.rewards.registry import GROUP, term_names
+from azr.game.rewards.registry import GROUP, make_term, term_names
 from azr.names import did_you_mean
+from sandbox_wasm.registry import BUILT_IN, check_options, find_backend, make_backend
 
 
 def unknown_names(config: Config) -> list[Problem]:
@@ -28,10 +30,34 @@ def unknown_names(config: Config) -> list[Problem]:
 
 
 def check(config: Config) -> Config:
-    """The configuration as it is, or a `ConfigError` that names everything unknown in it."""
-    if found := unknown_names(config):
-        raise ConfigError("\n".join(map(str, found)), "change the keys named; azr config reference explains each")
+    """The configuration as it is, or a `ConfigError` that names everything in it that is unknown or not taken."""
+    if found := [*map(str, unknown_names(config)), *_refused_terms(config), *map(str, _refused_sandbox(config))]:
+        raise ConfigError("\n".join(found), "change the keys named; azr config reference explains each")
     return config
+
+
+def _refused_terms(config: Config) -> Iterator[str]:
+    """What the reward terms that are on say of their options; making one says it with its key."""
+    known = term_names()
+    for name, term in config.algorithm.proposer_reward.terms.items():
+        if term.coefficient and name in known:
+            try:
+                make_term(name, term)
+            except ConfigError as error:
+                yield f"{error.what} ({error.mend})"
+
+
+def _refused_sandbox(config: Config) -> Iterator[Problem]:
+    """What the back end says of its options. Ours are made, for they judge values as well and cost nothing before their
+    first job; one of others may own a whole engine, so that only the names of its options are looked at."""
+    name, options = config.sandbox.backend, config.sandbox.options
+    try:
+        if name in BUILT_IN:
+            make_backend(name, options).close()
+        else:
+            check_options(name, find_backend(name), options)
+    except (TypeError, ValueError) as error:
+        yield Problem("sandbox.options", str(error), "sandbox.backend says which back end takes them")
 
 
 def _unknown(key: str, noun: str, given: Iterable[str], known: Iterable[str], mend: str) -> list[Problem]:

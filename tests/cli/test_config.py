@@ -34,6 +34,14 @@ def test_reference_prints_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == markdown()
 
 
+def test_a_name_that_is_not_utf_8_is_refused_in_words_that_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "show", "run.name=o\udcff"]) == EXIT_ERROR
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert r"'run.name=o\udcff' is not UTF-8" in told.err
+    told.err.encode()
+
+
 def test_a_mistake_is_told_and_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "show", "run.sed=7"]) == EXIT_ERROR
     told = capsys.readouterr()

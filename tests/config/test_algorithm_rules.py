@@ -182,6 +182,17 @@ class TestLoss:
         ("loss.tis_cap", 0.5),
         ("loss.minibatches", 0),
         ("sampling.top_p", 1.5),
+        ("sampling.top_p", 0.0),
+        ("sampling.top_p", float("nan")),
+        ("sampling.top_k", -7),
+        ("sampling.top_k", 0),
+        ("solver_reward.right", float("inf")),
+        ("solver_reward.wrong", float("-inf")),
+        ("solver_reward.malformed", float("nan")),
+        ("solver_reward.truncated", float("inf")),
+        ("proposer_reward.invalid", float("nan")),
+        ("proposer_reward.at_extremes", float("inf")),
+        ("loss.entropy_coefficient", float("inf")),
         ("sampling.temperature", 0.0),
         ("loss.geometric_low", 0.0),
         ("loss.geometric_high", 0.5),
@@ -191,6 +202,11 @@ class TestLoss:
         ("loss.tv_delta", float("nan")),
         ("loss.sequence_clip_low", 2.0),
         ("optimiser.beta2", 1.5),
+        ("optimiser.beta1", 1.0),
+        ("optimiser.beta2", 1.0),
+        ("optimiser.beta1", float("nan")),
+        ("optimiser.lr", float("inf")),
+        ("optimiser.lr", -1.0),
         ("optimiser.warmup_steps", -1),
         ("advantages.solve.running_weight", -1.0),
         ("advantages.solve.epsilon", 0.0),
@@ -207,6 +223,23 @@ class TestLoss:
 )
 def test_a_value_that_makes_no_sense_is_told_by_its_key(path: str, value: object) -> None:
     assert path in keys(put(path, value))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("sampling.top_p", 1e-3),
+        ("sampling.top_p", 1.0),
+        ("sampling.top_k", -1),
+        ("sampling.top_k", 1),
+        ("optimiser.beta1", 0.0),
+        ("optimiser.lr", 0.0),
+        ("batch.replay_share", 0.0),
+        ("batch.replay_share", 1.0),
+    ],
+)
+def test_a_value_at_the_end_of_its_range_passes(path: str, value: object) -> None:
+    assert keys(put(path, value)) == []
 
 
 class TestCombinations:
@@ -235,6 +268,16 @@ class TestCombinations:
 
         assert keys(estimates_apart) == []
 
+    @pytest.mark.parametrize("train_propose", [True, False])
+    def test_a_batch_holds_something(self, train_propose: bool) -> None:
+        def change(algorithm: AlgorithmConfig, propose: int) -> None:
+            algorithm.rating.trained = False
+            algorithm.batch.propose, algorithm.batch.solve = propose, 0
+            algorithm.game.train_propose = train_propose
+
+        assert keys(lambda algorithm: change(algorithm, 0)) == ["batch.solve"]
+        assert keys(lambda algorithm: change(algorithm, 1)) == ([] if train_propose else ["batch.solve"])
+
     def test_and_are_drawn_like_all_other_samples(self) -> None:
         assert keys(put("rating.temperature", 0.5)) == ["rating.temperature"]
 
@@ -251,6 +294,10 @@ class TestCombinations:
             algorithm.batch.attempts_per_task = 1
 
         assert keys(change) == ["advantages.solve.name"]
+
+    def test_a_term_weighs_a_finite_amount(self) -> None:
+        terms = {"cluster_share": TermConfig(coefficient=float("inf"))}
+        assert keys(put("proposer_reward.terms", terms)) == ["proposer_reward.terms.cluster_share.coefficient"]
 
     def test_a_penalty_goes_with_a_sum_only(self) -> None:
         def change(algorithm: AlgorithmConfig) -> None:

@@ -135,6 +135,63 @@ def test_a_value_of_the_wrong_type_is_refused_with_key_and_value(override: str) 
     assert override in told
 
 
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("safety.patterns=[1]", "safety.patterns: it takes names, each with text, as in {name: value}, not a list"),
+        ("sandbox.options=[]", "sandbox.options: it takes names, each with text"),
+        ("rollout.engine_arguments=[1]", "rollout.engine_arguments: it takes names, each with text"),
+        ("algorithm.batch.cell_weights=[1]", "algorithm.batch.cell_weights: it takes names, each with a number"),
+        ("algorithm.batch.cell_weights={a/solve: [1]}", "cell_weights.a/solve: it takes a number, not a list"),
+        (
+            "learner.freeze={a: 1}",
+            "learner.freeze: it takes a list of text, as in [one, another], not keys with values",
+        ),
+        ("model.plain_tokens={a: 1}", "model.plain_tokens: it takes a list of text"),
+        ("algorithm.game.task_types.0=x", "algorithm.game.task_types: it takes a list of text"),
+        ("learner.freeze[0]=x", "learner.freeze: it takes a list of text"),
+        ("algorithm.game.task_types=[[a]]", "algorithm.game.task_types[0]: it takes text, not a list"),
+        ("safety.detectors=x", "safety.detectors: it takes a list of text, as in [one, another], not a single value"),
+        ("safety.patterns.a.b=x", "safety.patterns.a: it takes text, not keys with values"),
+        ("sandbox.options.a.b=3", "sandbox.options.a: it takes text, not keys with values"),
+        ("rollout.engine_arguments.a.b=3", "rollout.engine_arguments.a: it takes text, not keys with values"),
+        ("algorithm.proposer_reward.terms=[1]", "terms: it takes names, each with keys of its own"),
+        ("algorithm.proposer_reward.terms.a=3", "terms.a: it takes keys of its own, not a single value"),
+        ("algorithm.proposer_reward.terms={a: [1]}", "terms.a: it takes keys of its own, not a list"),
+        ("algorithm.proposer_reward.terms.a.options=[1]", "terms.a.options: it takes names, each with a value"),
+        ("algorithm.rating.trained=[1]", "algorithm.rating.trained: it takes true or false, not a list"),
+        ("algorithm.loss.dual_clip.x=1", "algorithm.loss.dual_clip: it takes a number, not keys with values"),
+        ("run.name.a=1", "run.name: it takes text, not keys with values"),
+    ],
+)
+def test_a_list_or_a_mapping_in_the_wrong_place_is_refused_with_what_the_key_takes(override: str, told: str) -> None:
+    assert f"{override}: " in _told(overrides=[override])
+    assert told in _told(overrides=[override])
+
+
+def test_so_it_is_in_a_file(tmp_path: Path) -> None:
+    path = _file(tmp_path, "safety: {patterns: [a]}")
+    assert f"{path}: safety.patterns: it takes names, each with text" in _told([path])
+
+
+def test_lists_and_mappings_may_be_references_and_options_of_terms_may_hold_either() -> None:
+    options = "algorithm.proposer_reward.terms.mine.options={a: {b: 1}, c: [2]}"
+    config = load([], ["sandbox.options=${rollout.engine_arguments}", "learner.freeze=${model.plain_tokens}", options])
+    assert (config.sandbox.options, config.learner.freeze) == ({}, [])
+    assert config.algorithm.proposer_reward.terms["mine"].options == {"a": {"b": 1}, "c": [2]}
+
+
+@pytest.mark.parametrize(
+    "override", ["run.name=o\udcff", "run.folder=/\udcff", "safety.patterns.\udcff=a", "learner.freeze=['\udcff']"]
+)
+def test_an_override_that_is_not_utf_8_is_refused_for_it_could_be_shown_and_written_nowhere(override: str) -> None:
+    assert f"{override!r} is not UTF-8" in _told(overrides=[override])
+
+
+def test_a_number_too_long_to_be_read_is_refused() -> None:
+    assert "run.seed=9" in _told(overrides=[f"run.seed={'9' * 5000}"])
+
+
 def test_a_section_cannot_be_set_to_a_value() -> None:
     assert "'run' is a section" in _told(overrides=["run=3"])
 

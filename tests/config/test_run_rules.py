@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from azr.config import load
+from azr.config import Config, load
+from azr.config.rules import problems
+from azr.config.sections.evaluation import TINY_TASKS
+from azr.config.sections.run import LARGEST_SEED
 from azr.errors import ConfigError
+from azr.tiny.held_out import TASKS
 
 
 @pytest.mark.parametrize(
@@ -15,6 +19,9 @@ from azr.errors import ConfigError
         ("evaluation.suite=mmlu", "evaluation.suite: 'mmlu' is not known"),
         ("cluster.placement=TIGHT", "cluster.placement"),
         ("safety.action=delete", "safety.action"),
+        ("run.seed=-1", "run.seed: -1 is out of range (it must be between 0 and 4294967295)"),
+        ("run.seed=4294967296", "run.seed: 4294967296 is out of range"),
+        ("run.seed=12345678901234567890123456", "run.seed: 12345678901234567890123456 is out of range"),
         ("run.steps=-1", "run.steps: -1 is out of range (it must be at least 0)"),
         ("staleness.max_staleness=-1", "staleness.max_staleness: -1 is out of range"),
         ("staleness.sweep_window=0", "staleness.sweep_window: 0 is out of range"),
@@ -31,6 +38,26 @@ def test_a_value_that_cannot_run_is_refused_with_its_key(override: str, told: st
     with pytest.raises(ConfigError) as refused:
         load([], [override])
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize("seed", [0, LARGEST_SEED])
+def test_the_first_and_the_last_seed_pass(seed: int) -> None:
+    assert load([], [f"run.seed={seed}"]).run.seed == seed
+
+
+@pytest.mark.parametrize("name", ["o\udcff", "a\nb", "a\0b", "\x1b[31m"])
+def test_a_name_that_cannot_be_shown_is_refused(name: str) -> None:
+    config = Config()
+    config.run.name = name
+    assert [problem.key for problem in problems(config)] == ["run.name"]
+
+
+def test_no_more_tasks_are_asked_for_than_the_suite_has() -> None:
+    assert TINY_TASKS == TASKS
+    with pytest.raises(ConfigError, match=r"evaluation\.tasks: 201 are more than the suite tiny has.*at most 200"):
+        load([], ["evaluation.suite=tiny", "evaluation.tasks=201"])
+    assert load([], ["evaluation.suite=tiny", "evaluation.tasks=200"]).evaluation.tasks == 200
+    assert load([], ["evaluation.suite=none", "evaluation.tasks=201"]).evaluation.tasks == 201
 
 
 def test_ipc_is_refused_where_the_learner_has_more_ranks_than_one() -> None:

@@ -1,6 +1,8 @@
-"""Names that only the game knows are told before anything runs."""
+"""Names and options that only the game knows are told before anything runs."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from azr.errors import ConfigError
 from azr.game.checks import check, unknown_names
 from azr.game.rewards.registry import term_names
 from azr.game.tasks import names
+from tests.plugins import announce
 
 TERM = "algorithm.proposer_reward.terms.{}.coefficient=0.5"
 
@@ -32,6 +35,68 @@ def test_what_is_unknown_is_told_with_the_nearest_name_and_all_at_once() -> None
 def test_a_term_that_is_off_is_checked_as_well() -> None:
     config = load([], ["algorithm.proposer_reward.terms.nonsense.coefficient=0"])
     assert [problem.key for problem in unknown_names(config)] == ["algorithm.proposer_reward.terms"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("{distanse: 0.5}", "got an unexpected keyword argument 'distanse'"),
+        ("{distance: abc}", "algorithm.proposer_reward.terms.cluster_share.options: "),
+        ("{distance: 2}", "distance must lie between 0 and 1, not 2"),
+    ],
+)
+def test_options_that_a_term_does_not_take_are_told_with_its_key_where_it_is_on(options: str, told: str) -> None:
+    given = f"algorithm.proposer_reward.terms.cluster_share.options={options}"
+    with pytest.raises(ConfigError) as error:
+        check(load([], [given, TERM.format("cluster_share")]))
+    assert "algorithm.proposer_reward.terms.cluster_share.options: " in error.value.what
+    assert told in error.value.what
+    config = load([], [given])
+    assert check(config) is config, "a term that is off is not made"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["sandbox.options.instanses=restored"], "has no option 'instanses'. Did you mean 'instances'?"),
+        (["sandbox.options.instances=nosuch"], "instances must be one of fresh, restored, not 'nosuch'"),
+        (["sandbox.backend=process", "sandbox.options.instances=fresh"], "It takes: allow_unconfined."),
+        (["sandbox.backend=process", "sandbox.options.allow_unconfined=maybe"], "must be true or false, not 'maybe'"),
+    ],
+)
+def test_options_that_the_back_end_does_not_take_are_told(overrides: list[str], told: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        check(load([], overrides))
+    assert error.value.what.startswith("sandbox.options: ")
+    assert told in error.value.what
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["sandbox.options.instances=restored"],
+        ["sandbox.backend=process"],
+        ["sandbox.backend=process", "sandbox.options.allow_unconfined=true"],
+    ],
+)
+def test_options_that_the_back_end_takes_pass(overrides: list[str]) -> None:
+    config = load([], overrides)
+    assert check(config) is config
+
+
+def test_a_back_end_of_others_is_asked_for_its_options_and_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "azr_costly.py").write_text("def costly(url=''):\n    raise AssertionError('it was made')\n")
+    announce(tmp_path, "azr_costly", {"azr.sandboxes": {"costly": "azr_costly:costly"}}, monkeypatch)
+    check(load([], ["sandbox.backend=costly", "sandbox.options.url=here"]))
+    with pytest.raises(ConfigError, match=r"sandbox\.options: .*no option 'ulr'\. Did you mean 'url'\?"):
+        check(load([], ["sandbox.backend=costly", "sandbox.options.ulr=here"]))
+
+
+def test_a_dry_run_refuses_what_the_run_would_die_of(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--config", "tiny", "--dry-run", "sandbox.options.instanses=restored"]) != 0
+    assert "Did you mean 'instances'?" in capsys.readouterr().err
 
 
 def test_commands_refuse_what_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ Three ratios decide which losses and weights go together (log-probabilities of c
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf, isfinite
 from typing import NamedTuple
 
 from azr.config.sections.algorithm import AlgorithmConfig, EstimatorConfig, LossConfig
@@ -58,6 +59,7 @@ def problems(algorithm: AlgorithmConfig, max_staleness: int) -> list[Problem]:
     return [
         *_choices(algorithm),
         *_ranges(algorithm),
+        *_amounts(algorithm),
         *_game(algorithm),
         *_proposer_reward(algorithm),
         *_rating(algorithm),
@@ -116,18 +118,14 @@ def _ranges(algorithm: AlgorithmConfig) -> Iterator[Problem]:
         ("loss.minibatches", loss.minibatches, 1, None),
         ("loss.chunk_sequences", loss.chunk_sequences, 1, None),
         ("loss.constant_length", loss.constant_length, 1, None),
-        ("optimiser.lr", optimiser.lr, 0.0, None),
         ("optimiser.grad_clip", optimiser.grad_clip, 0.0, None),
         ("loss.geometric_high", loss.geometric_high, 1.0, None),
         ("loss.sequence_clip_low", loss.sequence_clip_low, 0.0, 1.0),
         ("loss.sequence_clip_high", loss.sequence_clip_high, 0.0, None),
         ("loss.tv_pull", loss.tv_pull, 0.0, None),
-        ("optimiser.beta1", optimiser.beta1, 0.0, 1.0),
-        ("optimiser.beta2", optimiser.beta2, 0.0, 1.0),
         ("optimiser.warmup_steps", optimiser.warmup_steps, 0, None),
         ("optimiser.decay_updates", optimiser.decay_updates, 0, None),
         ("optimiser.weight_decay", optimiser.weight_decay, 0.0, None),
-        ("sampling.top_p", sampling.top_p, 0.0, 1.0),
     ):
         if not (low <= value and (high is None or value <= high)):
             allowed = f"at least {low}" if high is None else f"between {low} and {high}"
@@ -143,6 +141,33 @@ def _ranges(algorithm: AlgorithmConfig) -> Iterator[Problem]:
     ):
         if not value > 0.0:
             yield Problem(key, f"{value} is out of range", "it must be above 0")
+    top_p, top_k = sampling.top_p, sampling.top_k
+    for key, value, fits, mend in (
+        ("optimiser.lr", optimiser.lr, 0.0 <= optimiser.lr < inf, "it must be at least 0 and finite"),
+        ("optimiser.beta1", optimiser.beta1, 0.0 <= optimiser.beta1 < 1.0, "it must be at least 0 and below 1"),
+        ("optimiser.beta2", optimiser.beta2, 0.0 <= optimiser.beta2 < 1.0, "it must be at least 0 and below 1"),
+        ("sampling.top_p", top_p, 0.0 < top_p <= 1.0, "it must be above 0 and at most 1"),
+        ("sampling.top_k", top_k, top_k == -1 or top_k >= 1, "it must be at least 1, or -1 for off"),
+    ):
+        if not fits:
+            yield Problem(key, f"{value} is out of range", mend)
+
+
+def _amounts(algorithm: AlgorithmConfig) -> Iterator[Problem]:
+    """What may be any number, but must be one: a single infinite reward would make the weights NaN."""
+    solver, proposer = algorithm.solver_reward, algorithm.proposer_reward
+    for key, value in (
+        ("solver_reward.right", solver.right),
+        ("solver_reward.wrong", solver.wrong),
+        ("solver_reward.malformed", solver.malformed),
+        ("solver_reward.truncated", solver.truncated),
+        ("proposer_reward.at_extremes", proposer.at_extremes),
+        ("proposer_reward.invalid", proposer.invalid),
+        *((f"proposer_reward.terms.{name}.coefficient", term.coefficient) for name, term in proposer.terms.items()),
+        ("loss.entropy_coefficient", algorithm.loss.entropy_coefficient),
+    ):
+        if not isfinite(value):
+            yield Problem(key, f"{value} is no finite number", "write one")
 
 
 def _game(algorithm: AlgorithmConfig) -> Iterator[Problem]:
@@ -204,6 +229,8 @@ def _rating(algorithm: AlgorithmConfig) -> Iterator[Problem]:
             f"{batch.propose} proposals bring {brought} rating attempts a step, but only {batch.solve} are trained on",
             "raise it, or lower batch.propose or rating.attempts",
         )
+    if not batch.solve and not (batch.propose and algorithm.game.train_propose):
+        yield Problem("batch.solve", "no cell puts anything into a batch", "raise it, or let proposers be trained")
     if batch.solve % batch.attempts_per_task:
         yield Problem("batch.solve", f"{batch.solve} is no multiple of attempts_per_task", "groups are taken whole")
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 SUITES = ("tiny", "none")
 
+#: Tasks of each type and difficulty that `tiny` has, which is `azr.tiny`'s to know (a test holds the two together).
+TINY_TASKS = 200
+
 
 @dataclass
 class EvaluationConfig:
@@ -15,7 +18,7 @@ class EvaluationConfig:
     """`tiny`: the tasks held out from the embedded model's world, whose programs the gate then refuses as
     `held_out`, as seeds and as proposals; `none`."""
     tasks: int = 128
-    """Held-out tasks of each type, of each difficulty."""
+    """Held-out tasks of each type, of each difficulty; `tiny` has 200."""
     samples: int = 4
     """Answers to each task at temperature 1, besides one greedy answer."""
     before: bool = True

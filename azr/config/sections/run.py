@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: The largest seed that everybody who is given one takes: NumPy, torch and vLLM.
+LARGEST_SEED = 2**32 - 1
+
 
 @dataclass
 class RunConfig:
@@ -16,7 +19,8 @@ class RunConfig:
     """Where the folders of runs lie."""
 
     seed: int = 0
-    """Everything random in a run is seeded from this number and the name of the part that draws."""
+    """Everything random in a run is seeded from this number and the name of the part that draws; at least 0, and below
+    2^32."""
 
     steps: int = 0
     """Learner steps after which the run ends; 0: no such bound."""

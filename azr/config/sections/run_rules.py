@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from azr.config.sections.evaluation import SUITES
+from azr.config.sections.evaluation import SUITES, TINY_TASKS
 from azr.config.sections.model import FRAMES
+from azr.config.sections.run import LARGEST_SEED
 
 if TYPE_CHECKING:
     from azr.config.root import Config
@@ -45,6 +46,14 @@ def problems(config: Config) -> Iterator[tuple[str, str, str]]:
     ):
         if not number >= low:
             yield key, f"{number} is out of range", f"it must be at least {low}"
+    if not 0 <= config.run.seed <= LARGEST_SEED:
+        yield "run.seed", f"{config.run.seed} is out of range", f"it must be between 0 and {LARGEST_SEED}"
+    if config.evaluation.suite == "tiny" and config.evaluation.tasks > TINY_TASKS:
+        yield (
+            "evaluation.tasks",
+            f"{config.evaluation.tasks} are more than the suite tiny has of each type",
+            f"it must be at most {TINY_TASKS}",
+        )
     if "://" in config.cluster.address:
         yield (
             "cluster.address",
@@ -68,5 +77,5 @@ def problems(config: Config) -> Iterator[tuple[str, str, str]]:
 
 def _name(name: str) -> Iterator[tuple[str, str, str]]:
     """A run's name is a folder's."""
-    if not name or name in (".", "..") or "/" in name or name != name.strip():
+    if not name or name in (".", "..") or "/" in name or name != name.strip() or not name.isprintable():
         yield "run.name", f"{name!r} cannot name a folder", "use letters, digits, dots and dashes"
