@@ -34,8 +34,10 @@ CARDS: dict[str, Card] = {name: Card(name, size * GIB) for name, size in _GIB_OF
 
 
 def card_named(name: str) -> Card:
-    """The card of that name, upper or lower case; an unknown one is refused with the nearest."""
+    """The card of that name, upper or lower case; an unknown one is refused with those that begin so, or the next."""
     for known, card in CARDS.items():
         if known.lower() == name.lower():
             return card
-    raise AzrError(f"no GPU type is called {name!r}; {did_you_mean(name, CARDS)}", f"choose one of {', '.join(CARDS)}")
+    begun = [repr(known) for known in CARDS if known.lower().startswith(name.lower())]
+    hint = f"did you mean {' or '.join(begun)}?" if begun else did_you_mean(name, CARDS)
+    raise AzrError(f"no GPU type is called {name!r}; {hint}", f"choose one of {', '.join(CARDS)}")

@@ -1,4 +1,5 @@
-"""What a learner rank asks of its card, by the arithmetic of `learner/sharding.py` and `learner/logprob_head.py`.
+"""What a learner rank asks of its card, or of its host where it computes on cores, by the arithmetic of
+`learner/sharding.py` and `learner/logprob_head.py`.
 
 Pure. Called by `azr.memory_plan.plan`.
 
@@ -20,8 +21,9 @@ from azr.memory_plan.shapes import Shape
 #: Bytes of fp32, in which masters, gradients and moments are kept.
 FULL = 4
 
-#: Logits held at a time, as in `learner.logprob_head.GPU_CHUNK_ELEMENTS` (a test holds the two together).
+#: Logits held at a time on a card, and on cores, as in `learner.logprob_head` (a test holds them together).
 CHUNK_ELEMENTS = 1 << 29
+CORES_CHUNK_ELEMENTS = 1 << 26
 
 #: CUDA context, NCCL's buffers, and what the allocator cannot use for its cuts.
 RESERVE = 2 * GIB
@@ -31,14 +33,18 @@ RESERVE = 2 * GIB
 HOST_VERSIONS = 3
 
 
-def learner_demand(shape: Shape, config: LearnerConfig, ranks: int | None = None, *, sent: int = 0) -> Demand:
+def learner_demand(
+    shape: Shape, config: LearnerConfig, ranks: int | None = None, *, sent: int = 0, on_cores: bool = False
+) -> Demand:
     """What one rank asks of its GPU; `ranks` in place of the configured number, to try others. `sent` bytes of
-    new weights are on the first rank's GPU, on their way to engines, while the next step is made."""
+    new weights are on the first rank's GPU, on their way to engines, while the next step is made. `on_cores` it asks
+    its host, in fp32 unless told otherwise, and keeps nothing for CUDA."""
     ranks = config.ranks if ranks is None else ranks
-    width = FULL if config.compute_dtype == "float32" else 2
+    full = config.compute_dtype == "float32" or (on_cores and config.compute_dtype == "auto")
+    width = FULL if full else 2
     trained = trained_parameters(shape, config)
     states = 0 if config.cpu_offload else 1
-    tokens = config.tokens_per_micro_batch
+    tokens, chunk = config.tokens_per_micro_batch, CORES_CHUNK_ELEMENTS if on_cores else CHUNK_ELEMENTS
     kept = tokens * (shape.layers * kept_by_layer(shape, config.checkpointing, width) + _outside(shape, width))
     return Demand(
         (
@@ -47,9 +53,9 @@ def learner_demand(shape: Shape, config: LearnerConfig, ranks: int | None = None
             Item("optimiser", states * 2 * FULL * trained // ranks),
             Item("gathered weights", width * _gathered(shape, config)),
             Item("activations", kept),
-            Item("working space", _working_space(shape, config, width, kept)),
+            Item("working space", _working_space(shape, config, width, kept, chunk)),
             *([Item("weights being sent", sent)] if sent else []),
-            Item("reserve", RESERVE),
+            *([] if on_cores else [Item("reserve", RESERVE)]),
         )
     )
 
@@ -133,12 +139,12 @@ def _outside(shape: Shape, width: int) -> int:
     return 2 * width * shape.hidden + _norm(shape.hidden, width)
 
 
-def _working_space(shape: Shape, config: LearnerConfig, width: int, kept: int) -> int:
+def _working_space(shape: Shape, config: LearnerConfig, width: int, kept: int, chunk: int) -> int:
     tokens, matrix = config.tokens_per_micro_batch, shape.vocabulary * shape.hidden
     whole = config.lora.rank == 0
-    chunk = min(CHUNK_ELEMENTS, tokens * shape.vocabulary)
+    logits = min(chunk, tokens * shape.vocabulary)
     # A chunk's logits and their gradient; the weight's gradient as it is summed up, and a chunk's part of it.
-    head = chunk * 2 * width + (matrix * (FULL + width) if whole else 0)
+    head = logits * 2 * width + (matrix * (FULL + width) if whole else 0)
     recomputed = 0 if config.checkpointing == "none" else tokens * kept_by_layer(shape, "none", width)
     # A layer's gradients, and those of the layer before still on their way in fp32; the head's wait for the end.
     shared = shape.layer_parameters * (width + 2 * FULL) + width * matrix if whole else 0

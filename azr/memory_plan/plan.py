@@ -8,6 +8,7 @@ Pure. Called by `azr train --dry-run` and `azr config memory`. Every number is a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -24,6 +25,9 @@ from azr.memory_plan.shapes import Shape
 #: Numbers of ranks tried for a mend.
 _RANKS = (1, 2, 4, 8, 16, 32, 64)
 
+#: Numbers of cards of an engine tried for a mend: they are on one machine.
+_WAYS = (1, 2, 4, 8)
+
 #: At most this many ways out are told.
 _MENDS = 3
 
@@ -37,6 +41,8 @@ class MemoryPlan:
     card: Card
     learner: Demand
     ranks: int
+    on_cores: bool
+    """Whether ranks compute on cores, so that what they ask for is host memory."""
     host: int
     versions: int
     """Bytes of the versions that lie in /dev/shm."""
@@ -58,10 +64,12 @@ class MemoryPlan:
     def lines(self) -> list[str]:
         """The plan as a table for people."""
         rows = [f"memory plan  {self.model}, {self.shape.parameters / 1e9:.2f}B parameters, on {self.card.name}"]
-        rows += self._table(f"learner, each of {self.ranks} ranks", self.learner, self.learner.total)
+        of_card = f" of {gib(self.card.memory)}"
+        where, of_rank = (", on cores", " of host memory") if self.on_cores else ("", of_card)
+        rows += _table(f"learner, each of {self.ranks} ranks{where}", self.learner, self.learner.total, of_rank)
         engines = self.engines
         named = f"engine, each card of {engines.replicas} x {engines.tensor_parallel}"
-        rows += self._table(named, self.engine, round(engines.share * self.card.memory))
+        rows += _table(named, self.engine, round(engines.share * self.card.memory), of_card)
         sequences = self.cached / engines.sequence_tokens
         rows.append(f"  cache      {self.cached:,} tokens: {sequences:.1f} sequences of {engines.sequence_tokens:,}")
         rows.append(f"  host       {gib(self.host)} on the node of the learner's first rank, for versions on their way")
@@ -75,10 +83,10 @@ class MemoryPlan:
         rows += [f"  DOES NOT FIT  {what}\n    mend: {mend}" for what, mend in self.problems]
         return rows
 
-    def _table(self, title: str, demand: Demand, total: int) -> list[str]:
-        rows = [f"  {title}"]
-        rows += [f"    {item.name:<20}{gib(item.bytes):>12}" for item in demand.items]
-        return [*rows, f"    {'together':<20}{gib(total):>12} of {gib(self.card.memory)}"]
+
+def _table(title: str, demand: Demand, total: int, whole: str) -> list[str]:
+    rows = [f"  {title}", *(f"    {item.name:<20}{gib(item.bytes):>12}" for item in demand.items)]
+    return [*rows, f"    {'together':<20}{gib(total):>12}{whole}"]
 
 
 def make_plan(
@@ -93,21 +101,24 @@ def make_plan(
 ) -> MemoryPlan:
     """Work everything out; what does not fit is told in the plan, not raised.
 
-    `rank_share` is what Ray sets aside of a card for a learner rank, `versions` how many the registry has in /dev/shm.
+    `rank_share` is what Ray sets aside of a card for a learner rank, 0 where it computes on cores; `versions` how many
+    the registry has in /dev/shm.
     """
     cards = learner.ranks * rank_share + engine.replicas * engine.tensor_parallel * engine.card_share
+    on_cores = rank_share == 0
     return MemoryPlan(
         model=model,
         shape=shape,
         card=card,
-        learner=learner_demand(shape, learner, sent=_sent(shape, engine)),
+        learner=learner_demand(shape, learner, sent=_sent(shape, engine), on_cores=on_cores),
         ranks=learner.ranks,
+        on_cores=on_cores,
         host=host_demand(shape, learner, engine.width),
         versions=shared_memory_demand(shape, versions, engine.width),
         engine=engine_demand(shape, engine, card),
         engines=engine,
         cached=cached_tokens(shape, engine, card),
-        cards=cards,
+        cards=cards if engine.card_share else max(cards, engine.tensor_parallel),
         problems=tuple(_problems(shape, card, learner, engine, rank_share)),
     )
 
@@ -122,15 +133,20 @@ def _sent(shape: Shape, engine: Engine) -> int:
 def _problems(
     shape: Shape, card: Card, learner: LearnerConfig, engine: Engine, rank_share: float
 ) -> Iterator[tuple[str, str]]:
+    if rank_share == 0:
+        yield from _engine_problems(shape, card, engine)
+        return
     shared = rank_share + engine.card_share <= 1
     beside = round(engine.share * card.memory) + transfer_buffers(shape, engine) if shared else 0
     room = card.memory - beside
     demand = learner_demand(shape, learner, sent=_sent(shape, engine)).total
     if demand > room:
         left = f", of which an engine beside it leaves {gib(room)}" if shared else ""
+        apart = [] if engine.card_share else ["rollout.gpus_per_replica=-1, for a card of the engine's own"]
+        mends = [*apart, *_learner_mends(shape, room, learner, engine)]
         yield (
             f"a learner rank wants {gib(demand)} of a {card.name}, which has {gib(card.memory)}{left}",
-            " or ".join(_learner_mends(shape, room, learner, engine)) or "take larger cards, or a smaller model",
+            " or ".join(mends) or "take larger cards, or a smaller model",
         )
     yield from _engine_problems(shape, card, engine)
 
@@ -138,7 +154,8 @@ def _problems(
 def _engine_problems(shape: Shape, card: Card, engine: Engine) -> Iterator[tuple[str, str]]:
     ways = engine.tensor_parallel
     if shape.heads % ways:
-        yield f"{ways} cards an engine do not divide the {shape.heads} attention heads", "choose 1, 2, 4 or 8"
+        dividing = ", ".join(str(number) for number in _WAYS if shape.heads % number == 0)
+        yield f"{ways} cards an engine do not divide the {shape.heads} attention heads", f"choose one of {dividing}"
         return
     cached = cached_tokens(shape, engine, card)
     if cached < engine.sequence_tokens:
@@ -147,16 +164,28 @@ def _engine_problems(shape: Shape, card: Card, engine: Engine) -> Iterator[tuple
             f"less than one sequence of {engine.sequence_tokens:,}",
             " or ".join(_engine_mends(shape, card, engine)) or "take larger cards, or a smaller model",
         )
-    neighbours = int(1 / engine.card_share) if 0 < engine.card_share < 1 else 1
-    buffers = transfer_buffers(shape, engine)
+    neighbours, buffers, highest = _neighbours(engine), transfer_buffers(shape, engine), _highest(shape, card, engine)
     wanted = neighbours * (engine.share + buffers / card.memory)
     if wanted > 1:
-        fitting = 1 / neighbours - buffers / card.memory
         yield (
             f"{neighbours} engine(s) on a card, each with a share of {engine.share:.2f} and {gib(buffers)} for new "
             f"weights to arrive through, want {wanted:.0%} of it",
-            f"set the share to at most {int(fitting * 100) / 100:.2f}",
+            f"set the share to at most {highest:.2f}"
+            if highest > 0
+            else "let fewer engines share a card (rollout.gpus_per_replica), or take larger cards",
         )
+
+
+def _neighbours(engine: Engine) -> int:
+    """Engines on a card. Of those for which Ray sets none aside, each sees all cards and takes the first."""
+    if engine.card_share >= 1:
+        return 1
+    return min(engine.replicas, int(1 / engine.card_share)) if engine.card_share else engine.replicas
+
+
+def _highest(shape: Shape, card: Card, engine: Engine) -> float:
+    """The highest share, in whole percents, that all engines on a card may have; 0 or less where there is none."""
+    return math.floor((1 / _neighbours(engine) - transfer_buffers(shape, engine) / card.memory) * 100) / 100
 
 
 def _learner_mends(shape: Shape, room: int, learner: LearnerConfig, engine: Engine) -> Iterator[str]:
@@ -193,14 +222,14 @@ def _learner_mends(shape: Shape, room: int, learner: LearnerConfig, engine: Engi
 
 
 def _engine_mends(shape: Shape, card: Card, engine: Engine) -> Iterator[str]:
-    highest = int((1 - transfer_buffers(shape, engine) / card.memory) * 100) / 100
+    highest = _highest(shape, card, engine)
     tried = [
         (f"a share of {highest:.2f}", msgspec.structs.replace(engine, share=highest)),
         ("half as many running sequences", msgspec.structs.replace(engine, running=max(1, engine.running // 2))),
     ]
     tried += [
         (f"{ways} cards an engine", msgspec.structs.replace(engine, tensor_parallel=ways))
-        for ways in (2, 4, 8)
+        for ways in _WAYS
         if ways > engine.tensor_parallel and shape.heads % ways == 0
     ]
     fitting = [text for text, changed in tried if cached_tokens(shape, changed, card) >= engine.sequence_tokens]

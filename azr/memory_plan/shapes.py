@@ -6,6 +6,7 @@ Called by the memory plan. A shape gives exact parameter counts; the tests hold 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -123,26 +124,34 @@ def shape_of(model: str) -> Shape:
     )
 
 
-class _ConfigFile(msgspec.Struct):
-    """What a Hugging Face config.json says of a decoder of this family."""
+_Number = Annotated[int, msgspec.Meta(ge=1)]
 
-    model_type: str
-    num_hidden_layers: int
-    hidden_size: int
-    num_attention_heads: int
-    intermediate_size: int
-    vocab_size: int
-    num_key_value_heads: int | None = None
-    head_dim: int | None = None
+
+class _ConfigFile(msgspec.Struct):
+    """What a Hugging Face config.json says of a decoder of this family. Others have the same keys and more beside them:
+    a mixture of experts would be counted as one expert."""
+
+    model_type: Literal["qwen2", "qwen3", "llama"]
+    num_hidden_layers: _Number
+    hidden_size: _Number
+    num_attention_heads: _Number
+    intermediate_size: _Number
+    vocab_size: _Number
+    num_key_value_heads: _Number | None = None
+    head_dim: _Number | None = None
     tie_word_embeddings: bool = False
     attention_bias: bool = False
+
+    def __post_init__(self) -> None:
+        if self.head_dim is None and self.hidden_size < self.num_attention_heads:
+            raise ValueError(f"a hidden_size of {self.hidden_size} is not enough for {self.num_attention_heads} heads")
 
 
 def read_shape(path: Path) -> Shape:
     """The shape that a config.json describes."""
     try:
         config = msgspec.json.decode(path.read_bytes(), type=_ConfigFile)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise AzrError(
             f"{path} describes no decoder of the Llama family: {error}", "memory is planned for Qwen2, Qwen3 and Llama"
         ) from error

@@ -133,6 +133,12 @@ def test_the_command_prints_the_plan_and_fails_where_it_does_not_fit(capsys: pyt
     assert "learner.cpu_offload=true" in captured.err
 
 
+def test_a_learner_on_cores_leaves_the_cards_to_the_engines() -> None:
+    plan = plan_memory(load(["qwen2.5-7b"], ["cluster.learner_gpus=0"]))
+    assert plan.problems == ()
+    assert plan.cards == 2.0
+
+
 def test_the_embedded_model_is_planned_by_its_folder(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "memory", "--config", "tiny", "--gpu", "H100-80GB"]) == 0
     assert "2 x H100-80GB" in capsys.readouterr().out

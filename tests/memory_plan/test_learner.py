@@ -14,6 +14,7 @@ from azr.config.sections.learner import LearnerConfig, LoraConfig
 from azr.memory_plan.cards import GIB
 from azr.memory_plan.learner import (
     CHUNK_ELEMENTS,
+    CORES_CHUNK_ELEMENTS,
     RESERVE,
     host_demand,
     kept_by_layer,
@@ -150,6 +151,16 @@ def test_what_the_first_rank_sends_from_its_card_lies_there_as_well() -> None:
 
 def test_the_chunk_is_the_heads_own() -> None:
     assert CHUNK_ELEMENTS == logprob_head.GPU_CHUNK_ELEMENTS
+    assert CORES_CHUNK_ELEMENTS == logprob_head.CHUNK_ELEMENTS
+
+
+def test_on_cores_a_rank_computes_in_fp32_and_keeps_nothing_for_cuda() -> None:
+    full = replace(CONFIG, compute_dtype="float32")
+    on_cores = learner_demand(TOY, replace(CONFIG, compute_dtype="auto"), on_cores=True)
+    on_card = learner_demand(TOY, full)
+    assert on_card.total - on_cores.total == on_card.of("reserve")
+    halved = learner_demand(TOY, replace(CONFIG, compute_dtype="bfloat16"), on_cores=True)
+    assert 2 * halved.of("gathered weights") == on_cores.of("gathered weights")
 
 
 @pytest.mark.parametrize(("model", "gigabytes"), [("Qwen/Qwen2.5-3B", 49.4), ("Qwen/Qwen2.5-7B", 121.8)])

@@ -67,8 +67,9 @@ def test_an_engine_without_room_for_one_sequence_is_told_what_would_make_room() 
 
 
 def test_cards_that_do_not_divide_the_heads_are_refused() -> None:
-    [(what, _)] = plan(engine=msgspec.structs.replace(ENGINE, tensor_parallel=8)).problems
+    [(what, mend)] = plan(engine=msgspec.structs.replace(ENGINE, tensor_parallel=8)).problems
     assert what == "8 cards an engine do not divide the 28 attention heads"
+    assert mend == "choose one of 1, 2, 4"
 
 
 def test_a_share_that_leaves_no_room_for_new_weights_is_refused() -> None:
@@ -109,6 +110,49 @@ def test_engines_that_share_a_card_share_its_memory() -> None:
     assert mend == "set the share to at most 0.47"
 
 
+def test_where_no_share_is_small_enough_fewer_engines_are_to_share_a_card() -> None:
+    # 50 times 2 of 78 GiB.
+    engine = msgspec.structs.replace(ENGINE, replicas=60, share=0.02, card_share=0.02)
+    [_, (what, mend)] = plan(engine=engine).problems
+    assert what.startswith("50 engine(s) on a card")
+    assert mend == "let fewer engines share a card (rollout.gpus_per_replica), or take larger cards"
+
+
+def test_no_more_engines_share_a_card_than_there_are() -> None:
+    engine = msgspec.structs.replace(ENGINE, replicas=2, share=0.47, card_share=0.25)
+    assert plan(engine=engine).problems == ()
+
+
+def test_an_engine_without_room_is_not_told_a_share_that_its_neighbours_leave_it_no_room_for() -> None:
+    engine = msgspec.structs.replace(ENGINE, share=0.1, card_share=0.5)
+    [(_, mend)] = plan(engine=engine).problems
+    assert "a share of 0.47" in mend
+
+
+def test_a_rank_on_cores_takes_no_card_and_its_memory_is_the_hosts() -> None:
+    engine = msgspec.structs.replace(ENGINE, share=0.97)
+    made = plan(learner=replace(LEARNER, ranks=1), engine=engine, rank_share=0.0)
+    assert made.problems == ()
+    assert made.cards == 2.0
+    text = "\n".join(made.lines())
+    assert "learner, each of 1 ranks, on cores" in text
+    learner, _, engines = text.partition("engine, each card")
+    assert re.search(r"together +[\d.]+ GiB of host memory", learner)
+    assert "of 78.0 GiB" not in learner
+    assert "of 78.0 GiB" in engines
+
+
+def test_engines_for_which_no_card_is_set_aside_take_that_of_a_rank() -> None:
+    alone = msgspec.structs.replace(ENGINE, replicas=1, card_share=0.0)
+    [(what, mend)] = plan(engine=alone).problems
+    assert "of which an engine beside it leaves" in what
+    assert mend.startswith("rollout.gpus_per_replica=-1, for a card of the engine's own")
+    assert plan(engine=alone, rank_share=0.0).problems == ()
+    assert plan(engine=alone, rank_share=0.0).cards == 1.0
+    [(what, _)] = plan(engine=msgspec.structs.replace(alone, replicas=2), rank_share=0.0).problems
+    assert what.startswith("2 engine(s) on a card")
+
+
 def test_the_table_adds_up_and_names_cards_cache_and_host() -> None:
     made = plan()
     text = "\n".join(made.lines())
@@ -132,3 +176,12 @@ def test_an_unknown_card_is_refused_with_the_nearest_and_case_does_not_matter() 
     assert card_named("h200") is CARDS["H200"]
     with pytest.raises(AzrError, match="did you mean 'H100-80GB'"):
         card_named("H100-80")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("H100", "'H100-80GB'"), ("a100", "'A100-40GB' or 'A100-80GB'"), ("H300", "'H200'")]
+)
+def test_a_card_that_begins_with_what_was_typed_goes_before_one_that_is_spelt_like_it(typed: str, meant: str) -> None:
+    with pytest.raises(AzrError) as refused:
+        card_named(typed)
+    assert f"did you mean {meant}?" in refused.value.what

@@ -77,3 +77,42 @@ def test_a_folder_of_another_family_is_refused_with_what_is_missing(tmp_path: Pa
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2", "n_layer": 12}))
     with pytest.raises(AzrError, match="no decoder of the Llama family"):
         shape_of(str(tmp_path))
+
+
+PLAIN = {
+    "model_type": "qwen3",
+    "num_hidden_layers": 2,
+    "hidden_size": 8,
+    "num_attention_heads": 4,
+    "intermediate_size": 16,
+    "vocab_size": 10,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"model_type": "qwen3_moe", "num_experts": 128}, "'qwen3_moe'"),
+        ({"model_type": "mixtral", "num_local_experts": 8}, "'mixtral'"),
+        ({"num_attention_heads": 0}, r"num_attention_heads"),
+        ({"num_hidden_layers": -2}, r"num_hidden_layers"),
+        ({"num_key_value_heads": 0}, r"num_key_value_heads"),
+        ({"hidden_size": 3}, "a hidden_size of 3 is not enough for 4 heads"),
+    ],
+)
+def test_a_model_that_is_not_understood_is_refused_with_the_families_that_are(
+    change: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(PLAIN))
+    assert shape_of(str(tmp_path)).heads == 4
+    file.write_text(json.dumps(PLAIN | change))
+    with pytest.raises(AzrError, match=told) as refused:
+        shape_of(str(tmp_path))
+    assert refused.value.mend == "memory is planned for Qwen2, Qwen3 and Llama"
+
+
+def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes(b'{"model_type": "\xff"}')
+    with pytest.raises(AzrError, match="no decoder of the Llama family"):
+        shape_of(str(tmp_path))
