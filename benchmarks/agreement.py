@@ -25,6 +25,7 @@ from actors.engine.engine import Engine
 from actors.engine.records import GenerateRequest, Generation
 from actors.engine.settings import EngineSettings
 from azr.bench import Report
+from azr.cli.numbers import whole
 from azr.config.load import changed
 from azr.config.root import Config
 from azr.run.stopping import leave_on_termination
@@ -54,9 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", default="", help="folder, or a shape such as qwen2.5-1.5b (default: the embedded one)"
     )
     parser.add_argument("--dtype", action="append", choices=["float32", "bfloat16"], help="of both (default: float32)")
-    parser.add_argument("--prompts", type=int, default=32, help="different ones (default: %(default)s)")
-    parser.add_argument("--samples", type=int, default=4, help="responses to each (default: %(default)s)")
-    parser.add_argument("--tokens", type=int, default=128, help="of a response (default: %(default)s)")
+    parser.add_argument("--prompts", type=whole(1), default=32, help="different ones (default: %(default)s)")
+    parser.add_argument("--samples", type=whole(1), default=4, help="responses to each (default: %(default)s)")
+    parser.add_argument("--tokens", type=whole(1), default=128, help="of a response (default: %(default)s)")
     parser.add_argument("--exact", action="store_true", help="also each side's distance from double precision")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override of the settings")
 

@@ -26,6 +26,7 @@ import numpy as np
 
 from azr.bench import Report
 from azr.bench.rounds import turned
+from azr.cli.numbers import whole
 from azr.errors import AzrError, UsageError
 from azr.names import did_you_mean
 from benchmarks.cores import Cores, Spent, read_looks, spent
@@ -61,8 +62,8 @@ BUSY_GAP = 0.25
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare how many steps and rounds. The defaults take 18 minutes on two cores, half of it for starts and stops."""
     names = ",".join(one.name for one in SET_UPS)
-    parser.add_argument("--steps", type=int, default=30, help="of each run (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=2, help="runs of each kind (default: %(default)s)")
+    parser.add_argument("--steps", type=whole(1), default=30, help="of each run (default: %(default)s)")
+    parser.add_argument("--rounds", type=whole(1), default=2, help="runs of each kind (default: %(default)s)")
     parser.add_argument("--set-ups", default=names, help="which to run; goals need all of them (default: %(default)s)")
     parser.add_argument(
         "--folder", type=Path, default=Path("runs/asynchrony"), help="of the runs (default: %(default)s)"

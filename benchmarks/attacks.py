@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from azr.bench import Report
 from azr.bench.machine import checkout
 from azr.errors import UsageError
+from azr.piped import PipedConsole
 from azr.text import shortened
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _print(
             cells = (_cell(found[entry.id]) for found in findings.values())
             effect = entry.attack.bare if shown.get(entry.id) else "not seen" if entry.attack.bare else "—"
             table.add_row(Text(entry.id), Text(effect or ""), *cells)
-    Console().print(table)
+    PipedConsole().print(table)
 
 
 def _cell(finding: Finding) -> Text:

@@ -27,6 +27,7 @@ import numpy as np
 from azr.advantages import Baselines, Samples, compute
 from azr.bench import Report
 from azr.buffers.task_buffer import Estimate, TaskBuffer
+from azr.cli.numbers import whole
 from azr.config.sections.algorithm import AlgorithmConfig, TermConfig
 from azr.config.sections.buffers import BuffersConfig
 from azr.config.sections.staleness import StalenessConfig
@@ -61,16 +62,16 @@ _WRONG = Verdict(correct=False, well_formed=True, reason="wrong")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare how long to measure, and which journal."""
-    parser.add_argument("--rounds", type=int, default=7, help="steps measured of each kind (default: %(default)s)")
+    parser.add_argument("--rounds", type=whole(1), default=7, help="steps measured of each kind (default: %(default)s)")
     parser.add_argument(
-        "--tokens", type=int, default=1000, help="response tokens of a trajectory (default: %(default)s)"
+        "--tokens", type=whole(1), default=1000, help="response tokens of a trajectory (default: %(default)s)"
     )
     parser.add_argument(
-        "--held", type=int, default=4000, help="rated tasks in each buffer at the beginning (default: %(default)s)"
+        "--held", type=whole(0), default=4000, help="rated tasks in each buffer at the beginning (default: %(default)s)"
     )
     parser.add_argument(
         "--together",
-        type=int,
+        type=whole(1),
         default=8,
         help="proposals, or groups of attempts, that are asked for and reported in one call (default: %(default)s)",
     )

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from azr.bench import Report
+from azr.cli.numbers import whole
 from azr.errors import AzrError
 from benchmarks.processes import Seen
 from benchmarks.victims import DRIVER, OURS
@@ -82,7 +83,7 @@ def growth(values: Sequence[float]) -> float:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare how many steps."""
-    parser.add_argument("--steps", type=int, default=2000, help="learner steps (default: %(default)s)")
+    parser.add_argument("--steps", type=whole(1), default=2000, help="learner steps (default: %(default)s)")
     parser.add_argument("--folder", type=Path, default=None, help="keep the run there (default: a temporary folder)")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="change the run's configuration")
 

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from azr.bench import Report
+from azr.cli.numbers import whole
 from azr.config.root import Config
+from azr.config.sections.run import LARGEST_SEED
 from azr.ledger import events
 from benchmarks.processes import of_kind
 from benchmarks.self_play import SelfPlay, self_play, small_config
@@ -44,9 +46,11 @@ class Recovery(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare how often to kill, and with how many engines."""
     parser.add_argument("--model", default="tiny", help="model folder (default: the embedded one)")
-    parser.add_argument("--kills", type=int, default=60, help="at random (default: %(default)s)")
-    parser.add_argument("--replicas", type=int, default=2, help="engines (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=7, help="of whom to kill and when (default: %(default)s)")
+    parser.add_argument("--kills", type=whole(1), default=60, help="at random (default: %(default)s)")
+    parser.add_argument("--replicas", type=whole(1), default=2, help="engines (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=whole(0, LARGEST_SEED), default=7, help="of whom to kill and when (default: %(default)s)"
+    )
 
 
 def run(arguments: argparse.Namespace, report: Report) -> None:

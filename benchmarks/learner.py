@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from azr.bench import Report, interleave
+from azr.cli.numbers import positive, whole
 from azr.config.sections.algorithm import LossConfig, OptimiserConfig
 from azr.config.sections.learner import LearnerConfig
 from azr.errors import UsageError
@@ -55,16 +56,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare shapes, lengths and memory savers."""
     known = ", ".join(SHAPES)
     parser.add_argument("--shapes", nargs="+", default=None, help=f"of {known} (default: all on a GPU, tiny on a CPU)")
-    parser.add_argument("--lengths", nargs="+", type=int, default=None, help="tokens a sequence (default: 4096 8192)")
+    parser.add_argument(
+        "--lengths", nargs="+", type=whole(1), default=None, help="tokens a sequence (default: 4096 8192)"
+    )
     parser.add_argument("--uneven", action="store_true", help="lengths between a quarter and the whole of that")
-    parser.add_argument("--micro-batches", type=int, default=4, help="micro-batches a step (default: %(default)s)")
-    parser.add_argument("--budget", type=int, default=None, help="tokens of a micro-batch (default: the shape's own)")
+    parser.add_argument("--micro-batches", type=whole(1), default=4, help="micro-batches a step (default: %(default)s)")
+    parser.add_argument(
+        "--budget", type=whole(1), default=None, help="tokens of a micro-batch (default: the shape's own)"
+    )
     parser.add_argument("--checkpointing", choices=["none", "selective", "full"], default=None)
     parser.add_argument("--compile", action="store_true", help="torch.compile each layer")
     parser.add_argument("--attention", default="auto", help="back end of the whole steps (default: the best)")
     parser.add_argument("--loss", default="supervised", help="supervised, or a loss of the learner (with its defaults)")
-    parser.add_argument("--peak", type=float, default=None, help="TFLOP/s of the device, where it is not known")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds that count, after one to warm up (default: 3)")
+    parser.add_argument("--peak", type=positive(), default=None, help="TFLOP/s of the device, where it is not known")
+    parser.add_argument(
+        "--rounds", type=whole(1), default=3, help="rounds that count, after one to warm up (default: 3)"
+    )
 
 
 def run(arguments: argparse.Namespace, report: Report) -> None:

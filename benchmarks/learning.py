@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from azr.bench import Report
+from azr.cli.numbers import positive, whole
 from azr.errors import AzrError, UsageError
 from azr.names import did_you_mean
 from benchmarks.learning_record import BETWEEN, LEARNABLE, curve, edges, record
@@ -79,9 +80,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="default,shuffled",
         help=f"of {', '.join(names)}; the last runs nothing and tells all that is finished (default: %(default)s)",
     )
-    parser.add_argument("--seeds", type=int, default=5, help="runs of each arm (default: %(default)s)")
-    parser.add_argument("--minutes", type=float, default=10.0, help="of each run (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=0, help="of each run instead, for equal samples (default: none)")
+    parser.add_argument("--seeds", type=whole(1), default=5, help="runs of each arm (default: %(default)s)")
+    parser.add_argument("--minutes", type=positive(), default=10.0, help="of each run (default: %(default)s)")
+    parser.add_argument(
+        "--steps", type=whole(0), default=0, help="of each run instead, for equal samples (default: none)"
+    )
     parser.add_argument("--folder", type=Path, default=Path("runs/learning"), help="of the runs (default: %(default)s)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override in every arm")
 

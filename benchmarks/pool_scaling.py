@@ -21,6 +21,7 @@ import psutil
 
 from azr.bench import Report, interleave
 from azr.cli.main import main as azr
+from azr.cli.numbers import whole
 from benchmarks.contest import load_programs
 from benchmarks.programs.make import SETS
 from sandbox_wasm.pool import SandboxPool, available_cores, open_sandbox
@@ -47,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", default="wasm", help="back end (default: %(default)s)")
     parser.add_argument("--instances", choices=("fresh", "restored"), help="wasm: brand-new or restored interpreters")
     parser.add_argument("--programs", choices=sorted(SETS), default="short", help="which set (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds that count (default: %(default)s)")
+    parser.add_argument("--rounds", type=whole(1), default=5, help="rounds that count (default: %(default)s)")
 
 
 def run(arguments: argparse.Namespace, report: Report) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from azr.bench import Report
+from azr.cli.numbers import whole
 from benchmarks.replicas import model_folder, numbered_request, small_ray
 
 SUMMARY = "overhead of client and replica per request, over the bare engine, at 64 in flight"
@@ -27,10 +28,12 @@ _GOAL_MS = 3.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare model, load and rounds."""
     parser.add_argument("--model", default="", help="model folder (default: the embedded tiny model)")
-    parser.add_argument("--in-flight", type=int, default=64, help="requests always in flight (default: %(default)s)")
-    parser.add_argument("--requests", type=int, default=2000, help="of one round (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="each side takes turns (default: %(default)s)")
-    parser.add_argument("--tokens", type=int, default=16, help="of each response (default: %(default)s)")
+    parser.add_argument(
+        "--in-flight", type=whole(1), default=64, help="requests always in flight (default: %(default)s)"
+    )
+    parser.add_argument("--requests", type=whole(1), default=2000, help="of one round (default: %(default)s)")
+    parser.add_argument("--rounds", type=whole(1), default=5, help="each side takes turns (default: %(default)s)")
+    parser.add_argument("--tokens", type=whole(1), default=16, help="of each response (default: %(default)s)")
 
 
 def run(arguments: argparse.Namespace, report: Report) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from actors.players import start as players
 from azr.bench import Report
+from azr.cli.numbers import positive, whole
 from azr.config.load import changed
 from azr.game.batch import quotas
 from azr.metrics.accumulator import Accumulator, merged
@@ -36,10 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", default="tiny", help="folder, or a shape such as qwen2.5-1.5b (default: the embedded one)"
     )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override of the settings")
-    parser.add_argument("--seconds", type=float, default=300.0, help="how long to measure (default: %(default)s)")
+    parser.add_argument("--seconds", type=positive(), default=300.0, help="how long to measure (default: %(default)s)")
     parser.add_argument("--warm-up", type=float, default=10.0, help="not measured, at first (default: %(default)s)")
-    parser.add_argument("--replicas", type=int, default=1, help="engines (default: %(default)s)")
-    parser.add_argument("--shards", type=int, default=1, help="shards of each service (default: %(default)s)")
+    parser.add_argument("--replicas", type=whole(1), default=1, help="engines (default: %(default)s)")
+    parser.add_argument("--shards", type=whole(1), default=1, help="shards of each service (default: %(default)s)")
 
 
 def run(arguments: argparse.Namespace, report: Report) -> None:

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 
 from azr.bench import Report, interleave
+from azr.cli.numbers import whole
 from azr.errors import UsageError
 from azr.names import did_you_mean
 from benchmarks.contest import Contender, Lap, load_programs
@@ -47,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--programs", choices=sorted(SETS), default="short", help="which set of 208 programs (default: %(default)s)"
     )
-    parser.add_argument("--rounds", type=int, default=5, help="rounds that count, after one to warm up (default: 5)")
+    parser.add_argument(
+        "--rounds", type=whole(1), default=5, help="rounds that count, after one to warm up (default: 5)"
+    )
     parser.add_argument(
         "--only", action="append", metavar="NAME", help="only this contender, beside bare exec; may be repeated"
     )

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from azr.bench import Report, interleave
+from azr.cli.numbers import whole
 from azr.config.sections.algorithm import LossConfig, OptimiserConfig
 from azr.config.sections.learner import LearnerConfig
 from azr.errors import UsageError
@@ -58,9 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PROMPT:RESPONSE",
         help="tokens (default: 28:5 64:64 64:256 on a CPU; 512:512 512:2048 512:8192 on a GPU)",
     )
-    parser.add_argument("--responses", type=int, default=8, help="to each prompt (default: %(default)s)")
-    parser.add_argument("--groups", type=int, default=0, help="prompts a step (default: as many as fill two budgets)")
-    parser.add_argument("--rounds", type=int, default=5, help="each side takes turns (default: %(default)s)")
+    parser.add_argument("--responses", type=whole(1), default=8, help="to each prompt (default: %(default)s)")
+    parser.add_argument(
+        "--groups", type=whole(0), default=0, help="prompts a step (default: as many as fill two budgets)"
+    )
+    parser.add_argument("--rounds", type=whole(1), default=5, help="each side takes turns (default: %(default)s)")
 
 
 def run(arguments: argparse.Namespace, report: Report) -> None:

@@ -24,7 +24,9 @@ from typing import NamedTuple
 import psutil
 
 from azr.bench import Report
+from azr.cli.numbers import positive, whole
 from azr.config import load
+from azr.config.sections.run import LARGEST_SEED
 from azr.errors import AzrError
 from benchmarks.aftermath import books, left_by, remains, same_mlflow_run
 from benchmarks.audit import Audit, Beginning, journals
@@ -266,9 +268,11 @@ def versions(step: Step) -> dict[str, float]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare for how long, and how often."""
-    parser.add_argument("--minutes", type=float, default=30.0, help="of killing (default: %(default)g)")
-    parser.add_argument("--every", type=float, default=30.0, help="seconds between kills (default: %(default)g)")
-    parser.add_argument("--seed", type=int, default=7, help="of whom to kill and when (default: %(default)s)")
+    parser.add_argument("--minutes", type=positive(), default=30.0, help="of killing (default: %(default)g)")
+    parser.add_argument("--every", type=positive(), default=30.0, help="seconds between kills (default: %(default)g)")
+    parser.add_argument(
+        "--seed", type=whole(0, LARGEST_SEED), default=7, help="of whom to kill and when (default: %(default)s)"
+    )
     parser.add_argument("--kinds", default=",".join(KINDS), help="whom to kill, by comma; twice is twice as often")
     parser.add_argument("--folder", type=Path, default=Path("runs"), help="of the run (default: %(default)s)")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="change the run's configuration")

@@ -23,6 +23,7 @@ import torch
 from transformers import AutoModelForCausalLM, Qwen3Config
 
 from azr.bench import Report
+from azr.cli.numbers import whole
 from azr.config.sections.algorithm import LossConfig, OptimiserConfig
 from azr.config.sections.learner import LearnerConfig
 from learner.attention.registry import IMPLEMENTATION, install
@@ -68,9 +69,9 @@ CONTENDERS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare staleness, steps, seeds and where the curves are drawn."""
-    parser.add_argument("--staleness", type=int, default=8, help="age of the data in steps (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=300, help="learner steps of a run (default: %(default)s)")
-    parser.add_argument("--seeds", type=int, default=5, help="runs of each contender (default: %(default)s)")
+    parser.add_argument("--staleness", type=whole(0), default=8, help="age of the data in steps (default: %(default)s)")
+    parser.add_argument("--steps", type=whole(1), default=300, help="learner steps of a run (default: %(default)s)")
+    parser.add_argument("--seeds", type=whole(1), default=5, help="runs of each contender (default: %(default)s)")
     parser.add_argument("--curves", type=Path, default=None, help="draw the curves into this file (.png, .svg)")
 
 

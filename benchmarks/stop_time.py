@@ -18,6 +18,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from azr.bench import Report
+from azr.cli.numbers import positive, whole
 from sandbox_wasm.pool import available_cores
 from sandbox_wasm.protocol import Backend, Limits, RunJob, RunResult
 from sandbox_wasm.registry import make_backend
@@ -50,8 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backend", action="append", help="back end to measure; may be repeated (default: wasm, process)"
     )
-    parser.add_argument("--limit", type=float, default=0.15, help="seconds a program may run (default: %(default)s)")
-    parser.add_argument("--samples", type=int, default=20, help="runs of each hostile program (default: %(default)s)")
+    parser.add_argument(
+        "--limit", type=positive(), default=0.15, help="seconds a program may run (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--samples", type=whole(1), default=20, help="runs of each hostile program (default: %(default)s)"
+    )
 
 
 def run(arguments: argparse.Namespace, report: Report) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from azr.bench import Report, interleave
 from azr.buffers import SumTree
+from azr.cli.numbers import whole
 
 SUMMARY = "draws and updates a second of the sum-tree, its memory, beside numpy's own weighted choice"
 
@@ -19,15 +20,22 @@ _GOAL_UPDATES = 50_000.0
 #: Bytes a task: two float64, and the capacity rounded up to a power of two at worst doubles them.
 _GOAL_BYTES = 32.0
 
+#: Stretches of tasks over which drawn frequencies are compared.
+_STRETCHES = 100
+
 #: Processor time that one lap measures.
 _LAP_SECONDS = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the number of tasks, the batch and the rounds."""
-    parser.add_argument("--tasks", type=int, default=1_000_000, help="items in the tree (default: %(default)s)")
-    parser.add_argument("--batch", type=int, default=1024, help="items a call (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds that count, after one to warm up (default: 5)")
+    parser.add_argument(
+        "--tasks", type=whole(_STRETCHES), default=1_000_000, help="items in the tree (default: %(default)s)"
+    )
+    parser.add_argument("--batch", type=whole(1), default=1024, help="items a call (default: %(default)s)")
+    parser.add_argument(
+        "--rounds", type=whole(1), default=5, help="rounds that count, after one to warm up (default: 5)"
+    )
 
 
 def run(arguments: argparse.Namespace, report: Report) -> None:
@@ -77,8 +85,8 @@ def _bytes_each(tasks: int) -> float:
 
 
 def _tell_agreement(tree: SumTree, generator: np.random.Generator, report: Report) -> None:
-    """Draws over a hundred stretches of tasks, against the weights of those stretches."""
-    stretches = np.array_split(np.arange(tree.capacity), 100)
+    """Draws over stretches of tasks, against the weights of those stretches."""
+    stretches = np.array_split(np.arange(tree.capacity), _STRETCHES)
     expected = np.array([tree.weights[stretch].sum() for stretch in stretches]) / tree.weights.sum()
     drawn = tree.draw(1_000_000, generator)
     edges = [stretch[0] for stretch in stretches] + [tree.capacity]

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from azr.bench import Report
+from azr.cli.numbers import whole
 from azr.config.load import changed
 from azr.config.root import Config
 from benchmarks.replicas import model_folder, numbered_request, small_ray
@@ -36,10 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override of the engine's settings"
     )
     parser.add_argument("--transport", action="append", help="may be repeated (default: shm, gloo)")
-    parser.add_argument("--updates", type=int, default=50, help="changes of weights (default: %(default)s)")
-    parser.add_argument("--in-flight", type=int, default=64, help="requests always in flight (default: %(default)s)")
-    parser.add_argument("--tokens", type=int, default=100, help="tokens of each response (default: %(default)s)")
-    parser.add_argument("--batched-tokens", type=int, default=512, help="of one engine step (default: %(default)s)")
+    parser.add_argument("--updates", type=whole(1), default=50, help="changes of weights (default: %(default)s)")
+    parser.add_argument(
+        "--in-flight", type=whole(1), default=64, help="requests always in flight (default: %(default)s)"
+    )
+    parser.add_argument("--tokens", type=whole(1), default=100, help="tokens of each response (default: %(default)s)")
+    parser.add_argument(
+        "--batched-tokens", type=whole(1), default=512, help="of one engine step (default: %(default)s)"
+    )
 
 
 def run(arguments: argparse.Namespace, report: Report) -> None:

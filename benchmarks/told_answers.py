@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 
 from azr.bench import Report
+from azr.cli.numbers import positive, whole
 from azr.config import load
 from azr.errors import AzrError
 from azr.game import play
@@ -51,10 +52,12 @@ COMMAND_SECONDS = 3600.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare whose tasks, and how they are learned."""
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of finished runs")
-    parser.add_argument("--passes", type=float, default=3.0, help="over the tasks (default: %(default)s)")
-    parser.add_argument("--lr", type=float, nargs="+", default=[2e-4], help="peak learning rates (default: 2e-4)")
-    parser.add_argument("--tasks", type=int, default=TASKS, help="held-out tasks of each type (default: %(default)s)")
-    parser.add_argument("--samples", type=int, default=4, help="sampled answers a task (default: %(default)s)")
+    parser.add_argument("--passes", type=positive(), default=3.0, help="over the tasks (default: %(default)s)")
+    parser.add_argument("--lr", type=positive(), nargs="+", default=[2e-4], help="peak learning rates (default: 2e-4)")
+    parser.add_argument(
+        "--tasks", type=whole(1), default=TASKS, help="held-out tasks of each type (default: %(default)s)"
+    )
+    parser.add_argument("--samples", type=whole(0), default=4, help="sampled answers a task (default: %(default)s)")
 
 
 def run(arguments: argparse.Namespace, report: Report) -> None:

@@ -8,6 +8,7 @@ Called by `azr sft` and by the making of the tiny model. The loss is the respons
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,12 +19,20 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from azr.decoding import UNDECODABLE
 from azr.errors import AzrError
 from azr.files import append_lines
 from azr.progress import Progress
+from azr.text import shortened
 from azr.tokens import load_tokenizer
 from learner.samples import Sample, StepBatch
 from learner.trainer import StepReport
+
+#: Characters of a library's own words in an error.
+_WHY_WIDTH = 300
+
+#: Files in which transformers finds a model's weights.
+_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -61,7 +70,7 @@ def read_pairs(files: Iterable[Path]) -> Iterator[Pair]:
                     continue
                 try:
                     yield decoder.decode(line)
-                except msgspec.DecodeError as error:
+                except UNDECODABLE as error:
                     raise AzrError(
                         f"{path}, line {number}: {error}",
                         'write one object a line, e.g. {"prompt": "2+2=", "response": "4"}',
@@ -89,7 +98,7 @@ def tokenize(pairs: Iterable[Pair], tokenizer: Any, *, longest: int, chunk: int 
     if not bounds:
         raise AzrError(
             f"no pair is left to train on ({skipped} are empty or over {longest} tokens)",
-            "check the files, or raise learner.tokens_per_micro_batch",
+            "check the files, or raise the smaller of --longest and --budget",
         )
     return TokenPairs(np.concatenate(tokens), np.array(bounds, dtype=np.int64)), skipped
 
@@ -150,9 +159,37 @@ def load_pairs(
     files: list[Path], model: str, *, longest: int, tell: Callable[[str], None], plain: Sequence[str] = ()
 ) -> TokenPairs:
     """Read and tokenise, with a run's `model.plain_tokens` as it would spell them; says how much there is."""
-    pairs, skipped = tokenize(read_pairs(files), load_tokenizer(model, plain), longest=longest)
+    with _told_briefly(f"the tokenizer of {model}"):
+        tokenizer = load_tokenizer(model, plain)
+    pairs, skipped = tokenize(read_pairs(files), tokenizer, longest=longest)
     tell(f"{len(pairs.bounds):,} pairs, {len(pairs.tokens):,} tokens; {skipped:,} left out (empty or too long)")
     return pairs
+
+
+def require_model(model: str, *, weights: bool) -> None:
+    """Refuse a model that nothing can be begun with, before any pair is read."""
+    from transformers import AutoConfig
+
+    with _told_briefly(f"the model {model}"):
+        AutoConfig.from_pretrained(model)
+    folder = Path(model)
+    if weights and folder.is_dir() and not any(path for kind in _WEIGHTS for path in folder.glob(kind)):
+        raise AzrError(f"{folder} holds no weights", "name a folder with some, or begin with --random-weights")
+
+
+@contextlib.contextmanager
+def _told_briefly(part: str) -> Iterator[None]:
+    """What cannot be loaded within the block is told in one line: transformers says it at length."""
+    try:
+        yield
+    except AzrError:
+        raise
+    except Exception as error:  # tokenizers has no narrower one, and transformers half a dozen
+        why = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise AzrError(
+            f"{part} cannot be loaded: {shortened(why, _WHY_WIDTH)}",
+            "name the folder of a Hugging Face model, or a name that this machine has or can download",
+        ) from error
 
 
 class SupervisedObserver:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from typing import get_args
 
 import msgspec
 
+from azr.cli.numbers import whole
 from azr.cli.sandbox_options import add_sandbox_arguments, limits_of, stream
 from azr.config import Config
 from azr.config.sections.gating import GatingConfig, LengthsConfig
@@ -114,14 +114,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--inputs",
-        type=_at_least(2),  # One to show and one to hide.
+        type=whole(2),  # One to show and one to hide.
         default=gating.induction_inputs,
         metavar="N",
         help=f"inputs of an induction task, the first half of them shown (default: {gating.induction_inputs})",
     )
     parser.add_argument(
         "--max-output",
-        type=_at_least(1),
+        type=whole(1),
         default=lengths.output,
         metavar="N",
         help=f"longest output in characters (default: {lengths.output})",
@@ -140,12 +140,3 @@ def run(arguments: argparse.Namespace) -> int:
     config = Config(gating=gating, lengths=LengthsConfig(output=arguments.max_output))
     rules = msgspec.structs.replace(GateRules.of(config), limits=limits_of(arguments))
     return stream(arguments, GateHandler(rules, deduplicate=not arguments.no_dedup))
-
-
-def _at_least(least: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if (value := int(text)) < least:
-            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
-        return value
-
-    return number

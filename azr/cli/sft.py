@@ -7,6 +7,9 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
+from azr.cli.numbers import positive, whole
+from azr.config.sections.run import LARGEST_SEED
+
 SUMMARY = "Train a model on JSON lines of prompt and response."
 EPILOG = """a line of the input:
   {"prompt": "2+2=", "response": "4"}
@@ -26,15 +29,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="JSON lines of prompt and response")
     parser.add_argument("--model", required=True, help="Hugging Face folder or name to start from; `tiny` is azr's own")
     parser.add_argument("--out", required=True, type=Path, help="folder of the run: checkpoints and metrics")
-    parser.add_argument("--epochs", type=float, default=1.0, help="passes over the pairs (default 1)")
-    parser.add_argument("--tokens-per-step", type=int, default=32768, help="about this many a step (default 32768)")
-    parser.add_argument("--longest", type=int, default=4096, help="leave out pairs of more tokens (default 4096)")
-    parser.add_argument("--lr", type=float, default=1e-5, help="peak learning rate (default 1e-5)")
-    parser.add_argument("--warmup", type=int, default=20, help="updates of linear warm-up (default 20)")
-    parser.add_argument("--ranks", type=int, default=1, help="learner processes; above 1 they run under Ray Train")
-    parser.add_argument("--budget", type=int, default=16384, help="tokens of a micro-batch (default 16384)")
-    parser.add_argument("--checkpoint-every", type=int, default=100, help="steps between checkpoints (default 100)")
-    parser.add_argument("--seed", type=int, default=0, help="of the order of pairs (default 0)")
+    parser.add_argument("--epochs", type=positive(), default=1.0, help="passes over the pairs (default 1)")
+    parser.add_argument(
+        "--tokens-per-step", type=whole(1), default=32768, help="about this many a step (default 32768)"
+    )
+    parser.add_argument("--longest", type=whole(1), default=4096, help="leave out pairs of more tokens (default 4096)")
+    parser.add_argument("--lr", type=positive(), default=1e-5, help="peak learning rate (default 1e-5)")
+    parser.add_argument("--warmup", type=whole(0), default=20, help="updates of linear warm-up (default 20)")
+    parser.add_argument("--ranks", type=whole(1), default=1, help="learner processes; above 1 they run under Ray Train")
+    parser.add_argument("--budget", type=whole(1), default=16384, help="tokens of a micro-batch (default 16384)")
+    parser.add_argument(
+        "--checkpoint-every", type=whole(1), default=100, help="steps between checkpoints (default 100)"
+    )
+    parser.add_argument("--seed", type=whole(0, LARGEST_SEED), default=0, help="of the order of pairs (default 0)")
     parser.add_argument(
         "--plain-tokens",
         nargs="+",
@@ -55,10 +62,11 @@ def run(arguments: argparse.Namespace) -> int:
     from azr.tiny.shipped import resolve
     from learner import loop
     from learner.process_group import group_of_one
-    from learner.supervised import SupervisedObserver, SupervisedSource, load_pairs
+    from learner.supervised import SupervisedObserver, SupervisedSource, load_pairs, require_model
     from learner.trainer import supervised
 
     model = resolve(arguments.model)
+    require_model(model, weights=not arguments.random_weights)
     pairs = load_pairs(
         arguments.files,
         model,

@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from azr.cli.numbers import positive, whole
+from azr.config.sections.run import LARGEST_SEED
+from azr.files import require_writable
+
 SUMMARY = "Make the embedded tiny base model from nothing, and judge it."
 EPILOG = """Programs are drawn from a grammar, run in the sandbox, written down in the game's compact prompts, and a
 model of about 1.4 million random weights learns them. Each stage leaves a file in the folder and is passed over when
@@ -26,18 +30,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     pretrain = actions.add_parser("pretrain", help="make a model in a folder, or continue making it")
     pretrain.add_argument("folder", type=Path, help="where all stages leave their files")
-    pretrain.add_argument("--specimens", type=int, default=100_000, help="programs of the corpus (default 100000)")
-    pretrain.add_argument("--epochs", type=float, default=1.0, help="passes over the corpus (default 1)")
-    pretrain.add_argument("--tokens-per-step", type=int, default=4096, help="about this many a step (default 4096)")
-    pretrain.add_argument("--lr", type=float, default=2e-3, help="peak learning rate (default 2e-3)")
-    pretrain.add_argument("--seed", type=int, default=0, help="of corpus, weights and order (default 0)")
+    pretrain.add_argument("--specimens", type=whole(1), default=100_000, help="programs of the corpus (default 100000)")
+    pretrain.add_argument("--epochs", type=positive(), default=1.0, help="passes over the corpus (default 1)")
+    pretrain.add_argument(
+        "--tokens-per-step", type=whole(1), default=4096, help="about this many a step (default 4096)"
+    )
+    pretrain.add_argument("--lr", type=positive(), default=2e-3, help="peak learning rate (default 2e-3)")
+    pretrain.add_argument(
+        "--seed", type=whole(0, LARGEST_SEED), default=0, help="of corpus, weights and order (default 0)"
+    )
 
     evaluate = actions.add_parser("evaluate", help="accuracy by cell on the held-out tasks")
     evaluate.add_argument("model", help="`tiny` for the shipped model, or a Hugging Face folder")
     evaluate.add_argument(
-        "--tasks", type=int, default=200, help="held-out tasks of each type, 200 at most (default 200)"
+        "--tasks", type=whole(1), default=200, help="held-out tasks of each type, 200 at most (default 200)"
     )
-    evaluate.add_argument("--samples", type=int, default=4, help="sampled answers a task (default 4)")
+    evaluate.add_argument("--samples", type=whole(0), default=4, help="sampled answers a task (default 4)")
     evaluate.add_argument("--output", type=Path, default=None, help="write the table as JSON as well")
 
     held_out = actions.add_parser(
@@ -50,16 +58,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     ship = actions.add_parser("ship", help="evaluate a model and put it in the shipped one's place (developers)")
     ship.add_argument("model", type=Path, help="Hugging Face folder")
-    ship.add_argument("--samples", type=int, default=4, help="sampled answers a task in its table (default 4)")
+    ship.add_argument("--samples", type=whole(0), default=4, help="sampled answers a task in its table (default 4)")
     ship.add_argument("--made-by", default="azr tiny pretrain FOLDER", help="the command that made it, for the card")
 
     widen = actions.add_parser("widen", help="the shipped model at a published size, to try machines with")
     widen.add_argument("size", help="qwen3-0.6b, -1.7b, -4b, -8b or -14b")
     widen.add_argument("out", type=Path, help="the model folder to make; must not exist yet")
-    widen.add_argument("--seed", type=int, default=0, help="of what is added (default 0)")
+    widen.add_argument("--seed", type=whole(0, LARGEST_SEED), default=0, help="of what is added (default 0)")
 
     for action in (pretrain, evaluate, held_out, overlap, ship):
-        action.add_argument("--workers", type=int, default=None, help="sandbox processes (default: all cores)")
+        action.add_argument("--workers", type=whole(1), default=None, help="sandbox processes (default: all cores)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -82,6 +90,8 @@ def _pretrain(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
+    if arguments.output is not None:
+        require_writable(arguments.output)
     from azr.tiny.evaluation import evaluate_folder, show
     from azr.tiny.shipped import resolve
 

@@ -20,6 +20,7 @@ from transformers import GenerationConfig, Qwen3Config
 
 from azr.config.sections.algorithm import LossConfig, OptimiserConfig
 from azr.config.sections.learner import LearnerConfig
+from azr.decoding import UNDECODABLE
 from azr.errors import AzrError
 from azr.files import replacing
 from azr.progress import Progress
@@ -147,7 +148,10 @@ def _claim(folder: Path, recipe: Recipe) -> None:
         with replacing(path) as file:
             file.write(msgspec.json.encode(recipe))
         return
-    begun = msgspec.json.decode(path.read_bytes(), type=Recipe)
+    try:
+        begun = msgspec.json.decode(path.read_bytes(), type=Recipe)
+    except UNDECODABLE as error:
+        raise AzrError(f"{path} cannot be read: {error}", "put it back as it was, or name another folder") from error
     if begun != recipe:
         raise AzrError(
             f"{folder} was begun with another recipe: {begun}", "give the same arguments, or name another folder"

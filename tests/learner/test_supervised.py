@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from transformers import PreTrainedTokenizerFast
 from azr.cli import main as cli
 from azr.errors import AzrError
 from azr.sole_writer import sole_writer
+from azr.tiny import shipped
 from azr.tiny.vocabulary import save_tokenizer, train_tokenizer
 from azr.tokens import load_tokenizer
 from learner.supervised import Pair, SupervisedSource, TokenPairs, load_pairs, read_pairs, tokenize
@@ -43,6 +45,17 @@ class TestReading:
     @pytest.mark.parametrize("bad", ["{", '{"prompt": 1, "response": "x"}', '{"prompt": "x"}', "[]"])
     def test_a_bad_line_is_refused_with_its_file_and_number(self, tmp_path: Path, bad: str) -> None:
         path = write(tmp_path / "pairs", ['{"prompt": "a", "response": "b"}', bad])
+        with pytest.raises(AzrError, match=r"pairs, line 2: "):
+            list(read_pairs([path]))
+
+    @pytest.mark.parametrize(
+        "bad",
+        [b'{"prompt": "\xff", "response": "x"}', b'{"prompt": "a", "response": "b", "more": ' + b"[" * 200_000],
+        ids=["no UTF-8", "nested without end"],
+    )
+    def test_so_is_one_that_is_no_text_or_nested_without_end(self, tmp_path: Path, bad: bytes) -> None:
+        path = tmp_path / "pairs"
+        path.write_bytes(b'{"prompt": "a", "response": "b"}\n' + bad)
         with pytest.raises(AzrError, match=r"pairs, line 2: "):
             list(read_pairs([path]))
 
@@ -92,8 +105,9 @@ class TestTokens:
         assert begin not in pairs.sample(0).response_ids
 
     def test_nothing_left_is_an_error_with_its_mend(self, tokenizer: PreTrainedTokenizerFast) -> None:
-        with pytest.raises(AzrError, match="no pair is left"):
+        with pytest.raises(AzrError, match="no pair is left") as refused:
             tokenize([Pair("", "2")], tokenizer, longest=20)
+        assert "--longest and --budget" in refused.value.mend
 
 
 class TestSource:
@@ -149,6 +163,30 @@ def test_azr_sft_trains_resumes_and_its_export_loads(
     assert cli.main(["export", str(tmp_path / "run"), str(tmp_path / "out"), "--dtype", "float32"]) == 0
     AutoModelForCausalLM.from_pretrained(tmp_path / "out")
     assert AutoTokenizer.from_pretrained(tmp_path / "out").decode([5, 6]) == tokenizer.decode([5, 6])
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ([], "the model {model} cannot be loaded: "),
+        (["config.json"], "{model} holds no weights"),
+        (["config.json", "model.safetensors"], "the tokenizer of {model} cannot be loaded: "),
+    ],
+    ids=["no configuration", "no weights", "a damaged tokenizer"],
+)
+def test_azr_sft_tells_in_one_line_that_a_folder_holds_no_whole_model(
+    files: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, pairs = tmp_path / "model", write(tmp_path / "pairs", ['{"prompt": "2+2=", "response": "4"}'])
+    model.mkdir()
+    (model / "tokenizer.json").write_text("{")
+    for file in files:
+        shutil.copy(shipped.folder() / file, model)
+    assert cli.main(["sft", str(pairs), "--model", str(model), "--out", str(tmp_path / "run")]) == cli.EXIT_ERROR
+    what, mend = capsys.readouterr().err.splitlines()
+    assert what.startswith("azr: error: " + told.format(model=model))
+    assert mend.startswith("  mend: name ")
+    assert not (tmp_path / "run").exists()
 
 
 def shrink_vocabulary(model: Path, size: int) -> None:

@@ -85,6 +85,13 @@ def test_another_recipe_does_not_continue_it(made: Made) -> None:
         pretrain(made.folder, msgspec.structs.replace(SMALL, lr=1e-3), workers=1)
 
 
+@pytest.mark.parametrize("written", [b"{", b'{"specimens": "\xff"}'], ids=["half of it", "no UTF-8"])
+def test_a_recipe_that_was_damaged_is_told_by_its_file(written: bytes, tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_bytes(written)
+    with pytest.raises(AzrError, match=r"recipe\.json cannot be read: "):
+        pretrain(tmp_path, SMALL, workers=1)
+
+
 def test_the_corpus_is_searched_for_held_out_programs(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
     corpus = str(made.folder / "corpus.jsonl")
     assert main(["tiny", "overlap", corpus, "--workers", "1"]) == 0
