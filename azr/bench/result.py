@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from azr.decoding import UNDECODABLE
 from azr.errors import AzrError
 
 #: Version of the file format. A reader refuses one it does not know.
@@ -147,7 +148,7 @@ def read_result(path: Path) -> Result:
     """A result from its file."""
     try:
         result = msgspec.json.decode(path.read_bytes(), type=Result)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, *UNDECODABLE) as error:
         raise AzrError(f"{path} is not a benchmark result: {error}", "give a file that azr bench wrote") from error
     if result.schema != SCHEMA_VERSION:
         raise AzrError(

@@ -7,14 +7,13 @@ import shlex
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
 from azr.bench.report import Report
 from azr.bench.result import Result, read_result
 from azr.bench.runner import benchmarks, load_benchmark, results_folder, write_result
 from azr.bench.table import rendered
 from azr.cli.main import EXIT_ERROR
 from azr.errors import UsageError
+from azr.piped import PipedConsole
 
 SUMMARY = "Measure this machine. Every number that azr publishes comes from one of these commands."
 EPILOG = """examples:
@@ -89,4 +88,5 @@ def _measure(name: str, words: list[str]) -> int:
 
 def _print(result: Result) -> None:
     # Where nobody looks (a file, a log) there is no width to keep to.
-    Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 120).print(rendered(result))
+    width = None if sys.stdout.isatty() else 120
+    PipedConsole(file=sys.stdout, highlight=False, width=width).print(rendered(result))

@@ -6,11 +6,11 @@ import argparse
 import sys
 
 import msgspec
-from rich.console import Console
 from rich.text import Text
 
 from azr.cli.main import EXIT_ERROR
 from azr.doctor import Finding, examine
+from azr.piped import PipedConsole
 from azr.text import printable
 
 SUMMARY = "What works on this machine, what does not, and how to mend it."
@@ -58,7 +58,7 @@ class _Page:
     """Findings as lines under the heading of their group."""
 
     def __init__(self) -> None:
-        self._console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        self._console = PipedConsole(file=sys.stdout, highlight=False, soft_wrap=True)
         self._group = ""
 
     def show(self, finding: Finding) -> None:

@@ -23,6 +23,7 @@ from typing import IO, Generic, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from azr.cli.line_reader import LONGEST_LINE_BYTES, Line, Room, read_chunks
+from azr.decoding import UNDECODABLE
 from azr.game.plan import Plan, drive_together
 from sandbox_wasm.protocol import Sandbox
 
@@ -159,7 +160,7 @@ class _Stream(Generic[Request, Verdict]):
             return BadLine(_NO_ID, line.number, error)
         try:
             return self._decoder.decode(line.text)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             return BadLine(_id_of(line.text), line.number, str(error) or type(error).__name__)
 
     def _write(self, judged: list[_Judged[Request, Verdict] | BadLine]) -> None:
@@ -188,5 +189,5 @@ def _id_of(text: bytes) -> msgspec.Raw:
     """The line's id, if it can be told although the rest cannot be understood."""
     try:
         return msgspec.json.decode(text, type=_Named).id
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         return _NO_ID

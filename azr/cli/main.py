@@ -19,6 +19,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple, Protocol, cast
 
 from azr import __version__
@@ -99,6 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
+    _open_standard_streams()
     try:
         status = _dispatch(words)
         sys.stdout.flush()
@@ -118,6 +120,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             traceback.print_exc()
         return _tell(told)
+
+
+def _open_standard_streams() -> None:
+    """Whoever closed one (`<&-`, `>&-`) gets one that leads nowhere, as commands and the processes they start expect
+    to have all three. In their order, so that each gets its own number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode)  # noqa: SIM115 - open until the end
+            os.set_inheritable(stream.fileno(), True)
+            setattr(sys, name, stream)
 
 
 def _tell(error: AzrError) -> int:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import stat
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -20,9 +22,10 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from azr.cli.lines import LineHandler, Tally, answer_lines
+from azr.cli.numbers import positive, whole
 from azr.config.sections.sandbox import SandboxConfig
 from azr.errors import AzrError, UsageError
-from azr.files import replacing
+from azr.files import replacing, require_writable
 from sandbox_wasm.pool import SandboxPool, available_cores
 from sandbox_wasm.protocol import Limits, Statistics
 from sandbox_wasm.registry import BackendConfigurationError, Option, UnknownBackendError, known_backends
@@ -31,6 +34,7 @@ from sandbox_wasm.registry import BackendConfigurationError, Option, UnknownBack
 LONGEST_TIMEOUT_SECONDS = 3600.0
 
 _DEFAULTS = SandboxConfig()
+_SOURCE_MEND = "name a file of JSON lines, or - for stdin"
 
 
 def add_sandbox_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +47,7 @@ def add_sandbox_arguments(parser: argparse.ArgumentParser) -> None:
 def add_pool_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare which sandbox runs programs, and what a program may use."""
     parser.add_argument("--backend", default=_DEFAULTS.backend, help=f"one of: {', '.join(known_backends())}")
-    parser.add_argument("--workers", type=_whole, metavar="N", help="worker processes (default: one a core)")
+    parser.add_argument("--workers", type=whole(1), metavar="N", help="worker processes (default: one a core)")
     parser.add_argument(
         "--instances",
         choices=("fresh", "restored"),
@@ -51,12 +55,12 @@ def add_pool_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=positive(LONGEST_TIMEOUT_SECONDS),
         metavar="SECONDS",
         help="of one input's run, counted in fuel and so reproducible, the wall clock behind it"
         f" (default: {_DEFAULTS.timeout_seconds:g}, and {_DEFAULTS.wall_seconds:g} on the clock)",
     )
-    parser.add_argument("--memory-mb", type=_whole, metavar="MB", help=f"of one run (default: {_DEFAULTS.memory_mb})")
+    parser.add_argument("--memory-mb", type=whole(1), metavar="MB", help=f"of one run (default: {_DEFAULTS.memory_mb})")
     parser.add_argument("--statistics", action="store_true", help="say on stderr what the sandbox did")
 
 
@@ -70,11 +74,13 @@ def limits_of(arguments: argparse.Namespace) -> Limits:
 
 def stream(arguments: argparse.Namespace, handler: LineHandler[Any, Any]) -> int:
     """Answer all lines and return the exit status: 0, for every line was answered or an error was raised."""
-    with _source(arguments.file) as source, open_from(arguments) as sandbox, _sink(arguments.output) as sink:
-        with _progress(source) as progress:
-            tally = answer_lines(source, sink, handler, sandbox, progress)
-        if arguments.statistics:
-            print(_summary(tally, sandbox.statistics()), file=sys.stderr)
+    with _source(arguments.file) as source, _tidied_when_ended():
+        output = _sink(arguments.output)
+        with open_from(arguments) as sandbox, output as sink:
+            with _progress(source) as progress:
+                tally = answer_lines(source, sink, handler, sandbox, progress)
+            if arguments.statistics:
+                print(statistics_of(tally, sandbox.statistics()), file=sys.stderr)
     return 0
 
 
@@ -99,20 +105,39 @@ def _source(name: str | None) -> Iterator[int]:
     try:
         descriptor = os.open(str(name), os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise AzrError(f"cannot read {name}: {error.strerror}", "name a file of JSON lines, or - for stdin") from error
+        raise AzrError(f"cannot read {name}: {error.strerror}", _SOURCE_MEND) from error
     try:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise AzrError(f"cannot read {name}: it is a folder", _SOURCE_MEND)
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-@contextlib.contextmanager
-def _sink(name: str | None) -> Iterator[IO[bytes]]:
+def _sink(name: str | None) -> contextlib.AbstractContextManager[IO[bytes]]:
+    """Where answers go, not opened yet; a file that cannot be written is told now, before the work."""
     if name in (None, "-"):
-        yield sys.stdout.buffer
+        return contextlib.nullcontext(sys.stdout.buffer)
+    path = Path(str(name))
+    require_writable(path)
+    return replacing(path)
+
+
+@contextlib.contextmanager
+def _tidied_when_ended() -> Iterator[None]:
+    """A termination or a hang-up within the block ends it as Ctrl-C does, and leaves no half file. Who asked that one
+    be passed over (`nohup`), or hears it otherwise, is left alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
         return
-    with replacing(Path(str(name))) as file:
-        yield file
+    heard = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) == signal.SIG_DFL]
+    for number in heard:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
@@ -135,7 +160,8 @@ def _progress(source: int) -> Iterator[Callable[[Tally], None] | None]:
         yield lambda tally: bar.update(task, completed=tally.read_bytes, lines=tally.lines)
 
 
-def _summary(tally: Tally, statistics: Statistics) -> str:
+def statistics_of(tally: Tally, statistics: Statistics) -> str:
+    """What `--statistics` says: lines, executions, the time of one, and workers that died."""
     by_status = ", ".join(f"{status} {count:,}" for status, count in statistics.by_status.items())
     p50, p99 = statistics.p50_seconds * 1e3, statistics.p99_seconds * 1e3
     return (
@@ -144,17 +170,3 @@ def _summary(tally: Tally, statistics: Statistics) -> str:
         f"a job       p50 {p50:.2f} ms, p99 {p99:.2f} ms in its worker\n"
         f"workers     {statistics.workers_replaced:,} replaced"
     )
-
-
-def _whole(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return number
-
-
-def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0 < number <= LONGEST_TIMEOUT_SECONDS:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most {LONGEST_TIMEOUT_SECONDS:g}")
-    return number

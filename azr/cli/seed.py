@@ -13,10 +13,12 @@ from typing import NamedTuple, get_args
 import msgspec
 
 from azr.cli.config import add_config_arguments, config_of
-from azr.cli.sandbox_options import add_pool_arguments, limits_of, open_from
+from azr.cli.lines import Tally
+from azr.cli.sandbox_options import add_pool_arguments, limits_of, open_from, statistics_of
 from azr.config import Config
 from azr.config.sections.gating import GatingConfig
-from azr.errors import AzrError
+from azr.decoding import UNDECODABLE
+from azr.errors import AzrError, UsageError
 from azr.files import require_writable, write_bytes
 from azr.game.gate import GateRules
 from azr.game.identity import DuplicateBy
@@ -69,6 +71,10 @@ class Report:
         self.accepted: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.corrected = 0
+
+    def tally(self) -> Tally:
+        """How many lines there were, and how many of them were none of a seed file."""
+        return Tally(self.accepted.total() + self.refused.total(), self.refused["not_a_seed"])
 
     def __str__(self) -> str:
         kinds = ", ".join(f"{count} {kind}" for kind, count in self.accepted.most_common()) or "none"
@@ -140,6 +146,8 @@ def _make(arguments: argparse.Namespace) -> int:
 
 def _import(arguments: argparse.Namespace) -> int:
     """Import the files."""
+    if arguments.refusals is not None and arguments.refusals.resolve() == arguments.output.resolve():
+        raise UsageError(f"--output and --refusals are both {arguments.output}", "give each a file of its own")
     for path in filter(None, (arguments.output, arguments.refusals)):
         require_writable(path)
     config = Config(gating=GatingConfig(duplicate_by=arguments.duplicate_by))
@@ -159,10 +167,13 @@ def _import(arguments: argparse.Namespace) -> int:
                 report.accepted[outcome.task_type] += 1
                 report.corrected += imported.corrected
                 tasks.add(outcome)
+        statistics = sandbox.statistics()
     tasks.write(arguments.output)
     if arguments.refusals is not None:
         refusals.write(arguments.refusals)
     print(report, file=sys.stderr)
+    if arguments.statistics:
+        print(statistics_of(report.tally(), statistics), file=sys.stderr)
     return 0
 
 
@@ -195,7 +206,7 @@ def _lines(files: list[Path]) -> Iterator[_Line]:
 def _judged(line: _Line, rules: GateRules) -> Plan[tuple[_Line, Imported]]:
     try:
         published = _DECODER.decode(line.text)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         return line, Imported(refused("not_a_seed", str(error)))
     return line, (yield from bring_in(published, rules))
 

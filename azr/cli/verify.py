@@ -31,7 +31,7 @@ that cannot be understood is answered by {"id", "line", "error"}, and the rest i
 
 examples:
   azr verify answers.jsonl --output verdicts.jsonl
-  azr verify --equality exact < answers.jsonl | jq -s 'map(.correct) | add / length'
+  azr verify --equality exact < answers.jsonl | jq -s 'map(if .correct then 1 else 0 end) | add / length'
 """
 
 

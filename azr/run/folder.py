@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from azr.decoding import UNDECODABLE
 from azr.errors import AzrError
 from azr.files import make_folder, write_bytes
 from azr.sole_writer import sole_writer
@@ -145,7 +146,7 @@ class RunFolder:
             return msgspec.json.decode(self.card_path.read_bytes(), type=Card)
         except FileNotFoundError:
             raise AzrError(f"{self.root} holds no run", "name the folder of one, e.g. runs/default") from None
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             raise AzrError(
                 f"{self.card_path} cannot be read: {error}", "restore it from a checkpoint, which holds a copy"
             ) from error

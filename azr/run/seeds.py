@@ -21,6 +21,7 @@ import numpy as np
 from actors.engine.records import GenerateRequest
 from actors.rollout.errors import RolloutError
 from azr.config.root import Config
+from azr.decoding import UNDECODABLE
 from azr.errors import AzrError
 from azr.files import write_bytes
 from azr.game.composing import Composition, compose_proposal
@@ -150,9 +151,11 @@ def _tasks_of(path: Path, task_types: Sequence[str], apart: Collection[str]) -> 
     decoder = msgspec.json.Decoder(Task)
     tasks = []
     for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
         try:
             tasks.append(decoder.decode(line))
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             raise AzrError(
                 f"line {number} of {path} is no task: {error}", "make the file with azr seed make"
             ) from error

@@ -17,7 +17,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from azr.errors import AzrError
@@ -29,6 +28,7 @@ from azr.game.plan import Plan, drive_async, drive_many
 from azr.game.tasks import Ask, task_type
 from azr.game.types import Refusal, Task, Verdict
 from azr.game.verification import VerifyRules
+from azr.piped import PipedConsole
 from azr.tiny.held_out import DIFFICULTIES, KINDS, held_out_tasks
 from azr.tiny.world import PAIRS
 from sandbox_wasm.pool import open_sandbox
@@ -209,6 +209,6 @@ def show(table: list[Row], output: Path | None) -> None:
         shown.add_row(
             row.difficulty, row.cell, row.sampling, str(row.responses), f"{row.right:.1%}", f"{row.malformed:.1%}"
         )
-    Console().print(shown)
-    if output is not None:
+    if output is not None:  # first, for who reads the table may leave before its end
         write_bytes(output, msgspec.json.format(msgspec.json.encode(table)) + b"\n")
+    PipedConsole().print(shown)

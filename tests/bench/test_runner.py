@@ -114,6 +114,19 @@ class TestMeasuring:
         assert "--value" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "written",
+    [b"{", b'{"benchmark": "\xff"}', b'{"more": ' + b"[" * 200_000],
+    ids=["no JSON", "no UTF-8", "nested without end"],
+)
+def test_a_file_that_is_no_result_is_refused(
+    written: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "result.json").write_bytes(written)
+    assert main(["bench", "show", str(tmp_path / "result.json")]) == EXIT_ERROR
+    assert "result.json is not a benchmark result: " in capsys.readouterr().err
+
+
 def test_results_that_are_kept_can_be_read() -> None:
     for path in sorted(runner.results_folder().glob("*.json")):
         assert main(["bench", "show", str(path)]) == 0, path

@@ -109,8 +109,9 @@ def test_a_file_is_read_and_a_file_is_written_whole(tmp_path: Path) -> None:
         ([os.devnull, "--backend", "wasn"], EXIT_USAGE, "Did you mean 'wasm'?"),
         ([os.devnull, "--backend", "process", "--instances", "fresh"], EXIT_USAGE, "no option 'instances'"),
         (["/no/such/file"], EXIT_ERROR, "cannot read /no/such/file: No such file or directory"),
-        (["--timeout", "-1"], EXIT_USAGE, "-1 is not above 0"),
-        (["--workers", "0"], EXIT_USAGE, "0 is less than 1"),
+        (["/"], EXIT_ERROR, "cannot read /: it is a folder"),
+        (["--timeout", "-1"], EXIT_USAGE, "'-1' is no number above 0 and at most 3600"),
+        (["--workers", "x"], EXIT_USAGE, "'x' is no whole number of at least 1"),
     ],
 )
 def test_a_mistake_is_told_with_its_mend(
@@ -120,7 +121,47 @@ def test_a_mistake_is_told_with_its_mend(
     assert told in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("command", ["exec", "gate", "verify"])
+def test_a_folder_in_the_place_of_the_output_is_told_before_a_sandbox_is_opened(
+    command: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, os.devnull, "--output", str(tmp_path), "--backend", "wasn"]) == EXIT_ERROR
+    assert f"{tmp_path}: Is a directory\n  mend: check the path" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_whoever_closed_a_standard_stream_still_gets_the_answers(closed: str, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text(json.dumps({"id": 1, "program": ADD, "inputs": ["1, 2"]}) + "\n")
+    words = f"exec {source} --output {target} --backend process --workers 1 --statistics"
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m azr.cli.main {words} {closed}"],
+        capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "Traceback" not in done.stderr
+    assert json.loads(target.read_text())["results"] == [{"status": "ok", "output": "3"}]
+
+
+def test_a_hang_up_that_nohup_passes_over_ends_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "out.jsonl"
+    with subprocess.Popen(
+        ["nohup", sys.executable, "-m", "azr.cli.main", "exec", "--workers=1", "--output", str(target)],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.iterdir()):
+            assert time.monotonic() < deadline, "waited 60 s for its output to be opened"
+            time.sleep(0.05)
+        process.send_signal(signal.SIGHUP)
+        process.stdin.write(json.dumps({"id": 1, "program": ADD, "inputs": ["1, 2"]}).encode())
+        process.stdin.close()
+        assert process.wait(60) == 0
+    assert json.loads(target.read_text())["results"] == [{"status": "ok", "output": "3"}]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_however_it_is_ended_it_leaves_no_process_and_no_half_file(tmp_path: Path, how: signal.Signals) -> None:
     target = tmp_path / "out.jsonl"
     with subprocess.Popen(
@@ -140,5 +181,5 @@ def test_however_it_is_ended_it_leaves_no_process_and_no_half_file(tmp_path: Pat
     _, left = psutil.wait_procs(descendants, timeout=10)
     assert left == []
     assert not target.exists()
-    if how == signal.SIGINT:
-        assert list(tmp_path.iterdir()) == [], "nothing can be tidied up after the other two"
+    if how != signal.SIGKILL:
+        assert list(tmp_path.iterdir()) == [], "nothing can be tidied up after SIGKILL alone"

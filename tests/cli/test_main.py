@@ -228,7 +228,9 @@ def test_a_folder_for_runs_that_cannot_be_made_is_told_by_name(
 
 
 @pytest.mark.parametrize(
-    "words", [["seed", "make", "tiny"], ["seed", "import", "none.jsonl"], ["eval", "tiny"]], ids=" ".join
+    "words",
+    [["seed", "make", "tiny"], ["seed", "import", "none.jsonl"], ["eval", "tiny"], ["tiny", "evaluate", "none"]],
+    ids=" ".join,
 )
 def test_a_file_that_cannot_be_written_is_told_before_the_work(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -262,6 +264,31 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     )
     assert answer.stdout == "# Configur"
     assert answer.stderr == ""
+
+
+def test_a_reader_that_leaves_a_page_of_findings_is_no_error_either() -> None:
+    answer = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m azr.cli.main doctor | head -n 1; echo ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        text=True,
+        timeout=_SPAWN_SECONDS,
+        check=False,
+    )
+    assert answer.stdout == f"packages\n{cli.EXIT_BROKEN_PIPE}\n"
+    assert answer.stderr == ""
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_standard_streams_that_were_closed_lead_nowhere(closed: str) -> None:
+    answer = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m azr.cli.main config presets {closed}"],
+        capture_output=True,
+        text=True,
+        timeout=_SPAWN_SECONDS,
+        check=False,
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert ("tiny" in answer.stdout) == (">&-" not in closed.split())
 
 
 def test_a_missing_optional_package_says_what_to_install(

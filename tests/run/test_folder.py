@@ -74,8 +74,12 @@ def test_what_is_no_run_says_so(tmp_path: Path) -> None:
         RunFolder(tmp_path).card()
     with pytest.raises(AzrError, match="holds no run"), RunFolder(tmp_path).held():
         pass
-    (tmp_path / "run.json").write_text("{")
-    with pytest.raises(AzrError, match="cannot be read"):
+
+
+@pytest.mark.parametrize("written", [b"{", b'{"name": "\xff", "started": 0}'], ids=["no JSON", "no UTF-8"])
+def test_a_card_that_cannot_be_read_says_so(tmp_path: Path, written: bytes) -> None:
+    (tmp_path / "run.json").write_bytes(written)
+    with pytest.raises(AzrError, match=r"run\.json cannot be read"):
         RunFolder(tmp_path).card()
 
 

@@ -254,9 +254,10 @@ def test_a_run_whose_types_have_no_seeds_resumes_with_none(tmp_path: Path) -> No
 def test_a_file_that_is_none_is_refused_by_line(tmp_path: Path) -> None:
     with pytest.raises(AzrError, match="cannot be read: No such file"):
         read_seeds(tmp_path / "seeds.jsonl", ["deduction"])
-    (tmp_path / "seeds.jsonl").write_text("{}\n")
-    with pytest.raises(AzrError, match=r"line 1 of .* is no task"):
-        read_seeds(tmp_path / "seeds.jsonl", ["deduction"])
+    for bad in (b"{}", b'{"id": "\xff"}', b'{"more": ' + b"[" * 200_000):
+        (tmp_path / "seeds.jsonl").write_bytes(b"\n" + bad)
+        with pytest.raises(AzrError, match=r"line 2 of .* is no task"):
+            read_seeds(tmp_path / "seeds.jsonl", ["deduction"])
     (tmp_path / "seeds.jsonl").write_text("")
     with pytest.raises(AzrError, match="holds no task of deduction"):
         read_seeds(tmp_path / "seeds.jsonl", ["deduction"])

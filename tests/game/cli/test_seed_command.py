@@ -66,6 +66,28 @@ def test_files_become_tasks_with_a_report(tmp_path: Path, capsys: pytest.Capture
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "b.jsonl", "no.jsonl", "out.jsonl"]
 
 
+def test_a_line_that_nests_without_end_is_refused_and_the_rest_is_imported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, output = tmp_path / "a.jsonl", tmp_path / "out.jsonl"
+    bad = '{"snippet": "def f(a): return a", "more": ' + "[" * 200_000
+    source.write_text(bad + "\n" + json.dumps(SQUARE))
+    arguments = ["--output", str(output), "--backend", "process", "--workers", "1", "--statistics"]
+    assert main(["seed", "import", str(source), *arguments]) == 0
+    assert len(output.read_bytes().splitlines()) == 1
+    said = capsys.readouterr().err
+    assert "1  not_a_seed: " in said
+    assert "lines       2 answered, 1 of them not understood" in said
+    assert "workers     0 replaced" in said
+
+
+def test_tasks_and_refusals_are_not_written_to_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    both = ["--output", str(tmp_path / "out.jsonl"), "--refusals", str(tmp_path / "up" / ".." / "out.jsonl")]
+    assert main(["seed", "import", "none.jsonl", *both]) == EXIT_USAGE
+    assert "--output and --refusals are both " in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_that_cannot_be_read_leaves_no_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "out.jsonl"
     arguments = ["--output", str(output), "--backend", "process", "--workers", "1"]
