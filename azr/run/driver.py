@@ -14,10 +14,8 @@ parts are asked in threads (`Poll`), and whoever stays silent too long ends the 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,20 +27,16 @@ import msgspec
 from omegaconf import OmegaConf
 
 from actors.players import start as players
-from actors.players.judge import SandboxUselessError, open_tried_pool
 from actors.players.tokens import Tokens, load_tokens
-from actors.rollout.errors import RolloutError
 from actors.services import start as services
 from azr.config import resolved_yaml, write_resolved
 from azr.config.root import Config
 from azr.errors import AzrError
 from azr.files import write_text
-from azr.metrics import Accumulator
 from azr.report import page, read_history
 from azr.run import evaluation, seeds
 from azr.run.console import Console, Goal, Start
 from azr.run.engines import Engines, start_engines, weights_folder
-from azr.run.evaluation import Evaluation
 from azr.run.folder import Card, RunFolder
 from azr.run.gpus import ranks_on_gpus
 from azr.run.hub import Drained, HubClient, start_hub
@@ -52,22 +46,19 @@ from azr.run.polling import Poll
 from azr.run.publishing import make_publish
 from azr.run.room import Room
 from azr.run.source import RunObserver, RunSource, Setting
-from azr.run.stages import WORK, Stage, Stages, StageTimeoutError
-from azr.run.stopping import Stop, StoppedError, watched
+from azr.run.stages import Stage, Stages
+from azr.run.stopping import Stop, StoppedError
 from azr.run.summary import Ending
-from azr.run.supervision import PartLostError, Patience, Supervision
+from azr.run.supervision import Patience, Supervision
 from azr.run.telling import Standing, Teller
 from azr.run.tracking import RunInfo, TrackingBoard
 from azr.run.tracking.base import flattened
 from azr.run.tracking.json_lines import read_lines
+from azr.run.without_players import WithoutPlayers
 from azr.text import shortened
-from azr.tiny.evaluation import Row
 from azr.tiny.shipped import at_its_place
 from learner import checkpoint
 from learner.loop import LearnerPlan
-from sandbox_wasm.dispatcher import SandboxError
-from sandbox_wasm.pool import SandboxPool
-from sandbox_wasm.protocol import Sandbox
 
 logger = logging.getLogger(__name__)
 
@@ -78,8 +69,6 @@ NOTE_SECONDS = 5.0
 #: How long the learner may take to end with a run that fails or is stopped before its time. It hears of it within a
 #: second, may be in the middle of a step, and writes what it has.
 LEARNER_SECONDS = 20.0
-#: What an evaluation may fail of without the run, whose training is over.
-_UNEVALUATED = (RolloutError, StageTimeoutError, PartLostError, SandboxError, SandboxUselessError, OSError)
 #: Steps of a run that only its time ends.
 ENDLESS = 1 << 40
 
@@ -233,13 +222,14 @@ class Driver:
         with self._stages.stage("learner", "its first weights to reach the engines", wait) as stage:
             self.step = self._until_published(hub, engines, stage)
         tracking.catch_up(self.step)
+        asking = self._without_players(engines, tokens, tracking)
         baseline = config.evaluation.before and evaluation.baseline_missing(self.folder.evaluations, self.step)
         if baseline and not self._stop.check():
-            self._evaluate("before", engines, tokens, 0, tracking)
+            asking.evaluate("before", 0)
         # A driver that was killed while it seeded may have reached some of the shards: who holds a seed passes it over.
         unseeded = hosted.tasks.count() == 0 or (self.step == 0 and self.folder.seeds.exists())
         if unseeded and not self._stop.check():
-            self._seed(engines, tokens, hosted.tasks)
+            asking.seed(hosted.tasks)
         with self._stages.stage("players", "proposers and solvers to open their sandboxes", wait) as stage:
             playing = players.start(
                 config,
@@ -254,8 +244,20 @@ class Driver:
         self._train(hub, engines, hosted, playing, learner, tracking)
         if config.evaluation.after and not self._stop.by_signal:
             self._end_players(playing)
-            self._evaluate_last(engines, tokens, tracking)
+            self._note_unevaluated(asking.evaluate_last(self.step))
         return self._stop.reason or "its steps are done"
+
+    def _without_players(self, engines: Engines, tokens: Tokens, tracking: TrackingBoard) -> WithoutPlayers:
+        return WithoutPlayers(
+            self.config,
+            self.folder,
+            self._stages,
+            self.console.say,
+            engines=engines,
+            tokens=tokens,
+            tracking=tracking,
+            watch=partial(self._served, engines),
+        )
 
     def _remaining(self, stage: Stage) -> float:
         """Seconds that may still be waited for a stage, unless the run is told to end, or Ray or the learner failed."""
@@ -375,81 +377,7 @@ class Driver:
         for line in self._supervision.news(answered, asked, now, why):
             self.console.say(line)
 
-    # ── evaluation, seeds, players' end ─────────────────────────────────────────────────────────────────────────────
-
-    def _evaluate(self, when: str, engines: Engines, tokens: Tokens, step: int, tracking: TrackingBoard) -> None:
-        config = self.config.evaluation
-        if config.suite == "none":
-            return
-        what, limit = f"answers to {config.tasks} tasks of each type", self.config.cluster.work_seconds
-        with self._stages.stage(f"evaluation {when}", what, limit, WORK) as stage:
-            began = time.monotonic()
-
-            async def ask(sandbox: Sandbox) -> list[Row]:
-                async with engines.client() as client:
-                    respond = evaluation.responder(
-                        client,
-                        tokens.encode,
-                        tag=f"eval-{step}",
-                        deadline=stage.remaining(),
-                        seed=self.config.run.seed,
-                        longest=self.config.lengths.response,
-                    )
-                    return await evaluation.evaluate(respond, sandbox, config, tokens.frame, stage.now)
-
-            with self._sandbox() as sandbox, self._served(engines, stage) as look:
-                rows = asyncio.run(watched(ask(sandbox), look))
-            done = Evaluation(step=step, seconds=time.monotonic() - began, rows=rows)
-            self._keep_evaluation(done)
-            metrics = Accumulator()
-            evaluation.tell(metrics, done)
-            metrics.add("time/evaluation", done.seconds)
-            tracking.metrics(step, metrics.report())
-
-    def _evaluate_last(self, engines: Engines, tokens: Tokens, tracking: TrackingBoard) -> None:
-        """The evaluation after training. The weights are saved by then: engines that do not answer, or too late, or
-        that are gone for good, and a sandbox that cannot be had leave them unevaluated and the run finished."""
-        try:
-            self._evaluate("after", engines, tokens, self.step, tracking)
-        except _UNEVALUATED as error:
-            said = error.what if isinstance(error, AzrError) else f"{type(error).__name__}: {error}"
-            why, asked = shortened(said, 300), self.config.evaluation
-            again = f"azr eval {self.folder.root} --tasks {asked.tasks} --samples {asked.samples} asks the same tasks"
-            self.console.say(f"the weights of step {self.step} are not evaluated: {why}\n  mend: {again}")
-            with self._lock:
-                self._card = msgspec.structs.replace(self._card, not_evaluated=why)
-
-    def _keep_evaluation(self, done: Evaluation) -> None:
-        """A disk that is full by then takes the last evaluation, and not the run with it."""
-        try:
-            evaluation.keep(self.folder.evaluations, done)
-        except OSError as error:
-            self.console.say(f"{self.folder.evaluations} cannot be written ({error.strerror}); the run goes on without")
-
-    def _seed(self, engines: Engines, tokens: Tokens, tasks: Any) -> None:
-        config = self.config
-        if (chosen := seeds.given_seeds(config, self.folder)) is None:
-            with self._stages.stage("seeds", "the model's first tasks", config.cluster.work_seconds, WORK) as stage:
-
-                async def make(sandbox: Sandbox) -> list[Any]:
-                    async with engines.client() as client:
-                        state = await seeds.make_seeds(
-                            config,
-                            client,
-                            tokens,
-                            sandbox,
-                            stage.now,
-                            path=self.folder.seeds,
-                            warn=self.console.say,
-                        )
-                    return seeds.seed_tasks(state, config)
-
-                with self._sandbox() as sandbox, self._served(engines, stage) as look:
-                    chosen = asyncio.run(watched(make(sandbox), look))
-        if not self.folder.seeds.exists():
-            seeds.write_seeds(self.folder.seeds, chosen)
-        if new := sum(tasks.add_many(chosen)):
-            self.console.say(f"{new} seed tasks in the buffers")
+    # ── between stages ─────────────────────────────────────────────────────────────────────────────────
 
     @contextlib.contextmanager
     def _served(self, engines: Engines, stage: Stage) -> Iterator[Callable[[], float]]:
@@ -464,10 +392,6 @@ class Driver:
 
         with _running([poll]):
             yield look
-
-    def _sandbox(self) -> SandboxPool:
-        """A pool for the driver's own judging, while nobody else runs programs."""
-        return open_tried_pool(self.config.sandbox, self.config.sandbox.workers or len(os.sched_getaffinity(0)))
 
     def _end_players(self, playing: dict[str, Any]) -> None:
         if playing and not self._rayless:
@@ -511,6 +435,10 @@ class Driver:
             write_text(self.folder.report, page(read_history(self.folder.root)))
         except Exception as error:
             self.console.say(f"no report was written: {shortened(str(error), 200)}; azr report tries again")
+
+    def _note_unevaluated(self, why: str) -> None:
+        with self._lock:
+            self._card = msgspec.structs.replace(self._card, not_evaluated=why)
 
     def _note(self, now: float) -> None:
         """Say how the disk is; keep how long training has lasted, for a resume after a kill."""

@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import io
 import itertools
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import msgspec
 import pytest
 
-from actors.engine.records import EngineStatistics, GenerateRequest, Generation
-from actors.players.tokens import load_tokens
-from actors.rollout.errors import RolloutError
 from azr.config import load, write_resolved
 from azr.errors import AzrError, ConfigError
-from azr.game.frames import frame
 from azr.plugins import TRACKERS
 from azr.run.console import Console, Goal
 from azr.run.driver import Driver, begin
-from azr.run.evaluation import Evaluation
 from azr.run.folder import Card, RunFolder
 from azr.run.hub import Drained, StepParts
 from azr.run.learner_thread import LearnerFailedError
 from azr.run.stages import Stages, StageTimeoutError
 from azr.run.stopping import StoppedError
 from azr.run.summary import Ending
-from azr.run.supervision import PartLostError, Patience, Supervision
 from azr.tiny import shipped
 from learner.checkpoint import MARKER, LearnerState, checkpoint_folder
-from sandbox_wasm.dispatcher import SandboxBrokenError
-from sandbox_wasm.protocol import Sandbox
 from tests.plugins import announce
 
 
@@ -75,122 +63,6 @@ def test_a_run_that_is_begun_twice_keeps_its_configuration(tmp_path: Path) -> No
     with pytest.raises(AzrError, match="holds a run already"):
         begin(load(["tiny"], [f"run.folder={tmp_path}", "checkpoint.free_gb=0", "run.seed=99"]))
     assert load([str(folder.config)]).run.seed != 99
-
-
-def test_an_evaluation_that_cannot_be_kept_is_said_and_ends_nothing(driver: Driver, said: io.StringIO) -> None:
-    driver.folder.evaluations.mkdir()
-    driver._keep_evaluation(Evaluation(step=7, seconds=1.0, rows=[]))
-    assert "evaluations.jsonl cannot be written (Is a directory); the run goes on without" in said.getvalue()
-
-
-class Unanswering:
-    """Engines that fail at every request, or are silent, or are gone."""
-
-    def __init__(self, *, silent: bool, gone: bool = False) -> None:
-        self.silent, self.gone = silent, gone
-
-    def statistics(self) -> dict[str, EngineStatistics]:
-        if self.gone:
-            raise AzrError("1 of 1 engines to serve, 0 make their engine (engine-1 was lost: it was killed)")
-        return {}
-
-    @contextlib.asynccontextmanager
-    async def client(self) -> AsyncIterator[Unanswering]:
-        yield self
-
-    async def generate(self, request: GenerateRequest, deadline: float) -> Generation:
-        if self.silent:
-            await asyncio.sleep(deadline + 60.0)
-        raise RolloutError("poisoned", f"request {request.id} failed 4 times: the engine died\x1b[31m")
-
-
-@pytest.fixture
-def trained(driver: Driver, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Driver:
-    """A driver whose training is over at step 7, with two questions of each type to ask."""
-    monkeypatch.setattr("azr.run.driver.check_ray", lambda: None)
-    monkeypatch.setattr(driver, "_sandbox", lambda: contextlib.nullcontext(sandbox))
-    driver.step, driver.config.evaluation.tasks = 7, 2
-    return driver
-
-
-#: As much of a run's tokens as is asked here.
-PLAIN_TOKENS = SimpleNamespace(frame=frame("compact"), encode=str.encode)
-
-
-def evaluate_last(driver: Driver, *, silent: bool, gone: bool = False) -> None:
-    driver._evaluate_last(Unanswering(silent=silent, gone=gone), PLAIN_TOKENS, None)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("silent", "why"),
-    [(False, r"request eval-7-0 failed 4 times: the engine died\x1b[31m"), (True, "evaluation after: waited ")],
-)
-def test_an_evaluation_that_cannot_be_made_fails_no_run_whose_training_is_over(
-    trained: Driver, said: io.StringIO, silent: bool, why: str
-) -> None:
-    trained.config.cluster.work_seconds = 0.5 if silent else 60.0
-    evaluate_last(trained, silent=silent)
-    trained._end_card("finished", "its steps are done")
-    assert f"the weights of step 7 are not evaluated: {why}" in said.getvalue()
-    assert f"mend: azr eval {trained.folder.root} --tasks 2 --samples" in said.getvalue()
-    card = trained.folder.card()
-    assert card.ended == "finished"
-    assert card.not_evaluated.startswith(why)
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Silence is noticed after five seconds, and lasts too long after one more."""
-    monkeypatch.setattr("azr.run.driver.POLL_SECONDS", 0.05)
-    monkeypatch.setattr("azr.run.driver.Supervision", lambda *_: Supervision(Patience(6.0, "rollout.start_seconds")))
-
-
-GONE = "no answer from engines (", "s: 1 of 1 engines to serve, 0 make their engine (engine-1 was lost: it was killed))"
-
-
-@pytest.mark.parametrize("stage", ["evaluation", "seeds"])
-def test_engines_that_are_gone_end_what_waits_for_them_with_why(
-    impatient: None, trained: Driver, said: io.StringIO, stage: str
-) -> None:
-    """Requests alone would wait until the stage's time is over."""
-    engines: Any = Unanswering(silent=True, gone=True)
-    began = time.monotonic()
-    with pytest.raises(PartLostError) as caught:
-        if stage == "evaluation":
-            trained._evaluate("before", engines, cast("Any", PLAIN_TOKENS), 0, cast("Any", None))
-        else:
-            trained._seed(engines, load_tokens(trained.config.model), None)
-    assert time.monotonic() - began < 60.0 < trained.config.cluster.work_seconds
-    for part in GONE:
-        assert part in caught.value.what
-    assert "engines does not answer; waiting for it to come back" in said.getvalue()
-
-
-def test_engines_that_are_gone_fail_no_run_whose_training_is_over(
-    impatient: None, trained: Driver, said: io.StringIO
-) -> None:
-    evaluate_last(trained, silent=True, gone=True)
-    assert "the weights of step 7 are not evaluated: no answer from engines (" in said.getvalue()
-
-
-def test_a_sandbox_that_breaks_fails_no_run_whose_training_is_over(
-    trained: Driver, said: io.StringIO, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def breaks() -> None:
-        raise SandboxBrokenError("three workers in a row died")
-
-    monkeypatch.setattr(trained, "_sandbox", breaks)
-    evaluate_last(trained, silent=True)
-    assert "step 7 are not evaluated: SandboxBrokenError: three workers in a row died" in said.getvalue()
-
-
-def test_a_signal_ends_the_last_evaluation_as_it_ends_others(trained: Driver) -> None:
-    trained._stop.signalled("Ctrl-C")
-    with pytest.raises(StoppedError):
-        evaluate_last(trained, silent=True)
-    trained._end_card("stopped", "Ctrl-C")
-    card = trained.folder.card()
-    assert (card.ended, card.not_evaluated) == ("stopped", "")
 
 
 def test_a_model_that_is_not_there_is_refused_before_ray_starts(
