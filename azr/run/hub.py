@@ -4,15 +4,17 @@ A small Ray actor, because rank 0 of the learner may run on another machine and 
 nothing and holds little; if it dies Ray starts it again empty, the driver's next call tells it anew what it wishes, and
 rank 0, as long as it waits for players, which weights the engines were given.
 
-    rank 0 ── report(step, part, bytes) ──► Hub ── drain(stop, playing) ──► driver
+    rank 0 ── report(step, part, bytes) ──► Hub ── drain(stop, playing, heard) ──► driver
     rank 0 ◄── stopping(), playing() ───────┘
 
-Nobody waits in it: every call answers at once.
+Nobody waits in it: every call answers at once. What a drain hands over is kept until the next one says that it was
+heard: an answer that comes too late, on a busy machine, is heard by nobody.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -44,12 +46,15 @@ class Drained(NamedTuple):
     """Why the run cannot go on, where that is no fault of the ranks, which would only be restarted for it."""
     mend: str = ""
     """What to do about that."""
+    number: int = 0
+    """Of this drain; whoever heard it says so with the next one."""
 
 
 class Board:
     """The hub's state; pure."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int = 0) -> None:
+        """`number`: what drains are counted from, another for each life of a hub."""
         self.stop = ""
         self.failure = self.mend = ""
         self.playing = False
@@ -58,6 +63,8 @@ class Board:
         self._done: list[StepParts] = []
         self._news: list[str] = []
         self._loose: list[bytes] = []
+        self._handed = Drained([], -1, [], [], number=number)
+        """What the last drain answered."""
 
     def report(self, step: int, part: str, content: bytes, last: bool) -> None:
         """A part of a step's report; the last one completes it."""
@@ -94,13 +101,19 @@ class Board:
         self._loose.append(content)
         del self._loose[:-KEPT_STEPS]
 
-    def drain(self, stop: str, playing: bool) -> Drained:
-        """Everything since the last time; `stop` is the driver's wish, or empty; `playing`: there are players."""
+    def drain(self, stop: str, playing: bool, heard: int = -1) -> Drained:
+        """Everything since the drain of which it is said that it was heard, the one before or none; `stop` is the
+        driver's wish, or empty; `playing`: there are players."""
         self.stop, self.playing = stop, playing
         steps, self._done = self._done, []
         news, self._news = self._news, []
         loose, self._loose = self._loose, []
-        return Drained(steps, self.published, news, loose, self.failure, self.mend)
+        before = self._handed
+        if before.number != heard:
+            steps = [*before.steps, *steps][-KEPT_STEPS:]
+            news, loose = [*before.news, *news][-KEPT_STEPS:], [*before.loose, *loose][-KEPT_STEPS:]
+        self._handed = Drained(steps, self.published, news, loose, self.failure, self.mend, before.number + 1)
+        return self._handed
 
 
 class HubClient:
@@ -110,6 +123,8 @@ class HubClient:
         self.actor = actor
         self._published = -1
         """By this client; what it tells again."""
+        self._heard = -1
+        """Number of the last drain that was answered in time."""
 
     def report(self, step: int, parts: Mapping[str, bytes], *, last: bool) -> None:
         """Send parts of a step's report; nobody waits for it to arrive."""
@@ -157,14 +172,16 @@ class HubClient:
             return otherwise
 
     def drain(self, stop: str = "", *, playing: bool = False, timeout: float = ANSWER_SECONDS) -> Drained | None:
-        """What happened since the last time; None when the hub is being restarted."""
+        """What happened since the last time that was answered; None when the hub is being restarted, or busy."""
         import ray
         from ray.exceptions import RayError
 
         try:
-            return Drained(*ray.get(self.actor.drain.remote(stop, playing), timeout=timeout))
+            drained = Drained(*ray.get(self.actor.drain.remote(stop, playing, self._heard), timeout=timeout))
         except RayError:
             return None
+        self._heard = drained.number
+        return drained
 
 
 def start_hub(name: str) -> HubClient:
@@ -175,7 +192,7 @@ def start_hub(name: str) -> HubClient:
         """The actor around the board."""
 
         def __init__(self) -> None:
-            self._board = Board()
+            self._board = Board(time.time_ns())
 
         def report(self, step: int, part: str, content: bytes, last: bool) -> None:
             self._board.report(step, part, content, last)
@@ -198,8 +215,8 @@ def start_hub(name: str) -> HubClient:
         def playing(self, published: int) -> bool:
             return self._board.plays(published)
 
-        def drain(self, stop: str, playing: bool) -> Drained:
-            return self._board.drain(stop, playing)
+        def drain(self, stop: str, playing: bool, heard: int) -> Drained:
+            return self._board.drain(stop, playing, heard)
 
     options = {"num_cpus": 0, "name": name, "max_restarts": -1, "max_task_retries": 2}
     return HubClient(ray.remote(Hub).options(**options).remote())

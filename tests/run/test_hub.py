@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from azr.run.hub import KEPT_STEPS, Board, StepParts
+from azr.run import hub
+from azr.run.hub import KEPT_STEPS, Drained, StepParts
+
+
+class Board(hub.Board):
+    """A hub whose driver hears every answer."""
+
+    def drain(self, stop: str, playing: bool, heard: int | None = None) -> Drained:
+        return super().drain(stop, playing, self._handed.number if heard is None else heard)
 
 
 def test_a_step_is_told_when_its_last_part_is_in() -> None:
@@ -91,3 +99,40 @@ def test_a_driver_that_does_not_listen_costs_no_memory() -> None:
     drained = board.drain("", False)
     assert len(drained.steps) == len(drained.news) == KEPT_STEPS
     assert drained.steps[-1].step == 2 * KEPT_STEPS - 1
+
+
+def test_what_an_answer_held_that_nobody_heard_is_handed_over_again_once_and_in_its_order() -> None:
+    board = hub.Board()
+    board.report(1, "learner", b"1", last=True)
+    board.say("one")
+    board.add(b"one")
+    late = board.drain("", True)
+    board.report(2, "learner", b"2", last=True)
+    board.say("two")
+    board.add(b"two")
+    heard = board.drain("", True)
+    assert late.number < heard.number
+    assert [step.step for step in heard.steps] == [1, 2]
+    assert (heard.news, heard.loose) == (["one", "two"], [b"one", b"two"])
+    after = board.drain("", True, heard.number)
+    assert (after.steps, after.news, after.loose) == ([], [], [])
+
+
+def test_answers_that_nobody_hears_cost_no_memory() -> None:
+    board = hub.Board()
+    for step in range(2 * KEPT_STEPS):
+        board.report(step, "learner", b"", last=True)
+        board.say("line")
+        drained = board.drain("", False)
+    assert len(drained.steps) == len(drained.news) == KEPT_STEPS
+    assert drained.steps[-1].step == 2 * KEPT_STEPS - 1
+
+
+def test_a_hub_that_begins_anew_does_not_take_the_number_of_the_one_before_for_its_own() -> None:
+    """Its first answer may be lost as well."""
+    old = hub.Board(number=1_000)
+    heard = old.drain("", True).number
+    new = hub.Board(number=2_000)
+    new.say("back")
+    new.drain("", True, heard)
+    assert new.drain("", True, heard).news == ["back"]
