@@ -10,10 +10,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
 import stat
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +19,7 @@ from typing import IO, Any
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from azr.cli.ending import tidied_when_ended
 from azr.cli.lines import LineHandler, Tally, answer_lines
 from azr.cli.numbers import positive, whole
 from azr.config.sections.sandbox import SandboxConfig
@@ -74,7 +73,7 @@ def limits_of(arguments: argparse.Namespace) -> Limits:
 
 def stream(arguments: argparse.Namespace, handler: LineHandler[Any, Any]) -> int:
     """Answer all lines and return the exit status: 0, for every line was answered or an error was raised."""
-    with _source(arguments.file) as source, _tidied_when_ended():
+    with _source(arguments.file) as source, tidied_when_ended():
         output = _sink(arguments.output)
         with open_from(arguments) as sandbox, output as sink:
             with _progress(source) as progress:
@@ -121,23 +120,6 @@ def _sink(name: str | None) -> contextlib.AbstractContextManager[IO[bytes]]:
     path = Path(str(name))
     require_writable(path)
     return replacing(path)
-
-
-@contextlib.contextmanager
-def _tidied_when_ended() -> Iterator[None]:
-    """A termination or a hang-up within the block ends it as Ctrl-C does, and leaves no half file. Who asked that one
-    be passed over (`nohup`), or hears it otherwise, is left alone."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    heard = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) == signal.SIG_DFL]
-    for number in heard:
-        signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for number in heard:
-            signal.signal(number, signal.SIG_DFL)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from azr.cli.ending import tidied_when_ended
 from azr.cli.numbers import positive, whole
 from azr.config.sections.run import LARGEST_SEED
 from azr.files import require_writable
@@ -85,7 +86,8 @@ def _pretrain(arguments: argparse.Namespace) -> int:
         lr=arguments.lr,
         seed=arguments.seed,
     )
-    pretrain(arguments.folder, recipe, workers=arguments.workers)
+    with tidied_when_ended():
+        pretrain(arguments.folder, recipe, workers=arguments.workers)
     return 0
 
 

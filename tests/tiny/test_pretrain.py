@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from azr.cli.main import main
+from azr.cli.main import EXIT_INTERRUPTED, main
 from azr.errors import AzrError
 from azr.tiny.pretrain import Recipe, pretrain
 from learner.supervised import read_pairs
@@ -90,6 +95,24 @@ def test_a_recipe_that_was_damaged_is_told_by_its_file(written: bytes, tmp_path:
     (tmp_path / "recipe.json").write_bytes(written)
     with pytest.raises(AzrError, match=r"recipe\.json cannot be read: "):
         pretrain(tmp_path, SMALL, workers=1)
+
+
+def test_one_that_is_ended_while_it_writes_the_corpus_leaves_no_process_and_no_half_file(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "azr.cli.main", "tiny", "pretrain", str(tmp_path), "--workers", "1"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob(".corpus.jsonl.*.part")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline, "waited 120 s for the corpus to be opened"
+            time.sleep(0.05)
+        descendants = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == EXIT_INTERRUPTED
+    _, left = psutil.wait_procs(descendants, timeout=10)
+    assert left == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["recipe.json", "run.lock"]
 
 
 def test_the_corpus_is_searched_for_held_out_programs(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
