@@ -10,8 +10,9 @@ model knows; ids do not move, and the two ids are simply never used.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,13 @@ import msgspec
 
 from azr.errors import AzrError
 from azr.files import write_bytes
+from azr.text import shortened
 
 #: A character of no language on both sides of a token nobody is to use again.
 _UNUSED = "\ue000"
+
+#: Characters of a library's own words in an error.
+_WHY_WIDTH = 300
 
 
 def load_tokenizer(source: str | Path, plain: Sequence[str] = ()) -> Any:
@@ -42,6 +47,22 @@ def load_tokenizer(source: str | Path, plain: Sequence[str] = ()) -> Any:
         for path in Path(folder).glob("*.json"):
             _rewrite(path, frozenset(plain))
         return AutoTokenizer.from_pretrained(folder)
+
+
+@contextlib.contextmanager
+def told_briefly(part: str, ask: str) -> Iterator[None]:
+    """What of a model cannot be loaded within the block is told in one line: transformers says it at length. `ask` is
+    how the mend begins, before what a model may be named by."""
+    try:
+        yield
+    except AzrError:
+        raise
+    except Exception as error:  # tokenizers has no narrower one, and transformers half a dozen
+        why = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise AzrError(
+            f"{part} cannot be loaded: {shortened(why, _WHY_WIDTH)}",
+            f"{ask} the folder of a Hugging Face model, or a name that this machine has or can download",
+        ) from error
 
 
 def _rewrite(path: Path, plain: frozenset[str]) -> None:

@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from azr.errors import AzrError
+from azr.text import shortened
 from learner.attention.registry import IMPLEMENTATION, install, layout_arguments
 from learner.logprob_head import token_logprobs
 from learner.samples import MicroBatch
@@ -23,6 +26,11 @@ from learner.samples import MicroBatch
 _LOGIT_TRANSFORMS = ("final_logit_softcapping", "logits_scaling", "logit_scale", "lm_head_multiplier")
 #: Kinds of layers in which tokens meet by attention alone, which is given the cuts between packed responses.
 _ATTENTION_LAYERS = ("full_attention", "sliding_attention")
+
+#: Files in which transformers looks for weights first; others beside them (`consolidated.safetensors`) it passes over.
+_WEIGHTS = "model*.safetensors"
+#: Characters of a library's own words in an error.
+_WHY_WIDTH = 300
 
 
 class Policy(nn.Module):
@@ -75,8 +83,26 @@ def load_policy(source: str | Path, *, attention: str = "auto", random_weights: 
     if random_weights:
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=IMPLEMENTATION)
     else:
+        require_whole_weights(Path(source))
         model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, attn_implementation=IMPLEMENTATION)
     return Policy(model)
+
+
+def require_whole_weights(folder: Path) -> None:
+    """Refuse a folder of which a file of weights is damaged, by that file: what transformers raises names none.
+
+    Heads alone are read. They say how long a file must be, so that one that was cut off is found however large it is.
+    What is no folder is a name, whose files are looked at when they are downloaded.
+    """
+    for path in sorted(folder.glob(_WEIGHTS)):
+        try:
+            with safe_open(path, "pt"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise AzrError(
+                f"{path} cannot be read: {shortened(str(error), _WHY_WIDTH)}",
+                "fetch or export this model once more, or name another one",
+            ) from error
 
 
 def _refuse_other_decoders(model: nn.Module) -> None:

@@ -8,7 +8,6 @@ Called by `azr sft` and by the making of the tiny model. The loss is the respons
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,13 +22,10 @@ from azr.decoding import UNDECODABLE
 from azr.errors import AzrError
 from azr.files import append_lines
 from azr.progress import Progress
-from azr.text import shortened
-from azr.tokens import load_tokenizer
+from azr.tokens import load_tokenizer, told_briefly
+from learner.policy import require_whole_weights
 from learner.samples import Sample, StepBatch
 from learner.trainer import StepReport
-
-#: Characters of a library's own words in an error.
-_WHY_WIDTH = 300
 
 #: Files in which transformers finds a model's weights.
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
@@ -159,7 +155,7 @@ def load_pairs(
     files: list[Path], model: str, *, longest: int, tell: Callable[[str], None], plain: Sequence[str] = ()
 ) -> TokenPairs:
     """Read and tokenise, with a run's `model.plain_tokens` as it would spell them; says how much there is."""
-    with _told_briefly(f"the tokenizer of {model}"):
+    with told_briefly(f"the tokenizer of {model}", "name"):
         tokenizer = load_tokenizer(model, plain)
     pairs, skipped = tokenize(read_pairs(files), tokenizer, longest=longest)
     tell(f"{len(pairs.bounds):,} pairs, {len(pairs.tokens):,} tokens; {skipped:,} left out (empty or too long)")
@@ -170,26 +166,13 @@ def require_model(model: str, *, weights: bool) -> None:
     """Refuse a model that nothing can be begun with, before any pair is read."""
     from transformers import AutoConfig
 
-    with _told_briefly(f"the model {model}"):
+    with told_briefly(f"the model {model}", "name"):
         AutoConfig.from_pretrained(model)
     folder = Path(model)
-    if weights and folder.is_dir() and not any(path for kind in _WEIGHTS for path in folder.glob(kind)):
-        raise AzrError(f"{folder} holds no weights", "name a folder with some, or begin with --random-weights")
-
-
-@contextlib.contextmanager
-def _told_briefly(part: str) -> Iterator[None]:
-    """What cannot be loaded within the block is told in one line: transformers says it at length."""
-    try:
-        yield
-    except AzrError:
-        raise
-    except Exception as error:  # tokenizers has no narrower one, and transformers half a dozen
-        why = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise AzrError(
-            f"{part} cannot be loaded: {shortened(why, _WHY_WIDTH)}",
-            "name the folder of a Hugging Face model, or a name that this machine has or can download",
-        ) from error
+    if weights and folder.is_dir():
+        if not any(path for kind in _WEIGHTS for path in folder.glob(kind)):
+            raise AzrError(f"{folder} holds no weights", "name a folder with some, or begin with --random-weights")
+        require_whole_weights(folder)
 
 
 class SupervisedObserver:

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from azr.errors import AzrError
-from azr.tokens import load_tokenizer
+from azr.tokens import load_tokenizer, told_briefly
 
 PLAIN = ("<think>", "</think>")
 TEXT = "<think>sort it</think> <answer>[1]</answer>"
@@ -76,3 +76,19 @@ def test_the_folder_itself_is_not_touched(folder: Path) -> None:
 def test_a_token_that_is_none_is_refused(folder: Path) -> None:
     with pytest.raises(AzrError, match=r"has no added token '<thought>'"):
         load_tokenizer(folder, ["<thought>"])
+
+
+def test_what_cannot_be_loaded_is_told_in_one_line_with_what_may_be_named() -> None:
+    with pytest.raises(AzrError) as refused, told_briefly("the tokenizer of base", "name"):
+        raise ValueError(f"it is {'very ' * 100}wrong\nand goes on")
+    assert refused.value.what.startswith("the tokenizer of base cannot be loaded: it is very ")
+    assert len(refused.value.what) < 350
+    assert "\n" not in refused.value.what
+    assert refused.value.mend.startswith("name the folder of a Hugging Face model")
+
+
+@pytest.mark.parametrize(("error", "told"), [(KeyError(), "KeyError"), (AzrError("no model is named"), "no model")])
+def test_one_without_words_is_told_by_its_kind_and_one_of_ours_as_it_is(error: Exception, told: str) -> None:
+    with pytest.raises(AzrError) as refused, told_briefly("the tokenizer of base", "name"):
+        raise error
+    assert refused.value.what.removeprefix("the tokenizer of base cannot be loaded: ").startswith(told)

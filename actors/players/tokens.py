@@ -14,11 +14,7 @@ from typing import Any
 from azr.config.sections.model import ModelConfig
 from azr.errors import AzrError
 from azr.game.frames import Frame, frame
-from azr.text import shortened
-from azr.tokens import load_tokenizer
-
-#: Characters of a library's own words in an error.
-_WHY_WIDTH = 300
+from azr.tokens import load_tokenizer, told_briefly
 
 
 class Tokens:
@@ -39,16 +35,8 @@ class Tokens:
 
 def load_tokens(model: ModelConfig) -> Tokens:
     """The tokenizer of the configured model, and its frame; what cannot be read is refused by its key."""
-    try:
+    with told_briefly(f"the tokenizer of {model.path}", "check model.path:"):
         return _loaded(model)
-    except AzrError:
-        raise
-    except Exception as error:  # tokenizers has no narrower one, and transformers half a dozen
-        why = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise AzrError(
-            f"the tokenizer of {model.path} cannot be loaded: {shortened(why, _WHY_WIDTH)}",
-            "check model.path: the folder of a Hugging Face model, or a name that this machine has or can download",
-        ) from error
 
 
 def _loaded(model: ModelConfig) -> Tokens:
@@ -58,6 +46,9 @@ def _loaded(model: ModelConfig) -> Tokens:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    # Who saved it may have trained with either. A prompt must neither be cut nor filled, and a length must be its own.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
     return Tokens(lambda text: tokenizer.encode(text).ids, frame(model.frame))
 
 

@@ -189,6 +189,22 @@ def test_azr_sft_tells_in_one_line_that_a_folder_holds_no_whole_model(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("ranks", ["1", "2"])
+def test_azr_sft_tells_which_file_of_weights_is_damaged(
+    ranks: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = save_tiny_model(tmp_path / "base")
+    weights = model / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    command = ["sft", str(tmp_path / "pairs.jsonl"), "--model", str(model), "--out", str(tmp_path / "run")]
+    capsys.readouterr()  # what transformers says of writing it
+    assert cli.main([*command, "--ranks", ranks]) == cli.EXIT_ERROR, "before any pair is read"
+    what, mend = capsys.readouterr().err.splitlines()
+    assert what.startswith(f"azr: error: {weights} cannot be read: ")
+    assert mend.startswith("  mend: fetch or export this model once more")
+    assert not (tmp_path / "run").exists()
+
+
 def shrink_vocabulary(model: Path, size: int) -> None:
     """Give the model in a folder the vocabulary of another tokenizer."""
     from transformers import AutoConfig, AutoModelForCausalLM
