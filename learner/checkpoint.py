@@ -30,6 +30,7 @@ from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 
+from azr.decoding import UNDECODABLE
 from azr.files import write_bytes
 from learner.trainer import Trainer
 
@@ -138,7 +139,7 @@ def wait_until_shown(folder: Path, rank: int) -> None:
         try:
             read_state(folder)
             return
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, *UNDECODABLE) as error:
             if time.monotonic() > ends:
                 raise TimeoutError(
                     f"rank {rank} cannot read {folder}, which the first rank goes on from, after {SHOWN_SECONDS:g} s: "
@@ -155,7 +156,7 @@ def newest(root: Path) -> Path | None:
             continue
         try:
             read_state(folder)
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, *UNDECODABLE) as error:
             logger.warning("passing over %s: %s", folder, error)
             continue
         return folder
@@ -171,7 +172,7 @@ def _step_of(folder: Path) -> int | None:
     """The step of a complete checkpoint; None of anything else."""
     try:
         return None if folder.name.endswith(_PARTIAL) else read_state(folder).step
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *UNDECODABLE):
         return None
 
 

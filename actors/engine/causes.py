@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from azr.decoding import UNDECODABLE
 from azr.files import write_bytes
 from azr.text import shortened
 
@@ -62,7 +63,7 @@ def take_cause(folder: Path, pids: Collection[int] = ()) -> Cause | None:
     comes before that of the engine which ends of the worker's end."""
     found: list[Cause] = []
     for path in folder.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError, msgspec.DecodeError):  # another's, or half a disk's
+        with contextlib.suppress(OSError, *UNDECODABLE):  # another's, or half a disk's
             cause = msgspec.json.decode(path.read_bytes(), type=Cause)
             if not pids or cause.pid in pids:
                 path.unlink()

@@ -15,7 +15,14 @@ from azr.errors import ConfigError
 from azr.game import tasks
 from azr.game.rewards.registry import GROUP, make_term, term_names
 from azr.names import did_you_mean
-from sandbox_wasm.registry import BUILT_IN, check_options, find_backend, make_backend
+from sandbox_wasm.registry import (
+    BUILT_IN,
+    BackendConfigurationError,
+    UnknownBackendError,
+    check_options,
+    find_backend,
+    make_backend,
+)
 
 
 def unknown_names(config: Config) -> list[Problem]:
@@ -56,8 +63,10 @@ def _refused_sandbox(config: Config) -> Iterator[Problem]:
             make_backend(name, options).close()
         else:
             check_options(name, find_backend(name), options)
-    except (TypeError, ValueError) as error:
+    except (BackendConfigurationError, UnknownBackendError) as error:
         yield Problem("sandbox.options", str(error), "sandbox.backend says which back end takes them")
+    except (TypeError, ValueError) as error:  # a value, which the back end calls by its option
+        yield Problem("sandbox.options", str(error), "give a value that it takes, or leave the option out")
 
 
 def _unknown(key: str, noun: str, given: Iterable[str], known: Iterable[str], mend: str) -> list[Problem]:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from azr.decoding import UNDECODABLE
 from azr.errors import AzrError
 from azr.metrics import told
 from azr.safety.watch import Flagged, read_flagged
@@ -138,7 +139,7 @@ def _records(path: Path, kind: type[_Record]) -> Iterator[_Record]:
         for line in lines:
             try:
                 yield decoder.decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            except UNDECODABLE:
                 continue
 
 
@@ -146,7 +147,7 @@ def _whole(path: Path) -> dict[str, Any]:
     """A file that is one object, over however many lines."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, *UNDECODABLE):
         return {}
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from azr.advantages import Baselines
+from azr.decoding import UNDECODABLE
 from azr.errors import AzrError
 from azr.files import write_bytes
 from azr.game.types import Version
@@ -87,7 +88,7 @@ def read_state(folder: Path) -> RunState:
             f"{folder} is no checkpoint of a run: it has no {STATE}",
             "resume the folder of a run of azr train; azr sft continues by itself",
         ) from None
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise AzrError(f"{folder / STATE} cannot be read: {error}", "resume from another checkpoint") from error
     if state.schema != SCHEMA:
         raise AzrError(

@@ -17,6 +17,7 @@ import msgspec
 
 from actors.engine.records import GenerateRequest, Generation
 from azr.config.sections.evaluation import EvaluationConfig
+from azr.decoding import UNDECODABLE
 from azr.files import append_lines
 from azr.game.frames import Frame
 from azr.metrics import Accumulator
@@ -114,14 +115,15 @@ def keep(path: Path, evaluation: Evaluation) -> None:
 
 
 def read(path: Path) -> list[Evaluation]:
-    """All evaluations of a run, in the order in which they were made; half a line of a crash is passed over."""
+    """All evaluations of a run, in the order in which they were made; lines that cannot be read, as half a one of a
+    crash, are passed over."""
     if not path.exists():
         return []
     found = []
     for line in path.read_bytes().splitlines():
         try:
             found.append(msgspec.json.decode(line, type=Evaluation))
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             continue
     return found
 

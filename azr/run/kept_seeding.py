@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 
 from azr.config.root import Config
+from azr.decoding import UNDECODABLE
 from azr.files import write_bytes
 from azr.game.seeding import SeedingState
 from azr.run.resume import allowed
@@ -63,14 +64,18 @@ class KeptSeeding:
             kept = msgspec.json.decode(self.path.read_bytes(), type=_Kept)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, *UNDECODABLE) as error:
             self._warn(f"{self.path} cannot be read ({error}); seeding begins anew")
             return None
         before, now = kept.settings, self._settings
         if other := [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]:
             self._warn(f"{self.path} was made under another {shortened(', '.join(other), 200)}; seeding begins anew")
             return None
-        random.bit_generator.state = json.loads(kept.generator)
+        try:
+            random.bit_generator.state = json.loads(kept.generator)
+        except (ValueError, TypeError, KeyError) as error:  # damaged within its text, which is JSON of its own
+            self._warn(f"{self.path} cannot be read ({error!r}); seeding begins anew")
+            return None
         return kept.state
 
     def keep(self, state: SeedingState, random: np.random.Generator) -> None:

@@ -18,6 +18,7 @@ import msgspec
 
 from azr import files
 from azr.config.sections.safety import SafetyConfig
+from azr.decoding import UNDECODABLE
 from azr.game.types import Cell
 from azr.metrics import Accumulator
 from azr.safety.detector import Detector, detectors
@@ -156,6 +157,6 @@ def read_flagged(path: Path) -> list[Flagged]:
     for line in path.read_bytes().splitlines():
         try:
             found.append(decoder.decode(line))
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             continue
     return found

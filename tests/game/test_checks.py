@@ -12,6 +12,7 @@ from azr.errors import ConfigError
 from azr.game.checks import check, unknown_names
 from azr.game.rewards.registry import term_names
 from azr.game.tasks import names
+from sandbox_wasm.registry import make_backend
 from tests.plugins import announce
 
 TERM = "algorithm.proposer_reward.terms.{}.coefficient=0.5"
@@ -41,8 +42,9 @@ def test_a_term_that_is_off_is_checked_as_well() -> None:
     ("options", "told"),
     [
         ("{distanse: 0.5}", "got an unexpected keyword argument 'distanse'"),
-        ("{distance: abc}", "algorithm.proposer_reward.terms.cluster_share.options: "),
-        ("{distance: 2}", "distance must lie between 0 and 1, not 2"),
+        ("{distance: abc}", "distance must be a number between 0 and 1, not 'abc'"),
+        ("{distance: true}", "distance must be a number between 0 and 1, not True"),
+        ("{distance: 2}", "distance must be a number between 0 and 1, not 2"),
     ],
 )
 def test_options_that_a_term_does_not_take_are_told_with_its_key_where_it_is_on(options: str, told: str) -> None:
@@ -60,6 +62,9 @@ def test_options_that_a_term_does_not_take_are_told_with_its_key_where_it_is_on(
     [
         (["sandbox.options.instanses=restored"], "has no option 'instanses'. Did you mean 'instances'?"),
         (["sandbox.options.instances=nosuch"], "instances must be one of fresh, restored, not 'nosuch'"),
+        (["sandbox.options.canary_every=often"], "must be a whole number of at least 1, not 'often' (give"),
+        (["sandbox.options.canary_every=0"], "canary_every must be a whole number of at least 1, not '0'"),
+        (["sandbox.options.canary_every=2.5"], "canary_every must be a whole number of at least 1, not '2.5'"),
         (["sandbox.backend=process", "sandbox.options.instances=fresh"], "It takes: allow_unconfined."),
         (["sandbox.backend=process", "sandbox.options.allow_unconfined=maybe"], "must be true or false, not 'maybe'"),
     ],
@@ -75,6 +80,7 @@ def test_options_that_the_back_end_does_not_take_are_told(overrides: list[str], 
     "overrides",
     [
         ["sandbox.options.instances=restored"],
+        ["sandbox.options.canary_every=25"],
         ["sandbox.backend=process"],
         ["sandbox.backend=process", "sandbox.options.allow_unconfined=true"],
     ],
@@ -82,6 +88,12 @@ def test_options_that_the_back_end_does_not_take_are_told(overrides: list[str], 
 def test_options_that_the_back_end_takes_pass(overrides: list[str]) -> None:
     config = load([], overrides)
     assert check(config) is config
+
+
+def test_numbers_among_them_may_be_written_as_numbers_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("sandbox:\n  options:\n    canary_every: 25\n")
+    config = check(load([str(tmp_path / "own.yaml")], []))
+    assert make_backend(config.sandbox.backend, config.sandbox.options).name == "wasm"
 
 
 def test_a_back_end_of_others_is_asked_for_its_options_and_not_made(

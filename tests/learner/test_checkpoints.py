@@ -19,10 +19,17 @@ def test_a_folder_without_a_marker_is_no_checkpoint(tmp_path: Path) -> None:
         checkpoint.read_state(tmp_path / "step_00000004")
 
 
-def test_torn_ones_are_passed_over_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    "marker",
+    [b'{"step": 2, "upd', b'{"step": 2, "updates": 2, "model": "\xff"}', b'{"more": ' + b"[" * 200_000],
+    ids=["half of it", "no UTF-8", "nested without end"],
+)
+def test_torn_ones_are_passed_over_with_a_warning(
+    marker: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     whole_checkpoint(tmp_path, 1)
     (tmp_path / "step_00000002").mkdir()
-    (tmp_path / "step_00000002" / "learner.json").write_text('{"step": 2, "upd')
+    (tmp_path / "step_00000002" / "learner.json").write_bytes(marker)
     (tmp_path / "step_00000003.partial").mkdir()
     found = checkpoint.newest(tmp_path)
     assert found is not None

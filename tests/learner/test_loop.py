@@ -494,8 +494,13 @@ class TestWaitingOfManyRanks:
     ) -> None:
         monkeypatch.setattr(checkpoint, "SHOWN_SECONDS", 0.02)
         monkeypatch.setattr(checkpoint, "LOOK_SECONDS", 0.01)
+        folder = checkpoint.checkpoint_folder(tmp_path, 4)
         with pytest.raises(TimeoutError, match=r"rank 3 cannot read .*/step_00000004, .* after 0\.02 s"):
-            checkpoint.wait_until_shown(checkpoint.checkpoint_folder(tmp_path, 4), 3)
+            checkpoint.wait_until_shown(folder, 3)
+        folder.mkdir()
+        (folder / checkpoint.MARKER).write_bytes(b'{"step": 4, "updates": 4, "model": "\xff"}')
+        with pytest.raises(TimeoutError, match=r"rank 3 cannot read .*/step_00000004, .* after 0\.02 s"):
+            checkpoint.wait_until_shown(folder, 3)
 
     def test_what_is_there_at_once_is_told_once(self) -> None:
         turns = Turns()

@@ -122,10 +122,20 @@ def test_tasks_are_read_as_a_run_writes_them(run: Path) -> None:
 def test_half_lines_and_lines_of_another_shape_are_passed_over(run: Path) -> None:
     for name in ("metrics.jsonl", "evaluations.jsonl", "flagged.jsonl", "tasks.jsonl"):
         with (run / name).open("ab") as file:
-            file.write(b'[1, 2]\n\xff\xfe\n{"step": "x"}\n{"step": 31, "rewa')
+            file.write(b'[1, 2]\n\xff\xfe\n{"step": "x"}\n{"more": ' + b"[" * 200_000 + b'\n{"step": 31, "rewa')
     history = read_history(run)
     assert history.steps == 30
     assert len(history.evaluations) == 2
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"{", b'{"name": "\xff"}', b'{"name": ' + b"[" * 200_000], ids=["no JSON", "no UTF-8", "nested"]
+)
+def test_a_card_that_cannot_be_read_is_left_out(damaged: bytes, run: Path) -> None:
+    (run / "run.json").write_bytes(damaged)
+    history = read_history(run)
+    assert history.card == {}
+    assert history.steps == 30
 
 
 def test_a_folder_with_numbers_alone_is_enough(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -77,7 +79,7 @@ def test_one_proposal_repeats_nobody_and_no_proposal_is_fine() -> None:
     assert ClusterShare().values([]) == []
 
 
-@pytest.mark.parametrize("distance", [-0.1, 1.1])
-def test_a_threshold_that_is_no_distance_is_refused(distance: float) -> None:
-    with pytest.raises(ValueError, match="between 0 and 1"):
+@pytest.mark.parametrize("distance", [-0.1, 1.1, float("nan"), "abc", "0.5", None, True])
+def test_a_threshold_that_is_no_distance_is_refused(distance: Any) -> None:
+    with pytest.raises(ValueError, match="distance must be a number between 0 and 1, not "):
         ClusterShare(distance=distance)

@@ -77,6 +77,18 @@ def test_evaluations_are_kept_as_lines_and_half_a_line_is_passed_over(tmp_path: 
     assert evaluation.read(path) == [first, last]
 
 
+@pytest.mark.parametrize(
+    "damaged",
+    [b'{"step": 5, "seconds": 1, "rows": [{"difficulty": "\xff"}]}', b'{"more": ' + b"[" * 200_000],
+    ids=["no UTF-8", "nested without end"],
+)
+def test_so_is_a_line_that_is_no_text_or_nested_without_end(damaged: bytes, tmp_path: Path) -> None:
+    path, kept = tmp_path / "evaluations.jsonl", Evaluation(step=9, seconds=2.0, rows=AFTER)
+    path.write_bytes(damaged + b"\n")
+    evaluation.keep(path, kept)
+    assert evaluation.read(path) == [kept]
+
+
 def test_rows_become_metrics() -> None:
     metrics = Accumulator()
     evaluation.tell(metrics, Evaluation(step=9, seconds=1.0, rows=AFTER))

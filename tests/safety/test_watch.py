@@ -117,7 +117,7 @@ def test_lines_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
     look(watch, DARK)
     watch.write(tmp_path / "flagged.jsonl")
     with (tmp_path / "flagged.jsonl").open("ab") as file:
-        file.write(b'{"step": 1\n')
+        file.write(b'{"step": 1\n{"step": 1, "sample": "\xff"}\n{"more": ' + b"[" * 200_000)
     assert len(read_flagged(tmp_path / "flagged.jsonl")) == 1
     assert read_flagged(tmp_path / "nowhere.jsonl") == []
 

@@ -65,8 +65,8 @@ class ClusterShare:
 
     def __init__(self, distance: float = 0.5) -> None:
         """0.5 is R-Zero's threshold."""
-        if not 0.0 <= distance <= 1.0:
-            raise ValueError(f"distance must lie between 0 and 1, not {distance}")
+        if isinstance(distance, bool) or not isinstance(distance, int | float) or not 0.0 <= distance <= 1.0:
+            raise ValueError(f"distance must be a number between 0 and 1, not {distance!r}")
         self.distance = distance
 
     def values(self, batch: Sequence[RatedProposal]) -> list[float]:

@@ -9,6 +9,7 @@ was written to the run's folder first. Called in a tracker's own thread, once af
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
+from azr.decoding import UNDECODABLE
 from azr.metrics.told import MARKS, STEP_MARK, Standing
 from azr.run.tracking.base import milliseconds
 
@@ -55,13 +57,14 @@ def told_until(path: Path, size: int, step: int, newest: int) -> Iterator[Report
         for line in _lines(file, size):
             try:
                 head = msgspec.json.decode(line, type=_Head)
-            except msgspec.DecodeError:  # half a line, of a crash
+            except UNDECODABLE:  # half a line, of a crash
                 continue
             if head.step > step:
                 continue
             standing.add(head.step, line, ends_step=head.elapsed is not None)
     for line in standing.lines():
-        yield _report(line)
+        with contextlib.suppress(*UNDECODABLE):  # damaged behind what its head is read from
+            yield _report(line)
 
 
 def _lines(file: BinaryIO, size: int) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from azr.decoding import UNDECODABLE
 from azr.files import append_lines
 from azr.run.tracking.base import RunInfo
 
@@ -67,7 +68,7 @@ def read_lines(path: Path) -> list[dict[str, float | None]]:
     for line in path.read_bytes().splitlines():
         try:
             values = msgspec.json.decode(line, type=dict[str, float | None])
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             continue
         by_step.setdefault(int(values.get("step") or 0), {}).update(values)
     return [by_step[step] for step in sorted(by_step)]

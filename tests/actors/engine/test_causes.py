@@ -89,8 +89,13 @@ class TestNotes:
         assert take_cause(tmp_path, [9]) is None
         assert take_cause(tmp_path, [8, 9]) is not None
 
-    def test_half_a_note_is_none(self, tmp_path: Path) -> None:
-        (tmp_path / "cause-7").write_bytes(b'{"pid": 7, "at"')
+    @pytest.mark.parametrize(
+        "written",
+        [b'{"pid": 7, "at"', b'{"pid": 7, "at": 1, "error": "\xff", "traceback": ""}', b'{"more": ' + b"[" * 200_000],
+        ids=["half of it", "no UTF-8", "nested without end"],
+    )
+    def test_what_cannot_be_read_is_none(self, written: bytes, tmp_path: Path) -> None:
+        (tmp_path / "cause-7").write_bytes(written)
         assert take_cause(tmp_path) is None
 
     def test_a_line_shows_nothing_that_acts_on_a_terminal_and_ends_somewhere(self) -> None:

@@ -119,5 +119,18 @@ def test_half_a_line_is_passed_over(told: Told) -> None:
     assert told.until(9) == [(1, 1), (2, 2)]
 
 
+@pytest.mark.parametrize(
+    "damaged",
+    [b'{"step":2,"time/elapsed":1,"\xff":1}', b'{"step":2,"time/elapsed":1,"loss":"x"}', b'{"more":' + b"[" * 200_000],
+    ids=["no UTF-8 behind its head", "of another form behind its head", "nested without end"],
+)
+def test_so_is_one_that_was_damaged(damaged: bytes, told: Told) -> None:
+    told.steps(1, 1)
+    with told.path.open("ab") as file:
+        file.write(damaged + b"\n")
+    told.evaluation(2)
+    assert told.until(9) == [(1, 1), (2, 2)]
+
+
 def test_what_has_no_mark_is_known_by_nothing() -> None:
     assert Report(1, {"loss/policy": 0.5}, 1.0).mark == ""

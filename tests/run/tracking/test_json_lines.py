@@ -33,6 +33,12 @@ def test_half_a_line_of_a_crash_does_not_spoil_the_next(tmp_path: Path) -> None:
     assert [line["step"] for line in read_lines(path)] == [1, 3]
 
 
+def test_nor_does_a_line_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step":1,"at":0}\n{"step":2,"\xff":1}\n{"step":3,"at":0}\n')
+    assert [line["step"] for line in read_lines(path)] == [1, 3]
+
+
 def test_of_a_step_done_twice_the_last_counts(tmp_path: Path) -> None:
     lines = JsonLines(tmp_path / "metrics.jsonl", print)
     for value in (0.1, 0.2):
