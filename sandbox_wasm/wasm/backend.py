@@ -14,6 +14,7 @@ Whatever the guest says after a program ran is hostile: its answer is decoded st
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -71,14 +72,12 @@ class WasmBackend:
     name = "wasm"
 
     def __init__(
-        self, *, instances: Instances = "fresh", canary_every: int = 1000, cache: str | Path | None = None
+        self, *, instances: Instances = "fresh", canary_every: int | str = 1000, cache: str | Path | None = None
     ) -> None:
         if instances not in get_args(Instances):
             raise ValueError(f"instances must be one of {', '.join(get_args(Instances))}, not {instances!r}")
-        if canary_every < 1:
-            raise ValueError(f"canary_every must be at least 1, not {canary_every}")
         self.instances: Instances = instances if instances == "fresh" or pages.supported() else "fresh"
-        self._canary_every = canary_every
+        self._canary_every = _whole("canary_every", canary_every)
         self._cache = None if cache is None else Path(cache)
         self._engine: Engine | None = None
         self._restored: dict[int, Restored] = {}
@@ -197,6 +196,14 @@ class WasmBackend:
             native = self.engine.native
             self._restored[snapshot] = Restored(lambda: Instance(native, ready), self._canary_every)
         return self._restored[snapshot]
+
+
+def _whole(option: str, value: int | str) -> int:
+    """An option that is a number of at least 1; configurations and command lines give it as text."""
+    with contextlib.suppress(ValueError):
+        if not isinstance(value, bool) and (number := int(str(value))) >= 1:
+            return number
+    raise ValueError(f"{option} must be a whole number of at least 1, not {value!r}")
 
 
 def outcome_of(stop: GuestStoppedError, limits: Limits) -> Outcome:

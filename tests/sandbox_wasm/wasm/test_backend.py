@@ -139,9 +139,18 @@ def test_texts_with_surrogates_reach_the_guest(run: Run) -> None:
 def test_options_are_checked() -> None:
     with pytest.raises(ValueError, match="fresh, restored"):
         WasmBackend(instances="warm")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="canary_every"):
-        WasmBackend(canary_every=0)
     assert WasmBackend().name == "wasm"
+
+
+@pytest.mark.parametrize("given", [0, -3, True, "", "0", "2.5", "often"])
+def test_a_canary_that_never_comes_is_refused_by_name(given: int | str) -> None:
+    with pytest.raises(ValueError, match="canary_every must be a whole number of at least 1, not ") as refused:
+        WasmBackend(canary_every=given)
+    assert repr(given) in str(refused.value)
+
+
+def test_a_number_may_come_as_text_as_configurations_give_it() -> None:
+    assert WasmBackend(canary_every="25")._canary_every == 25
 
 
 def test_making_one_loads_nothing() -> None:
