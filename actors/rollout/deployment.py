@@ -238,7 +238,7 @@ class Rollouts:
         self._asked_serve[pool] = time.monotonic()
         with contextlib.suppress(Exception):  # its controller is away; the replicas are waited for all the same
             application = serve.status().applications.get(self._application(pool))
-            if application is not None and application.status == "DEPLOY_FAILED":
+            if application is not None and _gave_up(application):
                 return shortened(" ".join(application.message.split())[-_MESSAGE_WIDTH:], _MESSAGE_WIDTH)
         return ""
 
@@ -281,6 +281,15 @@ async def _require_run(registry_name: str, folder: Path) -> None:
                 _end_application(folder)
                 raise
             await asyncio.sleep(_SERVE_SECONDS)
+
+
+def _gave_up(application: Any) -> bool:
+    """Whether Serve starts no more replicas of an application. It calls one failed as well of which a replica died
+    before all had stood; that replica it makes anew."""
+    if application.status != "DEPLOY_FAILED":
+        return False
+    failed = [one for one in application.deployments.values() if one.status == "DEPLOY_FAILED"]
+    return not failed or any(one.status_trigger != "HEALTH_CHECK_FAILED" for one in failed)
 
 
 def _end_application(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -87,7 +88,9 @@ class TestEnginesThatCannotBeMade:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("ray.is_initialized", lambda: True)
-        given_up = SimpleNamespace(status="DEPLOY_FAILED", message="Traceback …\n  ImportError: no module")
+        given_up = SimpleNamespace(
+            status="DEPLOY_FAILED", message="Traceback …\n  ImportError: no module", deployments={}
+        )
         monkeypatch.setattr(
             "ray.serve.status", lambda: SimpleNamespace(applications={"pools-shared": given_up, "other": None})
         )
@@ -97,6 +100,32 @@ class TestEnginesThatCannotBeMade:
         rollouts = Rollouts("pools", settings(), Path("weights"))
         monkeypatch.setattr(rollouts, "lost", list)
         with pytest.raises(AzrError, match=r"so many have failed: Traceback … ImportError: no module\n"):
+            rollouts.require_makeable()
+
+    @pytest.mark.parametrize(
+        ("trigger", "given_up"), [("HEALTH_CHECK_FAILED", False), ("REPLICA_STARTUP_FAILED", True)]
+    )
+    def test_a_replica_that_was_killed_before_all_had_stood_is_made_anew(
+        self, monkeypatch: pytest.MonkeyPatch, trigger: str, given_up: bool
+    ) -> None:
+        """Serve calls both failed; asked of its own state machine."""
+        from ray.serve._private.common import (
+            DeploymentStatus,
+            DeploymentStatusInfo,
+            DeploymentStatusInternalTrigger,
+            DeploymentStatusTrigger,
+        )
+
+        starting = DeploymentStatusInfo(
+            "replicas", DeploymentStatus.UPDATING, DeploymentStatusTrigger.CONFIG_UPDATE_STARTED
+        )
+        failed = starting.handle_transition(trigger=DeploymentStatusInternalTrigger(trigger), message="it died")
+        application = SimpleNamespace(status="DEPLOY_FAILED", message="it died", deployments={"replicas": failed})
+        monkeypatch.setattr("ray.is_initialized", lambda: True)
+        monkeypatch.setattr("ray.serve.status", lambda: SimpleNamespace(applications={"pools-shared": application}))
+        rollouts = Rollouts("pools", settings(), Path("weights"))
+        monkeypatch.setattr(rollouts, "lost", list)
+        with pytest.raises(AzrError, match="starts no more engines") if given_up else contextlib.nullcontext():
             rollouts.require_makeable()
 
     def test_but_no_more_than_eight_of_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
