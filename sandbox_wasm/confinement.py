@@ -111,38 +111,47 @@ def drop_capabilities() -> bool:
     return capset is not None and _libc().syscall(capset, header, bytes(24)) == 0
 
 
-def can_confine_files() -> bool:
-    """Whether the kernel has Landlock, without which `read_only_below` does nothing."""
-    return bool(_libc().syscall(_SYS_LANDLOCK, None, 0, 1) >= 1)
-
-
 def read_only_below(folders: Iterable[str]) -> bool:
     """From here on, only files below these folders can be opened, and only to be read. Needs `no_new_privileges`."""
+    rules = rules_of_reading(folders)
+    if rules is None:
+        return False
+    try:
+        return obey(rules)
+    finally:
+        os.close(rules)
+
+
+def obey(rules: int) -> bool:
+    """From here on these rules hold, besides those that hold already. Needs `no_new_privileges`."""
+    return bool(_libc().syscall(_SYS_LANDLOCK + 2, rules, 0) == 0)
+
+
+def rules_of_reading(folders: Iterable[str]) -> int | None:
+    """What `read_only_below` says of these folders, as a descriptor for `obey`, here or in a child at the cost of one
+    system call. None where the kernel has no Landlock."""
     libc = _libc()
     version = libc.syscall(_SYS_LANDLOCK, None, 0, 1)
     if version < 1:
-        return False
+        return None
     handled = (1 << {1: 13, 2: 14}.get(version, 15)) - 1  # every right over files the kernel knows up to version 3
     read_file, read_folder = 1 << 2, 1 << 3
     attributes = struct.pack("<Q", handled)
     ruleset = libc.syscall(_SYS_LANDLOCK, attributes, len(attributes), 0)
     if ruleset < 0:
-        return False
-    try:
-        for folder in folders:
-            try:
-                parent = os.open(folder, os.O_PATH | os.O_CLOEXEC)
-            except OSError:
-                continue  # a folder that does not exist needs no permission
-            try:
-                rule = struct.pack("<Qi", read_file | read_folder, parent)
-                if libc.syscall(_SYS_LANDLOCK + 1, ruleset, 1, rule, 0) != 0:
-                    return False
-            finally:
-                os.close(parent)
-        return bool(libc.syscall(_SYS_LANDLOCK + 2, ruleset, 0) == 0)
-    finally:
-        os.close(ruleset)
+        return None
+    for folder in folders:
+        try:
+            parent = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+        except OSError:
+            continue  # a folder that does not exist needs no permission
+        rule = struct.pack("<Qi", read_file | read_folder, parent)
+        taken = libc.syscall(_SYS_LANDLOCK + 1, ruleset, 1, rule, 0) == 0
+        os.close(parent)
+        if not taken:
+            os.close(ruleset)
+            return None
+    return int(ruleset)
 
 
 def _prctl(option: int, argument: int) -> bool:

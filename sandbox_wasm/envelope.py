@@ -1,8 +1,8 @@
 """Jobs as the guest reads them and results as it writes them: the host's half of `guest/wire.py`.
 
 Called by back ends. A result comes from an interpreter that ran hostile code, which may have replaced the guest's own
-functions; so it is decoded strictly, and anything an honest guest would not say is a `msgspec.MsgspecError` for the
-back end to call `crashed`.
+functions; so it is decoded strictly, and anything an honest guest would not say is a `msgspec.MsgspecError`: of a run
+the back end makes an `error`, the program's own doing, and of jobs that run nothing `crashed`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def longest_answer(job: Job) -> int:
     if isinstance(job, RunJob):
         return 48 * job.limits.output_bytes * len(job.inputs) + (64 << 10)
     if isinstance(job, LiteralJob):
-        return sum(min(48 * len(text), 48 * job.output_bytes) + 4096 for text in job.texts) + (64 << 10)
+        longest = (min(48 * (len(text) + len(job.signature)), 48 * job.output_bytes) + 4096 for text in job.texts)
+        return sum(longest) + (64 << 10)
     return 64 * len(job.program) + (1 << 20)
 
 

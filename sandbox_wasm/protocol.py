@@ -29,11 +29,13 @@ import msgspec
 #: such an input once more, and what then still says `retry` is for the caller to ask again or to leave undecided.
 Status = Literal["ok", "error", "timeout", "memory", "refused", "crashed", "opaque", "retry"]
 
-#: Stands where an exception's class would, in the `error` of a program that left its interpreter (`os._exit`).
+#: Stands where an exception's class would, in the `error` of a program that left its interpreter (`os._exit`), stopped
+#: it without a word (`os.abort`, a lock taken twice) or had it answer nonsense. What a program can bring about is never
+#: called `crashed`, by whatever back end: that decides nothing, and a bad answer would go unpunished.
 PROCESS_EXIT = "ProcessExit"
 
-#: Fuel a guest burns in about one second on a 2020s server core (measured 1e10 to 2e10). Taken at the low end,
-#: so that fuel, which is reproducible, runs out before the wall clock does on any ordinary machine.
+#: Fuel that stands for one second. A 2020s server core was measured to burn two to four times as much (1e10 to 2e10):
+#: taken below that, so that fuel, which is reproducible, runs out before the wall clock on slower and shared cores too.
 FUEL_PER_SECOND = 5_000_000_000
 
 #: The moment every program believes it runs at unless told otherwise (a fixed instant: clocks are inputs of a run).
@@ -89,6 +91,8 @@ class LiteralJob(msgspec.Struct, frozen=True, tag="literal", kw_only=True):
     texts: tuple[str, ...]
     form: Literal["value", "arguments"] = "value"
     output_bytes: int = 64 << 10
+    signature: str = ""
+    """For arguments: what they are bound to, as `Facts.signature` has it, so that each call has one spelling."""
 
 
 Job = RunJob | InspectJob | LiteralJob
@@ -154,6 +158,9 @@ class Facts(msgspec.Struct, frozen=True):
     cognitive: int
     halstead_effort: float
     halstead_volume: float
+    signature: str = ""
+    """The entry's parameters as source text, for `LiteralJob.signature`: `a, b=2, *rest`. A default that is no
+    immutable constant is `...`. Empty without parameters, and where the name may stand for something else."""
 
 
 class InspectResult(msgspec.Struct, frozen=True, tag="inspect"):

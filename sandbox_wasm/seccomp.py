@@ -126,8 +126,6 @@ COMPUTE = Profile(
         Condition("openat", 2, (0,), mask=_OPENING_FOR_CHANGE),
         Condition("fcntl", 1, _FCNTL_COMMANDS),
         Condition("prlimit64", 2, (0,), both_halves=True),  # reading limits, not setting them
-        Condition("kill", 0, OWN_PROCESS),
-        Condition("tgkill", 0, OWN_PROCESS),
     ),
 )
 

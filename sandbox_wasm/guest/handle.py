@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import harness, literals, syntax, values, wire, world
+from . import harness, literals, signature, syntax, values, wire, world
 
 install = world.install
 
@@ -50,14 +50,17 @@ def _run(job: dict[str, Any]) -> list[wire.Outcome]:
 def _literals(job: dict[str, Any]) -> list[wire.Outcome]:
     limit = job.get("output_bytes", _OUTPUT_BYTES)
     is_value = job.get("form", "value") == "value"
-    return [_literal(text, limit, is_value) for text in job["texts"]]
+    parameters = None if is_value else signature.parsed(job.get("signature", ""))
+    return [_literal(text, limit, is_value, parameters) for text in job["texts"]]
 
 
-def _literal(text: str, limit: int, is_value: bool) -> wire.Outcome:
+def _literal(text: str, limit: int, is_value: bool, parameters: signature.Parameters | None) -> wire.Outcome:
     try:
         if is_value:
             return "ok", values.describe(literals.read_value(text, limit), limit), ""
         positional, named = literals.read_arguments(text, limit)
+        if parameters is not None:
+            positional, named = signature.bound(parameters, positional, named)
         return "ok", values.describe_arguments(positional, named, limit), ""
     except (literals.TooLargeError, values.OpaqueError) as reason:
         return "opaque", None, reason.args[0]

@@ -31,7 +31,7 @@ _OpaqueError = values.OpaqueError
 _describe = values.describe
 _setrecursionlimit, _settrace, _setprofile = sys.setrecursionlimit, sys.settrace, sys.setprofile
 _setitem = dict.__setitem__
-_type_name = type.__dict__["__name__"].__get__
+_name_of = values.name_of
 _join = "".join
 
 
@@ -112,7 +112,7 @@ def _after(result: Any, output_bytes: int) -> Outcome:
 
 def _error_text(error: BaseException) -> str:
     """`Type: message`; the message is asked of user code, which may do anything but keep us from answering."""
-    name: str = _type_name(_type(error))
+    name = _name_of(_type(error))
     try:
         message: str = _join([_str(error)])[:MAX_MESSAGE]
     except _BaseException:

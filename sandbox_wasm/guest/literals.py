@@ -81,6 +81,11 @@ def read_arguments(text: str, limit: int = MAX_ARGUMENTS) -> tuple[tuple[Any, ..
     return tuple([builder.build(argument) for argument in call.args]), builder.keywords(call.keywords)
 
 
+def value_of(node: ast.expr) -> Any:
+    """The value of a tree that is data. Raises `RefusedError`."""
+    return _Builder().build(node)
+
+
 #: What JSON reads and Python does not, or reads otherwise.
 _NOT_PYTHON = re.compile(r"true|false|null|NaN|Infinity|\\|\0")  # a backslash: JSON has escapes of its own
 _scan_json = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]  # typeshed has it wrong

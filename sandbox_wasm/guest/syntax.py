@@ -14,7 +14,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from . import complexity, normal_form
+from . import complexity, normal_form, signature
 
 #: Statements whose inside belongs to the scope around them.
 _BLOCKS = (ast.If, ast.Try, ast.TryStar, ast.ExceptHandler, ast.With, ast.For, ast.While)
@@ -76,6 +76,7 @@ def _facts(program: str, tree: ast.Module, entry: str) -> dict[str, Any]:
         "cognitive": complexity.cognitive(tree),
         "halstead_effort": effort,
         "halstead_volume": volume,
+        "signature": _signature(tree, function, entry),
     }
 
 
@@ -111,6 +112,19 @@ def _parameters(function: Any) -> int:
     arguments = function.args
     named = len(arguments.posonlyargs) + len(arguments.args) + len(arguments.kwonlyargs)
     return named + (arguments.vararg is not None) + (arguments.kwarg is not None)
+
+
+def _signature(tree: ast.Module, function: Any, entry: str) -> str:
+    """What calls of the entry are bound to; empty where something else than this function may be called by its name."""
+    bindings = 0
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            bindings += node.id == entry and not isinstance(node.ctx, ast.Load)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            bindings += node.name == entry
+        elif isinstance(node, ast.alias):
+            bindings += (node.asname or node.name) in (entry, "*")
+    return "" if bindings != 1 or getattr(function, "decorator_list", []) else signature.written(function)
 
 
 def _calls(function: Any) -> list[str]:

@@ -26,6 +26,9 @@ from typing import Any
 #: CPython's parser and the WebAssembly stack can take when the text is read back.
 MAX_DEPTH = 100
 
+#: Longest name of a class that is written: what answers in error prediction may have.
+MAX_NAME = 100
+
 #: Integers beyond this many bits are written in hexadecimal: CPython refuses decimals of more than 4,300 digits
 #: (14,281 bits) and reads and writes them in quadratic time. 2**14000 has 4,215 digits.
 _DECIMAL_BITS = 14_000
@@ -40,6 +43,7 @@ _all, _any, _map, _max, _min, _str, _sum, _tuple, _type = all, any, map, max, mi
 _is, _repeat = is_, repeat
 _bit_length, _float_hex, _is_ascii = int.bit_length, float.hex, str.isascii
 _type_name = type.__dict__["__name__"].__get__
+_joined, _is_identifier = "".join, str.isidentifier
 
 
 class OpaqueError(Exception):
@@ -65,7 +69,20 @@ def describe(value: Any, output_bytes: int) -> tuple[str, str, str, str]:
         literal, exact, key = texts
     if _len(literal) > output_bytes:
         raise OpaqueError(f"too large: more than {output_bytes} characters")
-    return literal, exact, key, _type_name(_type(value))
+    return literal, exact, key, name_of(_type(value))
+
+
+def name_of(kind: Any) -> str:
+    """A class's name, cut to what a person would write, with `?` for what no name holds.
+
+    A program may give its classes any text for a name, of millions of letters or `KeyError: no`, or a string of a class
+    of its own; none may be written as if it were the name and the message of another.
+    """
+    name: str = _joined([_type_name(kind)])[:MAX_NAME]
+    if _is_identifier(name):
+        return name
+    letters = [letter if _is_identifier("_" + letter) else "?" for letter in name]
+    return _joined(letters) if _is_identifier(_joined(letters[:1])) else "?" + _joined(letters[1:])
 
 
 def describe_arguments(
@@ -118,7 +135,7 @@ def _seldom(kind: Any, value: Any, depth: int, budget: int) -> Any:
     for dictionary, items in _DICTIONARIES:
         if kind is dictionary:
             return _mapping(_dict(items(value)), depth, budget)
-    raise OpaqueError(f"no literal form: {_type_name(kind)}")
+    raise OpaqueError(f"no literal form: {name_of(kind)}")
 
 
 def _integer(value: int, budget: int) -> Any:

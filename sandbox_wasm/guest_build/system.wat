@@ -18,7 +18,8 @@
   (global $wall (export "wall") (mut i64) (i64.const 1700000000000000000))
   (global $monotonic (export "monotonic") (mut i64) (i64.const 1000000000000))
   (global $random (export "random") (mut i64) (i64.const 0))
-  ;; Why the guest stopped itself: 0 it did not, 1 by _exit or abort, 2 by asking for what no host answers.
+  ;; Why the guest stopped itself: 1 by _exit. Otherwise 0, and so too where it trapped for another reason, such as
+  ;; abort or a wait for a lock that nobody else can give back.
   (global $cause (export "cause") (mut i32) (i32.const 0))
   (global $exit_code (export "exit_code") (mut i32) (i32.const 0))
 

@@ -107,7 +107,7 @@ class ProcessBackend:
         if isinstance(result, Outcome):
             return result
         if not isinstance(result, RunResult) or len(result.outcomes) != 1:
-            return Outcome("crashed", error="its answer fits another question")
+            return Outcome("error", error=f"{PROCESS_EXIT}: its answer fits another question")
         return result.outcomes[0]
 
     def _one_by_one(self, job: LiteralJob) -> LiteralResult:
@@ -136,7 +136,7 @@ class ProcessBackend:
         except _ZygoteError as error:
             self._zygotes.pop(snapshot).end()
             return Outcome("retry" if isinstance(error, _LateError) else "crashed", error=str(error))
-        return _judge(ending, task)
+        return _judge(ending, task, ran=isinstance(job, RunJob))
 
     def _zygote(self, snapshot: int) -> _ZygoteProcess:
         """The snapshot's zygote, ready. Raises `RuntimeError` when there can be none: no program's doing."""
@@ -159,13 +159,14 @@ class ProcessBackend:
         return zygote
 
 
-def _judge(ending: Ending, task: Task) -> JobResult | Outcome:
+def _judge(ending: Ending, task: Task, *, ran: bool) -> JobResult | Outcome:
+    """What an ending means. `ran`: a program did, so that what broke without us was broken by it."""
     fuel = ending.cpu_nanoseconds * FUEL_PER_SECOND // 10**9
     if ending.how == conversation.ANSWERED:
         try:
             result = envelope.decode(ending.payload)
         except msgspec.MsgspecError:
-            return Outcome("crashed", error="its answer cannot be read", fuel=fuel)
+            return _broken("its answer cannot be read", fuel, ran=ran)
         if isinstance(result, InspectResult):
             return result
         outcomes = tuple(msgspec.structs.replace(outcome, fuel=fuel) for outcome in result.outcomes)
@@ -176,7 +177,16 @@ def _judge(ending: Ending, task: Task) -> JobResult | Outcome:
         return Outcome("timeout", error="CPU time used up", fuel=fuel)
     if ending.how == conversation.WALL_LIMIT:
         return Outcome("retry", error=words, fuel=fuel)
-    if ending.how == conversation.LEFT:
+    if ending.how == conversation.ASLEEP:
+        return Outcome("timeout", error=words, fuel=fuel)
+    # A program cannot send that signal, not even to itself: it comes from a kernel short of memory, or from the child
+    # that could not be locked in.
+    return _broken(words, fuel, ran=ran and "SIGKILL" not in words)
+
+
+def _broken(words: str, fuel: int, *, ran: bool) -> Outcome:
+    """A child without an answer: by its program's doing, or by nobody's."""
+    if ran:
         return Outcome("error", error=f"{PROCESS_EXIT}: {words}", fuel=fuel)
     return Outcome("crashed", error=words, fuel=fuel)
 

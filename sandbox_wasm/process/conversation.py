@@ -23,9 +23,9 @@ _ENDING = struct.Struct("<BQ")
 #: The measure without which nothing is run unless the back end was told otherwise.
 FILTER = "system-call filter"
 
-#: How a child ended: with an answer, killed at its CPU limit or its wall limit, broken without an answer, or left by
-#: its program.
-ANSWERED, CPU_LIMIT, WALL_LIMIT, GONE, LEFT = range(5)
+#: How a child ended: with an answer, killed at its CPU limit or its wall limit, broken without an answer, left by its
+#: program, or killed at its wall limit while it waited for what nobody would give it.
+ANSWERED, CPU_LIMIT, WALL_LIMIT, GONE, LEFT, ASLEEP = range(6)
 
 
 class Task(NamedTuple):

@@ -7,10 +7,10 @@ it needs of it, it loads by path too. One task at a time, no threads.
     stdin ──► Task ──► fork ──► child: limits, system-call filter ──► guest.handle(request) ──► pipe
     stdout ◄── Ending ◄── watch: the child's pipe, its CPU clock, the wall clock, the back end's life
 
-The zygote itself gives up the network, capabilities and all files but Python's own before the first child, who inherit
-that at no cost; each child adds its limits and the filter. When a child ends, however it ends, its whole process group
-and whatever it may have left behind is killed and waited for before the answer goes out. Without the filter no child
-runs anything, unless the back end allowed it.
+The zygote itself gives up the network, capabilities and all files but Python's own and /proc before the first child,
+who inherit that at no cost; each child gives up /proc as well, and adds its limits and the filter. When a child ends,
+however it ends, its whole process group and whatever it may have left behind is killed and waited for before the answer
+goes out. Without the filter no child runs anything, unless the back end allowed it.
 
 It dies with the back end: the kernel kills it with the thread that started it, and every wait here ends by itself.
 """
@@ -76,6 +76,12 @@ _FRAME_SECONDS = 20.0
 #: How long a killed child may take to be gone. One that is stuck in a driver takes the zygote along.
 _BURY_SECONDS = 10.0
 
+#: What a child waits for that has used less than this share of its wall time as CPU and sleeps at its end, and still a
+#: moment later, is nothing that would come: it has nobody to wait for. On a busy machine it would not sleep but want to
+#: run.
+_IDLE = 0.05
+_MOMENT_SECONDS = 0.05
+
 #: Exit status of a child that could not be given its filter.
 _UNFILTERED = 3
 
@@ -94,11 +100,11 @@ def main() -> None:
         os.dup2(nowhere, descriptor)
     os.close(nowhere)
     os.set_blocking(endings, False)
-    measures = _confine()
+    measures, rules = _confine()
     _die_with(backend)  # Again: the kernel forgets it when privileges change.
     _write_all(endings, conversation.pack_measures(measures))
     if measures[conversation.FILTER] or not must_filter:
-        Zygote(guest, tasks, endings, backend, must_filter).serve()
+        Zygote(guest, tasks, endings, backend, must_filter, rules).serve()
 
 
 def _die_with(backend: int) -> None:
@@ -107,9 +113,10 @@ def _die_with(backend: int) -> None:
         os._exit(0)
 
 
-def _confine() -> dict[str, bool]:
-    """Give up what no child needs; says which measures hold."""
+def _confine() -> tuple[dict[str, bool], int | None]:
+    """Give up what no child needs; which measures hold, and the rules over files that each child is to obey."""
     confinement.limit_resources()
+    folders = _readable_folders()
     measures = {
         "first to go when memory is short": confinement.first_to_go_when_memory_is_short(),
         "orphans adopted": confinement.adopt_orphans(),
@@ -117,12 +124,17 @@ def _confine() -> dict[str, bool]:
         "no capabilities": confinement.drop_capabilities(),
         "no new privileges": confinement.no_new_privileges(),
         "no debugger": confinement.hide_memory(),
-        "no files but Python's": confinement.read_only_below(_readable_folders()),
-        conversation.FILTER: _filter_holds(),
+        "no files but Python's": False,
+        conversation.FILTER: False,
     }
+    rules = confinement.rules_of_reading(folders)  # of children, who may not look at each other
+    if rules is not None and not confinement.read_only_below([*folders, "/proc"]):
+        os.close(rules)
+        rules = None
+    measures |= {"no files but Python's": rules is not None, conversation.FILTER: _filter_holds()}
     gc.collect()
     gc.freeze()
-    return measures
+    return measures, rules
 
 
 def _filter_holds() -> bool:
@@ -152,8 +164,11 @@ def _load_guest(folder: Path) -> Any:
 class Zygote:
     """Forks a child for each task and watches over it."""
 
-    def __init__(self, guest: Any, tasks: int, endings: int, backend: int, must_filter: bool) -> None:
+    def __init__(
+        self, guest: Any, tasks: int, endings: int, backend: int, must_filter: bool, rules: int | None
+    ) -> None:
         self._guest = guest
+        self._rules = rules
         self._tasks = tasks
         self._endings = endings
         self._backend = backend
@@ -195,7 +210,7 @@ class Zygote:
         child = os.fork()
         if child == 0:
             others = (answer, self._tasks, self._endings)
-            _be_the_child(self._guest, task, theirs, others, zygote, self._base_memory, self._must_filter)
+            _be_the_child(self._guest, task, theirs, others, zygote, self._base_memory, self._must_filter, self._rules)
         os.close(theirs)
         try:
             how, payload = self._watch(task, child, answer, began)
@@ -215,11 +230,14 @@ class Zygote:
         poll.register(answer, select.POLLIN)
         poll.register(self._tasks, 0)
         while True:
-            cpu_left = task.cpu_seconds - _clock_seconds(clock)
+            cpu_used = _clock_seconds(clock)
+            cpu_left = task.cpu_seconds - cpu_used
             wall_left = deadline - time_monotonic()
             if cpu_left <= 0:
                 return conversation.CPU_LIMIT, b"CPU time used up"
             if wall_left <= 0:
+                if cpu_used < _IDLE * task.wall_seconds and _waits_for_nothing(child, answer):
+                    return conversation.ASLEEP, b"waits for what nobody will give it"
                 return conversation.WALL_LIMIT, b"wall time used up"
             for descriptor, _ in poll.poll(1000 * min(cpu_left, wall_left, _LONGEST_WAIT) + 1):
                 if descriptor == self._tasks:  # only an error or a hang-up can show there: the back end has gone
@@ -231,6 +249,18 @@ class Zygote:
                 response += part
                 if len(response) > task.response_bytes:
                     return conversation.GONE, b"its answer is longer than any answer can be"
+
+
+def _waits_for_nothing(child: int, answer: int) -> bool:
+    """Whether a child sleeps, or has stopped itself, and does so still a moment later without having written a word."""
+    return _at_rest(child) and not _ready(answer, select.POLLIN, _MOMENT_SECONDS) and _at_rest(child)
+
+
+def _at_rest(child: int) -> bool:
+    with contextlib.suppress(OSError):
+        state = Path(f"/proc/{child}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+        return state in ("S", "T")  # R wants to run, D waits for a disk: there the machine is slow
+    return False
 
 
 def _complete(response: bytearray, child: int) -> tuple[int, bytes]:
@@ -249,10 +279,12 @@ def _be_the_child(
     zygote: int,
     base_memory: int,
     must_filter: bool,
+    rules: int | None,
 ) -> None:
     """Lock oneself in, answer, and leave without tidying up. Never returns.
 
-    Who cannot is killed: an exit without an answer is taken for the program's own.
+    Who cannot is killed: an exit without an answer is taken for the program's own. A program cannot kill itself so, for
+    the filter lets it send no signals; where the guest breaks after that, its end is the program's.
     """
     # What is used once the program has run is taken before: it may have put anything in its place.
     leave, write, kill, itself, for_good = os._exit, os.write, os.kill, os.getpid(), signal.SIGKILL
@@ -263,6 +295,10 @@ def _be_the_child(
         confinement.signal_when_parent_dies(signal.SIGKILL)
         if os.getppid() != zygote:  # it died before the kernel was asked, and nobody is left to end this child
             return
+        if rules is not None:
+            if not confinement.obey(rules):
+                return
+            os.close(rules)
         confinement.limit_resources(
             address_space=base_memory + task.memory_bytes,
             cpu_seconds=int(task.cpu_seconds) + _CPU_GRACE,

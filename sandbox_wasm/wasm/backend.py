@@ -9,12 +9,14 @@ Owns the path of a job through guests: which instance answers it, and what a tra
                                     ▼                                             ▼ trap
                         fresh, or restored bit by bit       timeout │ retry │ memory │ error │ crashed
 
-Whatever the guest says after a program ran is hostile: its answer is decoded strictly; a malformed one is `crashed`.
+Whatever the guest says after a program ran is hostile: its answer is decoded strictly. A malformed one is the program's
+doing, an `error`, and so is a trap of a run that a brand-new instance repeats; only what does not repeat is `crashed`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import time
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -38,7 +40,7 @@ from sandbox_wasm.protocol import (
 )
 from sandbox_wasm.wasm import guest, pages
 from sandbox_wasm.wasm.engine import Engine
-from sandbox_wasm.wasm.instance import GuestStoppedError, Instance
+from sandbox_wasm.wasm.instance import GuestStoppedError, Instance, NonsenseError
 from sandbox_wasm.wasm.restore import Restored
 
 #: Where a program starts from: a brand-new instance, or one put back bit by bit.
@@ -142,27 +144,50 @@ class WasmBackend:
     def _answer(self, job: Job, code: str = "") -> JobResult | Outcome:
         """The guest's result, or how it failed to give one."""
         limits = job.limits if isinstance(job, RunJob) else READING
+        request, longest = envelope.encode(job, code), envelope.longest_answer(job)
+        began = time.monotonic()
         try:
-            request, longest = envelope.encode(job, code), envelope.longest_answer(job)
             if isinstance(job, RunJob):
                 answer, fuel = self._ask(request, limits, longest, job.snapshot, job.clock, job.random_seed)
             else:
                 answer, fuel = self._ask(request, limits, longest)
             result = envelope.decode(answer)
+        except NonsenseError as problem:
+            return _malformed(job, problem.message)
         except GuestStoppedError as stop:
-            return outcome_of(stop, limits)
+            outcome = outcome_of(stop, limits)
+            unknown = isinstance(job, RunJob) and outcome.status == "crashed" and stop.code is not None
+            return self._asked_again(job, request, stop, began) if unknown else outcome  # type: ignore[arg-type]
         except msgspec.MsgspecError as problem:
-            return Outcome("crashed", error=f"the guest's answer is malformed: {problem}")
+            return _malformed(job, f"the guest's answer is malformed: {problem}")
         expected = envelope.failed(job, Outcome("crashed"))
         if type(result) is not type(expected):
-            return Outcome("crashed", error="the guest answered another question")
+            return _malformed(job, "the guest answered another question")
         if isinstance(result, InspectResult):
             return result
         if len(result.outcomes) != len(expected.outcomes):  # type: ignore[union-attr]
-            return Outcome("crashed", error="the guest answered another number of inputs")
+            return _malformed(job, "the guest answered another number of inputs")
         if isinstance(result, RunResult):
             return RunResult((msgspec.structs.replace(result.outcomes[0], fuel=fuel),))
         return result
+
+    def _asked_again(self, job: RunJob, request: bytes, stop: GuestStoppedError, began: float) -> Outcome:
+        """What a program's trap means that has no meaning of its own: a wait for nobody, `abort`, broken bytecode.
+
+        Tried in a brand-new instance, where fuel makes it repeat if it is the program's doing and not ours; within what
+        is left of the run's wall time, for the pool grants no more.
+        """
+        outcome, longest = outcome_of(stop, job.limits), envelope.longest_answer(job)
+        left = max(0.001, job.limits.wall_seconds - (time.monotonic() - began))
+        limits = msgspec.structs.replace(job.limits, wall_seconds=left)
+        try:
+            self._ask(request, limits, longest, job.snapshot, job.clock, job.random_seed, brand_new=True)
+        except GuestStoppedError as again:
+            if (again.code, again.cause) == (stop.code, stop.cause):
+                return Outcome("error", error=f"{PROCESS_EXIT}: {outcome.error}")
+            if again.code is TrapCode.INTERRUPT:
+                return outcome_of(again, limits)
+        return outcome
 
     def _ask(
         self,
@@ -172,11 +197,13 @@ class WasmBackend:
         snapshot: int = 0,
         clock: float = DEFAULT_CLOCK,
         seed: int = 0,
+        *,
+        brand_new: bool = False,
     ) -> tuple[bytes, int]:
         """The guest's answer and the fuel it took, from a pristine instance. Raises `GuestStoppedError`."""
         engine = self.engine
         ready = engine.snapshot(snapshot)
-        restored = self._restoring(snapshot, ready) if self.instances == "restored" else None
+        restored = self._restoring(snapshot, ready) if self.instances == "restored" and not brand_new else None
         instance = Instance(engine.native, ready) if restored is None else restored.take()
         stopped = True
         engine.watchdog.arm(limits.wall_seconds)
@@ -204,6 +231,13 @@ def _whole(option: str, value: int | str) -> int:
         if not isinstance(value, bool) and (number := int(str(value))) >= 1:
             return number
     raise ValueError(f"{option} must be a whole number of at least 1, not {value!r}")
+
+
+def _malformed(job: Job, what: str) -> Outcome:
+    """An answer that no honest guest gives. Where a program ran, it is the program that spoke, or broke what speaks."""
+    if isinstance(job, RunJob):
+        return Outcome("error", error=f"{PROCESS_EXIT}: {what}"[: envelope.LONGEST_ERROR])
+    return Outcome("crashed", error=what)
 
 
 def outcome_of(stop: GuestStoppedError, limits: Limits) -> Outcome:

@@ -40,6 +40,13 @@ class GuestStoppedError(Exception):
         self.memory = memory
 
 
+class NonsenseError(GuestStoppedError):
+    """The guest answered, and no answer of an honest one is like it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(None, message)
+
+
 class Instance:
     """A snapshot brought to life. Not to be used after `GuestStoppedError`, except to close it."""
 
@@ -112,9 +119,9 @@ class Instance:
         packed = values[0].i64
         address, length = packed & 0xFFFFFFFF, (packed >> 32) & 0xFFFFFFFF
         if length > answer_bytes:
-            raise GuestStoppedError(None, f"the guest's answer of {length} bytes is longer than an honest one can be")
+            raise NonsenseError(f"the guest's answer of {length} bytes is longer than an honest one can be")
         if address + length > self.size:
-            raise GuestStoppedError(None, "the guest's answer lies outside its memory")
+            raise NonsenseError("the guest's answer lies outside its memory")
         return ctypes.string_at(self.base + address, length), fuel - self.fuel()
 
     def _call(self, function: ffi.wasmtime_func) -> None:
@@ -131,7 +138,7 @@ class Instance:
             words = str(trap).strip().splitlines()
             raise GuestStoppedError(
                 trap.trap_code,
-                words[-1] if words else "trap",
+                words[-1].strip() if words else "trap",
                 self._read(b"cause"),
                 self._read(b"exit_code"),
                 self.size,

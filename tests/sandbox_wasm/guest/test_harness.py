@@ -91,6 +91,17 @@ def test_arguments_that_are_not_data_are_refused_before_the_program_runs(backend
         ("class M(type):\n    __name__ = 3\nclass E(Exception, metaclass=M): pass\ndef f(a): raise E('x')", "E: x"),
         ("def f(a): raise ExceptionGroup('g', [ValueError(1)])", "ExceptionGroup: g (1 sub-exception)"),
         ("def f(a): raise TypeError('x' * 10**6)", "TypeError: " + "x" * 300),
+        ("def f(a): raise type('E' * 3000, (Exception,), {})('m')", "E" * 100 + ": m"),
+        ("def f(a): raise type('KeyError: no', (Exception,), {})('m')", "KeyError??no: m"),
+        ("def f(a): raise type('KeyError ', (Exception,), {})", "KeyError?"),
+        ("def f(a): raise type('', (Exception,), {})('m')", "?: m"),
+        ("def f(a): raise type('3rd', (Exception,), {})('m')", "?rd: m"),
+        ("class É(Exception): pass\ndef f(a): raise É('m')", "É: m"),
+        (
+            "class S(str):\n    def __add__(self, o): return S('KeyError')\n    __getitem__ = __format__ = __add__\n"
+            "def f(a): raise type(S('Odd'), (Exception,), {})('m')",
+            "Odd: m",
+        ),
     ],
     ids=lambda value: "",
 )
@@ -113,6 +124,8 @@ def test_whatever_is_raised_is_an_error_with_type_and_message(
         ("class f:\n    def __init__(self, a): pass", "no literal form: f"),
         ("class C:\n    def __eq__(self, o): return True\ndef f(a): return C()", "no literal form: C"),
         ("class C(int): pass\ndef f(a): return [C(a)]", "no literal form: C"),
+        ("def f(a): return type('C' * 3000, (), {})()", "no literal form: " + "C" * 100),
+        ("def f(a): return type('C: D', (), {})()", "no literal form: C??D"),
         (
             "class C:\n    def __repr__(self): raise SystemExit\n    __hash__ = None\ndef f(a): return {1: C()}",
             "no literal form: C",

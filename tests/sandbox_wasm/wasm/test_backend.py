@@ -90,7 +90,7 @@ def test_text_that_breaks_parsers_is_answered(backend: WasmBackend, program: str
     assert result.facts is None
     assert result.reason
     outcome = backend.run(RunJob(program=program, inputs=("1",), limits=LIMITS)).outcomes[0]  # type: ignore[union-attr]
-    assert outcome.status in ("error", "crashed", "memory")
+    assert outcome.status in ("error", "memory")
 
 
 #: Answers an honest guest would not give, as expressions a program puts in the place of its guest's own.
@@ -119,10 +119,74 @@ def lying(answer: str) -> str:
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_guest_that_lies_is_called_crashed(run: Run, lie: str) -> None:
+def test_a_guest_that_lies_about_a_run_has_left_it(run: Run, lie: str) -> None:
+    """The program spoke, or broke what speaks: were it our failure, a wrong answer would go unpunished."""
     outcome = run(lying(LIES[lie]))
-    assert (outcome.status, outcome.value) == ("crashed", None)
+    assert (outcome.status, outcome.value, outcome.error[:13]) == ("error", None, "ProcessExit: ")
     assert literal(run("def f(x): return x")) == "1"
+
+
+#: Ordinary Python whose interpreter stops without a word.
+ENDINGS = {
+    "an empty queue": "import queue\ndef f(x): return queue.Queue().get()",
+    "a lock taken twice": "import threading\ndef f(x):\n    lock = threading.Lock()\n    while lock.acquire(): pass",
+    "an event that never comes": "import threading\ndef f(x): threading.Event().wait()",
+    "abort": "import os\ndef f(x): os.abort()",
+    "a signal to itself": "import signal\ndef f(x): signal.raise_signal(signal.SIGABRT)",
+}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_a_trap_that_a_brand_new_instance_repeats_is_the_programs_doing(run: Run, name: str) -> None:
+    for _ in range(2):
+        outcome = run(ENDINGS[name])
+        assert (outcome.status, outcome.error[:13]) == ("error", "ProcessExit: ")
+    assert literal(run("def f(x): return x")) == "1"
+
+
+@pytest.mark.parametrize(
+    ("second", "status"),
+    [
+        (GuestStoppedError(TrapCode.UNREACHABLE, "words"), "error"),
+        (GuestStoppedError(TrapCode.MEMORY_OUT_OF_BOUNDS, "words"), "crashed"),
+        (GuestStoppedError(TrapCode.UNREACHABLE, "words", cause=1), "crashed"),
+        (GuestStoppedError(TrapCode.OUT_OF_FUEL, "words"), "crashed"),
+        (GuestStoppedError(None, "words"), "crashed"),
+        (GuestStoppedError(TrapCode.INTERRUPT, "words"), "retry"),
+        (None, "crashed"),
+    ],
+)
+def test_what_a_second_instance_does_otherwise_stays_our_failure(
+    monkeypatch: pytest.MonkeyPatch, second: GuestStoppedError | None, status: str
+) -> None:
+    asked = []
+
+    def ask(*_given: object, brand_new: bool = False) -> tuple[bytes, int]:
+        asked.append(brand_new)
+        stop = second if brand_new else GuestStoppedError(TrapCode.UNREACHABLE, "words")
+        if stop is not None:
+            raise stop
+        return b"", 7
+
+    backend = WasmBackend()
+    monkeypatch.setattr(backend, "_ask", ask)
+    result = backend.run(RunJob(program="def f(x): return x", inputs=("1",)))
+    assert result.outcomes[0].status == status  # type: ignore[union-attr]
+    assert asked == [False, True]
+    asked.clear()
+    read = backend.run(LiteralJob(texts=("1",)))
+    assert read.outcomes[0].status == "crashed", "no program ran"  # type: ignore[union-attr]
+    assert asked == [False]
+
+
+def test_a_call_is_read_in_its_one_spelling_where_the_signature_is_known(backend: WasmBackend) -> None:
+    inspected = backend.run(InspectJob(program="def f(a, b=2): return a"))
+    assert isinstance(inspected, InspectResult)
+    assert inspected.facts is not None
+    texts = ("1", "a=1", "1, 2", "b=2, a=1", "1, 2, 3")
+    result = backend.run(LiteralJob(texts=texts, form="arguments", signature=inspected.facts.signature))
+    assert isinstance(result, LiteralResult)
+    assert [outcome.value.literal for outcome in result.outcomes if outcome.value] == ["1, 2"] * 4 + ["1, 2, 3"]
 
 
 def test_fuel_is_the_hosts_word_and_not_the_guests(run: Run) -> None:
