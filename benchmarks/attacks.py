@@ -1,7 +1,8 @@
 """Every attack of the corpus against bare exec and against each back end: what was stated, what happened.
 
 Reads the corpus under `tests/attacks`, so it needs a checkout. The goals are absolute: no escape, no leak between
-programs, no accepted cheat; and each attack that can be shown against bare `exec` must be shown in the same run.
+programs, no accepted cheat, no end that an attack's own program leaves undecided; and each attack that can be shown
+against bare `exec` must be shown in the same run.
 """
 
 from __future__ import annotations
@@ -140,6 +141,7 @@ def _tell(
             "escapes": lambda finding: bool(finding.escaped),
             "leaks": lambda finding: finding.leaked,
             "accepted cheats": lambda finding: finding.accepted,
+            "left undecided by the attack itself": lambda finding: finding.undecided,
         }
         for what, counted in counts.items():
             report.goal(f"{what}, {name}", sum(map(counted, found.values())), at_most=0)

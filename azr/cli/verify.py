@@ -14,7 +14,7 @@ from azr.game.plan import Plan
 from azr.game.reasons import MalformedReason, VerdictReason, explained
 from azr.game.tasks import task_type
 from azr.game.types import Task, Verdict
-from azr.game.verification import Equality, VerifyRules
+from azr.game.verification import Equality, VerifyRules, unreadable_input
 
 SUMMARY = "Judge answers to tasks: JSON lines in, JSON lines out."
 EPILOG = """a line of the input:
@@ -80,7 +80,11 @@ class VerifyHandler:
             inputs=tuple(request.inputs),
             outputs=tuple(request.outputs),
         )
-        return task_type(request.task).verify(task, request.answer, self._rules)
+        if request.task == "induction":  # the one type whose answers are run on the task's own inputs
+            unreadable = yield from unreadable_input(task.inputs)
+            if unreadable is not None:
+                return unreadable
+        return (yield from task_type(request.task).verify(task, request.answer, self._rules))
 
     def answer(self, request: Request, verdict: Verdict) -> Answer:
         """The verdict, as a line."""

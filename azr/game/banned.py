@@ -26,6 +26,7 @@ _CODE = "runs text as code"
 _IDENTITY = "differs from one interpreter to the next"
 _DIGEST = "cannot be followed by reasoning"
 _PRINTS = "writes instead of returning"
+_LIMITS = "hangs on the interpreter's limits"
 
 
 def _each(names: str, reason: str) -> dict[str, str]:
@@ -54,6 +55,7 @@ BUILTINS: dict[str, str] = {
     **_each("globals locals vars __builtins__ __loader__ __spec__ __file__", _INTERPRETER),
     **_each("id hash", _IDENTITY),
     **_each("exit quit help", _OUTSIDE),
+    **_each("RecursionError MemoryError", _LIMITS),
 }
 
 #: Attributes that may not be named on anything: the ways from a harmless object to the interpreter.

@@ -35,6 +35,8 @@ class Frame(msgspec.Struct, frozen=True):
     style: Style
     wrap: Callable[[str], str]
     extract: Callable[[str], str | Refusal]
+    respond: Callable[[str], str] = lambda answer: answer
+    """A response that gives this answer as the frame asks, for what must know whether `extract` would find it."""
 
 
 def frame(name: str, chat_template: ChatTemplate | None = None) -> Frame:
@@ -42,7 +44,8 @@ def frame(name: str, chat_template: ChatTemplate | None = None) -> Frame:
     if name == "chat":
         if chat_template is None:
             raise ValueError("the frame chat needs a tokenizer's chat template; r1 and compact need none")
-        return Frame("chat", "full", lambda body: chat_template([{"role": "user", "content": body}]), after_thought)
+        wrap = lambda body: chat_template([{"role": "user", "content": body}])  # noqa: E731
+        return Frame("chat", "full", wrap, after_thought, lambda answer: f"{_THOUGHT_CLOSES}\n\n{answer}")
     if name not in _EXTRACTORS:
         raise ValueError(f"no frame is called {name!r}; known: {', '.join(names())}")
     return frame_from_template(template(f"frames/{name}"), name, like=name)
@@ -57,7 +60,7 @@ def frame_from_template(text: str, name: str, like: str = "r1") -> Frame:
     """A frame around `{question}`, whose responses are read like those of a known one."""
     fill(text, question="")
     style: Style = "compact" if like == "compact" else "full"
-    return Frame(name, style, lambda body: fill(text, question=body), _EXTRACTORS[like])
+    return Frame(name, style, lambda body: fill(text, question=body), _EXTRACTORS[like], _RESPONDERS[like])
 
 
 def tagged_answer(response: str) -> str | Refusal:
@@ -108,4 +111,10 @@ _EXTRACTORS: dict[str, Callable[[str], str | Refusal]] = {
     "r1": tagged_answer,
     "boxed": boxed_answer,
     "compact": whole,
+}
+
+_RESPONDERS: dict[str, Callable[[str], str]] = {
+    "r1": lambda answer: f"{_THOUGHT_CLOSES} {_ANSWER_OPENS}\n{answer}\n{_ANSWER_CLOSES}",
+    "boxed": lambda answer: f"{_THOUGHT_CLOSES} {_ANSWER_OPENS}\\boxed{{{answer}}}{_ANSWER_CLOSES}",
+    "compact": lambda answer: answer,
 }

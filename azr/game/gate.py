@@ -84,6 +84,26 @@ def probes_of(count: int) -> tuple[Probe, ...]:
 
 PROBES = probes_of(2)
 
+#: What the second and later probes get of the frames and of the memory that the first has. Programs that look for the
+#: limits count frames one by one, so any fewer will show; memory they double until there is none, so half must show.
+FEWER_FRAMES = 0.75
+LESS_MEMORY = 0.5
+
+
+def limits_of_probe(number: int, limits: Limits) -> Limits:
+    """The limits of the n-th probe's runs: a value that hangs on them is no function of the input.
+
+    An honest program that needs nearly all of either is refused as well: the solver is never told the limits, and could
+    not say on which side of them it ends. What ends alike under both, such as endless recursion, is not told apart.
+    """
+    if number == 0:
+        return limits
+    return msgspec.structs.replace(
+        limits,
+        recursion=max(1, int(limits.recursion * FEWER_FRAMES)),
+        memory_bytes=max(1, int(limits.memory_bytes * LESS_MEMORY)),
+    )
+
 
 class GateRules(msgspec.Struct, frozen=True, kw_only=True):
     """What the gate demands, and what it is told of the world around it."""
@@ -98,6 +118,8 @@ class GateRules(msgspec.Struct, frozen=True, kw_only=True):
     prompt_length: Callable[[Task], int] | None = None
     """Length of the prompt in which a solver would meet the task; not checked when None."""
     max_prompt_length: int = 6_144
+    reads_back: Callable[[Task], bool] | None = None
+    """Whether the known answer would be read as it is from a solver's response; not checked when None."""
     known: Callable[[str], bool] = lambda _fingerprint: False
     """Whether a task of this fingerprint exists already."""
     held_out: Collection[str] = frozenset()
@@ -115,6 +137,7 @@ class GateRules(msgspec.Struct, frozen=True, kw_only=True):
         *,
         length: Callable[[str], int] = len,
         prompt_length: Callable[[Task], int] | None = None,
+        reads_back: Callable[[Task], bool] | None = None,
         known: Callable[[str], bool] = lambda _fingerprint: False,
         held_out: Collection[str] = frozenset(),
     ) -> GateRules:
@@ -127,6 +150,7 @@ class GateRules(msgspec.Struct, frozen=True, kw_only=True):
             max_output_length=config.lengths.output,
             prompt_length=prompt_length,
             max_prompt_length=config.lengths.prompt,
+            reads_back=reads_back,
             known=known,
             held_out=held_out,
             duplicate_by=msgspec.convert(gating.duplicate_by, DuplicateBy),
@@ -182,7 +206,21 @@ def examine(program: str, inputs: Sequence[str], rules: GateRules) -> Plan[Exami
         if outcome.value is None:
             return refused(_ENDINGS[outcome.status], outcome.error)
         values.append(outcome.value)
-    return Examined(inspection.facts, tuple(values))
+    bound = yield from _bound(values, inspection.facts.signature)
+    return bound if isinstance(bound, Refusal) else Examined(inspection.facts, bound)
+
+
+def _bound(values: Sequence[Value], signature: str) -> Plan[tuple[Value, ...] | Refusal]:
+    """The inputs as the entry takes them: arguments in their places, defaults filled in, each call in its one spelling.
+
+    Otherwise one input would be several tasks, and a hidden input could be shown under another spelling. Where nothing
+    is named and nothing is left to a default, as nearly always, what was read is that spelling already.
+    """
+    if not signature or not any("=" in text for text in (signature, *(value.literal for value in values))):
+        return tuple(values)
+    texts = tuple(value.literal for value in values)
+    (reading,) = yield from plan.read(LiteralJob(texts=texts, form="arguments", signature=signature))
+    return values_of(reading.outcomes)
 
 
 def refusal_of_inspection(inspection: InspectResult) -> Refusal:
@@ -202,12 +240,12 @@ def run_probes(program: str, inputs: Sequence[Value], rules: GateRules) -> Plan[
             RunJob(
                 program=program,
                 inputs=texts,
-                limits=rules.limits,
+                limits=limits_of_probe(number, rules.limits),
                 snapshot=probe.snapshot,
                 random_seed=probe.random_seed,
                 clock=probe.clock,
             )
-            for probe in rules.probes
+            for number, probe in enumerate(rules.probes)
         )
     )
     runs = [result.outcomes for result in results]
@@ -232,9 +270,15 @@ def values_of(outcomes: Sequence[Outcome]) -> tuple[Value, ...] | Refusal:
     return tuple(values)
 
 
-def round_trip(values: Sequence[Value]) -> Plan[Refusal | None]:
-    """Each value's literal form is read as data where nothing of the program ever ran, and must give the same value."""
-    (result,) = yield from plan.read(LiteralJob(texts=tuple(value.literal for value in values)))
+def round_trip(values: Sequence[Value], limits: Limits) -> Plan[tuple[Value, ...] | Refusal]:
+    """Each value's literal form is read as data where nothing of the program ever ran, and must give the same value.
+
+    What was read is what counts from here on: the name of a value's type is nowhere in its other forms, so only a guest
+    in which no program ran can be believed about it.
+    """
+    texts = tuple(value.literal for value in values)
+    (result,) = yield from plan.read(LiteralJob(texts=texts, output_bytes=limits.output_bytes))
+    found = []
     for value, outcome in zip(values, result.outcomes, strict=True):
         if outcome.status in STUMBLES:
             return refused(_ENDINGS[outcome.status], outcome.error)
@@ -242,7 +286,8 @@ def round_trip(values: Sequence[Value]) -> Plan[Refusal | None]:
         # The literal as well: what a program had the guest write may hold more than the value, such as a comment.
         if read is None or (read.literal, read.exact, read.key) != (value.literal, value.exact, value.key):
             return refused("round_trip", f"{value.literal} is read as {_shown(outcome)}")
-    return None
+        found.append(read)
+    return tuple(found)
 
 
 def refusal_of_length(task: Task, rules: GateRules) -> Refusal | None:
@@ -253,6 +298,13 @@ def refusal_of_length(task: Task, rules: GateRules) -> Refusal | None:
     if rules.prompt_length is not None and (length := rules.prompt_length(task)) > rules.max_prompt_length:
         return refused("prompt_too_long", f"{length}, at most {rules.max_prompt_length}")
     return None
+
+
+def refusal_of_reading(task: Task, rules: GateRules) -> Refusal | None:
+    """Whether a right answer could be told from a response at all: one that holds the frame's own tags may not."""
+    if rules.reads_back is None or rules.reads_back(task):
+        return None
+    return refused("answer_unreadable", task.outputs[0])
 
 
 def refusal_of_duplicate(task: Task, rules: GateRules) -> Refusal | None:
@@ -271,7 +323,8 @@ def task_of(
     output_types: Sequence[str] = (),
     shown: int = 0,
 ) -> Task | Refusal:
-    """The Task of a candidate whose runs held, unless it is too long for the solver or known already."""
+    """The Task of a candidate whose runs held, unless it is too long for the solver, could not be answered, or is known
+    already."""
     unnamed = Task(
         id="",
         task_type=kind.name,
@@ -286,13 +339,14 @@ def task_of(
         components=candidate.components,
     )
     task = identified(kind, unnamed, rules.duplicate_by)
-    return refusal_of_length(task, rules) or refusal_of_duplicate(task, rules) or task
+    refusal = refusal_of_length(task, rules) or refusal_of_reading(task, rules) or refusal_of_duplicate(task, rules)
+    return refusal or task
 
 
 def task_of_values(
     kind: Kind, candidate: Candidate, examined: Examined, values: Sequence[Value], rules: GateRules, shown: int = 0
 ) -> Task | Refusal:
-    """The same where the outputs are the values that the program gave."""
+    """The same where the outputs are the values that the program gave, as `round_trip` read them."""
     return task_of(
         kind,
         candidate,
@@ -336,6 +390,7 @@ def single_run(
     values = outcomes if isinstance(outcomes, Refusal) else values_of(outcomes)
     if isinstance(values, Refusal):
         return values
-    if (refusal := (yield from round_trip(values))) is not None:
-        return refusal
-    return task_of_values(kind, candidate, examined, values, rules)
+    read = yield from round_trip(values, rules.limits)
+    if isinstance(read, Refusal):
+        return read
+    return task_of_values(kind, candidate, examined, read, rules)

@@ -15,6 +15,7 @@ from azr.game.frames import Frame
 from azr.game.gate import GateRules
 from azr.game.plan import Plan
 from azr.game.tasks import Ask, TaskType
+from azr.game.tasks.base import KnowsAnAnswer
 from azr.game.types import Refusal, Task, Verdict
 from azr.game.verification import VerifyRules
 from sandbox_wasm.protocol import Facts, InspectJob, InspectResult
@@ -28,6 +29,19 @@ def propose_prompt(kind: TaskType, ask: Ask, frame: Frame) -> str:
 def solve_prompt(task: Task, kind: TaskType, frame: Frame) -> str:
     """What the solver's model is given."""
     return frame.wrap(kind.solve_prompt(task, frame.style))
+
+
+def reads_back(task: Task, kind: TaskType, frame: Frame) -> bool:
+    """Whether a response that gives the known answer, written as the solver is asked to, is read as just that answer.
+
+    One that holds a tag of the frame is not: a solver who is right would be told that there is no answer. A type that
+    does not say how its answers are written is not checked.
+    """
+    if not isinstance(kind, KnowsAnAnswer):
+        return True
+    answer, written = kind.known_answer(task, frame.style)
+    said = frame.extract(frame.respond(written))
+    return not isinstance(said, Refusal) and kind.parse_answer(said, frame.style) == answer
 
 
 def judge_proposal(kind: TaskType, response: str, ask: Ask, frame: Frame, rules: GateRules) -> Plan[Task | Refusal]:

@@ -36,7 +36,7 @@ _ENDINGS: dict[Status, VerdictReason] = {
     "error": "error",
     "timeout": "timeout",
     "memory": "memory",
-    "refused": "unreadable_input",
+    "refused": "error",  # whoever made the task has read its inputs as data: only a hijacked guest says so of a run
     "crashed": "crashed",
     "opaque": "opaque",
     "retry": "retry",
@@ -79,7 +79,7 @@ def expected_forms(task: Task, rules: VerifyRules) -> Plan[tuple[str, ...] | Ver
     """
     if rules.equality == "python" and len(task.output_keys) == len(task.outputs):
         return task.output_keys
-    (result,) = yield from plan.read(LiteralJob(texts=task.outputs))
+    (result,) = yield from plan.read(LiteralJob(texts=task.outputs, output_bytes=_longest_value(rules)))
     forms = []
     for text, outcome in zip(task.outputs, result.outcomes, strict=True):
         if outcome.status in STUMBLES:
@@ -90,11 +90,31 @@ def expected_forms(task: Task, rules: VerifyRules) -> Plan[tuple[str, ...] | Ver
     return tuple(forms)
 
 
-def read_answer(answer: str, form: Literal["value", "arguments"]) -> Plan[Value | Verdict]:
+def _longest_value(rules: VerifyRules) -> int:
+    """As long a text as a run may give and an answer may be, whichever is more."""
+    return max(rules.limits.output_bytes, MAX_TEXT)
+
+
+def unreadable_input(inputs: Sequence[str]) -> Plan[Verdict | None]:
+    """Whether an input of a task that no gate has seen is no list of literal arguments.
+
+    To be asked where tasks come from elsewhere, before an answer's program runs: afterwards nobody can be believed.
+    """
+    (result,) = yield from plan.read(LiteralJob(texts=tuple(inputs), form="arguments", output_bytes=MAX_TEXT))
+    for text, outcome in zip(inputs, result.outcomes, strict=True):
+        if outcome.status in STUMBLES:
+            return fell_short(outcome.status, outcome.error)
+        if outcome.value is None:
+            return fell_short("unreadable_input", f"{text[:100]}: {outcome.error}")
+    return None
+
+
+def read_answer(answer: str, form: Literal["value", "arguments"], rules: VerifyRules) -> Plan[Value | Verdict]:
     """The answer's text as data."""
     if (refusal := refusal_of_text(answer)) is not None:
         return malformed(refusal.reason, refusal.detail)
-    (result,) = yield from plan.read(LiteralJob(texts=(answer,), form=form, output_bytes=MAX_TEXT))
+    longest = _longest_value(rules) if form == "value" else MAX_TEXT  # a run reads no longer arguments
+    (result,) = yield from plan.read(LiteralJob(texts=(answer,), form=form, output_bytes=longest))
     (outcome,) = result.outcomes
     if outcome.value is not None:
         return outcome.value
@@ -110,10 +130,13 @@ def run_answer(program: str, inputs: Sequence[str], rules: VerifyRules) -> Plan[
 
 
 def gives_expected(program: str, inputs: Sequence[str], expected: Sequence[str], rules: VerifyRules) -> Plan[Verdict]:
-    """Run on the first input, and on the others only where that decides nothing: most wrong answers fail at once."""
+    """Run on the first input, and on the others only where that went well: most wrong answers fail at once.
+
+    Where nothing was decided the whole is asked again: to run the rest now, each perhaps as long, would be for nothing.
+    """
     outcomes = yield from run_answer(program, inputs[:1], rules)
     verdict = compare(outcomes, expected[:1], rules, pairs=len(expected))
-    if len(inputs) > 1 and (verdict.correct or verdict.reason in UNDECIDED):
+    if len(inputs) > 1 and verdict.correct:
         outcomes += yield from run_answer(program, inputs[1:], rules)
         verdict = compare(outcomes, expected, rules, pairs=len(expected))
     return verdict

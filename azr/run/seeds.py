@@ -29,7 +29,7 @@ from azr.game.frames import Frame
 from azr.game.gate import GateRules
 from azr.game.identity import DuplicateBy
 from azr.game.plan import drive_async, drive_many
-from azr.game.play import judge_proposal, solve_prompt
+from azr.game.play import judge_proposal, reads_back, solve_prompt
 from azr.game.seeding import Seeding, SeedingStalledError, SeedingState, retyped, zero_tasks
 from azr.game.tasks import task_type
 from azr.game.types import Refusal, Task
@@ -114,7 +114,13 @@ def rules_of(config: Config, tokens: Tokens) -> GateRules:
     def prompt_length(task: Task) -> int:
         return tokens.length(solve_prompt(task, task_type(task.task_type), tokens.frame))
 
-    return GateRules.of(config, length=tokens.length, prompt_length=prompt_length, held_out=held_out(config.evaluation))
+    return GateRules.of(
+        config,
+        length=tokens.length,
+        prompt_length=prompt_length,
+        reads_back=lambda task: reads_back(task, task_type(task.task_type), tokens.frame),
+        held_out=held_out(config.evaluation),
+    )
 
 
 def seed_tasks(state: SeedingState, config: Config) -> list[Task]:

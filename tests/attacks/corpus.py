@@ -43,8 +43,9 @@ Effect = Literal[
 #: Small limits, so that bombs are stopped in a fraction of a second: about 0.1 s of fuel, and memory as by default.
 TIGHT = Limits(fuel=FUEL_PER_SECOND // 10, wall_seconds=3.0)
 
-#: Ends that mean "stopped, and the rest of the system never noticed".
-STOPPED: tuple[Status, ...] = ("error", "timeout", "memory", "crashed", "refused", "opaque")
+#: Ends that mean "stopped, and the rest of the system never noticed". Each decides something: `crashed` and `retry`
+#: would be our failure, for which a wrong answer goes unpunished.
+STOPPED: tuple[Status, ...] = ("error", "timeout", "memory", "refused", "opaque")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,7 @@ class RunAttack(Attack):
     """Text that the error must contain."""
     value: str | None = None
     """Where `ok` is allowed: the only literal that may come out (any, when None)."""
-    process_status: tuple[Status, ...] = (*STOPPED, "ok", "retry")
+    process_status: tuple[Status, ...] = (*STOPPED, "ok")
     """Ends that are allowed in the process back end, whose promise is weaker."""
     without_landlock: tuple[Effect, ...] = ()
     """Effects that the process back end cannot prevent on a kernel without Landlock (`docs/security.md` says so)."""

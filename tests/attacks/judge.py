@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from azr.game import tasks
 from azr.game.gate import GateRules
 from azr.game.plan import drive
+from azr.game.reasons import STUMBLES
 from azr.game.types import Candidate, Refusal, Task
 from azr.game.verification import VerifyRules
 from sandbox_wasm.protocol import (
@@ -47,6 +48,9 @@ from tests.attacks.world import World
 #: the machine may be busy; how exactly limits are kept is measured elsewhere.
 SLACK_SECONDS = 10.0
 
+#: Ends that decide nothing. That a task's expected output cannot be read is not among them: no program says so.
+_UNDECIDED = STUMBLES | {"unreadable_input"}
+
 #: Longest error text that may reach the host.
 LONGEST_ERROR = 2_000
 
@@ -71,6 +75,8 @@ class Finding:
     leaked: bool = False
     accepted: bool = False
     """Whether a cheat got through: a verdict `correct`, or a task that should not be one."""
+    undecided: bool = False
+    """Whether the attack's own program brought about an end for which we would take the blame, and it none."""
     wrong: str = ""
     """Why the outcome is not the one stated; empty when it is."""
     seconds: float = 0.0
@@ -78,7 +84,7 @@ class Finding:
     @property
     def stated(self) -> bool:
         """Whether all is as the file says."""
-        return not (self.wrong or self.escaped or self.leaked or self.accepted)
+        return not (self.wrong or self.escaped or self.leaked or self.accepted or self.undecided)
 
 
 def judge(entry: Entry, sandbox: Sandbox, backend: str, world: World) -> Finding:
@@ -86,6 +92,8 @@ def judge(entry: Entry, sandbox: Sandbox, backend: str, world: World) -> Finding
     attack = entry.attack
     started = time.monotonic()
     outcome, wrong, answer = _run(attack, sandbox, backend, world)
+    if "retry" in outcome.split("/"):  # the machine may have been busy: the game asks again, too
+        outcome, wrong, answer = _run(attack, sandbox, backend, world)
     seconds = time.monotonic() - started
     (canary,) = sandbox.run_many([CANARY])
     value = canary.outcomes[0].value if isinstance(canary, RunResult) else None
@@ -99,7 +107,8 @@ def judge(entry: Entry, sandbox: Sandbox, backend: str, world: World) -> Finding
         backend=backend,
         outcome=outcome,
         escaped=tuple(sorted(world.effects(answer) - set(allowed))),
-        leaked=bool(wrong) and isinstance(attack, LeakAttack),
+        leaked=outcome == "leaked",
+        undecided=not _UNDECIDED.isdisjoint(outcome.split("/")),
         accepted=outcome == "correct" or (isinstance(attack, GateAttack) and outcome == "accepted" and bool(wrong)),
         wrong=wrong,
         seconds=seconds,
@@ -153,6 +162,9 @@ def _leak(attack: LeakAttack, sandbox: Sandbox) -> tuple[str, str, str]:
         jobs = [RunJob(program=attack.first, inputs=(first, second, first, second), limits=TIGHT)]
     outcomes = [outcome for job in jobs for outcome in _outcomes(sandbox, job)]
     judged = outcomes[0::2] if attack.then else outcomes[1::2]
+    for outcome in outcomes:
+        if outcome.status in _UNDECIDED:
+            return outcome.status, f"{outcome.status}: {outcome.error[:200]!r}", str(outcomes)
     for outcome in judged:
         if outcome.value is None or outcome.value.literal != attack.clean:
             return "leaked", f"gives {outcome}, not {attack.clean}", str(outcomes)

@@ -7,10 +7,11 @@ from typing import get_args
 
 import pytest
 
+from azr.game.banned import Banned
 from azr.game.gate import GateRules
 from azr.game.plan import drive
 from azr.game.tasks import names, task_type
-from azr.game.types import Candidate, Task
+from azr.game.types import Candidate, Refusal, Task
 from azr.game.verification import Equality, VerifyRules
 from sandbox_wasm.protocol import Sandbox
 from tests.game.conftest import BRIEF, task
@@ -66,6 +67,33 @@ def test_every_example_passes_on_the_default_back_end_too(wasm: Sandbox, name: s
     accepted = drive(kind.gate(candidate, GateRules()), wasm)
     assert isinstance(accepted, Task), accepted
     assert accepted.outputs == example.outputs
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "def f(a):\n    b = bytearray(1)\n    try:\n        while True: b = b + b\n    except: return len(b)",
+        "def f(a):\n    b = []\n    try:\n        while True: b.append(bytes(1 << 20))\n    except: return len(b)",
+        "def f(a):\n    return len(bytearray(200 << 20))",
+    ],
+)
+@pytest.mark.parametrize("instances", ["fresh", "restored"])
+def test_dependence_on_how_much_memory_there_is_shows_between_probes(program: str, instances: str) -> None:
+    """On the default back end: some machines do not hold a process to the memory that it is given."""
+    from sandbox_wasm.pool import open_sandbox
+
+    kind, rules = task_type("deduction"), GateRules(banned=Banned(builtins={}))
+    honest = Candidate(program="def f(a):\n    return len(bytearray(64 << 20)) + a", inputs=("1",))
+    hostile = Candidate(program=program, inputs=("1",))
+    pool = open_sandbox("wasm", workers=1, instances=instances, canary_every=1)
+    try:
+        for _ in range(3):
+            accepted, refused = (drive(kind.gate(candidate, rules), pool) for candidate in (honest, hostile))
+            assert isinstance(accepted, Task), accepted
+            assert isinstance(refused, Refusal)
+            assert refused.reason == "nondeterministic"
+    finally:
+        pool.close()
 
 
 @pytest.mark.parametrize("equality", get_args(Equality))

@@ -68,6 +68,14 @@ def test_compact_takes_all_there_is() -> None:
     assert extracted("compact", " \n") == "<empty_answer>"
 
 
+@pytest.mark.parametrize("name", frames.names())
+@pytest.mark.parametrize("answer", ["1", "```output\n{'a': '<think>'}\n```"])
+def test_a_response_as_the_frame_asks_for_it_holds_the_answer(name: str, answer: str) -> None:
+    around = frame(name, chat_template=lambda messages: "")
+    assert around.extract(around.respond(answer)) == answer
+    assert frame_from_template("{question}", "mine").respond(answer) == frame("r1").respond(answer)
+
+
 @pytest.mark.parametrize("name", ["r1", "boxed", "compact"])
 def test_braces_in_a_question_mean_nothing(name: str) -> None:
     assert BRACES in frame(name).wrap(BRACES)

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from azr.game.banned import Banned
-from azr.game.gate import MAX_TEXT, PROBES, GateRules, Probe
+from azr.game.gate import MAX_TEXT, PROBES, GateRules, Probe, examine, limits_of_probe
 from azr.game.reasons import Tally
 from azr.game.tasks import task_type
 from azr.game.types import Candidate, Cell, Refusal, Task
-from sandbox_wasm.protocol import Sandbox
+from sandbox_wasm.protocol import (
+    Facts,
+    InspectResult,
+    Limits,
+    LiteralResult,
+    Outcome,
+    RunResult,
+    Sandbox,
+    Value,
+)
+from tests.game.conftest import BRIEF
 
 Gate = Callable[..., Task | Refusal]
 Reason = Callable[..., str]
@@ -20,11 +31,57 @@ Reason = Callable[..., str]
 def test_an_accepted_task_carries_canonical_inputs_and_outputs(gate: Gate) -> None:
     accepted = gate("deduction", "def f(a, b):\n    return {b, a}, a", '"x"  ,\n b = 2')
     assert isinstance(accepted, Task)
-    assert accepted.inputs == ("'x', b=2",)
+    assert accepted.inputs == ("'x', 2",)
     assert accepted.outputs == ("({'x', 2}, 'x')",)
     assert accepted.output_keys
     assert accepted.task_type == "deduction"
     assert accepted.id == f"deduction-{accepted.fingerprint}"
+
+
+def test_one_input_in_several_spellings_is_one_task(gate: Gate) -> None:
+    program = "def f(a, b=2):\n    return [a] * b"
+    marks = set()
+    for spelling in ("1", "a=1", "1, 2", "b=2, a=1", "1 , b = 2"):
+        accepted = gate("deduction", program, spelling)
+        assert isinstance(accepted, Task)
+        assert accepted.inputs == ("1, 2",)
+        marks.add(accepted.fingerprint)
+    assert len(marks) == 1
+    other = gate("deduction", program, "1, 3")
+    assert isinstance(other, Task)
+    assert other.fingerprint not in marks
+
+
+def test_a_hidden_input_is_shown_under_whatever_spelling(gate: Gate, reason: Reason) -> None:
+    rules: dict[str, int] = {"induction_inputs": 4, "induction_shown": 2}
+    program = "def f(a, *, b=0):\n    return a + b"
+    for hidden in ("a=2", "2, b=0", "b=0, a=2"):
+        why = reason("induction", program, "1", "2", "3", hidden, message="added up", **rules)
+        assert why == "hidden_input_shown", hidden
+
+
+def test_a_call_that_does_not_bind_is_left_for_the_run_to_tell(gate: Gate, reason: Reason) -> None:
+    accepted = gate("error", "def f(a, b=2):\n    return a", "c=1")
+    assert isinstance(accepted, Task)
+    assert (accepted.inputs, accepted.outputs) == (("c=1",), ("TypeError",))
+    assert reason("deduction", "def f(a, b=2):\n    return a", "1, 2, 3") == "error"
+
+
+def test_inputs_are_read_twice_only_where_something_is_named_or_left_to_a_default() -> None:
+    for signature, literal, rounds in (("a, b", "1, 2", 1), ("a, b=2", "1", 2), ("a, b", "1, b=2", 2), ("", "a=1", 1)):
+        plan = examine("def f(a): return a", (literal,), GateRules())
+        facts = Facts(1, (), (), ("f",), (), (), "digest", (), 1, 1, 1, 0.0, 0.0, signature)
+        read = LiteralResult((Outcome("ok", Value(literal, literal, literal)),))
+        asked = [next(plan)]
+        with pytest.raises(StopIteration):
+            asked.append(plan.send((InspectResult(facts), read)))
+            plan.send((read,))
+        assert len(asked) == rounds, signature
+
+
+def test_a_value_as_long_as_the_rules_allow_comes_back_as_it_is(reason: Reason) -> None:
+    rules = {"limits": msgspec.structs.replace(BRIEF, output_bytes=128 << 10), "max_output_length": 1 << 20}
+    assert reason("deduction", "def f(a):\n    return 'x' * a", "100_000", **rules) == "accepted"
 
 
 @pytest.mark.parametrize(
@@ -74,6 +131,9 @@ def test_a_proposal_without_an_input_is_refused_whatever_was_asked_for(reason: R
         "def f(a):\n    return compile('1', '', 'eval') and 1",
         "def f(a):\n    return open('/etc/passwd').read()",
         "def f(a):\n    return globals()['f'] and 1",
+        "def f(a):\n    return input() or a",
+        "def f(a):\n    try:\n        return f(a)\n    except RecursionError:\n        return a",
+        "def f(a):\n    try:\n        return bytearray(10**9)\n    except MemoryError:\n        return a",
         "def f(a):\n    return id(a)",
         "def f(a):\n    return hash(a)",
         "def f(a):\n    return ().__class__.__base__.__subclasses__()[0] and 1",
@@ -176,6 +236,54 @@ def test_an_ending_that_depends_on_chance_is_nondeterministic_whatever_it_is(rea
     program = "import random\ndef f(a):\n    if random.random() < 0.5: raise ValueError\n    return 1"
     probes = tuple(Probe(0, seed, 0.0) for seed in range(8))
     assert reason("deduction", program, "1", banned=Banned(modules={}), probes=probes) == "nondeterministic"
+
+
+@pytest.mark.parametrize("kind", ["deduction", "error"])
+@pytest.mark.parametrize(
+    "program",
+    [
+        "def f(a):\n    try:\n        return f(a + 1)\n    except RecursionError:\n        return a",
+        "def f(a):\n    try:\n        return f(a + 1)\n    except Exception:\n        return a",
+        "def f(a):\n    g = lambda n: n and g(n - 1)\n    g(350)\n    return a",
+    ],
+)
+def test_dependence_on_how_deep_a_call_may_go_shows_between_probes(reason: Reason, kind: str, program: str) -> None:
+    free = Banned(modules={}, builtins={}, attributes={})
+    assert reason(kind, program, "1", banned=free) == "nondeterministic"
+
+
+def test_calls_that_go_as_deep_as_the_last_probe_allows_are_welcome(reason: Reason) -> None:
+    program = "def f(a):\n    g = lambda n: n and g(n - 1)\n    g({depth})\n    return a"
+    deepest = limits_of_probe(1, Limits()).recursion
+    assert reason("deduction", program.format(depth=deepest - 5), "1") == "accepted"
+    assert reason("deduction", program.format(depth=deepest + 5), "1") == "nondeterministic"
+
+
+def test_later_probes_get_less_of_what_a_program_must_not_depend_on() -> None:
+    limits = Limits()
+    assert limits_of_probe(0, limits) == limits
+    for number in (1, 2):
+        less = limits_of_probe(number, limits)
+        assert msgspec.structs.replace(limits, recursion=300, memory_bytes=128 << 20) == less
+
+
+def test_the_type_of_an_output_is_what_is_read_where_no_program_ran(sandbox: Sandbox) -> None:
+    plan = task_type("deduction").gate(Candidate(program="def f(a): return a", inputs=("1",)), GateRules())
+    jobs = next(plan)
+    with pytest.raises(StopIteration) as stop:
+        while True:
+            results = tuple(sandbox.run_many(jobs))
+            jobs = plan.send(tuple(forged(result) if isinstance(result, RunResult) else result for result in results))
+    assert isinstance(stop.value.value, Task)
+    assert stop.value.value.output_types == ("int",)
+
+
+def forged(result: RunResult) -> RunResult:
+    """What a guest says that the program has taken over: all in order but the type."""
+    (outcome,) = result.outcomes
+    assert outcome.value is not None
+    value = msgspec.structs.replace(outcome.value, type_name="Wonder")
+    return RunResult((msgspec.structs.replace(outcome, value=value),))
 
 
 def test_sets_are_welcome_because_their_order_is_made_canonical(gate: Gate) -> None:

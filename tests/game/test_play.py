@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from azr.game import frames
 from azr.game.frames import frame
 from azr.game.gate import GateRules
 from azr.game.plan import drive, drive_async
-from azr.game.play import facts_of_all, judge_attempt, judge_proposal, propose_prompt, solve_prompt
-from azr.game.tasks import Ask, task_type
-from azr.game.types import Refusal, Task, Verdict
+from azr.game.play import facts_of_all, judge_attempt, judge_proposal, propose_prompt, reads_back, solve_prompt
+from azr.game.tasks import Ask, TaskType, task_type
+from azr.game.tasks.base import KnowsAnAnswer
+from azr.game.tasks.composite import assembled
+from azr.game.types import Candidate, Refusal, Task, Verdict
 from azr.game.verification import VerifyRules
 from sandbox_wasm.protocol import Sandbox
 
@@ -99,3 +102,40 @@ def test_a_model_that_knows_the_compact_style_plays_every_type(sandbox: Sandbox,
     assert solve_prompt(proposed, kind, COMPACT).endswith("\n")
     answer = {"abduction": example.inputs[0], "induction": example.program}.get(name, example.outputs[0])
     assert drive(judge_attempt(kind, proposed, answer, COMPACT, VerifyRules()), sandbox).correct
+
+
+TAGS = ["</answer>", "<answer>", "</think>", "}", "```", "`", "<output>1</output>", "<input>1</input>"]
+#: In which frames an answer cannot be told from a response that holds the text in a string.
+LOST = {"</answer>": {"r1"}, "<answer>": {"r1", "chat"}, "</think>": {"chat"}, "}": {"boxed"}}
+
+
+@pytest.mark.parametrize("kind", ["deduction", "abduction", "error", "composite"])
+@pytest.mark.parametrize("name", frames.names())
+@pytest.mark.parametrize("text", TAGS)
+def test_a_right_answer_that_a_frame_cannot_carry_makes_no_task(
+    sandbox: Sandbox, kind: str, name: str, text: str
+) -> None:
+    around = frame(name, chat_template=lambda messages: messages[0]["content"])
+    judge = task_type(kind)
+    rules = GateRules(reads_back=lambda task: reads_back(task, task_type(task.task_type), around))
+    given = ("def g_0(a):\n    return a",) if kind == "composite" else ()
+    program = assembled(given, f"def f(a):\n    return {'g_0(a)' if given else 'a'}")
+    outcome = drive(judge.gate(Candidate(program=program, inputs=(repr(text),), components=given), rules), sandbox)
+    if kind != "error" and name in LOST.get(text, ()):
+        assert outcome == Refusal("answer_unreadable", repr(text))
+        return
+    assert isinstance(outcome, Task), outcome
+    _, written = kind_that_knows(judge).known_answer(outcome, around.style)
+    verdict = drive(judge_attempt(judge, outcome, around.respond(written), around, VerifyRules()), sandbox)
+    assert verdict.correct, verdict
+
+
+def kind_that_knows(kind: TaskType) -> KnowsAnAnswer:
+    assert isinstance(kind, KnowsAnAnswer)
+    return kind
+
+
+def test_a_type_that_does_not_say_how_its_answers_are_written_is_taken_at_its_word() -> None:
+    induction = task_type("induction")
+    assert not isinstance(induction, KnowsAnAnswer)
+    assert reads_back(induction.example(), induction, R1)

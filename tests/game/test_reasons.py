@@ -62,7 +62,7 @@ def test_details_are_one_bounded_printable_line(text: str) -> None:
 
 
 def test_explanations_stand_in_a_table() -> None:
-    assert explained("error", "timeout").splitlines()[1] == "timeout  the run used up its fuel"
+    assert explained("error", "memory").splitlines()[1] == "memory  the run used up its memory"
 
 
 def facts(modules: tuple[str, ...] = (), names: tuple[str, ...] = ()) -> Facts:

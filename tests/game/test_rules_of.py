@@ -63,11 +63,11 @@ def test_every_key_reaches_the_rules() -> None:
             "algorithm.game.references=3",
             "sandbox.timeout_seconds=0.5",
             "sandbox.wall_seconds=4",
-            "sandbox.memory_mb=64",
+            "sandbox.memory_mb=128",
             "sandbox.output_kb=2",
         ],
     )
-    limits = Limits(fuel=FUEL_PER_SECOND // 2, wall_seconds=4.0, memory_bytes=64 << 20, output_bytes=2048)
+    limits = Limits(fuel=FUEL_PER_SECOND // 2, wall_seconds=4.0, memory_bytes=128 << 20, output_bytes=2048)
     assert fields(GateRules.of(config)) == fields(
         GateRules(
             limits=limits,
@@ -113,12 +113,17 @@ def test_seeds_are_wanted_for_the_types_in_play(types: str, wanted: tuple[int, i
 def test_what_only_the_caller_knows_is_passed_on() -> None:
     measure = lambda task: len(task.program)  # noqa: E731
     known = {"mark"}.__contains__
-    rules = GateRules.of(Config(), length=lambda _text: 3, prompt_length=measure, known=known, held_out={"form"})
+    reads = lambda task: task.program == "abc"  # noqa: E731
+    rules = GateRules.of(
+        Config(), length=lambda _text: 3, prompt_length=measure, reads_back=reads, known=known, held_out={"form"}
+    )
     assert rules.held_out == {"form"}
     task = Task(id="", task_type="", program="abc", inputs=(), outputs=())
     assert (rules.length("x"), rules.known("mark"), rules.known("other")) == (3, True, False)
     assert rules.prompt_length is not None
     assert rules.prompt_length(task) == 3
+    assert rules.reads_back is not None
+    assert rules.reads_back(task)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])

@@ -7,10 +7,19 @@ from collections.abc import Callable
 import pytest
 
 from azr.game.gate import MAX_TEXT
+from azr.game.plan import drive
+from azr.game.reasons import UNDECIDED
 from azr.game.tasks import task_type
 from azr.game.types import Task, Verdict
-from azr.game.verification import VerifyRules, compare, expected_forms, gives_expected
-from sandbox_wasm.protocol import LiteralResult, Outcome, RunJob, RunResult, Value
+from azr.game.verification import (
+    VerifyRules,
+    compare,
+    expected_forms,
+    gives_expected,
+    read_answer,
+    unreadable_input,
+)
+from sandbox_wasm.protocol import Limits, LiteralJob, LiteralResult, Outcome, RunJob, RunResult, Sandbox, Value
 from tests.game.conftest import task
 
 Verify = Callable[..., Verdict]
@@ -215,13 +224,15 @@ def test_an_answer_that_fails_on_the_first_input_is_run_on_no_other(first: Outco
     assert "pair 1 of 3" in verdict.detail
 
 
-@pytest.mark.parametrize(
-    ("first", "reason"),
-    [(Outcome("ok", Value("2", "2", "2")), "correct"), (Outcome("retry", error="wall clock"), "retry")],
-)
-def test_where_the_first_input_decides_nothing_all_others_are_run_at_once(first: Outcome, reason: str) -> None:
-    asked, verdict = _judged_by_hand(first)
-    assert (asked, verdict.reason) == ([("1",), ("2", "3")], reason)
+def test_where_the_first_input_went_well_all_others_are_run_at_once() -> None:
+    asked, verdict = _judged_by_hand(Outcome("ok", Value("2", "2", "2")))
+    assert (asked, verdict.reason) == ([("1",), ("2", "3")], "correct")
+
+
+@pytest.mark.parametrize("status", ["retry", "crashed"])
+def test_where_the_first_input_decided_nothing_the_others_wait_until_the_whole_is_asked_again(status: str) -> None:
+    asked, verdict = _judged_by_hand(Outcome(status, error="wall clock"))  # type: ignore[arg-type]
+    assert (asked, verdict.reason) == ([("1",)], status)
 
 
 def test_every_input_meets_a_fresh_program(verify: Verify) -> None:
@@ -285,9 +296,30 @@ def test_a_task_whose_own_output_is_no_literal_is_named_as_such(verify: Verify) 
         assert verify(given, "def f(a): return a" if kind == "induction" else "1").reason == "unreadable_expected"
 
 
-def test_a_task_whose_own_input_is_no_literal_is_named_as_such(verify: Verify) -> None:
-    given = task("induction", "", {"x": "1"})
-    assert verify(given, "def f(a): return a").reason == "unreadable_input"
+def test_a_run_that_calls_its_input_unreadable_has_failed_by_itself() -> None:
+    """The gate has read every input: a guest that says otherwise is hijacked, and would have its failure forgiven."""
+    _, verdict = _judged_by_hand(Outcome("refused", error="not a literal"))
+    assert verdict == Verdict(correct=False, well_formed=True, reason="error", detail="pair 1 of 3: not a literal")
+    assert verdict.reason not in UNDECIDED
+
+
+def test_inputs_of_tasks_from_elsewhere_are_read_before_anything_runs(sandbox: Sandbox) -> None:
+    assert drive(unreadable_input(("1", "'a', b=[2]")), sandbox) is None
+    verdict = drive(unreadable_input(("1", "x")), sandbox)
+    assert verdict is not None
+    assert (verdict.reason, verdict.detail[:3]) == ("unreadable_input", "x: ")
+
+
+@pytest.mark.parametrize(("allowed", "read"), [(1 << 10, MAX_TEXT), (256 << 10, 256 << 10)])
+def test_values_are_read_at_the_length_that_runs_and_answers_may_have(allowed: int, read: int) -> None:
+    rules = VerifyRules(limits=Limits(output_bytes=allowed), equality="exact")
+    (outputs,) = next(expected_forms(task("deduction", "", {"1": "1"}), rules))
+    (answer,) = next(read_answer("1", "value", rules))
+    (arguments,) = next(read_answer("1", "arguments", rules))
+    assert isinstance(outputs, LiteralJob)
+    assert isinstance(answer, LiteralJob)
+    assert isinstance(arguments, LiteralJob)
+    assert (outputs.output_bytes, answer.output_bytes, arguments.output_bytes) == (read, read, MAX_TEXT)
 
 
 def test_verdicts_show_hostile_text_bounded(verify: Verify) -> None:

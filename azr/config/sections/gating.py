@@ -18,9 +18,11 @@ class GatingConfig:
     induction_shown: int = 5
     """How many of its pairs the solver sees; the hidden rest judges whether it generalised (published: half)."""
     probes: int = 2
-    """Runs of each input, in interpreters that differ in hash seed, random seed and clock; a program that does not
-    always end in the same way is refused. Published: 2, in one process and at one time, where hash order cannot differ.
-    The `wasm` back end ships two interpreters; more probes need `process`."""
+    """Runs of each input, in interpreters that differ in hash seed, random seed and clock, and of which the first alone
+    gets all of the recursion and memory that a run may have (the others get three quarters of the frames, and half of
+    `sandbox.memory_mb`); a program that does not always end in the same way is refused. Published: 2, in one
+    process and at one time, where hash order cannot differ. The `wasm` back end ships two interpreters; more probes
+    need `process`."""
     duplicate_by: str = "program_and_inputs"
     """What makes two tasks the same: `program_and_inputs` (a program may return with other inputs, in abduction with
     other outputs), or `program` (tasks of one pair: once a program). Published: nothing, tasks repeat."""

@@ -19,7 +19,8 @@ class SandboxConfig:
     """Worker processes of each pool; 0: one for each core the process may run on."""
     options: dict[str, str] = field(default_factory=dict)
     """Passed to the back end by name, e.g. `instances: restored` of `wasm`: one interpreter put back bit by bit between
-    programs instead of a new one for each."""
+    programs instead of a new one for each. They go with the back end they are given for: a preset, file or command line
+    that chooses another begins without those that came before it."""
     timeout_seconds: float = 2.0
     """Of one input's run, counted in fuel, which is reproducible: an instruction budget that lasts about this long on a
     server core of 2020, and about half as long on one of today."""
@@ -27,7 +28,7 @@ class SandboxConfig:
     """Wall clock behind the fuel, for a machine so loaded that fuel does not run out in time. A run it ends is asked
     once more; ended again, it is undecided (`retry`) and counts neither for nor against anybody."""
     memory_mb: int = 256
-    """Memory of one run, its interpreter (about 20 MB) included."""
+    """Memory of one run, its interpreter (about 40 MB) included; at least 96."""
     output_kb: int = 64
     """Longest text of a value; a longer one has no literal form and is `opaque`."""
     queue_jobs: int = 0

@@ -8,6 +8,9 @@ from azr.config.sections.sandbox import SandboxConfig
 from azr.plugins import unknown_name
 from sandbox_wasm.registry import BUILT_IN, ENTRY_POINT_GROUP
 
+#: A task's second run gets half of what a run may have, and the WebAssembly guest begins with 38 MiB.
+LEAST_MEMORY_MB = 96
+
 
 def problems(sandbox: SandboxConfig) -> Iterator[tuple[str, str, str]]:
     """Everything wrong with the section, as (key, what is wrong, how to mend it)."""
@@ -17,7 +20,7 @@ def problems(sandbox: SandboxConfig) -> Iterator[tuple[str, str, str]]:
         ("workers", 0),
         ("timeout_seconds", 0.001),
         ("wall_seconds", 0.001),
-        ("memory_mb", 1),
+        ("memory_mb", LEAST_MEMORY_MB),
         ("output_kb", 1),
         ("queue_jobs", 0),
         ("grace_seconds", 0.001),

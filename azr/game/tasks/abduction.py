@@ -56,12 +56,16 @@ class Abduction:
         answer = common.read_datum(text, "input", style)
         return answer if isinstance(answer, Refusal) else parsing.arguments_of(answer)
 
+    def known_answer(self, task: Task, style: Style) -> tuple[str, str]:
+        """The input that was proposed, one of those that are right."""
+        return task.inputs[0], common.written_datum(task.inputs[0], "input", style)
+
     def verify(self, task: Task, answer: str, rules: VerifyRules) -> Plan[Verdict]:
         """The program, called with the answer, gives the output; an answer that does not bind ends in an error."""
         expected = yield from verification.expected_forms(task, rules)
         if isinstance(expected, Verdict):
             return expected
-        arguments = yield from verification.read_answer(answer, "arguments")
+        arguments = yield from verification.read_answer(answer, "arguments", rules)
         if isinstance(arguments, Verdict):
             return arguments
         return (yield from verification.gives_expected(task.program, (arguments.literal,), expected, rules))

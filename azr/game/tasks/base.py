@@ -11,7 +11,7 @@ from another; adding one is a file here and a line in `azr.game.tasks`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -75,4 +75,13 @@ class TaskType(Protocol):
 
     def example(self) -> Task:
         """A small task of this kind, for documentation and `azr prompts show`."""
+        ...
+
+
+@runtime_checkable
+class KnowsAnAnswer(Protocol):
+    """A task type that can write down an answer to its tasks; the gate then sees whether responses could carry it."""
+
+    def known_answer(self, task: Task, style: Style) -> tuple[str, str]:
+        """A right answer as `parse_answer` must return it, and the same as the solver's prompt asks to write it."""
         ...

@@ -59,6 +59,11 @@ def read_datum(text: str, label: str, style: Style) -> str | Refusal:
     return answer or refused("empty_answer")
 
 
+def written_datum(answer: str, label: str, style: Style) -> str:
+    """The answer that `read_datum` reads, in the fence that the prompts show."""
+    return answer if style == "compact" else f"```{label}\n{answer}\n```"
+
+
 def read_program(text: str, style: Style) -> str | Refusal:
     """An answer that is a program."""
     program = parsing.marked(text)[0] if style == "compact" else parsing.program_in(text)

@@ -52,12 +52,16 @@ class Deduction:
         """One literal."""
         return common.read_datum(text, "output", style)
 
+    def known_answer(self, task: Task, style: Style) -> tuple[str, str]:
+        """The output."""
+        return task.outputs[0], common.written_datum(task.outputs[0], "output", style)
+
     def verify(self, task: Task, answer: str, rules: VerifyRules) -> Plan[Verdict]:
         """The answer, read once as data, is the same value as the output."""
         expected = yield from verification.expected_forms(task, rules)
         if isinstance(expected, Verdict):
             return expected
-        value = yield from verification.read_answer(answer, "value")
+        value = yield from verification.read_answer(answer, "value", rules)
         if isinstance(value, Verdict):
             return value
         if rules.form(value) == expected[0]:

@@ -76,6 +76,10 @@ class ErrorPrediction:
         """A name, with or without a message after it."""
         return common.read_datum(text, "output", style)
 
+    def known_answer(self, task: Task, style: Style) -> tuple[str, str]:
+        """The name."""
+        return task.outputs[0], common.written_datum(task.outputs[0], "output", style)
+
     def verify(self, task: Task, answer: str, rules: VerifyRules) -> Plan[Verdict]:  # noqa: ARG002
         """The class is named exactly; its module before it and a message after it are passed over."""
         yield from ()

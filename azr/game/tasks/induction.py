@@ -19,6 +19,7 @@ from azr.game.reasons import STUMBLES, refused
 from azr.game.tasks import common
 from azr.game.tasks.base import Ask, Style
 from azr.game.tasks.deduction import EXAMPLE_PROGRAM
+from azr.game.tasks.lines import told_by
 from azr.game.templates import fenced, filled
 from azr.game.types import Candidate, Refusal, Task, Verdict
 from azr.game.verification import VerifyRules
@@ -31,8 +32,8 @@ _CODE_LINE = re.compile(
     r"|\breturn[ \t]+\w+(?:[\[(]|[ \t]*[+*/%][ \t]*\w)"
 )
 
-#: Shortest line of the program that gives it away when the message holds it word for word; shorter ones (`return x`)
-#: are found in plain sentences.
+#: Shortest line of the program, or expression in one, that gives it away when the message holds it word for word;
+#: shorter ones (`return x`) are found in plain sentences.
 _TELLING_LINE = 16
 
 
@@ -47,7 +48,7 @@ class Induction:
         program = ask.references[0].program
         if style == "compact":
             return filled("compact/induction.propose", program=program)
-        return filled("full/induction.propose", program=program, count=str(ask.inputs))
+        return filled("full/induction.propose", program=common.shown_program(program), count=str(ask.inputs))
 
     def solve_prompt(self, task: Task, style: Style) -> str:
         """Show the first pairs and the message."""
@@ -101,10 +102,10 @@ class Induction:
             return values
         if len({value.key for value in values}) < 2:
             return refused("constant_output", values[0].literal)
-        refusal = yield from gate.round_trip(values)
-        if refusal is not None:
-            return refusal
-        return gate.task_of_values(self, candidate, examined, values, rules, shown=rules.induction_shown)
+        read = yield from gate.round_trip(values, rules.limits)
+        if isinstance(read, Refusal):
+            return read
+        return gate.task_of_values(self, candidate, examined, read, rules, shown=rules.induction_shown)
 
     def apart_by(self, task: Task) -> Sequence[str]:
         """The set of inputs, whatever the message, or a proposer would earn again and again by rewording."""
@@ -166,11 +167,10 @@ def refusal_of_message(candidate: Candidate) -> Plan[Refusal | None]:
         return refused("message_holds_program", message)
     squeezed = "".join(message.split())
     for line in candidate.program.splitlines():
-        # The expression is what tells; `return` or the name it is assigned to may be left out.
-        expression = line.split("#")[0].strip().removeprefix("return ").partition(" = ")
-        bare = "".join((expression[2] or expression[0]).split())
-        if len(bare) >= _TELLING_LINE and bare in squeezed:
-            return refused("message_holds_program", line.strip())
+        for part in told_by(line):
+            bare = "".join(part.split())
+            if len(bare) >= _TELLING_LINE and bare in squeezed:
+                return refused("message_holds_program", line.strip())
     inspection = yield from plan.inspect(InspectJob(program=message))
     if inspection.facts is not None:
         return refused("message_holds_program", message)

@@ -49,7 +49,10 @@ class TypeName:
         values = outcomes if isinstance(outcomes, Refusal) else gate.values_of(outcomes)
         if isinstance(values, Refusal):
             return values
-        kinds = [value.type_name for value in values]
+        read = yield from gate.round_trip(values, rules.limits)  # a type's name is believed where no program ran
+        if isinstance(read, Refusal):
+            return read
+        kinds = [value.type_name for value in read]
         return gate.task_of(self, candidate, examined, outputs=kinds, output_keys=kinds, rules=rules)
 
     def apart_by(self, task: Task) -> Sequence[str]:

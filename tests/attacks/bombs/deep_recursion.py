@@ -17,5 +17,5 @@ def f(x):
 
     return down(0)
 """,
-    status=("error", "memory", "timeout", "crashed"),
+    status=("error", "memory", "timeout"),
 )

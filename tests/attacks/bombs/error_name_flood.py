@@ -3,11 +3,13 @@
 from tests.attacks.corpus import RunAttack
 
 ATTACK = RunAttack(
-    must="The host takes no such name: an error with its text cut, or a response it refuses.",
+    must="The name is cut where it is written, and the rest of it never leaves the guest.",
     bare="flooded",
     program="""
 def f(x):
     raise type("E" * 4_000_000, (Exception,), {})
 """,
-    status=("error", "crashed", "opaque"),
+    status=("error",),
+    error="E" * 100,
+    process_status=("error", "memory"),
 )

@@ -14,5 +14,5 @@ def f(x):
         except ValueError as error:
             last = error
 """,
-    status=("timeout", "memory", "crashed", "error"),
+    status=("timeout", "memory", "error"),
 )

@@ -11,6 +11,6 @@ def f(x):
         x = [x]
     return x
 """,
-    status=("opaque", "error", "crashed"),
+    status=("opaque", "error"),
     why_not="",
 )

@@ -4,7 +4,7 @@ from sandbox_wasm.protocol import FUEL_PER_SECOND, Limits
 from tests.attacks.corpus import RunAttack
 
 ATTACK = RunAttack(
-    must="There is nobody to wait for: an error, or stopped.",
+    must="There is nobody to wait for: a decided end, for the program alone is to blame.",
     bare="hung",
     program="""
 import threading
@@ -14,6 +14,8 @@ def f(x):
     lock.acquire()
     return lock.acquire()
 """,
-    status=("ok", "error", "timeout", "crashed"),
+    status=("error",),
+    error="ProcessExit: ",
+    process_status=("timeout",),
     limits=Limits(fuel=FUEL_PER_SECOND // 10, wall_seconds=0.7),
 )

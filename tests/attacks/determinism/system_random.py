@@ -9,5 +9,5 @@ ATTACK = GateAttack(
 def f(x):
     return __import__("random").SystemRandom().randrange(10**9)
 """,
-    reasons=("banned", "nondeterministic", "error", "crashed"),
+    reasons=("banned", "nondeterministic", "error"),
 )

@@ -16,5 +16,5 @@ def f(x):
         thread.join()
     return order
 """,
-    reasons=("error", "banned", "crashed", "timeout"),
+    reasons=("error", "banned", "timeout"),
 )

@@ -19,5 +19,5 @@ def f(x):
             harness[name] = lambda *a: forged
     return 7
 """,
-    reasons=("crashed",),
+    reasons=("error",),
 )

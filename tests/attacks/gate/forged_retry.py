@@ -3,7 +3,7 @@
 from tests.attacks.corpus import GateAttack
 
 ATTACK = GateAttack(
-    must="Refused as crashed: `retry` is not the guest's to say.",
+    must="Refused as an error of the program's: `retry` is not the guest's to say.",
     bare=None,
     why_not="Bare exec has no harness inside; reaching one's caller is shown by `escapes/traceback_walk`.",
     program="""
@@ -19,5 +19,5 @@ def f(x):
             harness[name] = lambda *a: forged
     return 7
 """,
-    reasons=("crashed",),
+    reasons=("error",),
 )

@@ -3,7 +3,7 @@
 from tests.attacks.corpus import GateAttack
 
 ATTACK = GateAttack(
-    must="Refused as crashed: the host reads the guest's response strictly.",
+    must="Refused as an error of the program's: the host reads the guest's response strictly.",
     bare=None,
     why_not="Bare exec has no harness inside; reaching one's caller is shown by `escapes/traceback_walk`.",
     program="""
@@ -19,5 +19,5 @@ def f(x):
             harness[name] = lambda *a: forged
     return 7
 """,
-    reasons=("crashed",),
+    reasons=("error",),
 )

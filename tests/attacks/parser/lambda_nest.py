@@ -5,5 +5,5 @@ from tests.attacks.corpus import ParserAttack
 ATTACK = ParserAttack(
     must="Refused as too deep.",
     text="def f(x):\n    return " + "lambda:" * 8_000 + "x",
-    inspect=("too_deep", "syntax", "crashed"),
+    inspect=("too_deep", "syntax"),
 )

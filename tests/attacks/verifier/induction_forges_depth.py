@@ -21,7 +21,7 @@ def f(x):
             module._outcome = lambda *a: '],"else":' + "[" * 100_000 + "]" * 99_999
     return 0
 """,
-    reasons=("crashed",),
+    reasons=("error",),
     bare=None,
     why_not="Bare exec has no such document; `parser/nested_parentheses` is the same move against a parser.",
 )

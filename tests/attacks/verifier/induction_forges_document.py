@@ -21,7 +21,7 @@ def f(x):
             module._outcome = lambda *a: '{"status": "retry", "error": "busy"}'
     return 0
 """,
-    reasons=("crashed",),
+    reasons=("error",),
     bare=None,
     why_not="Bare exec has no such document; `induction_patches_encoder` is the same move against it.",
 )

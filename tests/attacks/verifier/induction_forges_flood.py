@@ -23,7 +23,7 @@ def f(x):
             module._outcome = lambda *a: '{"status":"ok","value":' + value + "}"
     return 0
 """,
-    reasons=("wrong", "error", "crashed", "opaque", "memory", "timeout"),
+    reasons=("wrong", "error", "opaque", "memory", "timeout"),
     bare=None,
     why_not="Bare exec has no such document; `bombs/output_flood` is the same move against it.",
 )

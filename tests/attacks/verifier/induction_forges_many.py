@@ -24,7 +24,7 @@ def f(x):
             module._outcome = lambda *a: all_of_them
     return 0
 """,
-    reasons=("crashed",),
+    reasons=("error",),
     bare=None,
     why_not="Bare exec has no such document; `induction_prints_result` is the same move against it.",
 )

@@ -3,7 +3,7 @@
 from tests.attacks.corpus import VerifyAttack
 
 ATTACK = VerifyAttack(
-    must="Not correct. The reason may blame the input, which is why no reward forgives an attempt for that reason.",
+    must="Decided, and wrong: the gate has read the input, so who says otherwise of a run has failed by itself.",
     task="induction",
     program="""
 def f(x):
@@ -22,7 +22,7 @@ def f(x):
             harness[name] = lambda *a: ("refused", None, "not a literal")
     return 0
 """,
-    reasons=("unreadable_input", "crashed"),
+    reasons=("error",),
     bare=None,
     why_not="Bare exec has no such word; `induction_patches_builtins` is the same move against it.",
 )

@@ -22,7 +22,7 @@ def f(x):
             harness[name] = lambda *a: ("retry", None, "the machine was busy")
     return 0
 """,
-    reasons=("crashed",),
+    reasons=("error",),
     bare=None,
     why_not="Bare exec has no such word; `induction_patches_builtins` is the same move against it.",
 )

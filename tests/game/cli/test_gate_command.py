@@ -109,6 +109,12 @@ def test_answers_are_judged_in_the_documented_form(ask: Ask) -> None:
     assert (error["id"], error["correct"]) == (None, True)
 
 
+def test_a_task_whose_own_input_is_no_literal_is_named_as_such(ask: Ask) -> None:
+    answer = "def f(a): return a"
+    (answered,) = ask("verify", line("", "1", "x", task="induction", outputs=["1", "1"], answer=answer))
+    assert (answered["reason"], answered["detail"][:3]) == ("unreadable_input", "x: ")
+
+
 def test_equality_is_an_option(ask: Ask) -> None:
     lines = [line("", "", outputs=["1"], answer="True"), line("", "", outputs=["[0.0]"], answer="[-0.0]")]
     assert [answer["correct"] for answer in ask("verify", *lines)] == [True, True]

@@ -37,7 +37,8 @@ def test_an_ending_that_is_always_the_same_makes_a_task(
     [
         ("return f(a)", "environment_error"),
         ("import enum\n    getattr(enum, 'sys').modules['os']._exit(0)", "environment_error"),
-        ("raise MemoryError", "memory"),
+        ("raise MemoryError", "banned"),
+        ("try:\n        return f(a)\n    except RecursionError:\n        raise ValueError from None", "banned"),
         ("return bytearray(10**9)", "memory"),
         ("while True: pass", "timeout"),
         ("return object()", "opaque"),

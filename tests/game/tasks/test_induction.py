@@ -8,6 +8,7 @@ import pytest
 
 from azr.game.tasks import Ask, task_type
 from azr.game.types import Candidate, Refusal, Task
+from tests.game.conftest import task
 
 PROGRAM = "def f(number):\n    return sum(int(digit) for digit in str(number))"
 INPUTS = tuple(str(number) for number in (1, 12, 123, 99, 7, 40, 41, 42, 1000, 77))
@@ -68,6 +69,33 @@ def test_inputs_that_make_no_task(reason: Reason, inputs: tuple[str, ...], why: 
 )
 def test_a_message_that_gives_the_program_away_is_refused(reason: Reason, message: str) -> None:
     assert reason("induction", PROGRAM, *INPUTS, message=message) == "message_holds_program"
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ("def f(x): return sorted(str(x))[::-1][:3]", "Compute sorted(str(x))[::-1][:3] and give it back."),
+        ("def f(a):\n a=sorted(str(a))[::-1]\n return a", "Think of sorted(str(a))[::-1]."),
+        ("def f(a):\n a+=sum(map(int,str(a)))\n return a", "Think of sum(map(int, str(a)))."),
+        ("def f(a):\n    a += sum(map(int, str(a)))\n    return a", "Add sum(map(int,str(a))) to it."),
+        ("def f(a):\n    if a % 3 == 1 or a in (4, 7): a = 4\n    return a", "Is a % 3 == 1 or a in (4, 7)?"),
+        ("def f(a):\n    for d in reversed(str(a)): a = 7\n    return a", "Go over reversed(str(a))."),
+        ("def f(a):\n    for d in str(a): a = a * 200 + int(d) - 1700\n    return a", "a * 200 + int(d) - 1700"),
+        ("def f(a):\n    def g():\n        yield divmod(a, 7)[0] - 2\n    return sum(g())", "divmod(a, 7)[0] - 2."),
+    ],
+)
+def test_an_expression_gives_the_program_away_whatever_stood_before_it(
+    reason: Reason, program: str, message: str
+) -> None:
+    assert reason("induction", program, *INPUTS, message=message) == "message_holds_program"
+    assert reason("induction", program, *INPUTS, message=MESSAGE) in ("accepted", "constant_output")
+
+
+def test_a_program_cannot_leave_the_fence_in_which_it_is_shown() -> None:
+    for program, fence in ((PROGRAM, "```"), (f'"""\n```\n"""\n{PROGRAM}', "````")):
+        shown = Ask(references=(task("deduction", program, {"1": "1"}),))
+        prompt = task_type("induction").propose_prompt(shown, "full")
+        assert f"\n\n{fence}python\n{program}\n{fence}\n\nWrite 10 different inputs" in prompt
 
 
 @pytest.mark.parametrize(
