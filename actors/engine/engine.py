@@ -48,6 +48,15 @@ logger = logging.getLogger(__name__)
 #: What vLLM says of any process that ended before it was an engine, and an engine of a worker that did.
 _ENDED, _WORKER_ENDED = "Engine core initialization failed", "WorkerProc initialization failed"
 
+#: Why a response ends that is one: by an end or stop token, or cut off. vLLM's other reasons break it off.
+_CUT_OFF = "length"
+_WHOLE = {"stop", _CUT_OFF}
+_ABORTED = "abort"
+
+#: How long an engine with requests in it may say nothing. Every step says something, and the longest ones there are,
+#: prefills on a CPU and kernels compiled at their first use, take minutes.
+_SILENT_SECONDS = 300.0
+
 #: How long the front end waits between two looks at weights being staged: short at first, since a small model's are
 #: there at once, then longer.
 _POLL_SECONDS = (0.001, 0.05)
@@ -77,9 +86,9 @@ class Engine:
         self.name = name
         self.version = Version(0, 0)
         self.torn = ""
+        """Why the engine stands still with broken weights; empty while it is whole."""
         self.stuck = ""
         """Why it must be replaced although its process lives; empty while it answers."""
-        """Why the engine stands still with broken weights; empty while it is whole."""
         self.died = ""
         """Why the engine is gone; empty while it is there."""
         self.on_death: Callable[[str], None] = lambda _why: None
@@ -88,6 +97,7 @@ class Engine:
         self._counter = counter
         self._seams = Seams()
         self._closed_at = 0.0
+        self._busy_since = 0.0
         self._open = asyncio.Event()
         self._open.set()
         self._updating = asyncio.Lock()
@@ -160,37 +170,39 @@ class Engine:
         finally:
             self._tasks.discard(task)
 
-    async def stream(self, request: GenerateRequest) -> AsyncIterator[tuple[int, tuple[int, ...], str]]:
-        """Tokens as they are sampled: index of the response, its new tokens, and why it ended or an empty text."""
-        await self._open.wait()
-        with _told_apart(self):
-            async for output in self._llm.generate(
-                self._prompt(request), self._sampling(request, whole=False), request_id=request.id
-            ):
-                for each in output.outputs:
-                    yield each.index, tuple(each.token_ids), each.finish_reason or ""
-
     async def _generate(self, request: GenerateRequest) -> Generation:
         began = time.perf_counter()
         # While weights change nothing could run anyway; who comes then gets the new version's prefix cache.
         await self._open.wait()
+        if not self._unfinished():
+            self._busy_since = time.monotonic()  # what it was silent for until now, it was idle
         output: Any = None
         with _told_apart(self):
-            async for each in self._llm.generate(
-                self._prompt(request), self._sampling(request, whole=True), request_id=request.id
-            ):
+            async for each in self._llm.generate(self._prompt(request), self._sampling(request), request_id=request.id):
                 output = each
+        self._require_whole(request, output.outputs)
         responses = tuple(self._response(each) for each in output.outputs)
         self._counter.requests += 1
         return Generation(
             request=request.id, responses=responses, replica=self.name, seconds=time.perf_counter() - began
         )
 
+    def _require_whole(self, request: GenerateRequest, outputs: Any) -> None:
+        """Raise if a response was broken off: what vLLM gives then, a stump or nothing, looks like any other."""
+        broken = {str(each.finish_reason) for each in outputs} - _WHOLE
+        if _ABORTED in broken:
+            # Nobody here aborts what is still waited for: the engine was told to end (SIGTERM, SIGINT). Until it has,
+            # it would answer whoever asks again in the same way.
+            self.kill()
+            raise EngineDiedError(self.died or f"{self.name}: the engine ended with request {request.id} in it")
+        if broken:
+            raise EngineError(f"{self.name}: request {request.id} was broken off: {', '.join(sorted(broken))}")
+
     def _prompt(self, request: GenerateRequest) -> Any:
         # The salt keeps keys and values that older weights computed from being taken for this prompt's.
         return {"prompt_token_ids": list(request.prompt_ids), "cache_salt": label_of(self.version)}
 
-    def _sampling(self, request: GenerateRequest, *, whole: bool) -> Any:
+    def _sampling(self, request: GenerateRequest) -> Any:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
@@ -207,7 +219,7 @@ class Engine:
                 logprobs=0,
                 flat_logprobs=True,
                 detokenize=False,
-                output_kind=RequestOutputKind.FINAL_ONLY if whole else RequestOutputKind.DELTA,
+                output_kind=RequestOutputKind.FINAL_ONLY,
             )
         except ValueError as error:
             raise RefusedRequestError(f"request {request.id}: {error}") from error
@@ -221,7 +233,7 @@ class Engine:
             spans=tuple(
                 VersionSpan(span.start, span.end, version_of(span.version)) for span in output.weight_versions or ()
             ),
-            truncated=output.finish_reason == "length",
+            truncated=output.finish_reason == _CUT_OFF,
             text=self.text_of(output.token_ids),
         )
 
@@ -298,7 +310,7 @@ class Engine:
         recompute = limits.kv_on_update == "recompute"
         self._open.clear()
         self._closed_at = time.monotonic()
-        if not self._llm.output_processor.get_num_unfinished_requests():
+        if not self._unfinished():
             self._seams.nothing_runs()
         try:
             # Not `pause_generation`: after the pause it sleeps for 20 ms, for the looks of the order of events.
@@ -328,26 +340,29 @@ class Engine:
             # It stands still with whole weights; another update, or another engine, gets it going.
             self.torn = str(error)
             raise TornWeightsError(self.torn) from error
+        self._busy_since = time.monotonic()
         self._open.set()
 
     async def _stage(self, kind: str, info: dict[str, Any], checksum: str, limit: float) -> dict[str, Any]:
-        try:
-            async with asyncio.timeout(limit):
-                await self._leg("stage", limit, self._rpc("azr_stage", kind, info, checksum))
-                states: list[dict[str, Any]] = await self._leg("stage", limit, self._all_staged())
-        except TimeoutError:
-            raise StagingError(f"{self.name}: weights were not at hand within {limit:g} s") from None
+        ends = time.monotonic() + limit
+        await self._answered("stage", "azr_stage", kind, info, checksum)
+        states = await self._all_staged(ends)
+        if states is None:
+            raise StagingError(f"{self.name}: weights were not at hand within {limit:g} s")
         if errors := [state["error"] for state in states if state["error"]]:
-            await self._leg("discard", limit, self._rpc("azr_discard"))
+            await self._answered("discard", "azr_discard")
             raise StagingError(f"{self.name}: weights did not arrive whole: {errors[0]}")
         return states[0]
 
-    async def _all_staged(self) -> list[dict[str, Any]]:
+    async def _all_staged(self, ends: float) -> list[dict[str, Any]] | None:
+        """How staging ended; None if it has not by then."""
         wait, longest = _POLL_SECONDS
         while True:
-            states: list[dict[str, Any]] = await self._rpc("azr_staged")
+            states: list[dict[str, Any]] = await self._answered("stage", "azr_staged")
             if all(state["done"] for state in states):
                 return states
+            if time.monotonic() + wait > ends:
+                return None
             await asyncio.sleep(wait)
             wait = min(wait * 1.5, longest)
 
@@ -385,6 +400,15 @@ class Engine:
         finally:
             self._tasks.discard(task)
 
+    async def _answered(self, leg: str, method: str, *arguments: Any) -> Any:
+        """A leg in which the workers only look at something, between two steps as a pause comes: an engine that does
+        not answer within the time of one hangs. The weights themselves may be on their way much longer."""
+        try:
+            return await self._leg(leg, self.settings.weights_config.pause_seconds, self._rpc(method, *arguments))
+        except EngineOverdueError as error:
+            self.stuck = f"{error}, and it does not answer"
+            raise EngineStuckError(self.stuck) from error
+
     async def _exchange(self, leg: str, limit: float, work: Any) -> Any:
         """A leg in which the worker waits for others: one that is not back in time may never be, and hears nothing."""
         try:
@@ -404,15 +428,25 @@ class Engine:
         return self._seams.drain()
 
     async def check(self) -> None:
-        """Raise if the engine is gone or stands still with torn weights."""
+        """Raise if the engine is gone, hangs, or stands still with torn weights."""
         if self.died:
             raise EngineDiedError(self.died)
+        if self.stuck:
+            raise EngineStuckError(self.stuck)
         if self.torn:
             raise TornWeightsError(self.torn)
         limits = self.settings.weights_config
         longest = 2 * limits.pause_seconds + 3 * limits.apply_seconds
         if not self._open.is_set() and time.monotonic() - self._closed_at > longest:
             raise EngineError(f"{self.name}: it has stood still for more than {longest:g} s")
+        heard = max(self._counter.last, self._busy_since)
+        if self._open.is_set() and self._unfinished() and time.monotonic() - heard > _SILENT_SECONDS:
+            self.stuck = f"{self.name}: it has requests and said nothing for more than {_SILENT_SECONDS:g} s"
+            raise EngineStuckError(self.stuck)
+
+    def _unfinished(self) -> int:
+        """Requests in the engine."""
+        return int(self._llm.output_processor.get_num_unfinished_requests())
 
     async def end(self) -> None:
         """Close it, or free what it left if it is dead already."""

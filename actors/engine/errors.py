@@ -33,7 +33,8 @@ class EngineOverdueError(EngineError):
 
 
 class EngineStuckError(EngineError):
-    """The engine's worker has not come back from an exchange with others, and can be asked nothing more: replace it."""
+    """The engine lives and does not answer: it hangs, or its worker has not come back from an exchange with others. It
+    can be asked nothing more: replace it."""
 
 
 class TornWeightsError(EngineError):

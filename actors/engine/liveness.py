@@ -28,22 +28,32 @@ class DeathWatch:
     def __init__(self, pids: Sequence[int], on_death: Callable[[int], None]) -> None:
         self._descriptors = {os.pidfd_open(pid): pid for pid in pids}
         self._wake, self._closing = os.pipe()
+        self._lock = threading.Lock()
         self._on_death = on_death
         self._thread = threading.Thread(target=self._run, name="death-watch", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Watch no longer: what ends from now on ends on purpose."""
-        if self._thread.is_alive():
-            os.write(self._closing, b".")
+        self._let_go(b".")
         self._thread.join()
+
+    def _let_go(self, last: bytes = b"") -> None:
+        """Close the pipe's writing end, once, whoever of the two threads comes first. Its reading end is open until
+        then."""
+        with self._lock:
+            if self._closing >= 0:
+                os.write(self._closing, last)
+                os.close(self._closing)
+            self._closing = -1
 
     def _run(self) -> None:
         poll = select.poll()
         for descriptor in (*self._descriptors, self._wake):
             poll.register(descriptor, select.POLLIN)
         ended = [descriptor for descriptor, _ in poll.poll()]
-        for descriptor in self._descriptors:
+        self._let_go()
+        for descriptor in (*self._descriptors, self._wake):
             os.close(descriptor)
         if self._wake not in ended:
             self._on_death(self._descriptors[ended[0]])

@@ -18,7 +18,8 @@ class StepCounter:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._began = self._last = clock()
+        self._began = self.last = clock()
+        """When the last step was recorded."""
         self._window: deque[tuple[float, int]] = deque()
         self._running = self._waiting = 0
         self._kv_use = 0.0
@@ -38,8 +39,8 @@ class StepCounter:
         """Take in one step."""
         now = self._clock()
         if self._running:
-            self._busy_seconds += now - self._last
-        self._last = now
+            self._busy_seconds += now - self.last
+        self.last = now
         if scheduler_stats is not None:
             self._running = scheduler_stats.num_running_reqs
             self._waiting = scheduler_stats.num_waiting_reqs + scheduler_stats.num_skipped_waiting_reqs

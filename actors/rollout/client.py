@@ -8,6 +8,7 @@ away it goes on with those it knows.
                       ▲      │ its process dies: the connection ends, at once
                       └──────┘ sent again, `attempts` times in all; then the request is called poisoned
 
+A connection that ends is opened again, over and over, for as long as the registry says that the replica serves.
 A request waits for a replica no longer than its deadline; `RolloutError` says for whom it waited.
 """
 
@@ -30,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 #: How long one question to the registry stays open.
 _WATCH_SECONDS = 20.0
-#: Pause after the registry, or a replica, could not be reached.
+#: Pause after the registry, or a replica, could not be reached, or a connection to one that serves ended.
 _AGAIN_SECONDS = 0.2
 _CONNECT_SECONDS = 10.0
 
@@ -86,6 +87,10 @@ class _Connection:
         finally:
             self._calls.pop(call, None)
 
+    async def ended(self) -> None:
+        """Wait until it is broken, by whomever."""
+        await asyncio.wait([self._reading])
+
     def close(self) -> None:
         """Break it; calls that wait learn that the replica is gone."""
         self._reading.cancel()
@@ -123,7 +128,10 @@ class RolloutClient:
         self._pool = pool
         self._attempts = attempts
         self._connections: dict[str, _Connection] = {}
-        self._connecting: set[str] = set()
+        self._serving: dict[str, Member] = {}
+        """Those that serve, as the registry said last."""
+        self._kept: set[str] = set()
+        """Those that somebody keeps a connection to, or tries to."""
         self._changed = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
@@ -233,25 +241,44 @@ class RolloutClient:
             # What still waits there may be answered (a replica that is leaving finishes); its end closes it otherwise.
             if not self._connections[name].busy:
                 self._connections.pop(name).close()
-        for name, member in serving.items():
-            known = self._connections.get(name)
-            if name not in self._connecting and (known is None or not known.open):
-                self._connecting.add(name)
-                task = asyncio.create_task(self._connect(member))
-                self._background.add(task)
-                task.add_done_callback(self._background.discard)
+        self._serving = serving
+        for name in serving.keys() - self._kept:
+            self._kept.add(name)
+            task = asyncio.create_task(self._keep(name))
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
         for name, connection in self._connections.items():
             connection.resting = 0.0 if name in serving else float("inf")
         self._changed.set()
 
-    async def _connect(self, member: Member) -> None:
+    async def _keep(self, name: str) -> None:
+        """Hold a connection to a replica for as long as it serves. One may end, or fail to come, while the replica
+        lives: the registry, whose own connection holds, says nothing new of it then."""
+        told = False
         try:
-            self._connections[member.name] = await _Connection.to(member)
-        except OSError as error:
-            logger.warning("replica %s cannot be reached: %s", member.name, error)
+            while member := self._serving.get(name):
+                try:
+                    connection = await _Connection.to(member)
+                except OSError as error:
+                    if not told:
+                        logger.warning("replica %s cannot be reached: %s", name, error)
+                    told = True
+                else:
+                    told = False
+                    await self._hold(connection)
+                await asyncio.sleep(_AGAIN_SECONDS)
         finally:
-            self._connecting.discard(member.name)
-            self._changed.set()
+            self._kept.discard(name)
+
+    async def _hold(self, connection: _Connection) -> None:
+        """Have a connection used until it ends."""
+        name = connection.member.name
+        if name not in self._serving:  # it ceased to as the connection came
+            connection.close()
+            return
+        self._connections[name] = connection
+        self._changed.set()
+        await connection.ended()
 
 
 class _RefusedError(RuntimeError):

@@ -5,6 +5,7 @@ to the engine stays in here as long as it can be mended in here:
 
     start:     join registry ─► (standby: wait) ─► engine from the fork server ─► newest weights ─► serving
     order:     transport ─► fails: the old weights serve on, the version's file is tried ─► torn twice: a new engine
+    engine hangs, or takes no weights three times in a row: it is ended, and dealt with as one that died
     engine dies: requests fail over at once ─► a new engine (imports are done: seconds) ─► newest weights ─► serving
     one too many serves: finish, end the engine, stand by
     twice in a row, or no engine within `start_seconds`: the process leaves, and Serve starts another
@@ -32,6 +33,7 @@ from actors.engine.engine import Engine
 from actors.engine.errors import (
     EngineDiedError,
     EngineError,
+    EngineStuckError,
     EngineUnmadeError,
     NoEngineError,
     StagingError,
@@ -68,6 +70,10 @@ _NEWEST_TRIES = 5
 #: Engines that may fail to start, or die within a minute, before the process leaves.
 _ENGINES_IN_A_ROW = 2
 _SETTLED_SECONDS = 60.0
+#: Orders in a row that an engine may fail at, its old weights serving on, before it is replaced.
+_ORDERS_IN_A_ROW = 3
+#: How long the process stays to free what its last engine left.
+_BURY_SECONDS = 30.0
 #: How long a version's bytes may be on their way from the registry's machine: 15 GB at 25 MB/s.
 _FETCH_SECONDS = 600.0
 #: Exit status of a process that cannot mend its engine. Serve sees it end and starts another.
@@ -116,8 +122,13 @@ class Replica:
         )
         self._loop = asyncio.get_running_loop()
         self._loaded = ""
+        self._made: UpdateTimes | None = None
+        """What the engine's first weights cost."""
+        self._renewed_by = 0
+        """Number of the last order on which an engine was replaced."""
         self._engines = 0
         self._failures = 0
+        self._orders_failed = 0
         self._healing = False
         self._stood_at = 0.0
         self._tasks: list[asyncio.Task[Any]] = []
@@ -162,8 +173,12 @@ class Replica:
 
     async def check(self) -> None:
         """Serve's question whether it is well. A replica that mends its engine is: it would take longer elsewhere."""
-        if self._engine is not None and self._member.state == "serving" and not self._healing:
-            await self._engine.check()
+        engine = self._engine
+        if engine is not None and self._member.state == "serving" and not self._healing:
+            try:
+                await engine.check()
+            except EngineStuckError as stuck:
+                self._spawn(self._renew(engine, str(stuck)))
         for task in self._tasks:
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 raise RuntimeError(f"{self.name}: a background task failed: {error}") from error
@@ -242,7 +257,8 @@ class Replica:
             self._spawn(self._replace_engine(engine, engine.died))
             return
         self._stood_at = time.monotonic()
-        self._loaded = times.loaded if times else ""
+        self._orders_failed = 0
+        self._made, self._loaded = times, times.loaded if times else ""
         if self._server is not None:
             self._server.refusing = ""
             await self._tell(
@@ -279,7 +295,7 @@ class Replica:
                 return None
             try:
                 return await self._pull(engine, stored)
-            except (EngineDiedError, TornWeightsError):
+            except (EngineDiedError, EngineStuckError, TornWeightsError):
                 raise
             except EngineError as error:
                 logger.warning("%s; asked for anew", error)
@@ -300,6 +316,9 @@ class Replica:
         recent = time.monotonic() - self._stood_at < _SETTLED_SECONDS
         self._failures = self._failures + 1 if recent else 1
         if self._failures > _ENGINES_IN_A_ROW:
+            # Nobody on another machine than the registry's frees it later.
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(asyncio.to_thread(dead.bury), _BURY_SECONDS)
             await self._give_up(f"{self.name}: {self._failures} engines died within {_SETTLED_SECONDS:g} s each")
             return
         await self._tell(state="starting", engine_pids=(), rings=(), why=why)
@@ -366,23 +385,39 @@ class Replica:
             return None  # its successor loads the newest by itself
         except EngineError as failed:
             error = str(failed)
-            if engine.stuck:
-                self._spawn(self._renew(engine, engine.stuck))
-            elif isinstance(failed, TornWeightsError):
-                times = await self._heal(engine)
+            times = await self._mend(engine, failed)
+        else:
+            self._orders_failed = 0
         if times is not None and times.loaded:
             self._loaded = times.loaded
         return Report(
             name=self.name, number=order.number, version=engine.version, error=error, times=times, transport=transport
         )
 
+    async def _mend(self, engine: Engine, failed: EngineError) -> UpdateTimes | None:
+        """What is done about an engine that failed at an order; what it cost where it has whole new weights now."""
+        if engine.stuck:
+            self._spawn(self._renew(engine, engine.stuck))
+        elif isinstance(failed, TornWeightsError):
+            return await self._heal(engine)
+        else:
+            self._orders_failed += 1
+            if self._orders_failed >= _ORDERS_IN_A_ROW:
+                why = f"{self.name}: it took no weights {self._orders_failed} times in a row, the last time: {failed}"
+                self._spawn(self._renew(engine, why))
+        return None
+
     async def _again(self, engine: Engine, order: Order) -> Report | None:
-        """Its weights are not those of the others: take the file once more, or get a new engine."""
+        """Its weights are not those of the others: take the file once more, or get a new engine. One that is not meant
+        but came while the order stood, and has an older version, takes it now: it was given no other order for it."""
         own = order.details.get(self.name)
         report = Report(name=self.name, number=order.number, version=engine.version, transport="none")
-        if own is None:
+        if own is None and engine.version >= order.version:
             return report
-        if own.get("renew"):
+        if own is not None and own.get("renew"):
+            if order.number == self._renewed_by:  # the order still stands, and this is the engine made on it
+                return msgspec.structs.replace(report, times=self._made, transport="file")
+            self._renewed_by = order.number
             self._spawn(self._renew(engine, f"{self.name}: its weights are not those of the others"))
             return None
         try:
@@ -390,14 +425,18 @@ class Replica:
         except EngineDiedError:
             return None
         except EngineError as error:
-            return msgspec.structs.replace(report, error=str(error))
+            healed = await self._mend(engine, error)
+            return msgspec.structs.replace(report, error=str(error), times=healed, version=engine.version)
+        self._orders_failed = 0
         self._loaded = times.loaded
         return msgspec.structs.replace(report, times=times, version=engine.version, transport="file")
 
     async def _renew(self, engine: Engine, why: str) -> None:
         """A new engine in place of one that lives."""
-        if engine is self._engine:
+        if engine is self._engine and not self._healing:  # which happens already, or comes to this in the end
             self._healing = True  # it takes seconds, in which Serve would find a closed engine
+            if self._server is not None:
+                self._server.refusing = why  # or what is asked meanwhile would count as died with the engine
             try:
                 await engine.close()
             finally:

@@ -129,6 +129,11 @@ class Book:
                 self.members[member.name] = msgspec.structs.replace(member, state="standby")
                 self._moved()
 
+    def fill(self, pool: str) -> None:
+        """Fewer serve than are wanted, for those that did may have died unheard: standbys take their places."""
+        self._promote(pool)
+        self._moved()
+
     def of(self, pool: str) -> tuple[Member, ...]:
         """The replicas of a pool."""
         return tuple(member for member in self.members.values() if member.pool == pool)

@@ -44,6 +44,10 @@ NAMESPACE = "azr"
 #: From a change of how many are wanted until those too many are told to stand by.
 _SETTLE_SECONDS = 3.0
 
+#: From a standby's coming until it may take the place of one that has not come. A replica that takes weights asks the
+#: registry nothing meanwhile, and does not know that it is a new one.
+_FILL_SECONDS = 20.0
+
 #: From a replica's death until what it left is removed: its engine looks twice a second whether it is still there.
 _SWEEP_SECONDS = 3.0
 
@@ -159,6 +163,8 @@ class Registry:
         await self._tell()
         self._watch(joined)
         self._settle_later(member.pool)
+        if joined.state == "standby":
+            self._fill_later(member.pool)
         return joined
 
     async def update(self, member: Member) -> bool:
@@ -172,7 +178,11 @@ class Registry:
         return known
 
     async def leave(self, name: str, why: str = "", unmade: bool = False) -> None:
-        """A replica goes; `unmade`: because no engine could be made."""
+        """A replica goes; `why`: it was not told to, but gives up or is given up; `unmade`: because no engine could be
+        made."""
+        member = self._book.members.get(name)
+        if member is not None and why:
+            self._spawn(self._sweep_after(member))  # what still lives keeps what it has
         self._book.leave(name, why, unmade=unmade)
         self._statuses.pop(name, None)
         await self._tell()
@@ -269,6 +279,17 @@ class Registry:
             await self._tell()
 
         self._spawn(settle())
+
+    def _fill_later(self, pool: str) -> None:
+        """When too few serve: standbys take their places. Those that serve may have died with the registry before this
+        one, and then nobody hears of their end; but they are to have the time to join it first."""
+
+        async def fill() -> None:
+            await asyncio.sleep(_FILL_SECONDS)
+            self._book.fill(pool)
+            await self._tell()
+
+        self._spawn(fill())
 
     def _remove_others(self, kept: Collection[str]) -> None:
         """What cannot be removed is told, and costs room and nothing else."""

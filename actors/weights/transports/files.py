@@ -63,7 +63,9 @@ def receive_file(info: dict[str, Any]) -> list[tuple[str, Tensor]]:
     """The tensors of a file, as views of its pages in memory."""
     from safetensors import safe_open
 
-    with safe_open(info["path"], "pt") as file:
+    # Python opens it first, and others run while that waits for a disk that does not answer. The library would let
+    # nobody run, and to its front end the whole engine would seem to hang.
+    with Path(info["path"]).open("rb"), safe_open(info["path"], "pt") as file:
         return [(name, file.get_tensor(name)) for name in file.keys()]  # noqa: SIM118
 
 

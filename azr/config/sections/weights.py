@@ -31,10 +31,12 @@ class WeightsConfig:
     stage_seconds: float = 300.0
     """How long a replica may take to have new weights at hand, while it goes on sampling."""
     pause_seconds: float = 60.0
-    """How long an engine may take to stop between two steps."""
+    """How long an engine may take to stop, or to answer a question, between two steps; one that does not answer is
+    replaced."""
     apply_seconds: float = 120.0
     """How long putting new weights in place may take; the engine stands still."""
     publish_seconds: float = 420.0
-    """How long all replicas together may take to confirm a version; who has not by then is named and replaced."""
+    """How long all replicas together may take to confirm a version; who has not by then is named, and asked nothing
+    more until it serves the newest. An engine that hangs, or takes no weights three times in a row, is replaced."""
     master_address: str = ""
     """Address at which the learner is reached by the workers of `gloo` and `nccl`; empty: that of its host."""

@@ -65,6 +65,7 @@ class TestItsReplica:
 
         replica: Any = object.__new__(Replica)
         replica.name, replica._by_transport, replica._heal = "a", by_transport, heal
+        replica._orders_failed = 0
         replica._renew = lambda _engine, why: why
         replica._spawn = lambda work: done.append(f"renew: {work}")
         engine = SimpleNamespace(version=Version(0, 1), torn="", stuck=stuck)

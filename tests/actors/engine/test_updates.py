@@ -21,7 +21,7 @@ from actors.weights.transports.files import write_file
 from azr.game.types import Version
 from tests.actors.engine.conftest import Loop
 from tests.actors.tiny import changed_weights, logprobs_across, logprobs_under
-from tests.actors.waiting import until
+from tests.actors.waiting import until, until_now
 
 #: Longest difference between the engine and transformers, both in fp32.
 CLOSE = 1e-5
@@ -218,10 +218,14 @@ class TestWhatGoesWrong:
         try:
             with pytest.raises(StagingError, match=r"replica-a: .*0\.3 s"):
                 loop(engine.update(_next_version(), "file", {"path": str(tmp_path / "never")}))
+            assert engine.stuck == ""
+            self._serves(engine, loop, version)
         finally:
             engine.settings = before
-            # Let the thread that still waits there go.
-            os.close(os.open(tmp_path / "never", os.O_RDWR | os.O_NONBLOCK))
+            # Let the thread that still waits there go, and find that it is no file.
+            writer = os.open(tmp_path / "never", os.O_RDWR | os.O_NONBLOCK)
+        until_now(lambda: "error" in loop(engine._rpc("azr_staged"))[0], "it is gone")
+        os.close(writer)
         self._serves(engine, loop, version)
 
     def test_weights_torn_while_they_were_put_in_place_keep_the_engine_still_until_whole_ones_come(

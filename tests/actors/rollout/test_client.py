@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import pickle
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -269,6 +270,46 @@ class TestDeaths:
         for task in held:
             task.cancel()
         await asyncio.gather(*held, return_exceptions=True)
+
+
+class TestAReplicaThatServesOn:
+    """The registry has nothing new to say of it."""
+
+    async def test_a_connection_that_ends_is_opened_again(self, fleet: Fleet) -> None:
+        server = await fleet.add("a")
+        await fleet.client.ready(1, 10)
+        for number in range(3):
+            for writer in tuple(server._connections):
+                writer.close()
+            await until(lambda: not fleet.client.replicas, "the connection ended", 5)
+            generation = await fleet.client.generate(_ask(str(number)), 5)
+            assert generation.replica == "a"
+
+    async def test_a_connection_that_could_not_be_opened_is_tried_again(self, fleet: Fleet) -> None:
+        with socket.socket() as reserved:
+            reserved.bind(("127.0.0.1", 0))  # and does not listen: whoever connects is refused
+            port = reserved.getsockname()[1]
+            fleet.registry.say(Member(name="a", address="127.0.0.1", port=port, token=TOKEN, state="serving"))
+            waiting = asyncio.create_task(fleet.client.generate(_ask(), 10))
+            await asyncio.sleep(0.5)
+
+        async def answer(request: GenerateRequest) -> Generation:
+            return _generation(request, "a")
+
+        server = Server(answer, TOKEN, 64)
+        server._server = await asyncio.start_server(server._serve, "127.0.0.1", port)
+        assert (await waiting).replica == "a"
+        await server.close()
+
+    async def test_one_that_serves_no_more_is_tried_no_more(self, fleet: Fleet) -> None:
+        server = await fleet.add("a")
+        await fleet.client.ready(1, 10)
+        fleet.tell(a="standby")
+        await asyncio.sleep(0.05)
+        for writer in tuple(server._connections):
+            writer.close()
+        await until(lambda: not fleet.client._kept, "nobody keeps it", 5)
+        assert fleet.client.replicas == {}
 
 
 @pytest.mark.parametrize("cause", ["deadline", "refused", "poisoned"])

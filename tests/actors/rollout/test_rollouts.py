@@ -215,7 +215,7 @@ class TestScaling:
 
 
 class TestOneWhoseWeightsDiffer:
-    async def test_it_takes_them_again_and_then_gets_a_new_engine(self, cluster: Cluster) -> None:
+    async def test_it_takes_them_again(self, cluster: Cluster) -> None:
         cluster.settle()
         version, report = _publish(cluster, "shm", step=11)
         good, bad = report.reports

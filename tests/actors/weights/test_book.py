@@ -171,6 +171,14 @@ class TestMembers:
         assert book.join(_member("standby", "standby")).state == "standby"
         assert book.join(_member("serving", "serving")).state == "serving"
 
+    def test_a_standby_takes_the_place_of_one_that_a_new_registry_never_heard_of(self) -> None:
+        book = Book(keep=1)
+        book.want("shared", 2)
+        for name, state in (("a", "standby"), ("b", "serving"), ("c", "standby")):
+            book.join(_member(name, state))
+        book.fill("shared")
+        assert [book.members[name].state for name in "abc"] == ["starting", "serving", "standby"]
+
     def test_one_that_was_called_lost_is_told_to_join_again(self) -> None:
         book = Book(keep=1)
         _serve(book, "a")
@@ -252,6 +260,7 @@ def test_every_event_moves_the_sequence_that_watchers_wait_for() -> None:
         lambda: book.update(_member("a", "serving")),
         lambda: book.give(Order(number=0, action="file", version=Version(0, 1))),
         lambda: book.report(Report(name="a", number=1, version=Version(0, 1))),
+        lambda: book.fill("shared"),
         lambda: book.leave("a", ""),
     )
     for event in events:

@@ -309,6 +309,20 @@ class TestEnds:
         assert swept == [((7, 8), ("psm_x",))]
         server.close()
 
+    async def test_what_one_left_that_gave_up_is_removed_too_and_not_of_one_that_was_told_to_go(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        swept: list[tuple[object, ...]] = []
+        monkeypatch.setattr(module, "_SWEEP_SECONDS", 0.0)
+        monkeypatch.setattr(module, "sweep", lambda *what: swept.append(what) or [])
+        registry = _registry(tmp_path, shared=2)
+        for name, pid in (("told", 5), ("gives up", 7)):
+            await registry.join(Member(name=name, pid=pid, host=host_id(), engine_pids=(pid + 1,), rings=("psm_x",)))
+        await registry.leave("told")
+        await registry.leave("gives up", "3 engines died")
+        await until(lambda: bool(swept), "it is swept", 5)
+        assert swept == [((7, 8), ("psm_x",))]
+
     async def test_how_many_are_wanted_outlives_the_registry(self, tmp_path: Path) -> None:
         await _registry(tmp_path).want("shared", 3)
         registry = _registry(tmp_path)
@@ -337,3 +351,23 @@ async def test_one_too_many_that_comes_to_serve_is_told_to_stand_by(
         assert await registry.update(Member(name=name, state="serving"))
     await until(lambda: registry._state("b") == "standby", "the last that came to serve stands by")
     assert registry._state("a") == "serving"
+
+
+async def test_a_standby_takes_the_place_of_one_that_died_while_the_registry_was_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_FILL_SECONDS", 0.05)
+    registry = _registry(tmp_path)
+    assert (await registry.join(Member(name="b", state="standby"))).state == "standby"
+    member = await registry.await_role("b", 5)
+    assert member is not None
+    assert member.state == "starting"
+
+
+async def test_and_of_none_that_joins_the_new_registry_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FILL_SECONDS", 0.05)
+    registry = _registry(tmp_path)
+    await registry.join(Member(name="b", state="standby"))
+    await registry.join(Member(name="a", state="serving"))
+    await asyncio.sleep(0.15)
+    assert [registry._state(name) for name in "ab"] == ["serving", "standby"]
