@@ -6,6 +6,8 @@ BIN   := $(VENV)/bin
 PYTHON ?=
 # Which engine: cpu, or gpu (then torch and vLLM in their CUDA builds, some 10 GB).
 EXTRA  ?= cpu
+# What setting up costs, for the message that begins it.
+SIZE   := $(if $(filter gpu,$(EXTRA)),about 10 GB,about two minutes and 4 GB)
 # Name of the run that `make run` makes: runs/NAME. A new one each time, so that it can be repeated.
 RUN    ?= tiny-$(shell date +%m%d-%H%M%S)
 OPTIONS ?=
@@ -28,7 +30,7 @@ setup: $(STAMP)  ## create .venv with the locked packages and azr itself (EXTRA=
 
 # The stamp is younger than what the environment was made from; editing either brings it up to date, in seconds.
 $(STAMP): $(LOCK) pyproject.toml tools/install_locked.py
-	@echo "azr: setting up $(VENV) (about two minutes and 4 GB the first time)"
+	@echo "azr: setting up $(VENV) ($(SIZE) the first time)"
 	@python=$$(tools/find_python.sh "$(PYTHON)") && { test -x $(BIN)/python || "$$python" -m venv $(VENV); }
 	@$(BIN)/python tools/install_locked.py $(LOCK) $(if $(filter cpu,$(EXTRA)),--torch-cpu-index $(TORCH_CPU_INDEX))
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

@@ -48,6 +48,31 @@ def test_the_one_that_is_named_is_taken_or_refused(tmp_path: Path) -> None:
     assert f"PYTHON={tmp_path / 'old'} is not a Python 3.11 or 3.12" in refused.stderr
 
 
+@pytest.mark.parametrize(("system", "machine"), [("Linux", "aarch64"), ("Darwin", "arm64"), ("Darwin", "x86_64")])
+def test_a_machine_for_which_there_are_no_packages_is_refused_before_anything_is_fetched(
+    system: str, machine: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("platform.system", lambda: system)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr(install_locked, "pip_install", lambda *_words, **_options: pytest.fail("pip was run"))
+    monkeypatch.setattr(sys, "argv", ["install_locked.py", str(_ROOT / "requirements" / "cpu.lock")])
+    assert install_locked.main() == 1
+    assert f"this is {system} on {machine}; azr's locked packages are for Linux on x86-64" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("extra", "cost"), [("cpu", "about two minutes and 4 GB"), ("gpu", "about 10 GB")])
+def test_the_set_up_says_what_it_costs(extra: str, cost: str) -> None:
+    said = subprocess.run(
+        ["make", "-n", "-W", "pyproject.toml", "setup", f"EXTRA={extra}"],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    assert f"({cost} the first time)" in said
+
+
 def test_torch_is_split_off_the_lock() -> None:
     assert install_locked.split_torch("# made by hand\nabc==1\ntorch==2.13.0\n\nxyz==2\n") == (
         "2.13.0",

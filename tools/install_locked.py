@@ -13,10 +13,14 @@ pip's own output is counted, not shown: one line of progress, and its errors whe
 from __future__ import annotations
 
 import argparse
+import platform
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+#: The locks were made for these, and the CPU lock holds packages that exist for nothing else (intel-openmp).
+SYSTEM, MACHINE = "Linux", "x86_64"
 
 #: What pip prints for each package it looks at; one of them a line of the lock.
 _COUNTED = ("Collecting ", "Requirement already satisfied: ")
@@ -82,6 +86,13 @@ def main() -> int:
     if not (3, 11) <= sys.version_info[:2] < (3, 13):
         print(f"azr: {sys.executable} is Python {sys.version.split()[0]}; azr needs 3.11 or 3.12.", file=sys.stderr)
         print("     `make clean setup` makes a new environment with one that fits.", file=sys.stderr)
+        return 1
+    if (platform.system(), platform.machine()) != (SYSTEM, MACHINE):
+        print(
+            f"azr: this is {platform.system()} on {platform.machine()}; azr's locked packages are for Linux on x86-64.",
+            file=sys.stderr,
+        )
+        print("     Set it up on such a machine, or in a container or virtual machine of that kind.", file=sys.stderr)
         return 1
     lines = [line.strip() for line in arguments.lock.read_text().splitlines() if line.strip()]
     remedy = "Put torch's +cpu wheel in a folder and set PIP_FIND_LINKS to it."

@@ -78,7 +78,10 @@ _RAY = Trial(
 import os
 os.environ.pop("RAY_ADDRESS", None)  # of a cluster; what is tried is this machine
 import ray
-ray.init(num_cpus=1, include_dashboard=False, logging_level="error", log_to_driver=False)
+from azr.run.local_ray import on_this_machine
+ray.init(
+    num_cpus=1, include_dashboard=False, logging_level="error", log_to_driver=False, runtime_env=on_this_machine({})
+)
 try:
     assert ray.get(ray.remote(lambda: 42).remote(), timeout=60) == 42
 finally:

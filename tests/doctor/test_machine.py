@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -102,11 +103,22 @@ def test_a_command_that_is_missing_or_fails_has_nothing_to_say() -> None:
     assert machine._asked("echo", "one\n\n two") == ["one", "two"]
 
 
-@pytest.mark.parametrize(("text", "limit"), [("4294967296\n", 4 * _GIB), ("max\n", None)])
+@pytest.mark.parametrize(
+    ("text", "limit", "level"),
+    [
+        (f"{4 * _GIB}\n", 4 * _GIB, "warn"),
+        (f"{12 * _GIB - 1}\n", 12 * _GIB - 1, "warn"),
+        (f"{12 * _GIB}\n", 12 * _GIB, "ok"),
+        ("max\n", None, "ok"),
+    ],
+)
 def test_the_memory_of_a_container_is_what_counts(
-    text: str, limit: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    text: str, limit: int | None, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "memory.max").write_text(text)
     monkeypatch.setattr(machine, "CONTROL_GROUP", tmp_path)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=64 * _GIB, available=32 * _GIB))
     assert machine._memory_of_group() == (limit or machine.sys.maxsize)
-    assert _by_subject()["memory"].level == ("warn" if limit else "ok")
+    found = _by_subject()["memory"]
+    assert found.level == level
+    assert found.mend == ("" if level == "ok" else "a run of the tiny preset wants 12 GiB")
