@@ -7,7 +7,7 @@ Called by every command that takes a configuration. Later wins:
 
 Group choices and dotted overrides are applied in the order given. An unknown key is refused with the nearest known one,
 a value of the wrong type with its key, and both with the place they came from. Values are YAML, but for the text of an
-override whose key takes text: it is taken as it stands.
+override whose key takes text: it is taken as it stands. Options of a sandbox go with the back end they were given for.
 """
 
 from __future__ import annotations
@@ -58,17 +58,14 @@ def compose(configs: Sequence[str] = (), overrides: Sequence[str] = ()) -> Confi
     """Like `load`, but without asking whether it may run: what a run was begun with may be refused by now, a plug-in
     missing, and be mended by an override."""
     merged = OmegaConf.structured(Config)
-    for layer in _layers(configs, overrides):
-        merged = _merge(merged, layer)
-    return _object(merged)
+    for layer in _layers(configs):
+        merged = _merge(_without_options_of_another(merged, [layer]), layer)
+    return _overridden(merged, overrides)
 
 
 def changed(config: Config, overrides: Sequence[str]) -> Config:
     """A copy of a configuration with `key=value` overrides on top, which presets and files had no part in."""
-    merged = OmegaConf.structured(config)
-    for layer in _layers((), overrides):
-        merged = _merge(merged, layer)
-    return _object(merged)
+    return _overridden(OmegaConf.structured(config), overrides)
 
 
 def resolved_yaml(config: Config) -> str:
@@ -103,6 +100,30 @@ def entry_type(kind: Any) -> type[Any] | None:
     return section_type(typing.get_args(kind)[1]) if typing.get_origin(kind) is dict else None
 
 
+def _overridden(merged: DictConfig, overrides: Sequence[str]) -> Config:
+    """The configuration with the words of one command line on top."""
+    layers = list(_command_line(overrides))
+    merged = _without_options_of_another(merged, layers)
+    for layer in layers:
+        merged = _merge(merged, layer)
+    return _object(merged)
+
+
+def _without_options_of_another(merged: DictConfig, layers: Sequence[Layer]) -> DictConfig:
+    """What was composed so far, without the sandbox's options if these layers choose another back end than it has.
+
+    It would refuse them, and nothing can take a name out of a mapping again: presets could be run on their own back
+    end only. All words of a command line count as one, so that their order does not matter.
+    """
+    sections = [layer.values.get("sandbox") for layer in layers]
+    chosen = [section["backend"] for section in sections if isinstance(section, dict) and "backend" in section]
+    before = OmegaConf.to_container(merged)
+    assert isinstance(before, dict)
+    if chosen and chosen[-1] != before["sandbox"]["backend"]:
+        merged.sandbox.options = {}
+    return merged
+
+
 def _object(merged: DictConfig) -> Config:
     try:
         return typing.cast(Config, OmegaConf.to_object(merged))
@@ -110,9 +131,12 @@ def _object(merged: DictConfig) -> Config:
         raise ConfigError(_first_line(error), _MEND_VALUE) from error
 
 
-def _layers(configs: Sequence[str], overrides: Sequence[str]) -> Iterator[Layer]:
+def _layers(configs: Sequence[str]) -> Iterator[Layer]:
     for name in configs:
         yield from _named(name)
+
+
+def _command_line(overrides: Sequence[str]) -> Iterator[Layer]:
     choices = groups()
     for text in overrides:
         key, equals, value = text.partition("=")

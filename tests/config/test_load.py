@@ -258,6 +258,23 @@ def test_a_bare_off_is_the_word_where_a_key_takes_words(tmp_path: Path) -> None:
     assert load([], ["tracking.tensorboard=on"]).tracking.tensorboard is True
 
 
+def test_options_of_a_sandbox_go_with_the_back_end_they_were_given_for(tmp_path: Path) -> None:
+    """A preset's would be refused by any other back end, and no override can take a name out of a mapping."""
+
+    def options(*overrides: str, file: str = "") -> dict[str, str]:
+        (tmp_path / "my.yaml").write_text(file)
+        return load(["tiny", str(tmp_path / "my.yaml")] if file else ["tiny"], overrides).sandbox.options
+
+    own = "sandbox.options.allow_unconfined=true"
+    assert options("sandbox.workers=1") == options("sandbox.backend=wasm") == {"instances": "restored"}
+    assert options("sandbox.backend=process") == options(file="sandbox: {backend: process}") == {}
+    for words in (["sandbox.backend=process", own], [own, "sandbox.backend=process"]):
+        assert options(*words) == {"allow_unconfined": "true"}
+    kept = "sandbox: {backend: process, options: {allow_unconfined: 'true'}}"
+    assert options("sandbox.workers=1", file=kept) == {"allow_unconfined": "true"}
+    assert options("sandbox.backend=wasm", file=kept) == {}
+
+
 def test_overrides_change_a_copy_of_a_configuration_that_was_made_by_hand() -> None:
     made = Config()
     made.rollout.max_sequences = 7

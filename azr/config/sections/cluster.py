@@ -24,7 +24,8 @@ class ClusterConfig:
     placement: str = "PACK"
     """How learner ranks are laid over machines: `PACK`, `SPREAD`, `STRICT_PACK`, `STRICT_SPREAD`."""
     gpu: str = ""
-    """GPU type that `--dry-run` checks the memory plan against, e.g. `H100-80GB`, `H200`, `L40S`; empty: no check."""
+    """GPU type that the memory plan is worked out for, e.g. `H100-80GB`, `H200`, `L40S`: what does not fit is refused
+    before anything starts; empty: no plan."""
     start_seconds: float = 600.0
     """How long any one part may take to be ready. On busy cores an engine takes minutes."""
     work_seconds: float = 3600.0

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+import azr
+from azr.config import load
+from azr.game.checks import check
 from sandbox_wasm.pool import open_sandbox
 from sandbox_wasm.registry import (
     BackendConfigurationError,
@@ -24,6 +28,15 @@ def test_the_built_in_back_ends_are_known_without_being_installed() -> None:
 def test_a_plug_in_is_found_by_name_through_its_distributions_metadata(plugin_site: Path) -> None:
     assert "rehearsal" in known_backends()
     assert make_backend("rehearsal", {}).name == "rehearsal"
+
+
+def test_the_command_of_the_page_composes_on_a_preset_that_has_options_for_its_own_back_end(plugin_site: Path) -> None:
+    page = (Path(azr.__file__).parents[1] / "docs" / "extending-sandbox.md").read_text()
+    assert load(["tiny"]).sandbox.options
+    [words] = re.findall(r"^\$ azr train --config tiny (sandbox\.backend=mine .+)$", page, flags=re.MULTILINE)
+    own = words.replace("mine", "rehearsal").replace("options.url", "options.log").split()
+    assert check(load(["tiny"], own)).sandbox.options == {"log": "http://sandbox:8000"}
+    assert check(load(["tiny"], own[:1])).sandbox.options == {}
 
 
 def test_a_plug_in_runs_jobs_in_worker_processes_that_find_it_too(plugin_site: Path) -> None:
