@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azr.held_folders import hold
-from azr.run.local_ray import PREFIX
+from azr.run.local_ray import PREFIX, on_this_machine
 from azr.run.stopping import leave_on_termination
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def small_ray() -> Iterator[Path]:
             object_store_memory=128 << 20,
             _temp_dir=str(folder / "ray"),
             log_to_driver=False,
-            runtime_env={"env_vars": {"PYTHONPATH": search}},
+            runtime_env=on_this_machine({"PYTHONPATH": search}),
         )
         leave_on_termination()
         stack.callback(serve.shutdown)

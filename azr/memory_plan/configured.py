@@ -1,6 +1,6 @@
 """The plan of a configuration: which keys say what the arithmetic needs.
 
-Called by `azr train --dry-run` and `azr config memory`. Pure.
+Called by `azr train`, with `--dry-run` or without, and by `azr config memory`. Pure.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The whole plan: learner and engines on cards of one type, what does not fit, and what would mend it.
 
-Pure. Called by `azr train --dry-run` and `azr config memory`. Every number is arithmetic on shapes, none is measured.
+Pure. Called through `azr.memory_plan.configured`. Every number is arithmetic on shapes, none is measured.
 
     Config ──► shape, card ──► learner_demand, engine_demand ──► who shares a card? ──► problems with mends
                                         └──────────────────► lines (a table)

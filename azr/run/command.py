@@ -1,12 +1,14 @@
 """What `azr train` does: composes the configuration, plans or drives, and says how it ended.
 
-arguments ─► new configuration, or the run's own with allowed changes ─► plan (--dry-run) or Driver ─► closing words
+arguments ─► new configuration, or the run's own with allowed changes ─► plan (--dry-run), or whether it fits the cards
+             that are named, then Driver ─► closing words
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
 from omegaconf import OmegaConf
 
@@ -64,7 +66,7 @@ def _resumed(folder: Path, overrides: Sequence[str]) -> tuple[Config, list[str]]
         minutes = 2 * (config.run.minutes or card.elapsed_seconds / 60)
         raise AzrError(
             f"{folder} is finished: it has had the steps or minutes that were asked for",
-            f"ask for more, e.g. azr train --resume {folder} run.minutes={minutes:.0f}",
+            f"ask for more, e.g. azr train --resume {quote(str(folder))} run.minutes={minutes:.0f}",
         )
     return config, [f"changed    {key}: {old} -> {new}" for key, (old, new) in changed.items()]
 
@@ -75,7 +77,25 @@ def _plain(config: Config) -> dict[str, object]:
     return {str(key): value for key, value in plain.items()}
 
 
+def fitting(config: Config) -> list[str]:
+    """A line on the memory plan where cards are named; what does not fit them is refused. Of a model or a card that is
+    not known nothing can be said, and it may well fit."""
+    if not config.cluster.gpu:
+        return []
+    try:
+        plan = plan_memory(at_its_place(config))
+    except AzrError as error:
+        return [f"memory     not planned: {error.what}"]
+    try:
+        plan.refuse()
+    except AzrError as error:
+        other = "cluster.gpu=TYPE if the cards are others, cluster.gpu='' to begin without a plan"
+        raise AzrError(error.what, f"{error.mend}; or {other}") from None
+    return [f"memory     planned to fit {plan.cards:g} x {plan.card.name} (azr config memory shows the plan)"]
+
+
 def _drive(config: Config, resume: Path | None, changes: Sequence[str]) -> int:
+    told = [*fitting(config), *changes]
     hush()
     from azr.run.console import Console
     from azr.run.driver import Driver, begin, goal_of, take_up
@@ -90,7 +110,7 @@ def _drive(config: Config, resume: Path | None, changes: Sequence[str]) -> int:
         console.keep(folder.logs / "driver.log")
         if resume is not None:
             take_up(config, folder)
-        for line in changes:
+        for line in told:
             console.say(line)
         ending = Driver(config, folder, console).run()
     if table := learned(read(folder.evaluations), ending.step):

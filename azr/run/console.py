@@ -111,7 +111,7 @@ def line(values: Values, task_types: Sequence[str], goal: Goal, seconds: float, 
         f"step {step}{_of(goal)}  solved {solved}  rewards {each(number, 'reward/mean/{}/propose')} / "
         f"{each(number, 'reward/mean/{}/solve')}  valid {each(share, 'batch/valid/{}')}  "
         f"tasks {each(partial(number, form=',.0f'), 'buffer/tasks/{}')}  refused {facts['refused']}  "
-        f"age {facts['staleness']}  kl {facts['mismatch']}  ess {facts['ess']}  {facts['speed']}  "
+        f"age {facts['age']}  kl {facts['mismatch']}  ess {facts['ess']}  {facts['speed']}  "
         f"sandbox {facts['sandbox']}  waits {facts['waits']}  {_time(step, seconds, goal, start)}"
     )
 
@@ -169,7 +169,7 @@ def _row(values: Values, kind: str) -> tuple[str, ...]:
 
 def _facts(values: Values) -> list[tuple[str, str]]:
     return [
-        ("staleness", _staleness(values)),
+        ("age", _staleness(values)),
         ("mismatch", number(values.get("off_policy/mismatch_k3"), ".1e")),
         ("ess", share(values.get("off_policy/ess"))),
         ("clipped", _sum_of_shares(values, "loss/clip_low_fraction", "loss/clip_high_fraction")),

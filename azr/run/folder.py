@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 import msgspec
 
@@ -122,7 +123,7 @@ class RunFolder:
         if self.exists:
             raise AzrError(
                 f"{self.root} holds a run already",
-                f"continue it with azr train --resume {self.root}, or choose another run.name",
+                f"continue it with azr train --resume {quote(str(self.root))}, or choose another run.name",
             )
         for folder in (self.root, self.logs, self.journals, self.checkpoints):
             make_folder(folder)

@@ -14,6 +14,7 @@ import atexit
 import contextlib
 import logging
 import os
+import shlex
 import shutil
 import socket
 import sys
@@ -21,6 +22,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 from azr.config.root import Config
 from azr.config.sections.rollout import most_engines
@@ -47,6 +49,19 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 #: Ray's control store keeps records of the last hundred thousand calls, for a dashboard that a run does not have, and
 #: grew by half a megabyte a second. 0: none are sent to it.
 SYSTEM = {"task_events_report_interval_ms": 0}
+
+
+def on_this_machine(variables: dict[str, str]) -> dict[str, Any]:
+    """The runtime environment of a Ray of our own, whose processes are all on this machine.
+
+    Ray starts each worker through `bash -c` and does not quote its interpreter, which may lie in a folder with a blank
+    in its name. In a cluster that is joined each machine has an interpreter of its own, and this says nothing of it.
+    What need not be said is left out: workers that Ray starts in advance serve none but the empty environment.
+    """
+    environment: dict[str, Any] = {"env_vars": variables} if variables else {}
+    if (quoted := shlex.quote(sys.executable)) != sys.executable:
+        environment["py_executable"] = quoted
+    return environment
 
 
 def driver_name(config: Config) -> str:
@@ -143,7 +158,7 @@ def ray_of(config: Config, logs: Path, weights: Sequence[Path] = ()) -> Iterator
                     log_to_driver=False,
                     logging_level=logging.ERROR,
                     _system_config=SYSTEM,
-                    runtime_env={"env_vars": variables},
+                    runtime_env=on_this_machine(variables),
                     _temp_dir=str(temporary),
                 )
             yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from azr.run.console import Goal, clock
@@ -48,12 +49,12 @@ def closing_lines(
         where = f"{mlflow_uri} run {mlflow_id}" if mlflow_id else f"{mlflow_uri} did not take the run"
         lines.append(f"mlflow     {where}")
         if mlflow_id and mlflow_uri.startswith("sqlite"):
-            lines.append(f"           mlflow ui --backend-store-uri {mlflow_uri}")
+            lines.append(f"           mlflow ui --backend-store-uri {quote(mlflow_uri)}")
     more = f" run.minutes={max(1, round(2 * goal.seconds / 60))}" if goal.seconds else ""
     more = more or (f" run.steps={2 * goal.steps}" if goal.steps else "")
     lines += [
-        "next       " + f"azr train --resume {folder}{more}",
-        f"           azr export {folder} ./model          a model folder for transformers and vLLM",
+        "next       " + f"azr train --resume {quote(str(folder))}{more}",
+        f"           azr export {quote(str(folder))} ./model          a model folder for transformers and vLLM",
     ]
     if embedded:
         lines += [

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from azr.run.local_ray import on_this_machine
 from tests.actors.signals import trap_handlers_kept
 
 
@@ -27,6 +28,7 @@ def ray_cluster() -> Iterator[None]:
             log_to_driver=False,
             object_store_memory=100 << 20,
             _temp_dir=str(folder),
+            runtime_env=on_this_machine({}),
         )
     try:
         yield None

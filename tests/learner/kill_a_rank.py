@@ -20,6 +20,7 @@ import psutil
 import ray
 
 from actors.engine.leftovers import sweep
+from azr.run.local_ray import on_this_machine
 from learner.ray_train import train
 from tests.learner.plans import plan
 
@@ -69,7 +70,13 @@ def main(model: Path, folder: Path, steps: int, kill_after: Sequence[int]) -> No
     """Train to the end, whatever happens to the ranks."""
     asked = plan(model, folder, steps=steps, ranks=RANKS, checkpoint_every=3)
     asked = replace(asked, learner=replace(asked.learner, restarts=len(kill_after)))
-    ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
+    ray.init(
+        num_cpus=3,
+        include_dashboard=False,
+        log_to_driver=False,
+        object_store_memory=100 << 20,
+        runtime_env=on_this_machine({}),
+    )
     try:
         killer = threading.Thread(target=kill_ranks_after, args=(folder, kill_after))
         killer.start()

@@ -74,6 +74,7 @@ DEAD_CONTROLLERS = """
 import sys
 import ray
 from ray.util import placement_group, placement_group_table
+from azr.run.local_ray import on_this_machine
 from learner.ray_train import release_places
 
 @ray.remote(num_cpus=0)
@@ -82,7 +83,13 @@ class Controller:
         group = placement_group([{"CPU": 1}])
         return group.wait(20)
 
-ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+ray.init(
+    num_cpus=1,
+    include_dashboard=False,
+    log_to_driver=False,
+    logging_level="ERROR",
+    runtime_env=on_this_machine({}),
+)
 for _ in range(2):
     controller = Controller.remote()
     assert ray.get(controller.place.remote(), timeout=60), "no room: what the one before had set aside is still held"

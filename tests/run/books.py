@@ -16,7 +16,7 @@ from azr.ledger.experience import Batch, Experience
 from azr.ledger.snapshots import from_records, to_records
 from azr.staleness.admission import Limits
 from azr.staleness.bound import Ancestry
-from tests.ledger.play import next_group
+from tests.ledger.play import next_group, propose, replay
 from tests.run.items import attempts, proposal, spans
 
 
@@ -44,12 +44,12 @@ class LocalExperience:
         """All that a batch needs, made by the weights of this step."""
         name = f"{lineage}.{step}"
         made = spans(step, step, lineage=lineage)
-        assert self.books.propose(f"p{name}", "deduction", "proposer", 0.0) is None
+        assert propose(self.books, f"p{name}")
         self.books.judge_many([(proposal(f"p{name}", rating=(1, 2), made=made).sample, f"task of p{name}")])
         group = next_group(self.books, "solver", 0.0)
         assert group is not None
         self.books.attempt_many([item.sample for item in attempts(group.id, [1.0, -0.5], made=made)])
-        assert self.books.replay(f"r{name}", "deduction", "old task", "solver", 0.0) is None
+        assert replay(self.books, f"r{name}", "deduction", "old task", "solver", 0.0) is None
         self.books.attempt_many([item.sample for item in attempts(f"r{name}", [1.0, 1.0], made=made)])
 
     def take(self, consumer: Version, deadline_seconds: float) -> Batch | None:

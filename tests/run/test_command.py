@@ -10,6 +10,7 @@ import pytest
 
 from azr.cli import main as cli
 from azr.config import compose, load, write_resolved
+from azr.run.command import fitting
 from azr.run.folder import Card, RunFolder
 
 
@@ -40,6 +41,36 @@ def test_a_plan_that_does_not_fit_is_refused_with_its_mends(capsys: pytest.Captu
     words = ["train", "--config", "qwen2.5-coder-14b", "--dry-run", "learner.ranks=1", "cluster.gpu=L40S"]
     assert cli.main(words) == cli.EXIT_ERROR
     assert "mend: " in capsys.readouterr().err
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "--config", "qwen2.5-coder-14b", f"run.folder={tmp_path}", "learner.ranks=1", "cluster.gpu=L40S"]
+    assert cli.main(words) == cli.EXIT_ERROR
+    told = capsys.readouterr().err
+    assert "a learner rank wants" in told
+    assert "cluster.gpu=''" in told
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("preset", "words", "told"),
+    [
+        ("tiny", [], ""),
+        ("tiny", ["cluster.gpu=L4"], "memory     planned to fit 2 x L4 (azr"),
+        ("qwen2.5-7b", [], "memory     planned to fit 4 x H100-80GB (azr"),
+        ("qwen2.5-7b", ["cluster.gpu=''"], ""),
+        ("qwen2.5-7b", ["model.path=/nowhere"], "memory     not planned: the shape of '/nowhere' is not known"),
+        ("qwen2.5-7b", ["cluster.gpu=Z9"], "memory     not planned: no GPU type is called 'Z9'"),
+    ],
+)
+def test_a_run_says_in_a_line_whether_it_fits_the_cards_that_are_named(
+    preset: str, words: list[str], told: str
+) -> None:
+    lines = fitting(load([preset], words))
+    assert len(lines) == bool(told)
+    assert all(line.startswith(told) for line in lines)
 
 
 def test_a_run_needs_a_model(capsys: pytest.CaptureFixture[str]) -> None:

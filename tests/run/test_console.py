@@ -53,7 +53,7 @@ def test_a_step_in_words() -> None:
     assert shown.rows[0] == ("deduction", "46%", "0.50 / 0.31", "2%", "75%", "0.70", "60%", "25%", "1,234")
     assert shown.rows[1] == ("induction", *["–"], "– / –", *["–"] * 6)
     facts = dict(shown.facts)
-    assert facts["staleness"] == "1.5 (≤ 4)"
+    assert facts["age"] == "1.5 (≤ 4)"
     assert facts["mismatch"] == "2.0e-07"
     assert facts["clipped"] == "1.5%"
     assert facts["speed"] == "4,321 tok/s made, 2,100 trained (with prompts)"
@@ -64,7 +64,7 @@ def test_a_step_in_words() -> None:
 def test_what_is_not_known_is_a_dash_and_no_error() -> None:
     shown = view({}, TYPES, Goal(), 0.0)
     assert shown.headline == "step 0   0:00 gone"
-    assert dict(shown.facts)["staleness"] == "–"
+    assert dict(shown.facts)["age"] == "–"
     assert line({}, TYPES, Goal(), 0.0).startswith("step 0  solved ded – ind –")
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import venv
 from pathlib import Path
 
 import pytest
 
+import azr
 from azr.config import load
 from azr.errors import AzrError
 from azr.run import local_ray
@@ -107,6 +111,32 @@ class TestWhereTheEnvironmentNamesACluster:
     def test_all_else_is_ray_s_own_business(self, monkeypatch: pytest.MonkeyPatch, named: str, address: str) -> None:
         monkeypatch.setenv("RAY_ADDRESS", named)
         require_reachable(address)
+
+
+IN_A_RAY_OF_ITS_OWN = """
+import sys
+from pathlib import Path
+import ray
+from azr.config import load
+from azr.run.local_ray import ray_of
+
+with ray_of(load(["tiny"], ["cluster.object_store_mb=100"]), Path("logs")):
+    print(ray.get(ray.remote(lambda: sys.executable).remote(), timeout=60))
+"""
+
+
+def test_a_checkout_may_lie_in_a_folder_with_blanks_in_its_name(tmp_path: Path) -> None:
+    """Ray puts the path of the interpreter into a line for a shell, and leaves it as it is."""
+    folder = tmp_path / "my clone's home"
+    venv.create(folder, symlinks=True)
+    python = folder / "bin" / "python"
+    [packages] = folder.glob("lib/python*/site-packages")
+    there = [str(Path(azr.__file__).parents[1]), *(path for path in sys.path if path.endswith("site-packages"))]
+    (packages / "there.pth").write_text("\n".join(there) + "\n")
+    done = subprocess.run(
+        [python, "-c", IN_A_RAY_OF_ITS_OWN], cwd=folder, capture_output=True, text=True, timeout=180, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, f"{python}\n"), done.stderr
 
 
 def test_a_ray_whose_end_is_interrupted_is_ended_by_the_reaper(monkeypatch: pytest.MonkeyPatch) -> None:
