@@ -15,7 +15,7 @@ from azr.cli.main import EXIT_ERROR
 from azr.errors import UsageError
 from azr.piped import PipedConsole
 
-SUMMARY = "Measure this machine. Every number that azr publishes comes from one of these commands."
+SUMMARY = "Measure this machine. The numbers in the README come from these commands."
 EPILOG = """examples:
   azr bench list                          what can be measured
   azr bench sandbox --help                what one benchmark takes

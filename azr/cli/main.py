@@ -85,7 +85,7 @@ COMMANDS = (
     Command("import", "azr.cli.import_checkpoint", "bring in a checkpoint of another system"),
     Command("tiny", "azr.cli.tiny", "make the embedded tiny base model from nothing"),
     Command("config", "azr.cli.config", "show presets, the resolved configuration, and what every key means"),
-    Command("bench", "azr.cli.bench", "measure this machine; every number we publish comes from here"),
+    Command("bench", "azr.cli.bench", "measure this machine; the numbers in the README come from here"),
 )
 
 _EXAMPLES = """examples:
