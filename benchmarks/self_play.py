@@ -152,8 +152,7 @@ class StandIn:
         self.times.append(time.monotonic())
 
     def _lacks(self) -> str:
-        asked = self._play.services.experience.ask_for(Version(0, self.step), 0.1)
-        return "a batch is there" if isinstance(asked, Batch) else "; ".join(map(str, asked))
+        return self._play.services.experience.lacking(Version(0, self.step)) or "a batch is there"
 
 
 def _publisher(play: SelfPlay) -> Callable[[Version], None]:

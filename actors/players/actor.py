@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from actors.logs import open_log
+from actors.logs import log_into, open_log
 from actors.players.engines import Engines
 from actors.players.generating import Role
 from actors.players.judge import Judge, open_pool
@@ -69,6 +69,7 @@ class PlayerActor:
     def __init__(self, seat: Seat, config: Config, engines: Engines, held_out: frozenset[str] = frozenset()) -> None:
         self.seat = seat
         self._began = time.monotonic()
+        log_into(seat.logs, seat.name)  # the rollout client says there whom it cannot reach, and why
         self._logger = open_log(seat.logs, seat.name)
         self._pool = open_pool(config.sandbox, config.actors.sandbox_workers)
         self._tally = PlayerTally(seat.name, seat.role)

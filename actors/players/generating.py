@@ -38,19 +38,21 @@ async def generated(
     engines: Generator, request: GenerateRequest, *, seconds: float, tries: int, failed: Callable[[Exception], None]
 ) -> Generation:
     """The responses to a request; sent again when it fails, or when an answer is none."""
+    failures: list[Exception] = []
     for _ in range(tries):
         try:
             generation = await engines.generate(request, seconds)
             _check(request, generation)
         except Exception as error:
             failed(error)
-            last = error
+            failures.append(error)
             if hasattr(error, "cause"):  # a rollout client's own word, after tries of its own
                 break
         else:
             return generation
+    last = failures[-1]
     why = last.what if isinstance(last, AzrError) else last  # how to mend it helps nobody who goes on without
-    raise PoisonedError(f"request {request.id} failed {tries} times; last: {why}") from last
+    raise PoisonedError(f"request {request.id} failed after {len(failures)} of {tries} tries; last: {why}") from last
 
 
 def _check(request: GenerateRequest, generation: Generation) -> None:

@@ -23,7 +23,8 @@ from typing import Generic, TypeVar
 
 Work = TypeVar("Work")
 
-#: After a question that failed, and after work that failed: what fails at once must not fail a thousand times a second.
+#: After a question that failed, and after work that failed or came to nothing: what does so at once must not do it a
+#: thousand times a second.
 REST_SECONDS = 0.5
 
 #: Before a question for few lanes, for more to come free, and after an answer that left some free, for more work to
@@ -42,11 +43,12 @@ class Lanes(Generic[Work]):
         count: int,
         *,
         ask: Callable[[int], Awaitable[Sequence[Work]]],
-        do: Callable[[Work], Awaitable[None]],
+        do: Callable[[Work], Awaitable[bool]],
         name: Callable[[Work], str],
         failed: Callable[[Work | None, Exception], Awaitable[None]],
     ) -> None:
-        """`name` tells pieces of work apart; `failed` hears of every error, of a question's with no work."""
+        """`do` says whether anything came of the work, or its lane is to rest. `name` tells pieces of work apart.
+        `failed` hears of every error, of a question's with no work."""
         self.count = count
         self._ask, self._do, self._name, self._failed = ask, do, name, failed
         self._busy: dict[str, asyncio.Task[None]] = {}
@@ -147,9 +149,11 @@ class Lanes(Generic[Work]):
 
     async def _lane(self, work: Work) -> None:
         try:
-            await self._do(work)
+            fruitful = await self._do(work)
         except Exception as error:
             await self._failed(work, error)
+            fruitful = False
+        if not fruitful:
             # The lane rests, but not under this name: the same work may be given out again at once.
             self._resting += 1
             asyncio.get_running_loop().call_later(REST_SECONDS, self._rested)

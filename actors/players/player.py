@@ -105,9 +105,9 @@ class Player:
         self._count += 1
         return named(shard, f"{self.table.experience.owner}/{self._count}")
 
-    async def _play(self, work: Any) -> None:
+    async def _play(self, work: Any) -> bool:
         try:
-            await (self._proposer if self.role == "propose" else self._solver).play(work)
+            return await (self._proposer if self.role == "propose" else self._solver).play(work)
         finally:
             self.table.experience.put_down(name_of(work))
 

@@ -51,25 +51,26 @@ class Proposer:
             config,
             length=table.tokens.length,
             prompt_length=self._solver_prompt_length,
+            reads_back=lambda task: play.reads_back(task, task_type(task.task_type), table.tokens.frame),
             held_out=table.held_out,
         )
         self._game = config.algorithm.game
         self._turn = 0
         self._references = References(self._fetch, config.actors.reference_pool, self._not_fetched)
 
-    async def play(self, work: ToPropose) -> None:
-        """Do one piece of work."""
+    async def play(self, work: ToPropose) -> bool:
+        """Do one piece of work; False when it was dropped before anything was sampled."""
         table, config = self.table, self.table.config
         kind, cell = task_type(work.task_type), Cell(work.task_type, "propose")
         composition = await self._compose(kind, work.group)
         if composition is None:
             await table.experience.drop(work.group, NO_REFERENCES)
-            return
+            return False
         prompt = table.tokens.encode(composition.prompt)
         generation = await table.generate(work.group, prompt, 1, config.algorithm.sampling.temperature)
         if generation is None:
             await table.experience.drop(work.group, POISONED, [(cell, 1, 0)])
-            return
+            return False
         (response,) = generation.responses
         name = f"{work.group}#0"
         trajectory = trajectory_of(name, work.group, cell, prompt, response)
@@ -81,11 +82,12 @@ class Proposer:
         if isinstance(outcome, Refusal) and outcome.reason in STUMBLES:
             table.tally.failed(outcome.reason)
             await table.experience.drop(work.group, outcome.reason, [(cell, 1, len(response.token_ids))])
-            return
+            return True
         with table.tally.part("book"):
             proposal, address = await self._enter(outcome, trajectory, composition, facts or ())
             await table.experience.judged(Sample.of(trajectory, body=encode(proposal)), address)
         table.tally.proposed(proposal, retried)
+        return True
 
     async def _compose(self, kind: TaskType, group: str) -> Composition | None:
         """A prompt that fits; None when there is nothing to show to a proposer that must be shown something."""

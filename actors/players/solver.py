@@ -28,13 +28,12 @@ from azr.game.types import Attempt, Cell, Task, Verdict
 from azr.game.verification import VerifyRules
 from azr.game.wire import encode
 from azr.journal.journal import JournalError
+from azr.ledger.book import AGAIN
 from azr.ledger.ledger import Sample
 from azr.ledger.work import ToAttempt, ToReplay
 
 #: Reason of a group whose task left the buffers before it was attempted.
 TASK_GONE = "task_gone"
-#: Reason of samples made a second time beside those that were missing.
-AGAIN = "made_again"
 
 #: How long a type of which nothing could be drawn is not asked for.
 DRY_SECONDS = 0.5
@@ -57,28 +56,27 @@ class Solver:
         self._dry = {kind: until for kind, until in self._dry.items() if until > now}
         return list(self._dry)
 
-    async def play(self, work: ToAttempt | ToReplay) -> None:
-        """Do one piece of work."""
+    async def play(self, work: ToAttempt | ToReplay) -> bool:
+        """Do one piece of work; False when it was dropped, or lost, before anything was sampled."""
         if isinstance(work, ToReplay):
-            await self._replay(work)
-            return
+            return await self._replay(work)
         group = work.group
         task = await self.table.tasks.fetch(group.task_type, group.task)
         if task is None:
             self.table.tally.failed(TASK_GONE)
             await self.table.experience.drop(group.id, TASK_GONE)
-            return
+            return False
         rating = group.kind == "rating"
-        await self._attempt(group.id, group.size, group.awaited, task, rating=rating, tries=group.tries)
+        return await self._attempt(group.id, group.size, group.awaited, task, rating=rating, tries=group.tries)
 
-    async def _replay(self, work: ToReplay) -> None:
-        """Draw a task and open its group, if there is one and it may begin."""
+    async def _replay(self, work: ToReplay) -> bool:
+        """Draw a task and open its group, if there is one and it may begin; else other work may be done at once."""
         table = self.table
         self._turn += 1
         task = await table.tasks.draw(work.task_type, self._turn % len(table.tasks.shards))
         if task is None:
             self._dry[work.task_type] = time.monotonic() + DRY_SECONDS
-            return
+            return True
         address = table.tasks.address(task)
         try:
             refusal = await table.experience.replay(work.group, work.task_type, address)
@@ -87,15 +85,15 @@ class Solver:
             raise
         if refusal is not None:
             await table.tasks.give_back(task)
-            return
+            return True
         size = table.config.algorithm.batch.attempts_per_task
-        await self._attempt(work.group, size, [f"{work.group}#{index}" for index in range(size)], task, rating=False)
+        return await self._attempt(work.group, size, _names(work.group, size), task, rating=False)
 
     async def _attempt(
         self, group: str, size: int, awaited: list[str], task: Task, *, rating: bool, tries: int = 0
-    ) -> None:
+    ) -> bool:
         if not awaited:
-            return
+            return True
         table, config = self.table, self.table.config
         kind, cell = task_type(task.task_type), Cell(task.task_type, "solve")
         prompt = table.tokens.encode(play.solve_prompt(task, kind, table.tokens.frame))
@@ -106,7 +104,7 @@ class Solver:
             await table.experience.lost(group, tries)
             if tries + 1 >= config.staleness.max_tries:
                 await table.tasks.let_go(task)
-            return
+            return False
         with table.tally.part("judge"):
             judged = await self._judge_all(kind, task, generation.responses)
         if (reason := _undecided(judged)) is not None:
@@ -115,10 +113,11 @@ class Solver:
             await table.experience.drop(group, reason, [(cell, len(judged), tokens)])
             if reason not in STUMBLES:
                 await table.tasks.let_go(task)
-            return
+            return True
         with table.tally.part("book"):
             await self._enter(group, cell, task, prompt, dict(zip(_names(group, size), judged, strict=True)), awaited)
         table.tally.group_done()
+        return True
 
     async def _judge_all(self, kind: TaskType, task: Task, responses: Sequence[Response]) -> list[_Judged]:
         """Each response with its verdict. Equal responses to one task are judged once: a verdict depends on nothing

@@ -1,8 +1,8 @@
 """The experience as the learner and the run see it: one thing, whatever its shards. Blocking; travels anywhere.
 
 Coordinates the shards of a step: a batch is whole when each has given its part, a step is committed, published and
-resumed on all. It holds metadata only. Each part's bodies stay in the object store of the shard's machine until the
-learner fetches them.
+resumed on all. It holds no more than the parts of one batch, while others are waited for. Each part's bodies stay in
+the object store of the shard's machine until the learner fetches them, once.
 
       take ──► shard 0 … k: part or what is lacking ──► all parts? ──► Batch      (a shard that gave its part keeps it:
       commit, publish, resume, keep ──► all shards                                 asking again gives the same)
@@ -12,7 +12,6 @@ Who waits: the learner in `take`, for its own deadline; everybody else for `acto
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ import ray
 from ray.exceptions import RayError
 
 from actors.services.calls import Service
-from actors.services.records import Books, Lack, OpenGroup, Part, Position
+from actors.services.records import Books, Lack, Part, Position
 from azr.errors import AzrError
 from azr.game.types import Version
 from azr.ledger.experience import Batch, Item
@@ -35,10 +34,6 @@ Result = TypeVar("Result")
 PIECE_SECONDS = 1.0
 
 
-class ShortageError(AzrError):
-    """There was no batch within the deadline."""
-
-
 class ShardMismatchError(AzrError):
     """What was written by one number of shards cannot be read by another."""
 
@@ -48,43 +43,45 @@ class ExperienceClient:
 
     def __init__(self, shards: Sequence[Service]) -> None:
         self.shards = tuple(shards)
+        self._begun: tuple[Version, dict[int, list[Item]]] | None = None
+        """Whose batch is waited for, and its parts so far by shard: whoever waits asks every second, and a shard that
+        is asked again puts and sends all bodies of its part again."""
+
+    def __reduce__(self) -> tuple[type[ExperienceClient], tuple[tuple[Service, ...]]]:
+        return type(self), (self.shards,)
 
     def take(self, consumer: Version, deadline_seconds: float) -> Batch | None:
         """The batch for a learner step, bodies included; None when it is not there in time."""
-        taken = self.ask_for(consumer, deadline_seconds)
-        return taken if isinstance(taken, Batch) else None
-
-    def must_take(self, consumer: Version, deadline_seconds: float) -> Batch:
-        """The batch for a learner step, or an error that names the cells that lack something, and who is at work."""
-        taken = self.ask_for(consumer, deadline_seconds)
-        if isinstance(taken, Batch):
-            return taken
-        raise ShortageError(
-            f"no batch for step {consumer.lineage}.{consumer.step} within {deadline_seconds:g} s: "
-            + "; ".join(map(str, taken)),
-            "look at the logs of proposers and solvers; where nobody is at work, engines or the sandbox are stuck",
-        )
+        parts, lacks = self._ask(consumer, deadline_seconds)
+        if lacks:
+            return None
+        self._begun = None  # asked again, the shards give the same again
+        return Batch(consumer, [item for _, part in sorted(parts.items()) for item in part])
 
     def lacking(self, consumer: Version) -> str:
         """What the batch of a learner step lacks now, and who is at work on it; nothing when it is there."""
-        taken = self.ask_for(consumer, 0.0)
-        return "" if isinstance(taken, Batch) else "; ".join(map(str, taken))
+        _, lacks = self._ask(consumer, 0.0)
+        return "; ".join(map(str, lacks))
 
-    def ask_for(self, consumer: Version, deadline_seconds: float) -> Batch | list[Lack]:
-        """The batch for a learner step, or what its shards lack when the time is over."""
+    def _ask(self, consumer: Version, deadline_seconds: float) -> tuple[dict[int, list[Item]], list[Lack]]:
+        """The parts of a batch that are here, and what the other shards lack when the time is over."""
         deadline = time.monotonic() + deadline_seconds
-        parts: list[list[Item] | Lack] = [Lack(shard, {}, {}, {}) for shard in range(len(self.shards))]
-        while True:
-            missing = [shard for shard, part in enumerate(parts) if isinstance(part, Lack)]
-            wait = max(0.0, min(PIECE_SECONDS, deadline - time.monotonic()))
-            asked = self._each(functools.partial(self._part, consumer, wait), missing)
-            for shard, part in zip(missing, asked, strict=True):
-                parts[shard] = part
-            lacks = [part for part in parts if isinstance(part, Lack)]
-            if not lacks:
-                return Batch(consumer, [item for part in parts if not isinstance(part, Lack) for item in part])
-            if time.monotonic() >= deadline:
-                return lacks
+        if self._begun is None or self._begun[0] != consumer:
+            self._begun = consumer, {}
+        parts = self._begun[1]
+
+        def ask(shard: int) -> Lack | None:
+            part = self._part(consumer, max(0.0, min(PIECE_SECONDS, deadline - time.monotonic())), shard)
+            if isinstance(part, Lack):
+                return part
+            parts[shard] = part  # at once: it is here, whatever another shard raises
+            return None
+
+        while missing := [shard for shard in range(len(self.shards)) if shard not in parts]:
+            lacks = [lack for lack in self._each(ask, missing) if lack is not None]
+            if lacks and time.monotonic() >= deadline:
+                return parts, lacks
+        return parts, []
 
     def commit(self, consumer: Version) -> None:
         """The learner's step is done, once and for all unless a resume undoes it."""
@@ -96,6 +93,7 @@ class ExperienceClient:
 
     def resume(self, at: Version, lineage: int) -> None:
         """Continue from the checkpoint of weights `at` under a lineage that is new."""
+        self._begun = None
         self._all("resume", at, lineage)
 
     def keep(self, checkpoints: Sequence[int]) -> None:
@@ -125,6 +123,7 @@ class ExperienceClient:
     def restore(self, snapshot: bytes) -> None:
         """Take up from a checkpoint's snapshot, in place of all that happened since."""
         parts = unpacked(snapshot, len(self.shards), "actors.experience_shards")
+        self._begun = None
         # A part that is not yet in records is of an older schema: the shard says so.
         parts = [[part] if isinstance(part, bytes) else part for part in parts]
         self._each(lambda shard: self.shards[shard].call("restore", parts[shard]), range(len(self.shards)))
@@ -132,10 +131,6 @@ class ExperienceClient:
     def assert_closed(self) -> None:
         """Raise unless ledger, groups and slots of every shard agree."""
         self._all("assert_closed")
-
-    def open_groups(self) -> list[OpenGroup]:
-        """Groups whose samples are not all there, with their owners."""
-        return [group for part in self._all("open_groups") for group in part]
 
     def statistics(self) -> list[Books]:
         """The books of each shard."""

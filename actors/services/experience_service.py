@@ -27,13 +27,13 @@ from typing import Any
 import msgspec
 
 from actors.services.host import Host, Place
-from actors.services.records import Books, Lack, OpenGroup, Part, Position, Surplus
+from actors.services.records import Books, Lack, Part, Position, Surplus
 from azr.config.sections.algorithm import AlgorithmConfig
 from azr.game.batch import BatchPlan
 from azr.game.types import Cell, Role, Version
 from azr.journal.durable import open_experience, restore, shorten
 from azr.journal.journal import JournalError, Recovery
-from azr.ledger.book import POISONED
+from azr.ledger.book import AGAIN, POISONED
 from azr.ledger.experience import UNCLAIMED, Batch, Experience, Rated
 from azr.ledger.ledger import Sample
 from azr.ledger.snapshots import to_records
@@ -144,7 +144,8 @@ class ExperienceShard:
         self, groups: Sequence[tuple[Sequence[Sample], Surplus | None]], owner: str, again: bool
     ) -> list[list[Rated]]:
         """Attempts came in, by group, with what was generated beyond; what is now known about each group's task:
-        nothing, or its rating. Asked `again`, after an answer that was lost, a rating that is known is told again."""
+        nothing, or its rating. Asked `again`, after an answer that was lost, a rating that is known is told again; else
+        samples that are known already were made twice, and count as that."""
 
         def act() -> list[list[Rated]]:
             return [self._attempted(samples, surplus, owner, again) for samples, surplus in groups]
@@ -267,19 +268,6 @@ class ExperienceShard:
         """Raise unless ledger, groups and slots agree."""
         await self.host.act(self.experience.assert_closed)
 
-    async def open_groups(self) -> list[OpenGroup]:
-        """Groups whose samples are not all there: who works on them, and what is missing."""
-
-        def act() -> list[OpenGroup]:
-            leases, groups = self.experience.leases, self.experience.book.groups.values()
-            return [
-                OpenGroup(group.id, group.cell, leases.holder(group.id) or "", group.missing, group.tries)
-                for group in groups
-                if group.state == "open"
-            ]
-
-        return await self.host.act(act)
-
     async def statistics(self) -> Books:
         """The books, and how the process is doing."""
         return await self.host.act(self._books)
@@ -309,19 +297,23 @@ class ExperienceShard:
 
     def _attempted(self, samples: Sequence[Sample], surplus: Surplus | None, owner: str, again: bool) -> list[Rated]:
         book, group = self.experience.book, samples[0].group
-        known = sum(book.ledger.knows(sample.id) for sample in samples)
+        known = [sample for sample in samples if book.ledger.knows(sample.id)]
         rated = self.experience.attempt_many(samples)
         if rated:  # a rating that is not trained on gives its slots back
             self.host.news(BATCH, *(() if book.limits.rating_trained else (WORK,)))
-        if surplus is not None and known < len(samples):
+        if surplus is not None and not (again and len(known) == len(samples)):
             self.experience.wasted(*surplus)
+        if known and not again:
+            # Nobody repeats himself: he was silent for too long, and another made the same meanwhile.
+            tokens = sum(sample.tokens for sample in known)
+            self.experience.wasted(known[0].cell, len(known), tokens, AGAIN)
         held = book.groups.get(group)
         if held is not None and held.state == "open" and self.experience.leases.holder(group) == owner:
             # What came was made by weights that no longer exist, and the rest of the group with it: at once, and
             # without blame, for whoever did it believes it done.
             self.experience.lost(group, blame=False)
             self.host.news(WORK)
-        if again and known == len(samples) and (told := self.experience.known(group)) is not None:
+        if again and len(known) == len(samples) and (told := self.experience.known(group)) is not None:
             return [told]
         return rated
 

@@ -47,17 +47,6 @@ class Lack(NamedTuple):
         return f"shard {self.shard} lacks {cells}; at work: {makers}{refused}"
 
 
-class OpenGroup(NamedTuple):
-    """A group whose samples are not all there."""
-
-    id: str
-    cell: Cell
-    owner: str
-    """Who makes what is missing; empty when it waits to be given out."""
-    awaited: int
-    tries: int
-
-
 class Position(NamedTuple):
     """Where a shard stands."""
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -114,11 +114,6 @@ class TaskBuffer:
         if slot is None:
             raise KeyError(task_id)
         return self._table.tasks_at(np.array([slot]))[0]
-
-    @property
-    def mass(self) -> float:
-        """The sum of all priorities: this shard's weight among shards."""
-        return self._training.total
 
     def add_many(self, tasks: Sequence[Task], *, out: bool = False) -> list[bool]:
         """Take in new tasks; False for each that is held already, or came twice. `out`: they are attempted already, by
@@ -232,19 +227,14 @@ class TaskBuffer:
         """Tasks rated before, different ones, by priority."""
         return self._send_out(self._training.draw_distinct(count, self.generator))
 
-    def references(self, count: int, fits: Callable[[Task], bool] | None = None) -> list[Task]:
+    def references(self, count: int) -> list[Task]:
         """Up to `count` different tasks to show a proposer: recent ones rather, no two alike where there is a choice.
 
-        Candidates are drawn by recency; the first is shown, then always the one least alike to all shown. A task that
-        does not fit (too long for the prompt) is passed over for another.
+        Candidates are drawn by recency; the first is shown, then always the one least alike to all shown. Whether they
+        fit into a prompt is for whoever makes it.
         """
-        pool = self.config.reference_pool * count
-        while True:
-            candidates = self._reference.draw_distinct(pool, self.generator)
-            shown = self._least_alike(candidates, count, fits)
-            if len(shown) >= count or len(candidates) < pool:
-                return shown
-            pool *= 2
+        candidates = self._reference.draw_distinct(self.config.reference_pool * count, self.generator)
+        return self._least_alike(candidates, count)
 
     def advance(self, step: int) -> None:
         """The learner is at this step: estimates have aged, and what has been out for too long comes back."""
@@ -323,21 +313,17 @@ class TaskBuffer:
         self._new.extendleft((slot, int(rows["sequence"][slot])) for slot in newest_first.tolist())
         self._weigh(slots)
 
-    def _least_alike(self, candidates: Slots, count: int, fits: Callable[[Task], bool] | None) -> list[Task]:
-        """Candidates that fit, each the least alike to those shown before it."""
+    def _least_alike(self, candidates: Slots, count: int) -> list[Task]:
+        """So many of these, each the least alike to those shown before it."""
         likeness = self._table.rows["likeness"][candidates]
         distance = np.full(len(candidates), 65, np.int64)
-        shown: list[Task] = []
-        for _ in candidates:
-            if len(shown) >= count:
-                break
+        shown: list[int] = []
+        for _ in candidates[:count]:
             best = int(distance.argmax())
+            shown.append(best)
+            distance = np.minimum(distance, np.bitwise_count(likeness ^ likeness[best]).astype(np.int64))
             distance[best] = -1
-            task = self._table.tasks_at(candidates[best : best + 1])[0]
-            if fits is None or fits(task):
-                shown.append(task)
-                distance = np.minimum(distance, np.bitwise_count(likeness ^ likeness[best]).astype(np.int64))
-        return shown
+        return self._table.tasks_at(candidates[shown])
 
     def _enter(self, tasks: Sequence[Task]) -> Slots:
         """Put new tasks, no more than the buffer holds at all, into their slots."""

@@ -83,6 +83,5 @@ class Config:
 
 def longest_sequence(config: Config) -> int:
     """Most tokens that a prompt, of a solver's or a proposer's, has together with its response."""
-    lengths, most = config.lengths, config.rollout.max_model_len
-    longest = max(lengths.prompt, lengths.content) + lengths.response
-    return min(longest, most) if most else longest
+    lengths = config.lengths
+    return max(lengths.prompt, lengths.content) + lengths.response

@@ -38,7 +38,8 @@ class Problem(NamedTuple):
 def problems(config: Config) -> list[Problem]:
     """Everything that keeps the configuration from running; all at once, so that they can be mended at once."""
     algorithm = algorithm_rules.problems(config.algorithm, config.staleness.max_staleness)
-    learner = learner_rules.problems(config.learner, longest_sequence(config))
+    longest = longest_sequence(config)
+    learner = learner_rules.problems(config.learner, longest)
     game, backend = config.algorithm.game, config.sandbox.backend
     gating = gating_rules.problems(config.gating, config.lengths, config.seeding, game, backend)
     return [
@@ -48,7 +49,7 @@ def problems(config: Config) -> list[Problem]:
         *(Problem(key, what, mend) for key, what, mend in run_rules.problems(config)),
         *(Problem(key, what, mend) for key, what, mend in actors_rules.problems(config.actors, config.algorithm)),
         *(Problem(key, what, mend) for key, what, mend in sandbox_rules.problems(config.sandbox)),
-        *(Problem(key, what, mend) for key, what, mend in rollout_rules.problems(config.rollout)),
+        *(Problem(key, what, mend) for key, what, mend in rollout_rules.problems(config.rollout, longest)),
         *(Problem(key, what, mend) for key, what, mend in weights_rules.problems(config.weights)),
         *(Problem(key, what, mend) for key, what, mend in learner),
         *(Problem(key, what, mend) for key, what, mend in tracking_rules.problems(config.tracking)),

@@ -32,6 +32,8 @@ LINEAGE = "lineage"
 FORGOTTEN = "forgotten"
 #: Reason of groups whose work failed for everybody who tried.
 POISONED = "poisoned"
+#: Reason of samples that were made a second time: the first of them counts.
+AGAIN = "made_again"
 #: Reason of samples whose group was gone when they came in.
 ORPHAN = "orphan"
 #: Reason of rating attempts when ratings are not trained on.

@@ -130,30 +130,28 @@ class Experience:
         ]
         return [*asked, *(ToAttempt(self.book.group(group_id)) for group_id in waiting), *new]
 
-    def propose_many(self, proposals: Iterable[tuple[str, str]], owner: str, now: float) -> list[Refusal | None]:
-        """Admit proposals, each a group and its task type, with the attempts that will rate them; None: it may begin.
-
-        One that was admitted before is admitted again: whoever asks did not hear the answer.
-        """
-        return self._open_many([events.Opened(group, "proposal", kind, 1) for group, kind in proposals], owner, now)
-
-    def propose(self, group: str, task_type: str, owner: str, now: float) -> Refusal | None:
-        """Admit one proposal; None when it may begin."""
-        return self.propose_many([(group, task_type)], owner, now)[0]
-
-    def replay_many(self, replays: Iterable[tuple[str, str, str]], owner: str, now: float) -> list[Refusal | None]:
+    def replay_many(self, replays: Sequence[tuple[str, str, str]], owner: str, now: float) -> list[Refusal | None]:
         """Admit attempts at tasks from the buffer, each a group, a task type and a task; None: they may begin.
 
-        Those that were admitted before are admitted again: whoever asks did not hear the answer.
+        They are admitted in this order, as far as there is room. Those that were admitted before are admitted again:
+        whoever asks did not hear the answer.
         """
-        size = self.book.limits.replay_attempts
-        return self._open_many(
-            [events.Opened(group, "replay", kind, size, task) for group, kind, task in replays], owner, now
-        )
-
-    def replay(self, group: str, task_type: str, task: str, owner: str, now: float) -> Refusal | None:
-        """Admit attempts at one task from the buffer; None when they may begin."""
-        return self.replay_many([(group, task_type, task)], owner, now)[0]
+        trial = self.book.admission.copy()
+        opened: dict[str, Event] = {}
+        answers: list[Refusal | None] = []
+        for group, kind, task in replays:
+            refusal = None
+            if self._open_again(group) is None and group not in opened:
+                refusal = trial.refuses_replay(kind)
+                if refusal is None:
+                    trial.hold_replay(kind)
+                    opened[group] = events.Opened(group, "replay", kind, self.book.limits.replay_attempts, task)
+            answers.append(refusal)
+        self._record(list(opened.values()))
+        for (group, _, _), refusal in zip(replays, answers, strict=True):
+            if refusal is None:
+                self.leases.grant(group, owner, now)
+        return answers
 
     def judge_many(self, proposals: Iterable[tuple[Sample, str | None]]) -> None:
         """Proposals came in, each with the task it became or None. Valid ones wait for their rating.
@@ -380,26 +378,6 @@ class Experience:
         if group is not None and group.state != "open":
             raise LedgerError(f"group {group_id} is opened again but is {group.state} already")
         return group
-
-    def _open_many(self, wanted: Sequence[events.Opened], owner: str, now: float) -> list[Refusal | None]:
-        """Admit what there is room for, in this order."""
-        trial = self.book.admission.copy()
-        opened: dict[str, events.Opened] = {}
-        answers: list[Refusal | None] = []
-        for event in wanted:
-            proposes = event.kind == "proposal"
-            refusal = None
-            if self._open_again(event.group) is None and event.group not in opened:
-                refusal = (trial.refuses_proposal if proposes else trial.refuses_replay)(event.task_type)
-                if refusal is None:
-                    (trial.hold_proposal if proposes else trial.hold_replay)(event.task_type)
-                    opened[event.group] = event
-            answers.append(refusal)
-        self._record(list(opened.values()))
-        for event, refusal in zip(wanted, answers, strict=True):
-            if refusal is None:
-                self.leases.grant(event.group, owner, now)
-        return answers
 
     def _is_new(self, sample: Sample, role: Role) -> bool:
         if not sample.versions or sample.cell.role != role:

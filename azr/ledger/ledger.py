@@ -6,7 +6,9 @@ Owned by `azr.ledger.book`; counted in samples and in tokens, cell by cell. It c
                                                     └── not a counter: summed over the samples held, so that the
                                                         equation is a check and not a definition
 Sample ids are idempotent: the first sample acknowledged under an id counts, every later one is passed over, for as long
-as a repetition could still be young enough to be trained on.
+as a repetition could still be young enough to be trained on. Whoever hosts the books tells a repeated call from a
+sample made twice, and has the latter counted as wasted. Generated is what was told here: what a request had made when
+its owner gave it up, or died, was told to nobody and stands in no account.
 """
 
 from __future__ import annotations

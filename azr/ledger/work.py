@@ -11,7 +11,7 @@ Neither starves: what is begun raises its cell's share, so that every choice tur
 
       waiting ratings, retries ──► ToAttempt ─┐ granted: a lease is held
       admitted, least under way ─► ToPropose ─┘
-                             └───► ToReplay     not yet: draw a task of this type, then `Experience.replay`
+                             └───► ToReplay     not yet: draw a task of this type, then `Experience.replay_many`
 """
 
 from __future__ import annotations

@@ -55,6 +55,13 @@ def seed_tasks(sandbox: Sandbox, config: Config, count: int = 6) -> list[Task]:
     return seeds
 
 
+def taken(experience: ExperienceClient, consumer: Version, deadline_seconds: float) -> Batch:
+    """The batch for a learner step, which is there in time."""
+    batch = experience.take(consumer, deadline_seconds)
+    assert batch is not None, experience.lacking(consumer)
+    return batch
+
+
 class Learner:
     """Takes, commits and publishes, and remembers what it trained on."""
 
@@ -69,7 +76,7 @@ class Learner:
     def train(self, deadline_seconds: float = 60.0) -> Batch:
         """One step."""
         at = Version(self.lineage, self.step)
-        batch = self.experience.must_take(at, deadline_seconds)
+        batch = taken(self.experience, at, deadline_seconds)
         for item in batch.items:
             assert item.sample.id not in self.trained, f"{item.sample.id} is trained on twice"
             self.trained[item.sample.id] = self.step

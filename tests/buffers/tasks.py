@@ -37,6 +37,11 @@ def rate(buffer: TaskBuffer, *correct: int, attempts: int = 8, step: int = 0) ->
     buffer.rate_many([Estimate(f"task-{number}", right, attempts, step) for number, right in enumerate(correct)])
 
 
+def mass(buffer: TaskBuffer) -> float:
+    """The sum of the priorities of all that may be drawn."""
+    return buffer._training.total
+
+
 def names(tasks: list[Task]) -> list[int]:
     """The numbers of tasks."""
     return [int(one.id.removeprefix("task-")) for one in tasks]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from azr.buffers import Estimate, TaskBuffer, shard_of, split_draws
+from azr.buffers import Estimate, TaskBuffer, shard_of
 from azr.config.sections.buffers import BuffersConfig
 from azr.game.types import Task
 from tests.buffers.tasks import names, task
@@ -24,27 +24,23 @@ def test_keys_spread_evenly() -> None:
     assert stats.chisquare(counts).pvalue > 0.001
 
 
-def test_draws_are_split_by_mass() -> None:
-    generator = np.random.default_rng(0)
-    total = sum(np.array(split_draws(100, [1.0, 0.0, 3.0], generator)) for _ in range(200))
-    assert total[1] == 0
-    assert stats.chisquare([total[0], total[2]], [5000, 15000]).pvalue > 0.001
-    assert split_draws(5, [0.0, 0.0], generator) == [0, 0]
-
-
 class Shards:
     """A task service in small: a buffer a shard, each call to the shard of its key."""
 
     def __init__(self, count: int) -> None:
-        self.generator = np.random.default_rng(7)
+        self.turn = 0
         self.buffers = [TaskBuffer(BuffersConfig(capacity=1024), np.random.default_rng(seed)) for seed in range(count)]
 
     def of(self, one: Task) -> TaskBuffer:
         return self.buffers[shard_of(one.normal_form, len(self.buffers))]
 
     def draw(self, count: int) -> list[Task]:
-        shares = split_draws(count, [buffer.mass for buffer in self.buffers], self.generator)
-        return [one for buffer, share in zip(self.buffers, shares, strict=True) for one in buffer.draw_replay(share)]
+        """From the shards in turn, as players do."""
+        drawn: list[Task] = []
+        for _ in range(count):
+            self.turn += 1
+            drawn += self.buffers[self.turn % len(self.buffers)].draw_replay(1)
+        return drawn
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -45,13 +45,6 @@ def test_a_value_that_cannot_run_is_refused_with_its_key(overrides: list[str], t
     assert told in str(refused.value)
 
 
-def test_a_micro_batch_need_not_hold_more_than_the_engines_make() -> None:
-    short = ["lengths.response=16000", "rollout.max_model_len=12001"]
-    assert load([], [*short, "learner.tokens_per_micro_batch=12000"]).learner.tokens_per_micro_batch == 12000
-    with pytest.raises(ConfigError, match="set 12000 at least"):
-        load([], [*short, "learner.tokens_per_micro_batch=11999"])
-
-
 def test_adapters_that_are_off_need_neither_layers_nor_weight() -> None:
     assert load([], ["learner.lora.targets=[]", "learner.lora.alpha=0"]).learner.lora.rank == 0
 

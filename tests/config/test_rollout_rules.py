@@ -57,6 +57,16 @@ def test_a_part_of_a_card_passes_with_a_cache_of_its_own_size_and_several_cards_
     load([], ["rollout.gpus_per_replica=0", "rollout.tensor_parallel=2"])
 
 
+def test_engines_that_would_refuse_the_longest_prompts_are_refused() -> None:
+    for override in ("rollout.max_model_len=14239", "lengths.response=8097", "lengths.content=6145"):
+        with pytest.raises(ConfigError) as refused:
+            load([], ["rollout.max_model_len=14240", override])
+        assert "does not hold the longest prompt (lengths.prompt, lengths.content) with its" in str(refused.value)
+    assert "rollout.max_model_len: 14240 does" in str(refused.value)
+    assert "(set 14241 at least, or 0 for what the model allows, or lower lengths.response)" in str(refused.value)
+    assert load([], ["rollout.max_model_len=14240"]).rollout.max_model_len == 14240
+
+
 def test_numbers_that_leave_a_choice_to_others_pass() -> None:
     chosen = load([], ["rollout.gpus_per_replica=-1", "rollout.kv_cache_mb=0", "rollout.max_model_len=0"]).rollout
     assert (chosen.gpus_per_replica, chosen.kv_cache_mb, chosen.max_model_len) == (-1.0, 0, 0)

@@ -20,7 +20,7 @@ from azr.ledger.experience import Batch, Experience
 from azr.ledger.ledger import Account, Sample
 from azr.staleness.admission import Limits
 from tests.journal.disks import CrashingDisk
-from tests.ledger.play import PROPOSE, SOLVE
+from tests.ledger.play import PROPOSE, SOLVE, propose
 
 LIMITS = Limits(max_staleness=1, propose=1, solve=2, attempts=2, replay_attempts=2, replay_share=1.0)
 PLAN = BatchPlan((Quota(PROPOSE, 1), Quota(SOLVE, 1, 2)))
@@ -81,13 +81,13 @@ class Run:
 
     def lose(self, experience: Experience, name: str) -> None:
         """A proposer falls silent; after a crash there may be no room for it beside what is still to be dropped."""
-        if experience.propose(name, "deduction", "proposer", 0.0) is None:
+        if propose(experience, name):
             experience.lost(name)
 
     def drop(self, experience: Experience, name: str) -> None:
         """A proposal is dropped with the rating it waits for."""
         if not experience.book.ledger.knows(f"{name}#0"):
-            assert experience.propose(name, "deduction", "proposer", 0.0) is None
+            assert propose(experience, name)
             experience.judge_many([(self.sample(f"{name}#0", name), "task")])
             self.acknowledged.add(f"{name}#0")
         if name in experience.book.groups:
@@ -98,7 +98,7 @@ class Run:
         if self.lineage or experience.book.ledger.knows(f"{name}#0"):
             return
         if self.step == 0:
-            assert experience.propose(name, "deduction", "proposer", 0.0) is None
+            assert propose(experience, name)
         elif self.step == 2:
             first = msgspec.structs.replace(self.sample(f"{name}#0", name), versions=(Version(0, 0),))
             experience.judge_many([(first, "task")])
@@ -109,7 +109,7 @@ class Run:
         if book.ledger.knows(f"{name}#0") or self.now in self.batches:
             return
         if name not in book.groups:
-            assert experience.propose(name, "deduction", "proposer", 0.0) is None
+            assert propose(experience, name)
         experience.judge_many([(self.sample(f"{name}#0", name), "task")])
         self.acknowledged.add(f"{name}#0")
 

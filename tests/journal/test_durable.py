@@ -24,7 +24,7 @@ from tests.journal.crashes import LIMITS, Run
 from tests.journal.disks import CrashingDisk, PowerCutError
 from tests.journal.test_journal import FATES, markers
 from tests.ledger.play import LIMITS as PLAYED
-from tests.ledger.play import PROPOSE, SOLVE, Play
+from tests.ledger.play import PROPOSE, SOLVE, Play, propose
 
 
 @pytest.fixture(scope="module")
@@ -303,7 +303,7 @@ def test_on_a_full_disk_the_call_fails_and_the_experience_is_as_it_was() -> None
     disk = CrashingDisk(room=2000)
     run = Run(compact=False)
     experience = run.boot(disk)
-    assert experience.propose("p", "deduction", "proposer", 0.0) is None
+    assert propose(experience, "p")
     before = events.encode([experience.book.snapshot()])
     sample = Play().sample("p#0", PROPOSE)
     disk.room = sum(len(content.data) for content in disk.files.values()) + 10

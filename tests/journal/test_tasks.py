@@ -13,7 +13,7 @@ from azr.buffers import Estimate, TaskBuffer
 from azr.config.sections.buffers import BuffersConfig
 from azr.journal import Journal, JournalError
 from azr.journal.tasks import DurableTasks, Written
-from tests.buffers.tasks import names, task
+from tests.buffers.tasks import mass, names, task
 from tests.journal.disks import CrashingDisk, PowerCutError
 from tests.journal.test_journal import FATES, markers
 
@@ -32,7 +32,7 @@ def tasks_on(disk: CrashingDisk) -> DurableTasks:
 
 def contents(tasks: DurableTasks) -> list[object]:
     """What must come back: tasks, priorities, the step; not what was drawn."""
-    return [(len(buffer), round(buffer.mass, 9), buffer.step) for buffer in tasks.buffers.values()]
+    return [(len(buffer), round(mass(buffer), 9), buffer.step) for buffer in tasks.buffers.values()]
 
 
 def test_tasks_ratings_and_the_step_come_back() -> None:

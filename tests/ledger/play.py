@@ -8,7 +8,7 @@ from azr.ledger.events import Event, Group
 from azr.ledger.experience import Batch, Experience, Rated
 from azr.ledger.ledger import Sample
 from azr.ledger.work import ToAttempt
-from azr.staleness.admission import Limits
+from azr.staleness.admission import Limits, Refusal
 
 PROPOSE, SOLVE = Cell("deduction", "propose"), Cell("deduction", "solve")
 LIMITS = Limits(max_staleness=1, propose=1, solve=4, attempts=2, replay_attempts=2, replay_share=1.0)
@@ -25,6 +25,16 @@ def next_group(experience: Experience, owner: str, now: float) -> Group | None:
     return None
 
 
+def propose(experience: Experience, group: str, now: float = 0.0) -> bool:
+    """Whether a proposal is admitted under this name, of the type that is furthest behind."""
+    return bool(experience.next_work("proposer", [group], now, roles=["propose"]))
+
+
+def replay(experience: Experience, group: str, task_type: str, task: str, owner: str, now: float) -> Refusal | None:
+    """Attempts at a task from the buffer; None when they may begin."""
+    return experience.replay_many([(group, task_type, task)], owner, now)[0]
+
+
 class Play:
     """An experience and those around it."""
 
@@ -39,7 +49,7 @@ class Play:
 
     def propose(self, name: str, valid: bool = True) -> None:
         """A proposal, admitted and judged."""
-        assert self.experience.propose(name, "deduction", "proposer", 0.0) is None
+        assert propose(self.experience, name)
         self.judge(name, valid)
 
     def judge(self, name: str, valid: bool = True) -> None:
@@ -47,7 +57,7 @@ class Play:
 
     def replay(self, name: str) -> None:
         """A group of attempts at an old task, admitted."""
-        assert self.experience.replay(name, "deduction", f"task of {name}", "solver", 0.0) is None
+        assert replay(self.experience, name, "deduction", f"task of {name}", "solver", 0.0) is None
 
     def attempt(self, name: str, *correct: bool) -> list[Rated]:
         """Attempts of a group come in, from the first that is awaited."""

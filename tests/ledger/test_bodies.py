@@ -18,7 +18,7 @@ from azr.ledger import events
 from azr.ledger.bodies import may_return
 from azr.ledger.experience import Experience
 from azr.ledger.ledger import LedgerError, Sample
-from tests.ledger.play import LIMITS, PROPOSE, SOLVE, Play
+from tests.ledger.play import LIMITS, PROPOSE, SOLVE, Play, propose, replay
 
 
 def made(*steps: int, lineage: int = 0) -> list[Version]:
@@ -287,8 +287,8 @@ class History:
         experience, name = self.play.experience, f"g{self.names}"
         self.names += 1
         if self.random.random() < 0.5:
-            experience.replay(name, "deduction", "task", "solver", 0.0)
-        elif experience.propose(name, "deduction", "proposer", 0.0) is None:
+            replay(experience, name, "deduction", "task", "solver", 0.0)
+        elif propose(experience, name):
             said = self.play.sample(f"{name}#0", PROPOSE, False, self.weights())
             experience.judge_many([(said, "task" if self.random.random() < 0.8 else None)])
         for group in [group for group in experience.book.groups.values() if group.cell == SOLVE]:

@@ -11,7 +11,7 @@ from azr.ledger.experience import Rated, Shortage
 from azr.ledger.ledger import LedgerError
 from azr.staleness.admission import Refusal
 from azr.staleness.bound import StalenessError
-from tests.ledger.play import LIMITS, PLAN, PROPOSE, SOLVE, Play, next_group
+from tests.ledger.play import LIMITS, PLAN, PROPOSE, SOLVE, Play, next_group, propose, replay
 
 
 def test_a_valid_proposal_waits_for_all_of_its_attempts() -> None:
@@ -37,10 +37,10 @@ def test_what_the_gate_refused_is_trained_on_without_a_rating() -> None:
 def test_who_did_not_hear_that_work_was_admitted_may_ask_again() -> None:
     play = Play()
     play.replay("r")
-    assert play.experience.propose("p", "deduction", "proposer", 0.0) is None
+    assert propose(play.experience, "p")
     written = len(play.events)
     play.replay("r")
-    assert play.experience.propose("p", "deduction", "proposer", 5.0) is None
+    assert propose(play.experience, "p", 5.0)
     assert len(play.events) == written
     assert play.experience.expire(10.0) == ["r"], "asking again is a sign of life"
 
@@ -49,10 +49,10 @@ def test_a_full_cell_refuses_and_names_itself() -> None:
     play = Play()
     play.propose("a", valid=False)
     play.propose("b", valid=False)
-    assert play.experience.propose("c", "deduction", "proposer", 0.0) == Refusal(PROPOSE, 1, 0)
+    assert not propose(play.experience, "c")
     for name in "wxyz":
         play.replay(name)
-    assert play.experience.replay("v", "deduction", "task", "solver", 0.0) == Refusal(SOLVE, 2, 0)
+    assert replay(play.experience, "v", "deduction", "task", "solver", 0.0) == Refusal(SOLVE, 2, 0)
 
 
 def test_ratings_are_given_out_before_anything_else_in_the_order_of_proposals() -> None:
@@ -147,7 +147,7 @@ def test_a_group_too_old_is_swept_whole_though_one_of_its_samples_is_young() -> 
 
 def test_a_proposal_is_as_old_as_the_oldest_attempt_that_rated_it() -> None:
     play = Play()
-    assert play.experience.propose("p", "deduction", "proposer", 0.0) is None
+    assert propose(play.experience, "p")
     play.experience.judge_many([(play.sample("p#0", PROPOSE, False, Version(0, 3)), "task")])
     attempts = [play.sample(f"p/rating#{index}", SOLVE, True, Version(0, 2 + index)) for index in range(2)]
     play.experience.attempt_many(attempts)
@@ -196,7 +196,7 @@ def test_a_group_lost_too_often_is_poisoned_and_dropped_with_the_proposal_it_rat
 
 def test_a_proposal_that_is_lost_is_simply_gone() -> None:
     play = Play()
-    assert play.experience.propose("p", "deduction", "proposer", 0.0) is None
+    assert propose(play.experience, "p")
     assert play.experience.expire(10.0) == ["p"]
     assert play.experience.book.groups == {}
     assert play.experience.book.admission.outstanding(PROPOSE) == 0

@@ -8,7 +8,7 @@ import pytest
 from azr.game.types import Version
 from azr.ledger import events
 from azr.ledger.ledger import LedgerError
-from tests.ledger.play import LIMITS, PROPOSE, SOLVE, Play, next_group
+from tests.ledger.play import LIMITS, PROPOSE, SOLVE, Play, next_group, propose, replay
 
 
 class TestResume:
@@ -55,7 +55,7 @@ class TestResume:
     def test_open_work_is_given_out_anew_and_open_proposals_are_not(self) -> None:
         play = Play()
         play.replay("r")
-        assert play.experience.propose("p", "deduction", "proposer", 0.0) is None
+        assert propose(play.experience, "p")
         play.experience.resume(Version(0, 0), lineage=1)
         group = next_group(play.experience, "solver", 0.0)
         assert group is not None
@@ -80,7 +80,7 @@ class TestResume:
         play = Play(LIMITS._replace(max_staleness=0))
         play.experience.resume(Version(0, 0), lineage=1)
         for name in "abc":  # A replica that still has the lost weights answers, again and again.
-            assert play.experience.propose(name, "deduction", "proposer", 0.0) is None
+            assert propose(play.experience, name)
             late = play.sample(f"{name}#0", PROPOSE, False, Version(0, 3))
             play.experience.judge_many([(late, "task" if valid else None)] * 2)
             assert name not in play.experience.book.groups
@@ -91,7 +91,7 @@ class TestResume:
 
     def test_a_proposal_that_came_in_before_is_not_dropped_for_lost_weights(self) -> None:
         play = Play()
-        assert play.experience.propose("p", "deduction", "proposer", 0.0) is None
+        assert propose(play.experience, "p")
         lost = play.sample("p#0", PROPOSE, False, Version(0, 0), Version(7, 7))
         play.experience.judge_many([(play.sample("p#0", PROPOSE), "task"), (lost, "task")])
         assert play.state("p") == "judged"
@@ -134,7 +134,7 @@ class TestResume:
 
     def test_is_recorded_as_one_with_all_that_it_drops(self) -> None:
         play = Play()
-        assert play.experience.propose("p", "deduction", "proposer", 0.0) is None
+        assert propose(play.experience, "p")
         play.replay("r")
         play.experience.attempt_many([play.sample("r#0", SOLVE, True, Version(0, 1))])
         records: list[list[object]] = []
@@ -201,8 +201,8 @@ class TestHistory:
         play.experience._record_events = full
         before = events.encode([play.experience.book.snapshot()])
         for move in (
-            lambda: play.experience.propose("p", "deduction", "proposer", 0.0),
-            lambda: play.experience.replay("r", "deduction", "task", "solver", 0.0),
+            lambda: propose(play.experience, "p"),
+            lambda: replay(play.experience, "r", "deduction", "task", "solver", 0.0),
             lambda: play.experience.wasted(SOLVE, 1, 1, "cancelled"),
             lambda: play.experience.attempt_many([play.sample("x#0")]),
         ):
@@ -280,7 +280,7 @@ class TestDefects:
         play.attempt("r", True, True)
         written = len(play.events)
         with pytest.raises(LedgerError, match="group r is opened again but is ready"):
-            play.experience.replay("r", "deduction", "task", "solver", 0.0)
+            replay(play.experience, "r", "deduction", "task", "solver", 0.0)
         assert len(play.events) == written
         self.refused(play, events.Opened("r", "replay", "deduction", 2), "group r is opened twice")
 

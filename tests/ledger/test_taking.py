@@ -10,7 +10,7 @@ from azr.ledger import events
 from azr.ledger.experience import Batch, Experience
 from azr.ledger.taking import Shortage, surplus
 from azr.staleness.admission import Limits
-from tests.ledger.play import Play
+from tests.ledger.play import Play, propose, replay
 
 A, B = Cell("deduction", "solve"), Cell("abduction", "solve")
 LIMITS = Limits(4, 0, 4, attempts=2, replay_attempts=2, replay_share=1.0, task_types=("deduction", "abduction"))
@@ -35,7 +35,7 @@ class Solvers(Play):
     def begin(self, cell: Cell) -> str:
         self.names += 1
         name = f"g{self.names}"
-        assert self.experience.replay(name, cell.task, "task", "solver", 0.0) is None
+        assert replay(self.experience, name, cell.task, "task", "solver", 0.0) is None
         return name
 
     def finish(self, name: str) -> None:
@@ -109,10 +109,10 @@ class TestRedistribute:
         assert isinstance(play.experience.take(Version(0, 0), plan, patient=False), Batch)
 
     def test_a_proposal_under_way_may_bring_attempts(self) -> None:
-        play = Play(LIMITS._replace(propose=1))
+        play = Play(LIMITS._replace(propose=1, task_types=("deduction",)))
         play.propose("p", valid=False)
         plan = BatchPlan((Quota(Cell("deduction", "propose"), 1), Quota(A, 2, 2)), "redistribute")
-        assert play.experience.propose("q", "deduction", "proposer", 0.0) is None
+        assert propose(play.experience, "q")
         assert play.experience.take(Version(0, 0), plan, patient=False) == Shortage({A: 4})
         play.judge("q", valid=False)
         assert isinstance(play.experience.take(Version(0, 0), plan, patient=False), Batch)

@@ -16,7 +16,7 @@ from azr.ledger.experience import Batch, Experience
 from azr.ledger.ledger import LedgerError, Sample
 from azr.ledger.work import ToAttempt, ToPropose, ToReplay, Work
 from azr.staleness.admission import Limits, Refusal
-from tests.ledger.play import LIMITS, PROPOSE, SOLVE, Play
+from tests.ledger.play import LIMITS, PROPOSE, SOLVE, Play, replay
 
 TWO_TYPES = Limits(1, 2, 8, attempts=2, replay_attempts=2, replay_share=1.0, task_types=("deduction", "abduction"))
 
@@ -142,25 +142,26 @@ class TestGranting:
         assert next_work(play, "b", roles=["solve"]) == [ToAttempt(play.group("p/rating"))]
 
 
-class TestProposeMany:
+class TestReplayMany:
+    """Without proposals there is room for four groups."""
+
+    def admit(self, play: Play, names: str) -> list[Refusal | None]:
+        return play.experience.replay_many([(name, "deduction", "task") for name in names], "solver", 0.0)
+
     def test_each_is_answered_in_its_order(self) -> None:
-        play = Play()
-        wanted = [("a", "deduction"), ("b", "deduction"), ("c", "deduction")]
-        assert play.experience.propose_many(wanted, "proposer", 0.0) == [None, None, Refusal(PROPOSE, 1, 0)]
+        assert self.admit(Play(LIMITS._replace(propose=0)), "abcde") == [None] * 4 + [Refusal(SOLVE, 2, 0)]
 
     def test_those_that_were_admitted_are_admitted_again(self) -> None:
-        play = Play()
-        play.experience.propose_many([("a", "deduction")], "proposer", 0.0)
+        play = Play(LIMITS._replace(propose=0))
+        self.admit(play, "abcd")
         written = len(play.events)
-        answers = play.experience.propose_many([("a", "deduction"), ("a", "deduction")], "proposer", 0.0)
-        assert answers == [None, None]
+        assert self.admit(play, "aa") == [None, None]
         assert len(play.events) == written
 
     def test_one_said_twice_is_opened_once(self) -> None:
-        play = Play()
-        wanted = [("a", "deduction"), ("a", "deduction"), ("b", "deduction")]
-        assert play.experience.propose_many(wanted, "proposer", 0.0) == [None, None, None]
-        assert play.experience.book.admission.outstanding(PROPOSE) == 2
+        play = Play(LIMITS._replace(propose=0))
+        assert self.admit(play, "aab") == [None, None, None]
+        assert play.experience.book.admission.outstanding(SOLVE) == 4
 
 
 @dataclasses.dataclass
@@ -202,7 +203,7 @@ class World:
                 case ToPropose(name, task_type):
                     self.start(Cell(task_type, "propose"), [f"{name}#0"], 1.0)
                 case ToReplay(name, task_type):
-                    assert self.experience.replay(name, task_type, "task", "actor", self.now) is None
+                    assert replay(self.experience, name, task_type, "task", "actor", self.now) is None
                     group = self.experience.book.group(name)
                     self.start(group.cell, group.awaited, self.random.uniform(0.1, 100))
         return bool(works)

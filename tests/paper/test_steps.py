@@ -22,6 +22,7 @@ from azr.ledger.experience import Batch, Experience
 from azr.ledger.ledger import Sample
 from azr.ledger.work import ToAttempt, ToPropose, Work
 from azr.staleness.admission import Limits
+from tests.ledger.play import replay
 
 CONFIG = load([], ["algorithm=paper", "algorithm.batch.propose=8", "algorithm.batch.solve=8"])
 TYPES = CONFIG.algorithm.game.task_types
@@ -86,7 +87,7 @@ class Run:
         else:
             (drawn,) = self.buffers[work.task_type].draw(1, CONFIG.algorithm.batch.replay_share)
             self.given[self.step][work.task_type].append(drawn)
-            assert self.experience.replay(work.group, work.task_type, drawn.id, "actor", 0.0) is None
+            assert replay(self.experience, work.group, work.task_type, drawn.id, "actor", 0.0) is None
             self.attempt(self.experience.book.group(work.group))
 
     def attempt(self, group: Group) -> None:

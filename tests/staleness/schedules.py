@@ -20,7 +20,7 @@ from azr.ledger.experience import Batch, Experience, Shortage
 from azr.ledger.ledger import Sample
 from azr.ledger.work import ToAttempt, ToPropose, ToReplay, Work
 from azr.staleness.admission import Limits
-from tests.ledger.play import next_group
+from tests.ledger.play import next_group, replay
 
 #: Ticks in which anything may happen.
 WILD_TICKS = 60
@@ -154,15 +154,11 @@ class Schedule:
                 self.follow(one, owner)
         elif (group := next_group(self.experience, owner, self.now)) is not None:
             self.start(group.id, group.cell, group.awaited)
+        elif self.limits.propose and self.random.random() < 0.6:
+            for one in self.experience.next_work(owner, names, self.now, roles=["propose"]):
+                self.follow(one, owner)
         else:  # An owner with a will of its own, whatever its cell has under way.
-            task_type = self.random.choice(self.limits.task_types)
-            if self.limits.propose and self.random.random() < 0.6:
-                answers = self.experience.propose_many([(name, task_type) for name in names], owner, self.now)
-                for name, answer in zip(names, answers, strict=True):
-                    if answer is None:
-                        self.follow(ToPropose(name, task_type), owner)
-            else:
-                self.follow(ToReplay(names[0], task_type), owner)
+            self.follow(ToReplay(names[0], self.random.choice(self.limits.task_types)), owner)
         self.check_slots()
 
     def follow(self, work: Work, owner: str) -> None:
@@ -172,7 +168,7 @@ class Schedule:
             case ToPropose(name, task_type):
                 self.start(name, Cell(task_type, "propose"), [f"{name}#0"])
             case ToReplay(name, task_type):
-                if self.experience.replay(name, task_type, "old task", owner, self.now) is None:
+                if replay(self.experience, name, task_type, "old task", owner, self.now) is None:
                     size = self.limits.replay_attempts
                     self.start(name, Cell(task_type, "solve"), [f"{name}#{index}" for index in range(size)])
 

@@ -20,6 +20,7 @@ from azr.ledger.experience import Batch, Experience
 from azr.ledger.ledger import Sample
 from azr.staleness.admission import Limits
 from azr.staleness.lengths import SweptByLength
+from tests.ledger.play import replay
 
 SOLVE = Cell("deduction", "solve")
 ATTEMPTS = 8
@@ -51,7 +52,7 @@ class Simulation:
         while admitted < TASKS or arriving:
             while (
                 admitted < TASKS
-                and self.experience.replay(f"g{admitted}", "deduction", str(admitted), "s", now) is None
+                and replay(self.experience, f"g{admitted}", "deduction", str(admitted), "s", now) is None
             ):
                 for attempt in range(ATTEMPTS):
                     done = now + int(self.ticks[admitted, attempt])

@@ -12,7 +12,7 @@ from azr.game.types import Cell, Version
 from azr.ledger.experience import Batch, Experience
 from azr.ledger.ledger import Sample
 from azr.staleness.admission import Limits
-from tests.ledger.play import next_group
+from tests.ledger.play import next_group, propose, replay
 
 PROPOSE, SOLVE = Cell("deduction", "propose"), Cell("deduction", "solve")
 #: The default quotas, an eighth of them.
@@ -81,9 +81,9 @@ class Engine:
         self.names += 1
         name = f"g{self.names}"
         for kind in self.order:
-            if kind == "p" and self.experience.propose(name, "deduction", "actor", self.now) is None:
+            if kind == "p" and propose(self.experience, name, self.now):
                 return PROPOSE, [f"{name}#0"]
-            if kind == "r" and self.experience.replay(name, "deduction", "task", "actor", self.now) is None:
+            if kind == "r" and replay(self.experience, name, "deduction", "task", "actor", self.now) is None:
                 return SOLVE, self.experience.book.group(name).awaited
         return None
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from azr.config.sections.rollout import DTYPES, RolloutConfig
 
 
-def problems(rollout: RolloutConfig) -> Iterator[tuple[str, str, str]]:
-    """Everything wrong with the section, as (key, what is wrong, how to mend it)."""
+def problems(rollout: RolloutConfig, longest: int) -> Iterator[tuple[str, str, str]]:
+    """Everything wrong with the section, as (key, what is wrong, how to mend it); `longest` is in tokens the longest
+    prompt with its response."""
     if rollout.dtype not in DTYPES:
         yield "rollout.dtype", f"{rollout.dtype!r} is not known", f"choose one of {', '.join(DTYPES)}"
     for name, low, high in (
@@ -40,6 +41,13 @@ def problems(rollout: RolloutConfig) -> Iterator[tuple[str, str, str]]:
         if not (low <= number and (high is None or number <= high)):
             allowed = f"at least {low}" if high is None else f"between {low} and {high}"
             yield f"rollout.{name}", f"{number} is out of range", f"it must be {allowed}"
+    if 0 < rollout.max_model_len < longest:
+        yield (
+            "rollout.max_model_len",
+            f"{rollout.max_model_len} does not hold the longest prompt (lengths.prompt, lengths.content) with its "
+            "response (lengths.response): engines would refuse it",
+            f"set {longest} at least, or 0 for what the model allows, or lower lengths.response",
+        )
     cards = rollout.gpus_per_replica
     whole = float(cards).is_integer() and cards >= rollout.tensor_parallel
     if (cards >= 1 and not whole) or (0 < cards < 1 and rollout.tensor_parallel > 1):

@@ -21,6 +21,7 @@ class Office:
         self.busy = self.most = 0
         self.done: list[str] = []
         self.failures: list[tuple[str | None, str]] = []
+        self.fruitless: set[str] = set()
         self.ended = asyncio.Event()
         self.act: Callable[[str], Awaitable[None]] = self.nap
 
@@ -35,7 +36,7 @@ class Office:
     async def nap(self, _: str) -> None:
         await asyncio.sleep(0.01)
 
-    async def do(self, work: str) -> None:
+    async def do(self, work: str) -> bool:
         self.busy += 1
         self.most = max(self.most, self.busy)
         try:
@@ -43,6 +44,7 @@ class Office:
             self.done.append(work)
         finally:
             self.busy -= 1
+        return work not in self.fruitless
 
     async def failed(self, work: str | None, error: Exception) -> None:
         self.failures.append((work, str(error)))
@@ -210,6 +212,18 @@ async def test_a_piece_that_fails_is_told_of_and_frees_its_lane(monkeypatch: obj
     module.REST_SECONDS = before
     assert office.failures == [("2", "broken")]
     assert sorted(office.done) == ["0", "1", "3", "4", "5"]
+
+
+async def test_a_lane_whose_work_came_to_nothing_rests_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REST_SECONDS", 0.3)
+    office = Office(8)
+    office.fruitless = {"0", "1", "2", "3"}
+    began = asyncio.get_running_loop().time()
+    lanes = await worked(office, 2)
+    assert asyncio.get_running_loop().time() - began > 0.6, "both lanes rested, each of them twice"
+    assert sorted(office.done) == list("01234567")
+    assert office.failures == []
+    assert lanes.under_way == []
 
 
 async def test_a_question_that_fails_is_asked_again() -> None:

@@ -9,9 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from actors.engine.records import GenerateRequest, Generation
 from actors.players.asking import References, draw_ask, sources_of
+from actors.players.generating import PoisonedError, generated, request_of
 from actors.players.seeds import generator_of, seed_of
 from actors.players.tokens import load_tokens, model_folder
+from actors.rollout.errors import RolloutError
+from azr.config.sections.algorithm import SamplingConfig
 from azr.config.sections.model import ModelConfig
 from azr.errors import AzrError
 from azr.game.tasks import task_type
@@ -27,6 +31,24 @@ def task(number: int, kind: str = "deduction") -> Task:
         inputs=("1",),
         outputs=("2",),
     )
+
+
+@pytest.mark.parametrize(("error", "tries"), [(ValueError("no tokens"), 3), (RolloutError("refused", "too long"), 1)])
+async def test_a_request_that_fails_is_told_with_the_tries_it_had(error: Exception, tries: int) -> None:
+    """A rollout client's own word is not asked for again: it tried replicas itself."""
+    heard: list[Exception] = []
+
+    class Failing:
+        retries = 0
+
+        async def generate(self, request: GenerateRequest, deadline: float) -> Generation:
+            raise error
+
+    request = request_of("0.p/1", (1, 2), 1, 0, 8, SamplingConfig(), 1.0)
+    with pytest.raises(PoisonedError, match=rf"request 0.p/1 failed after {tries} of 3 tries; last: ") as poisoned:
+        await generated(Failing(), request, seconds=1.0, tries=3, failed=heard.append)
+    assert heard == [error] * tries
+    assert poisoned.value.__cause__ is error
 
 
 def test_a_seed_follows_from_the_run_and_the_name_and_from_nothing_else() -> None:

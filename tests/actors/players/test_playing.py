@@ -200,7 +200,7 @@ async def test_induction_is_asked_about_programs_of_other_types(room: Room) -> N
 
 async def test_without_a_program_to_show_an_induction_proposal_is_dropped(room: Room) -> None:
     work = await room.proposed("induction")
-    await Proposer(room.table).play(work)
+    assert not await Proposer(room.table).play(work), "the lane rests"
     assert work.group not in room.shard.experience.book.groups
     assert room.engines.asked == []
 
@@ -242,6 +242,19 @@ def known(program: str) -> Task:
     )
 
 
+async def test_a_player_whose_engines_refuse_everything_does_not_go_through_work_without_rest(room: Room) -> None:
+    import asyncio
+
+    room.engines.fail = 1_000_000
+    player = Player(room.table, "propose", 4, broken=lambda why: None)
+    running = asyncio.create_task(player.run())
+    await asyncio.sleep(1.2)
+    await player.stop(5.0)
+    await asyncio.wait_for(running, 5)
+    dropped = sum([(await room.discarded(f"{kind}/propose")).get("poisoned", 0) for kind in ALL])
+    assert 0 < dropped <= 4 * 4, "four lanes, each twice a second"
+
+
 async def test_a_request_that_fails_is_sent_again(room: Room) -> None:
     room.engines.say, room.engines.fail = (lambda _: [GOOD]), 2
     work = await room.proposed()
@@ -253,7 +266,7 @@ async def test_a_request_that_fails_is_sent_again(room: Room) -> None:
 async def test_a_proposal_whose_request_always_fails_is_dropped_as_poisoned(room: Room) -> None:
     room.engines.fail = 1000
     work = await room.proposed()
-    await Proposer(room.table).play(work)
+    assert not await Proposer(room.table).play(work), "the lane rests"
     assert room.engines.fail == 1000 - 3
     assert work.group not in room.shard.experience.book.groups
     assert await room.discarded("deduction/propose") == {"poisoned": 1}
@@ -351,7 +364,7 @@ async def test_attempts_whose_request_always_fails_go_to_others_until_they_are_p
     room.engines.fail = 10_000
     solver = Solver(room.table)
     for _ in range(room.config.staleness.max_tries):
-        await solver.play(rating)
+        assert not await solver.play(rating), "the lane rests"
         again = await room.shard.next_work("player-0@0", ["0.player-0@0/s"], ["solve"], ALL, 0.0)
         rating = again[0] if again else rating
     assert again == []
@@ -407,8 +420,8 @@ async def test_a_lane_whose_loss_a_full_disk_refuses_too_rests_like_any_other(ro
             await player._play(rating)
         await player._failed(rating, refused.value)
     assert room.table.tally.reasons == {"JournalError": 1}
-    (open_group,) = await room.shard.open_groups()
-    assert (open_group.id, open_group.tries) == (rating.group.id, 0)
+    group = room.shard.experience.book.groups[rating.group.id]
+    assert (group.state, group.tries) == ("open", 0)
 
 
 async def test_a_player_plays_on_once_its_experience_has_room_again(room: Room) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer
 
 from actors.players.tokens import load_tokens
 from azr.config.sections.model import ModelConfig
@@ -29,6 +30,18 @@ def test_a_broken_file_is_refused_with_what_is_wrong_in_it_on_one_line(tmp_path:
     with pytest.raises(AzrError, match=r"cannot be loaded: .*line 2") as refused:
         load_tokens(ModelConfig(path=str(tmp_path), frame="compact"))
     assert "\n" not in refused.value.what
+
+
+def test_what_a_file_says_of_cutting_and_filling_is_not_done(tmp_path: Path) -> None:
+    """Whoever trained the model may have saved both; a prompt that was cut would pass every gate for length."""
+    saved = Tokenizer.from_file(str(shipped.folder() / "tokenizer.json"))
+    saved.enable_truncation(4)
+    saved.enable_padding(length=10)
+    saved.save(str(tmp_path / "tokenizer.json"))
+    tokens = load_tokens(ModelConfig(path=str(tmp_path), frame="compact"))
+    as_shipped = load_tokens(ModelConfig(path=str(shipped.folder()), frame="compact"))
+    for text in ("x", "def f(x): return x + 100" * 10):
+        assert tokens.encode(text) == as_shipped.encode(text)
 
 
 def test_no_model_at_all_is_named_as_before() -> None:

@@ -64,6 +64,11 @@ async def opened(shard: ExperienceShard, name: str, owner: str = "proposer-0@1")
     return work
 
 
+def open_groups(shard: ExperienceShard) -> list[str]:
+    """Groups whose samples are not all there."""
+    return [group.id for group in shard.experience.book.groups.values() if group.state == "open"]
+
+
 async def replayed(shard: ExperienceShard, name: str = "0.s/1", owner: str = "s@1") -> ToReplay:
     (work,) = await shard.next_work(owner, [name], ["solve"], [], 0.0)
     assert isinstance(work, ToReplay)
@@ -224,8 +229,9 @@ async def test_a_whole_group_is_rated_and_asking_again_changes_nothing(shard: Ex
     made = attempts(rating.group.id, work.task_type, right=3)
     ((rated,),) = await shard.attempt_many([(made, None)], "s@1", False)
     assert (rated.task, rated.rating.correct, rated.rating.attempts) == ("0.task", 3, 4)
-    assert await shard.attempt_many([(made, None)], "s@1", False) == [[]]
-    assert await shard.attempt_many([(made, None)], "s@1", True) == [[rated]], "the answer was lost: it is told again"
+    for _ in range(2):
+        told = await shard.attempt_many([(made, None)], "s@1", True)
+        assert told == [[rated]], "the answer was lost: it is told again"
     books = await shard.statistics()
     assert books.accounts[f"{work.task_type}/solve"].generated.samples == 4
     await shard.assert_closed()
@@ -246,6 +252,24 @@ async def test_work_of_a_silent_owner_is_given_to_another(tmp_path: Path) -> Non
     await shard.close()
 
 
+async def test_what_was_sampled_twice_is_counted_whoever_was_first(shard: ExperienceShard) -> None:
+    """Its owner was silent for too long, and hands in what another made meanwhile."""
+    work = await opened(shard, "0.p/1")
+    await shard.judge_many([(proposal(work.group, work.task_type), "0.task")])
+    (rating,) = await shard.next_work("s@1", ["0.s/1"], ["solve"], [], 0.0)
+    assert isinstance(rating, ToAttempt)
+    cell = rating.group.cell
+    made = attempts(rating.group.id, work.task_type)
+    await shard.attempt_many([(made[:1], None)], "s@2", False)
+    await shard.attempt_many([(made[1:], (cell, 1, 5, "made_again"))], "s@3", False)
+    for again in (False, True, True):
+        assert len(*await shard.attempt_many([(made[1:], (cell, 1, 5, "made_again"))], "s@1", again)) == again
+    account = (await shard.statistics()).accounts[str(cell)]
+    assert (account.generated.samples, account.generated.tokens) == (9, 45), "four, one beside them, and four again"
+    assert (account.discarded["made_again"].samples, account.discarded["made_again"].tokens) == (5, 25)
+    await shard.assert_closed()
+
+
 async def test_a_sign_of_life_keeps_the_work(tmp_path: Path) -> None:
     config = small_config(tmp_path)
     config.actors.silence_seconds = 0.6
@@ -262,14 +286,14 @@ async def test_a_new_life_gives_back_at_once_what_the_earlier_one_held(shard: Ex
     other = await opened(shard, "0.b/1", "proposer-01@1")
     assert await shard.hello("proposer-0") == 2, "so many groups were opened"
     assert mine.group not in shard.experience.book.groups
-    assert [group.id for group in await shard.open_groups()] == [other.group]
+    assert open_groups(shard) == [other.group]
 
 
 async def test_a_new_life_begins_on_a_full_disk_too(shard: ExperienceShard) -> None:
     mine = await opened(shard, "0.a/1", "proposer-0@1")
     with full(shard.host.journal):
         assert await shard.hello("proposer-0") == 1
-    assert [group.id for group in await shard.open_groups()] == [mine.group], "until its lease runs out"
+    assert open_groups(shard) == [mine.group], "until its lease runs out"
 
 
 async def test_who_waits_for_a_batch_hears_that_nobody_can_hand_anything_in(shard: ExperienceShard) -> None:
@@ -309,7 +333,7 @@ async def test_what_fails_for_everybody_is_poisoned_and_takes_its_proposal_along
         await shard.lost(rating.group.id, "somebody else", number, True)
         for _ in range(2):  # told again, it changes nothing
             await shard.lost(rating.group.id, f"s@{number}", number, True)
-    assert await shard.open_groups() == []
+    assert open_groups(shard) == []
     books = await shard.statistics()
     assert books.accounts[f"{work.task_type}/propose"].discarded["poisoned"].samples == 1
     unmade = books.accounts[f"{work.task_type}/solve"].discarded["poisoned"]
