@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -125,6 +125,7 @@ def test_sums_never_drift_from_a_fresh_build() -> None:
     st.lists(st.sampled_from([0.0, 1e-300, 1e-12, 0.1, 1.0, 3.0, 1e12]), min_size=1, max_size=40),
     st.lists(st.floats(0.0, 1.0, exclude_max=False), min_size=1, max_size=20),
 )
+@example(weights=[1.0, 0.0], fractions=[1.0])
 @settings(max_examples=300, deadline=None)
 def test_zero_weight_is_never_drawn_whatever_rounding_does(weights: list[float], fractions: list[float]) -> None:
     tree = tree_of(*weights)

@@ -160,8 +160,8 @@ class TestReplayMany:
 
     def test_one_said_twice_is_opened_once(self) -> None:
         play = Play(LIMITS._replace(propose=0))
-        assert self.admit(play, "aab") == [None, None, None]
-        assert play.experience.book.admission.outstanding(SOLVE) == 4
+        assert self.admit(play, "aabcd") == [None] * 5
+        assert play.experience.book.admission.outstanding(SOLVE) == 8
 
 
 @dataclasses.dataclass
