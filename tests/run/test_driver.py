@@ -17,7 +17,7 @@ from azr.errors import AzrError, ConfigError
 from azr.plugins import TRACKERS
 from azr.run.console import Console, Goal
 from azr.run.driver import Driver, begin
-from azr.run.folder import Card, RunFolder
+from azr.run.folder import RunFolder
 from azr.run.hub import Drained, StepParts
 from azr.run.learner_thread import LearnerFailedError
 from azr.run.stages import Stages, StageTimeoutError
@@ -26,19 +26,6 @@ from azr.run.summary import Ending
 from azr.tiny import shipped
 from learner.checkpoint import MARKER, LearnerState, checkpoint_folder
 from tests.plugins import announce
-
-
-@pytest.fixture
-def said() -> io.StringIO:
-    return io.StringIO()
-
-
-@pytest.fixture
-def driver(tmp_path: Path, said: io.StringIO) -> Driver:
-    config = load(["tiny"], [f"run.folder={tmp_path}"])
-    folder = RunFolder.of(str(tmp_path), "tiny")
-    folder.create(Card(name="tiny", started=0.0))
-    return Driver(config, folder, Console(("deduction",), Goal(), stream=said, terminal=False))
 
 
 def test_parts_get_the_embedded_model_by_its_folder_and_the_run_keeps_its_name(driver: Driver) -> None:

@@ -7,7 +7,6 @@ import contextlib
 import io
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,31 +15,15 @@ import pytest
 from actors.engine.records import EngineStatistics, GenerateRequest, Generation
 from actors.players.tokens import load_tokens
 from actors.rollout.errors import RolloutError
-from azr.config import load
 from azr.errors import AzrError
 from azr.game.frames import frame
-from azr.run.console import Console, Goal
 from azr.run.driver import Driver
 from azr.run.evaluation import Evaluation
-from azr.run.folder import Card, RunFolder
 from azr.run.stopping import StoppedError
 from azr.run.supervision import PartLostError, Patience, Supervision
 from azr.run.without_players import WithoutPlayers
 from sandbox_wasm.dispatcher import SandboxBrokenError
 from sandbox_wasm.protocol import Sandbox
-
-
-@pytest.fixture
-def said() -> io.StringIO:
-    return io.StringIO()
-
-
-@pytest.fixture
-def driver(tmp_path: Path, said: io.StringIO) -> Driver:
-    config = load(["tiny"], [f"run.folder={tmp_path}"])
-    folder = RunFolder.of(str(tmp_path), "tiny")
-    folder.create(Card(name="tiny", started=0.0))
-    return Driver(config, folder, Console(("deduction",), Goal(), stream=said, terminal=False))
 
 
 class Unanswering:
