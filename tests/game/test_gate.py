@@ -131,7 +131,6 @@ def test_a_proposal_without_an_input_is_refused_whatever_was_asked_for(reason: R
         "def f(a):\n    return compile('1', '', 'eval') and 1",
         "def f(a):\n    return open('/etc/passwd').read()",
         "def f(a):\n    return globals()['f'] and 1",
-        "def f(a):\n    return input() or a",
         "def f(a):\n    try:\n        return f(a)\n    except RecursionError:\n        return a",
         "def f(a):\n    try:\n        return bytearray(10**9)\n    except MemoryError:\n        return a",
         "def f(a):\n    return id(a)",
