@@ -173,15 +173,14 @@ def _judge(ending: Ending, task: Task, *, ran: bool) -> JobResult | Outcome:
         return msgspec.structs.replace(result, outcomes=outcomes)
     words = ending.payload.decode(errors="replace")
     busy = ending.cpu_nanoseconds >= BUSY * task.cpu_seconds * 1e9
-    if ending.how == conversation.CPU_LIMIT or (ending.how == conversation.WALL_LIMIT and busy) or "SIGXCPU" in words:
+    if ending.how == conversation.CPU_LIMIT or (ending.how == conversation.WALL_LIMIT and busy):
         return Outcome("timeout", error="CPU time used up", fuel=fuel)
     if ending.how == conversation.WALL_LIMIT:
         return Outcome("retry", error=words, fuel=fuel)
     if ending.how == conversation.ASLEEP:
         return Outcome("timeout", error=words, fuel=fuel)
-    # A program cannot send that signal, not even to itself: it comes from a kernel short of memory, or from the child
-    # that could not be locked in.
-    return _broken(words, fuel, ran=ran and "SIGKILL" not in words)
+    # A program cannot kill, not even itself: a kernel short of memory does, and the child that could not be locked in.
+    return _broken(words, fuel, ran=ran and ending.how != conversation.KILLED)
 
 
 def _broken(words: str, fuel: int, *, ran: bool) -> Outcome:

@@ -24,8 +24,8 @@ _ENDING = struct.Struct("<BQ")
 FILTER = "system-call filter"
 
 #: How a child ended: with an answer, killed at its CPU limit or its wall limit, broken without an answer, left by its
-#: program, or killed at its wall limit while it waited for what nobody would give it.
-ANSWERED, CPU_LIMIT, WALL_LIMIT, GONE, LEFT, ASLEEP = range(6)
+#: program, killed at its wall limit while it waited for what nobody would give it, or killed by somebody else.
+ANSWERED, CPU_LIMIT, WALL_LIMIT, GONE, LEFT, ASLEEP, KILLED = range(7)
 
 
 class Task(NamedTuple):

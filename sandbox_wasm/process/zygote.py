@@ -355,8 +355,11 @@ def _ready(descriptor: int, event: int, within: float) -> bool:
 def _end_of(status: int) -> tuple[int, bytes]:
     """How a child ended that closed its pipe without a word."""
     code = os.waitstatus_to_exitcode(status)
+    if code == -signal.SIGXCPU:
+        return conversation.CPU_LIMIT, b"CPU time used up"
     if code < 0:
-        return conversation.GONE, f"killed by {signal.Signals(-code).name} before it answered".encode()
+        how = conversation.KILLED if code == -signal.SIGKILL else conversation.GONE
+        return how, f"killed by {signal.Signals(-code).name} before it answered".encode()
     return conversation.LEFT, f"left with {code}".encode()
 
 

@@ -364,6 +364,28 @@ def test_a_zygote_that_is_killed_is_replaced_and_its_job_says_so() -> None:
         own.close()
 
 
+def test_a_child_that_somebody_else_kills_is_nobodys_error_and_its_zygote_goes_on() -> None:
+    own = ProcessBackend()
+    try:
+        assert still_works(own)
+        zygote = psutil.Process(newest())
+
+        def kill() -> None:
+            while not zygote.children():
+                time.sleep(0.01)
+            zygote.children()[0].kill()
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        outcome = run(own, "def f(a):\n    while True: pass", limits=Limits.of_seconds(20.0))
+        killer.join(20)
+        assert (outcome.status, outcome.error) == ("crashed", "killed by SIGKILL before it answered")
+        assert still_works(own)
+        assert newest() == zygote.pid
+    finally:
+        own.close()
+
+
 def test_a_zygote_that_gets_no_time_to_answer_is_the_machines_doing() -> None:
     own = ProcessBackend()
     try:
