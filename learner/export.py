@@ -21,6 +21,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
+from azr.decoding import UNDECODABLE
 from azr.errors import AzrError
 from azr.files import write_text
 from azr.text import shortened
@@ -84,6 +85,12 @@ def find_checkpoint(source: Path) -> Path:
     found = found or checkpoint.newest(source / "checkpoints") or checkpoint.newest(source)
     if found is None:
         raise AzrError(f"{source} holds no complete checkpoint", "name a run's folder, or one like …/step_00000100")
+    try:
+        checkpoint.read_state(found)
+    except UNDECODABLE as error:
+        raise AzrError(
+            f"{found / checkpoint.MARKER} cannot be read: {error}", "restore it, or name an older checkpoint beside it"
+        ) from error
     return found
 
 

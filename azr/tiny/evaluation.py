@@ -136,6 +136,9 @@ def evaluate_folder(folder: Path, *, tasks: int, samples: int, workers: int | No
     """The table of a model folder."""
     if not (folder / "config.json").exists():
         raise AzrError(f"{folder} is no model folder", "name one that holds config.json, e.g. what `azr export` wrote")
+    from learner.policy import require_whole_weights
+
+    require_whole_weights(folder)
     with open_sandbox("wasm", workers=workers) as sandbox:
         return list(evaluate(responder(folder), sandbox, tasks=tasks, samples=samples))
 

@@ -81,6 +81,13 @@ def test_the_newest_complete_checkpoint_of_a_run_is_found(model: Path, tmp_path:
     assert find_checkpoint(early) == early
 
 
+@pytest.mark.parametrize("written", [b"{", b'{"model": "\xff"}', b"[" * 100_000], ids=["half", "no UTF-8", "too deep"])
+def test_one_whose_own_words_are_damaged_is_refused_by_their_file(written: bytes, tmp_path: Path) -> None:
+    (tmp_path / checkpoint.MARKER).write_bytes(written)
+    with pytest.raises(AzrError, match=rf"{checkpoint.MARKER} cannot be read: "):
+        find_checkpoint(tmp_path)
+
+
 def test_a_folder_without_one_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AzrError, match="holds no complete checkpoint"):
         find_checkpoint(tmp_path)

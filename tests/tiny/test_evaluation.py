@@ -112,3 +112,10 @@ def test_the_table_is_shown_and_written(tmp_path: Path, capsys: pytest.CaptureFi
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(AzrError, match="is no model folder"):
         evaluate_folder(tmp_path, tasks=1, samples=1, workers=1)
+
+
+def test_a_folder_whose_weights_were_cut_off_is_refused_by_their_file(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"\xff")
+    with pytest.raises(AzrError, match=r"model\.safetensors cannot be read"):
+        evaluate_folder(tmp_path, tasks=1, samples=1, workers=1)
