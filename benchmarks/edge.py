@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from azr.decoding import UNDECODABLE
+
 #: The ends of a run that are compared, as a share of its steps.
 END = 0.2
 
@@ -73,6 +75,6 @@ def read_rated(path: Path) -> list[Rated]:
     for line in path.read_bytes().splitlines() if path.exists() else []:
         try:
             found.append(msgspec.json.decode(line, type=Rated))
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             continue
     return found

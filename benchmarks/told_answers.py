@@ -24,6 +24,7 @@ import msgspec
 from azr.bench import Report
 from azr.cli.numbers import positive, whole
 from azr.config import load
+from azr.decoding import UNDECODABLE
 from azr.errors import AzrError
 from azr.game import play
 from azr.game.frames import frame
@@ -122,7 +123,7 @@ def pairs_of(tasks: Path) -> Iterator[Pair]:
     for line in tasks.read_bytes().splitlines() if tasks.exists() else []:
         try:
             task = msgspec.json.decode(line, type=RatedTask).task
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             continue
         if (answer := answer_of(task)) is not None:
             yield Pair(play.solve_prompt(task, task_type(task.task_type), frame(FRAME)), answer)

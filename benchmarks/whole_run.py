@@ -24,6 +24,7 @@ import psutil
 from actors.engine.leftovers import sweep
 from actors.weights.folders import remove_versions
 from azr.bench.machine import checkout
+from azr.decoding import UNDECODABLE
 from azr.errors import AzrError
 from azr.run.folder import Card, RunFolder
 from benchmarks.processes import Seen, lives, seen
@@ -58,7 +59,7 @@ class Lines:
         self._offset += len(whole)
         steps = []
         for line in whole.splitlines():
-            with contextlib.suppress(msgspec.DecodeError):  # torn by a kill
+            with contextlib.suppress(*UNDECODABLE):  # torn by a kill
                 told = msgspec.json.decode(line, type=dict[str, float | None])
                 values = {name: value for name, value in told.items() if value is not None}
                 if "learner/step" in values:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from azr.decoding import UNDECODABLE
 from azr.errors import AzrError
 from azr.names import did_you_mean
 
@@ -151,7 +152,7 @@ def read_shape(path: Path) -> Shape:
     """The shape that a config.json describes."""
     try:
         config = msgspec.json.decode(path.read_bytes(), type=_ConfigFile)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise AzrError(
             f"{path} describes no decoder of the Llama family: {error}", "memory is planned for Qwen2, Qwen3 and Llama"
         ) from error
