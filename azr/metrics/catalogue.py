@@ -202,6 +202,7 @@ _ALL = (
     _metric("time/elapsed", "s", "last", "Since the run began, time before a resume included."),
     _metric("eval/accuracy", "share", "last", "Held-out tasks solved.", "set"),
     _metric("eval/malformed", "share", "last", "Held-out answers that could not be read.", "set"),
+    _metric("eval/length", "characters", "last", "Mean length of a held-out answer.", "set"),
     _metric("eval/tasks", "tasks", "last", "Held-out tasks asked.", "set"),
     _metric("safety/flagged", "responses", "sum", "Responses that a rule flagged.", "rule"),
     _metric("safety/flagged_share", "share", "mean", "Of those looked at, responses that any rule flagged.", "cell"),

@@ -39,6 +39,8 @@ class Row(msgspec.Struct, frozen=True):
     responses: int = 0
     right: float = 0.0
     malformed: float = 0.0
+    length: float = 0.0
+    """Mean characters of a response."""
 
     @property
     def name(self) -> str:

@@ -120,10 +120,11 @@ def _before_and_after(evaluations: Sequence[Evaluation]) -> str:
             direction = "up" if points > 0 else "down" if points < 0 else ""
             cells += f'<td class="n">{earlier.right:.1%}</td><td class="n">{row.right:.1%}</td>'
             cells += f'<td class="n {direction}">{points:+.1f}</td>'
+            cells += f'<td class="n">{earlier.length:.0f} → {row.length:.0f}</td>'
         else:
-            cells += f'<td></td><td class="n">{row.right:.1%}</td><td></td>'
+            cells += f'<td></td><td class="n">{row.right:.1%}</td><td></td><td class="n">{row.length:.0f}</td>'
         rows.append(f'<tr>{cells}<td class="n">{row.malformed:.1%}</td><td class="n">{row.responses:,}</td></tr>')
-    header = "<tr><th>tasks<th>cell<th>sampling<th>step {}<th>step {}<th>points<th>malformed<th>answers</tr>"
+    header = "<tr><th>tasks<th>cell<th>sampling<th>step {}<th>step {}<th>points<th>length<th>malformed<th>answers</tr>"
     table = f"<table>{header.format(first.step, last.step)}{''.join(rows)}</table>"
     return _section("Held-out tasks", table)
 

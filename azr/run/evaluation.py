@@ -54,6 +54,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     sampling: str
     before: float
     after: float
+    lengths: tuple[float, float] = (0.0, 0.0)
+    """Mean characters of a response, before and after."""
 
     @property
     def points(self) -> float:
@@ -141,6 +143,7 @@ def tell(metrics: Accumulator, evaluation: Evaluation) -> None:
         metrics.add("eval/accuracy", row.right, label=label, at=evaluation.step)
         metrics.add("eval/malformed", row.malformed, label=label, at=evaluation.step)
         metrics.add("eval/tasks", row.responses, label=label, at=evaluation.step)
+        metrics.add("eval/length", row.length, label=label, at=evaluation.step)
 
 
 def changes(before: Sequence[Row], after: Sequence[Row]) -> list[Change]:
@@ -153,6 +156,7 @@ def changes(before: Sequence[Row], after: Sequence[Row]) -> list[Change]:
             sampling=row.sampling,
             before=known[key].right,
             after=row.right,
+            lengths=(known[key].length, row.length),
         )
         for row in after
         if (key := (row.difficulty, row.cell, row.sampling)) in known
@@ -170,13 +174,22 @@ def overall(rows: Sequence[Row], sampling: str, difficulty: str = "common") -> f
 
 def change_columns(before: int, after: int) -> tuple[str, ...]:
     """The head of the table below, for evaluations of these steps."""
-    return ("tasks", "cell", "sampling", f"step {before}", f"step {after}", "points")
+    return ("tasks", "cell", "sampling", f"step {before}", f"step {after}", "points", "length")
 
 
 def change_rows(before: Sequence[Row], after: Sequence[Row]) -> list[tuple[str, ...]]:
-    """The table of what was learned: each cell, then all types of solving together."""
+    """The table of what was learned: each cell with the mean length of its responses in characters, then all types of
+    solving together."""
     shown: list[tuple[str, ...]] = [
-        (one.difficulty, one.cell, one.sampling, f"{one.before:.1%}", f"{one.after:.1%}", f"{one.points:+.1f}")
+        (
+            one.difficulty,
+            one.cell,
+            one.sampling,
+            f"{one.before:.1%}",
+            f"{one.after:.1%}",
+            f"{one.points:+.1f}",
+            "{:.0f} → {:.0f}".format(*one.lengths),
+        )
         for one in changes(before, after)
     ]
     for difficulty in ("common", "harder"):
@@ -184,5 +197,5 @@ def change_rows(before: Sequence[Row], after: Sequence[Row]) -> list[tuple[str, 
             first, last = overall(before, sampling, difficulty), overall(after, sampling, difficulty)
             if first is not None and last is not None:
                 points = f"{100 * (last - first):+.1f}"
-                shown.append((difficulty, "all solving", sampling, f"{first:.1%}", f"{last:.1%}", points))
+                shown.append((difficulty, "all solving", sampling, f"{first:.1%}", f"{last:.1%}", points, ""))
     return shown

@@ -49,6 +49,10 @@ Respond = Callable[[list[str], float], list[str]]
 RespondAsync = Callable[[list[str], float], Awaitable[list[str]]]
 
 
+#: Heads of a table of rows; lengths are in characters.
+_COLUMNS = ("tasks", "cell", "sampling", "responses", "right", "malformed", "length")
+
+
 class Row(msgspec.Struct, frozen=True):
     """One cell of one difficulty under one way of sampling."""
 
@@ -60,6 +64,8 @@ class Row(msgspec.Struct, frozen=True):
     """Share of answers that are right; of proposals, of those that the gate accepts."""
     malformed: float
     """Share from which no answer could be read; of proposals, all that the gate refuses."""
+    length: float = 0.0
+    """Mean characters of a response: it grows when a model takes to working answers out."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +90,18 @@ class Question:
             raise ValueError(f"{self.cell}: {len(responses)} responses to {len(self.prompts)} prompts")
         return [self.plan(place, response) for place, response in enumerate(responses)]
 
-    def row(self, judged: Sequence[Verdict | Task | Refusal]) -> Row:
-        """The row that the judgements make."""
+    def row(self, responses: Sequence[str], judged: Sequence[Verdict | Task | Refusal]) -> Row:
+        """The row that responses and their judgements make."""
         right = [one.correct if isinstance(one, Verdict) else isinstance(one, Task) for one in judged]
         read = [one.well_formed if isinstance(one, Verdict) else isinstance(one, Task) for one in judged]
         return Row(
-            self.difficulty, self.cell, self.sampling, len(judged), float(np.mean(right)), 1.0 - float(np.mean(read))
+            self.difficulty,
+            self.cell,
+            self.sampling,
+            responses=len(judged),
+            right=float(np.mean(right)),
+            malformed=1.0 - float(np.mean(read)),
+            length=float(np.mean([len(response) for response in responses])),
         )
 
 
@@ -116,7 +128,7 @@ def evaluate(respond: Respond, sandbox: Sandbox, *, tasks: int, samples: int) ->
     """The table of whatever responds to prompts, row by row."""
     for question in questions(tasks=tasks, samples=samples):
         responses = respond(question.prompts, question.temperature)
-        yield question.row(list(drive_many(question.plans(responses), sandbox)))
+        yield question.row(responses, list(drive_many(question.plans(responses), sandbox)))
 
 
 async def evaluate_async(respond: RespondAsync, sandbox: Sandbox, asked: Iterator[Question]) -> AsyncIterator[Row]:
@@ -129,7 +141,7 @@ async def evaluate_async(respond: RespondAsync, sandbox: Sandbox, asked: Iterato
             async with free:
                 return await drive_async(plan, sandbox)
 
-        yield question.row(await asyncio.gather(*map(judged, question.plans(responses))))
+        yield question.row(responses, await asyncio.gather(*map(judged, question.plans(responses))))
 
 
 def evaluate_folder(folder: Path, *, tasks: int, samples: int, workers: int | None) -> list[Row]:
@@ -196,22 +208,21 @@ def responder(folder: Path, *, batch: int = 64, seed: int = 0) -> Respond:
 
 def table_of(rows: Sequence[Row]) -> str:
     """The table as Markdown, for model cards and documentation."""
-    lines = ["| tasks | cell | sampling | responses | right | malformed |", "|---|---|---|---|---|---|"]
-    lines += [
-        f"| {row.difficulty} | {row.cell} | {row.sampling} | {row.responses} | {row.right:.1%} | {row.malformed:.1%} |"
-        for row in rows
-    ]
-    return "\n".join(lines) + "\n"
+    head, *body = (f"| {' | '.join(cells)} |\n" for cells in (_COLUMNS, *map(_cells, rows)))
+    return "".join((head, "|" + "---|" * len(_COLUMNS) + "\n", *body))
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    """A row as the table's words."""
+    shares = (f"{row.right:.1%}", f"{row.malformed:.1%}")
+    return (row.difficulty, row.cell, row.sampling, str(row.responses), *shares, f"{row.length:.0f}")
 
 
 def show(table: list[Row], output: Path | None) -> None:
     """Print the table; write it as JSON as well when told where."""
-    columns = ("difficulty", "cell", "sampling", "responses", "right", "malformed")
-    shown = Table(*columns)
+    shown = Table(*_COLUMNS)
     for row in table:
-        shown.add_row(
-            row.difficulty, row.cell, row.sampling, str(row.responses), f"{row.right:.1%}", f"{row.malformed:.1%}"
-        )
+        shown.add_row(*_cells(row))
     if output is not None:  # first, for who reads the table may leave before its end
         write_bytes(output, msgspec.json.format(msgspec.json.encode(table)) + b"\n")
     PipedConsole().print(shown)

@@ -18,6 +18,7 @@ def evaluation(step: int, right: float) -> dict[str, Any]:
             "responses": 128,
             "right": right + extra,
             "malformed": 0.031,
+            "length": 20 * right,
         }
         for sampling, extra in (("greedy", 0.1), ("sampled", 0.0))
     ]

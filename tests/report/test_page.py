@@ -64,7 +64,7 @@ def test_results_before_and_after_stand_first_with_the_difference(text: str) -> 
     assert text.index("Held-out tasks") < text.index("At a glance")
     assert "25.0%" in text
     assert "50.0%" in text
-    assert '<td class="n up">+25.0</td>' in text
+    assert '<td class="n up">+25.0</td><td class="n">5 → 10</td>' in text
 
 
 def test_an_evaluation_that_could_not_be_made_is_told_at_the_head_with_its_reason(text: str) -> None:

@@ -20,7 +20,7 @@ from sandbox_wasm.protocol import Sandbox
 
 
 def row(cell: str, sampling: str, right: float, responses: int = 100, difficulty: str = "common") -> Row:
-    return Row(difficulty, cell, sampling, responses, right, 0.01)
+    return Row(difficulty, cell, sampling, responses, right, 0.01, length=10 * right)
 
 
 BEFORE = [
@@ -51,7 +51,15 @@ def test_changes_are_row_by_row_and_only_where_both_know() -> None:
 def test_all_solving_together_counts_answers_and_no_proposals() -> None:
     assert evaluation.overall(BEFORE, "greedy") == pytest.approx((0.5 * 100 + 0.1 * 300) / 400)
     assert evaluation.overall(BEFORE, "greedy", "harder") is None
-    assert ("common", "all solving", "greedy", "20.0%", "30.0%", "+10.0") in evaluation.change_rows(BEFORE, AFTER[:4])
+    rows = evaluation.change_rows(BEFORE, AFTER[:4])
+    assert ("common", "all solving", "greedy", "20.0%", "30.0%", "+10.0", "") in rows
+
+
+def test_each_cell_tells_how_long_its_responses_have_become() -> None:
+    columns, rows = evaluation.change_columns(0, 9), evaluation.change_rows(BEFORE, AFTER)
+    assert {len(row) for row in rows} == {len(columns)}
+    [shown] = [row for row in rows if row[1:3] == ("deduction/solve", "greedy")]
+    assert dict(zip(columns, shown, strict=True))["length"] == "5 → 6"
 
 
 def test_a_baseline_is_missing_while_base_weights_are_at_hand_and_were_never_evaluated(tmp_path: Path) -> None:
@@ -93,6 +101,7 @@ def test_rows_become_metrics() -> None:
     metrics = Accumulator()
     evaluation.tell(metrics, Evaluation(step=9, seconds=1.0, rows=AFTER))
     assert metrics.report()["eval/accuracy/common/deduction/solve/greedy"] == 0.6
+    assert metrics.report()["eval/length/common/deduction/solve/greedy"] == 6.0
 
 
 class Answering:

@@ -52,8 +52,8 @@ def test_learned_is_told_between_the_first_and_the_last_evaluation() -> None:
     )
     table = learned([first, middle, last], 9)
     assert table is not None
-    assert table.columns == ("tasks", "cell", "sampling", "step 0", "step 9", "points")
-    assert ("common", "deduction/solve", "greedy", "50.0%", "60.0%", "+10.0") in table.rows
+    assert table.columns == ("tasks", "cell", "sampling", "step 0", "step 9", "points", "length")
+    assert ("common", "deduction/solve", "greedy", "50.0%", "60.0%", "+10.0", "5 → 6") in table.rows
     assert learned([first], 0) is None
     assert learned([first, first], 0) is None, "nothing was trained between them"
 

@@ -32,6 +32,8 @@ def test_one_who_repeats_a_valid_proposal_is_accepted_and_a_constant_answer_some
     assert rows["deduction/propose", "sampled"].right == 1.0
     assert rows["induction/propose", "sampled"].right == 0.0
     assert rows["deduction/solve", "greedy"].malformed == 0.0
+    assert rows["deduction/solve", "greedy"].length == 1.0
+    assert rows["deduction/propose", "sampled"].length == len("def f(a):\n return a\n#i 3")
     assert rows["deduction/solve", "greedy"].right == rows["deduction/solve", "sampled"].right
 
 
@@ -99,8 +101,12 @@ def test_answers_that_are_missing_are_told() -> None:
 
 
 def test_the_table_is_written_for_people_too() -> None:
-    rows = [Row("harder", "abduction/solve", "sampled", 800, 0.125, 0.05)]
-    assert table_of(rows).splitlines()[-1] == "| harder | abduction/solve | sampled | 800 | 12.5% | 5.0% |"
+    rows = [Row("harder", "abduction/solve", "sampled", 800, 0.125, 0.05, 21.4)]
+    assert table_of(rows).splitlines() == [
+        "| tasks | cell | sampling | responses | right | malformed | length |",
+        "|---|---|---|---|---|---|---|",
+        "| harder | abduction/solve | sampled | 800 | 12.5% | 5.0% | 21 |",
+    ]
 
 
 def test_the_table_is_shown_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

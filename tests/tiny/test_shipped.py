@@ -64,7 +64,7 @@ def test_the_card_counts_parameters_and_holds_the_table(tmp_path: Path) -> None:
     assert parameters_of(folder / "model.safetensors") == 6
     text = card([Row("common", "deduction/solve", "greedy", 200, 0.5, 0.01)], folder=folder, command="azr tiny …")
     assert "of 6 parameters" in text
-    assert "| common | deduction/solve | greedy | 200 | 50.0% | 1.0% |" in text
+    assert "| common | deduction/solve | greedy | 200 | 50.0% | 1.0% | 0 |" in text
 
 
 def test_the_shipped_model_is_small_whole_and_has_its_table() -> None:
