@@ -119,6 +119,8 @@ class LearnerPlan:
     make_source: Callable[[], BatchSource]
     make_observer: Callable[[], Observer] | None = None
     make_publish: Callable[[], Callable[[int, Weights], None]] | None = None
+    publish_every: int = 1
+    """Steps from one publication to the next; the weights a loop ends with are published in any case."""
     publish_dtype: str = ""
     """What the engines compute in; empty: the weights are published as they are."""
     publish_seconds: float = WeightsConfig.publish_seconds
@@ -168,7 +170,7 @@ def run(
     """Train from the newest checkpoint, or from the start, until the plan's steps are done or the source ends.
 
     `make_publish`'s function is called with the step at which the loop begins first (0, or the checkpoint's), and then
-    after each step; while it is busy, newer weights take the place of those that wait.
+    after every `publish_every` steps and at the end; while it is busy, newer weights take the place of those that wait.
 
     `on_report` is called on every rank after each step (Ray Train wants to hear from all).
     """
@@ -185,6 +187,7 @@ def run(
     if first and plan.make_publish:
         publisher = Publisher(plan.make_publish(), deadline=plan.publish_deadline)
     _publish(plan, trainer, step, publisher)
+    published = step
     if step < plan.steps:
         check = publisher.check if publisher else _nothing
         _of_first(partial(source.ready, check) if source else None, trainer)
@@ -198,7 +201,9 @@ def run(
         report = trainer.step(batch)
         step += 1
         clock.mark("step")
-        _publish(plan, trainer, step, publisher)
+        if step - published == plan.publish_every:
+            _publish(plan, trainer, step, publisher)
+            published = step
         clock.mark("publish")
         if step % plan.learner.checkpoint_every == 0 or step == plan.steps:
             saved = step if _save(plan, trainer, step, source, observer) else saved
@@ -206,6 +211,8 @@ def run(
         if observer:
             observer.on_step(step, report, clock.seconds)
         on_report(step, report)
+    if published < step:
+        _publish(plan, trainer, step, publisher)
     _save_last(plan, trainer, step, saved, source, observer)
     if publisher:
         publisher.close()

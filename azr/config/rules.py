@@ -37,7 +37,8 @@ class Problem(NamedTuple):
 
 def problems(config: Config) -> list[Problem]:
     """Everything that keeps the configuration from running; all at once, so that they can be mended at once."""
-    algorithm = algorithm_rules.problems(config.algorithm, config.staleness.max_staleness)
+    staleness = config.staleness.max_staleness
+    algorithm = algorithm_rules.problems(config.algorithm, staleness)
     longest = longest_sequence(config)
     learner = learner_rules.problems(config.learner, longest)
     game, backend = config.algorithm.game, config.sandbox.backend
@@ -50,7 +51,7 @@ def problems(config: Config) -> list[Problem]:
         *(Problem(key, what, mend) for key, what, mend in actors_rules.problems(config.actors, config.algorithm)),
         *(Problem(key, what, mend) for key, what, mend in sandbox_rules.problems(config.sandbox)),
         *(Problem(key, what, mend) for key, what, mend in rollout_rules.problems(config.rollout, longest)),
-        *(Problem(key, what, mend) for key, what, mend in weights_rules.problems(config.weights)),
+        *(Problem(key, what, mend) for key, what, mend in weights_rules.problems(config.weights, staleness)),
         *(Problem(key, what, mend) for key, what, mend in learner),
         *(Problem(key, what, mend) for key, what, mend in tracking_rules.problems(config.tracking)),
         *(Problem(key, what, mend) for key, what, mend in safety_rules.problems(config.safety)),

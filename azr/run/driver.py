@@ -280,6 +280,7 @@ class Driver:
             make_observer=partial(RunObserver, setting.hub),
             make_publish=partial(make_publish, setting, publishing),
             publish_dtype=publishing.dtype,
+            publish_every=config.weights.publish_every,
             publish_seconds=config.weights.publish_seconds,
             temperature=config.algorithm.sampling.temperature,
             seed=config.run.seed,

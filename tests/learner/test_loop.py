@@ -298,6 +298,23 @@ def test_each_step_is_published_and_its_weights_are_those_of_the_checkpoint(mode
     assert all(torch.equal(published.versions[3][name], expected[name]) for name in expected)
 
 
+@pytest.mark.parametrize(("every", "offered"), [(1, [0, 1, 2, 3, 4, 5]), (2, [0, 2, 4, 5]), (9, [0, 5])])
+def test_weights_are_published_every_few_steps_and_those_at_the_end_in_any_case(
+    every: int, offered: list[int], model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = list[int]()
+
+    class Offers(Publisher):
+        def offer(self, step: int, weights: Weights) -> None:
+            seen.append(step)
+            super().offer(step, weights)
+
+    monkeypatch.setattr(loop, "Publisher", Offers)
+    asked = plan(model, tmp_path, steps=5, checkpoint_every=5)
+    run(replace(asked, make_publish=PublishedWeights, publish_every=every), CPU)
+    assert seen == offered
+
+
 def test_weights_are_published_in_what_the_engines_compute_in(model: Path, tmp_path: Path) -> None:
     published = PublishedWeights()
     asked = replace(plan(model, tmp_path, steps=1), make_publish=lambda: published, publish_dtype="bfloat16")

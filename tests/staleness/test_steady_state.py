@@ -23,13 +23,16 @@ STEPS = 40
 class Engine:
     """A number of lanes that are kept busy: ratings first, then what is admitted of the kinds in `order`."""
 
-    def __init__(self, max_staleness: int, validity: float, order: str, lanes: int, train_ticks: int) -> None:
+    def __init__(
+        self, max_staleness: int, validity: float, order: str, lanes: int, train_ticks: int, publish_every: int = 1
+    ) -> None:
         limits = Limits(max_staleness, 8, 72, attempts=8, replay_attempts=8, replay_share=0.25)
         self.experience = Experience(limits)
         self.validity = validity
         self.order = order
         self.lanes = lanes
         self.train_ticks = train_ticks
+        self.publish_every = publish_every
         self.random = random.Random(0)
         self.running: list[tuple[int, str, Sample]] = []
         self.now = self.names = self.waited = 0
@@ -39,6 +42,7 @@ class Engine:
         step, done_at = 0, -1
         while step < STEPS:
             self.now += 1
+            assert self.now < 20_000, "the learner waits for ever"
             self.finish()
             self.fill_lanes()
             if done_at < 0:
@@ -49,7 +53,8 @@ class Engine:
             elif self.now >= done_at:
                 self.experience.commit(Version(0, step))
                 step, done_at = step + 1, -1
-                self.experience.publish(Version(0, step))
+                if step % self.publish_every == 0:
+                    self.experience.publish(Version(0, step))
         self.experience.assert_closed()
         accounts = self.experience.book.ledger.accounts.values()
         trained = sum(account.trained.samples for account in accounts)
@@ -102,3 +107,13 @@ def test_a_bound_of_one_lets_generation_and_training_overlap_and_zero_does_not()
     assert synchronous.now > 1.5 * overlapped.now
     assert synchronous.waited / synchronous.now > 0.4
     assert overlapped.waited / overlapped.now < 0.1
+
+
+@pytest.mark.parametrize("order", ["pr", "rp"], ids=["proposals first", "replay first"])
+@pytest.mark.parametrize(("max_staleness", "publish_every"), [(2, 2), (4, 2), (4, 4), (16, 16)])
+@pytest.mark.parametrize("validity", [1.0, 0.3])
+def test_weights_that_are_published_every_few_steps_keep_the_learner_going_and_waste_little(
+    max_staleness: int, publish_every: int, validity: float, order: str
+) -> None:
+    engine = Engine(max_staleness, validity, order, lanes=64, train_ticks=10, publish_every=publish_every)
+    assert engine.run() >= 0.9

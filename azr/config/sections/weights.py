@@ -24,6 +24,9 @@ class WeightsConfig:
     folder: str = ""
     """Where the registry keeps versions, in a folder of its own for each driver, removed at the end; empty: in memory
     (/dev/shm). `disk` needs one that all machines see."""
+    publish_every: int = 1
+    """Steps from one publication to the next, at most `staleness.max_staleness`. More than 1 where handing weights over
+    costs more than older data; the age of data keeps its bound."""
     keep_versions: int = 2
     """Newest versions that the registry keeps."""
     verify: bool = True

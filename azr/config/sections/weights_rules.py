@@ -9,14 +9,23 @@ from azr.plugins import TRANSPORTS as PLUGINS
 from azr.plugins import unknown_name
 
 
-def problems(weights: WeightsConfig) -> Iterator[tuple[str, str, str]]:
+def problems(weights: WeightsConfig, max_staleness: int) -> Iterator[tuple[str, str, str]]:
     """Everything wrong with the section, as (key, what is wrong, how to mend it)."""
     if (unknown := unknown_name(PLUGINS, weights.transport, TRANSPORTS)) is not None:
         yield ("weights.transport", *unknown)
     if weights.kv_on_update not in KV_ON_UPDATE:
         known = ", ".join(KV_ON_UPDATE)
         yield "weights.kv_on_update", f"{weights.kv_on_update!r} is not known", f"choose one of {known}"
+    most = max(1, max_staleness)
+    if weights.publish_every > most:
+        yield (
+            "weights.publish_every",
+            f"after {most} steps there is nothing left that is young enough to train on, so the run would stand still"
+            f" before the {weights.publish_every}th",
+            f"it must be at most {most}, or staleness.max_staleness larger",
+        )
     for name, low in (
+        ("publish_every", 1),
         ("keep_versions", 1),
         ("stage_seconds", 0.01),
         ("pause_seconds", 0.01),
