@@ -31,10 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     pretrain = actions.add_parser("pretrain", help="make a model in a folder, or continue making it")
     pretrain.add_argument("folder", type=Path, help="where all stages leave their files")
-    pretrain.add_argument("--specimens", type=whole(1), default=100_000, help="programs of the corpus (default 100000)")
+    pretrain.add_argument("--specimens", type=whole(1), default=60_000, help="programs of the corpus (default 60000)")
     pretrain.add_argument("--epochs", type=positive(), default=1.0, help="passes over the corpus (default 1)")
     pretrain.add_argument(
-        "--tokens-per-step", type=whole(1), default=4096, help="about this many a step (default 4096)"
+        "--tokens-per-step", type=whole(1), default=2048, help="about this many a step (default 2048)"
     )
     pretrain.add_argument("--lr", type=positive(), default=2e-3, help="peak learning rate (default 2e-3)")
     pretrain.add_argument(

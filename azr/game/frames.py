@@ -5,7 +5,7 @@
 `r1`       the think/answer conversation for base models; the prompt ends inside the model's thoughts
 `boxed`    the same conversation, the answer in a box; for mathematics in evaluation
 `chat`     the tokenizer's own template, injected; the thoughts and the answer tag may be there or not
-`compact`  nothing around it: the tiny model's style
+`compact`  nothing around it: the tiny model's style; lines that begin with `#t` are thoughts, the answer follows them
 
 A frame of one's own is a template file with `{question}` in it: `frame_from_template`.
 """
@@ -13,6 +13,7 @@ A frame of one's own is a template file with `{question}` in it: `frame_from_tem
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 
 import msgspec
 
@@ -26,6 +27,9 @@ ChatTemplate = Callable[[Sequence[Mapping[str, str]]], str]
 
 _THOUGHT_OPENS, _THOUGHT_CLOSES = "<think>", "</think>"
 _ANSWER_OPENS, _ANSWER_CLOSES = "<answer>", "</answer>"
+
+#: Opens a line of thought before an answer in frame `compact`.
+THOUGHT = "#t"
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -93,9 +97,14 @@ def boxed_answer(response: str) -> str | Refusal:
     return found or refused("empty_answer")
 
 
-def whole(response: str) -> str | Refusal:
-    """Frame `compact`: the response is the answer."""
-    return response.strip("\n") if response.strip() else refused("empty_answer")
+def after_lines_of_thought(response: str) -> str | Refusal:
+    """Frame `compact`: the response is the answer, after any lines of thought."""
+    lines = response.strip("\n").split("\n")
+    thoughts = sum(1 for _ in takewhile(lambda line: line.startswith(THOUGHT), lines))
+    answer = "\n".join(lines[thoughts:]).strip("\n")
+    if answer.strip():
+        return answer
+    return refused("thought_unfinished" if thoughts else "empty_answer")
 
 
 def _inside_answer(text: str, opened: int) -> str | Refusal:
@@ -110,7 +119,7 @@ def _inside_answer(text: str, opened: int) -> str | Refusal:
 _EXTRACTORS: dict[str, Callable[[str], str | Refusal]] = {
     "r1": tagged_answer,
     "boxed": boxed_answer,
-    "compact": whole,
+    "compact": after_lines_of_thought,
 }
 
 _RESPONDERS: dict[str, Callable[[str], str]] = {

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from azr.game import play
-from azr.game.frames import frame
+from azr.game.frames import THOUGHT, frame
 from azr.game.tasks import Ask, task_type
 from azr.game.types import Task
 from azr.tiny.world import PAIRS, Specimen
@@ -24,6 +24,10 @@ MOST_REFERENCES = 2
 #: learned from, and running it backwards is harder still.
 DEDUCTIONS = 4
 ABDUCTIONS = 2
+
+#: Chance that a deduction or an abduction is worked out before it is answered. Nothing tells the model that this pays;
+#: rewards do. An induction's answer is a program, and nothing is to be worked out before it.
+WORKED_OUT = 0.25
 
 _FRAME = frame("compact")
 
@@ -47,9 +51,13 @@ def pairs_of(specimen: Specimen, others: list[Specimen], generator: np.random.Ge
     """All pairs that one specimen gives; `others` serve as the references of its proposals."""
     program = specimen.program.text
     for pair in generator.permutation(PAIRS)[:DEDUCTIONS].tolist():
-        yield Pair(_solve(task_of("deduction", specimen, pair)), specimen.outputs[pair])
+        forwards = [f"{expression}={value}" for expression, value in specimen.workings[pair]]
+        thought = _thought(forwards, generator)
+        yield Pair(_solve(task_of("deduction", specimen, pair)), thought + specimen.outputs[pair])
     for pair in generator.permutation(PAIRS)[:ABDUCTIONS].tolist():
-        yield Pair(_solve(task_of("abduction", specimen, pair)), specimen.inputs[pair])
+        backwards = [f"{value}={expression}" for expression, value in reversed(specimen.workings[pair])]
+        thought = _thought(backwards, generator)
+        yield Pair(_solve(task_of("abduction", specimen, pair)), thought + specimen.inputs[pair])
     yield Pair(_solve(task_of("induction", specimen)), program)
 
     inputs = "".join(f"#i {given}\n" for given in specimen.inputs)
@@ -69,6 +77,11 @@ def corpus(stream: Iterator[Specimen], generator: np.random.Generator, specimens
         specimen = next(stream)
         yield from pairs_of(specimen, recent, generator)
         recent = [specimen, *recent[: MOST_REFERENCES - 1]]
+
+
+def _thought(lines: list[str], generator: np.random.Generator) -> str:
+    """These lines as a thought before an answer, or none of them."""
+    return "".join(f"{THOUGHT} {line}\n" for line in lines) if generator.random() < WORKED_OUT else ""
 
 
 def _solve(task: Task) -> str:

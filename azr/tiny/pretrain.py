@@ -40,7 +40,7 @@ CONTEXT = 512
 #: Texts from which the vocabulary is learned; more change nothing.
 _VOCABULARY_TEXTS = 50_000
 
-#: Tokens of a micro-batch: about the step, so that one forward pass does.
+#: Tokens of a micro-batch: more than a step, so that one forward pass does.
 _BUDGET = 16_384
 
 

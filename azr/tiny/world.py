@@ -10,6 +10,7 @@ A program is held out by its own normal form, so no corpus of whatever seed or s
 
 from __future__ import annotations
 
+from ast import literal_eval
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -40,6 +41,8 @@ class Specimen:
     program: Program
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    workings: tuple[tuple[tuple[str, str], ...], ...]
+    """How each output comes about: of each step an expression and its value."""
     normal_form: str
 
 
@@ -58,19 +61,21 @@ def specimens(
         jobs: list[Job] = []
         for program, arguments in zip(drawn, inputs, strict=True):
             jobs.append(RunJob(program=program.text, inputs=arguments, limits=_LIMITS))
+            jobs.append(RunJob(program=program.working, inputs=arguments, limits=_LIMITS))
             jobs.append(InspectJob(program=program.text))
         results = sandbox.run_many(jobs)
         for program, arguments in zip(drawn, inputs, strict=True):
-            run, inspected = next(results), next(results)
+            run, worked, inspected = next(results), next(results), next(results)
             assert isinstance(run, RunResult)
+            assert isinstance(worked, RunResult)
             assert isinstance(inspected, InspectResult)
-            found = _specimen(program, arguments, run, inspected)
+            found = _specimen(program, arguments, run, worked, inspected)
             if found is not None and is_held_out(found.normal_form) == held_out:
                 yield found
 
 
 def _specimen(
-    program: Program, arguments: tuple[str, ...], run: RunResult, inspected: InspectResult
+    program: Program, arguments: tuple[str, ...], run: RunResult, worked: RunResult, inspected: InspectResult
 ) -> Specimen | None:
     """The specimen, unless the program fails somewhere, always says the same, or says too much."""
     values = [outcome.value for outcome in run.outcomes if outcome.value is not None]
@@ -79,7 +84,8 @@ def _specimen(
     outputs = tuple(value.literal for value in values)
     if len(set(outputs)) < 2 or max(map(len, outputs)) > LONGEST_OUTPUT:
         return None
-    return Specimen(program, arguments, outputs, inspected.facts.normal_form)
+    workings = tuple(tuple(literal_eval(one.value.literal)) for one in worked.outcomes if one.value is not None)
+    return Specimen(program, arguments, outputs, workings, inspected.facts.normal_form)
 
 
 def _distinct_arguments(generator: np.random.Generator, program: Program, difficulty: Difficulty) -> tuple[str, ...]:

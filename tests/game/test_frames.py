@@ -63,9 +63,22 @@ def test_boxed_takes_the_last_box() -> None:
     assert extracted("boxed", r"\boxed{}") == "<empty_answer>"
 
 
-def test_compact_takes_all_there_is() -> None:
-    assert extracted("compact", "\n1\n") == "1"
-    assert extracted("compact", " \n") == "<empty_answer>"
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        ("\n1\n", "1"),
+        ("def f(a):\n return a\n#i 1", "def f(a):\n return a\n#i 1"),
+        (" \n", "<empty_answer>"),
+        ("#t 2+3\n5", "5"),
+        ("\n#t 2+3=5\n#t 5*2\n10\n", "10"),
+        ("#t sum([a])\ndef f(a):\n return a  #t", "def f(a):\n return a  #t"),
+        ("#t 2+3\n5\n#t or 6", "5\n#t or 6"),
+        ("#t 2+3", "<thought_unfinished>"),
+        ("#t 2+3\n \n", "<thought_unfinished>"),
+    ],
+)
+def test_compact_takes_all_that_follows_the_first_lines_of_thought(response: str, answer: str) -> None:
+    assert extracted("compact", response) == answer
 
 
 @pytest.mark.parametrize("name", frames.names())

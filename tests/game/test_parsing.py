@@ -195,6 +195,7 @@ EVIL = {
     "a label and lines": "input" + "_" * 1_000_000,
     "a label, a number and blanks": "input 9" + " " * 1_000_000,
     "lambdas": "lambda " * 140_000,
+    "lines of thought": "#t 1\n" * 200_000,
     "returns": "return x" * 120_000,
 }
 
@@ -203,7 +204,7 @@ def walk_through_all_parsers(text: str) -> float:
     """Seconds of CPU that every parser and frame together take."""
     references = (tasks.task_type("induction").example(),)
     started = time.process_time()
-    for extract in (frames.tagged_answer, frames.after_thought, frames.boxed_answer, frames.whole):
+    for extract in (frames.tagged_answer, frames.after_thought, frames.boxed_answer, frames.after_lines_of_thought):
         extract(text)
     for kind in map(tasks.task_type, ("deduction", "induction")):
         for style in get_args(Style):

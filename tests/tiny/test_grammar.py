@@ -37,6 +37,7 @@ def test_every_kind_can_be_taken_and_left_by_some_operation() -> None:
 def test_a_constant_is_named_in_expression_and_words_alike() -> None:
     for operation in OPERATIONS:
         assert ("{c}" in operation.expression) == bool(operation.constants) == ("{c}" in operation.words)
+        assert operation.expression.count("{a}") == 1
 
 
 def test_programs_have_one_line_a_step_and_return_at_the_end() -> None:
@@ -46,7 +47,7 @@ def test_programs_have_one_line_a_step_and_return_at_the_end() -> None:
         lines = program.text.split("\n")
         assert lines[0] == "def f(a):"
         assert lines[-1].startswith(" return ")
-        assert "{c}" not in program.text + program.words
+        assert not any(mark in program.text + program.words + program.working for mark in ("{c}", "{a}"))
         assert 1 <= program.steps <= 3
 
 

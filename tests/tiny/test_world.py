@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from azr.game import play
-from azr.game.frames import frame
+from azr.game.frames import THOUGHT, frame
 from azr.game.gate import GateRules
 from azr.game.plan import drive
 from azr.game.tasks import Ask, task_type
 from azr.game.types import Task
 from azr.game.verification import VerifyRules
-from azr.tiny.corpus import ABDUCTIONS, DEDUCTIONS, corpus, pairs_of, task_of
+from azr.tiny.corpus import ABDUCTIONS, DEDUCTIONS, WORKED_OUT, corpus, pairs_of, task_of
 from azr.tiny.grammar import HARDER
 from azr.tiny.world import LONGEST_OUTPUT, PAIRS, Specimen, is_held_out, specimens
-from sandbox_wasm.protocol import Sandbox
+from sandbox_wasm.protocol import Limits, RunJob, RunResult, Sandbox
 
 FRAME = frame("compact")
 
@@ -33,6 +33,42 @@ def test_specimens_have_distinct_inputs_and_short_outputs_that_vary(some: list[S
         assert len(set(specimen.inputs)) == len(specimen.outputs) == PAIRS
         assert len(set(specimen.outputs)) > 1
         assert max(map(len, specimen.outputs)) <= LONGEST_OUTPUT
+
+
+def test_a_working_goes_from_the_argument_to_the_output_and_every_step_of_it_is_true(
+    sandbox: Sandbox, some: list[Specimen]
+) -> None:
+    for specimen in some:
+        for given, output, working in zip(specimen.inputs, specimen.outputs, specimen.workings, strict=True):
+            assert given in working[0][0]
+            assert output == working[-1][1]
+            expressions = ",".join(expression for expression, _ in working)
+            job = RunJob(program=f"def f():\n return [{expressions}]", inputs=("",), limits=Limits.of_seconds(1.0))
+            [result] = sandbox.run_many([job])
+            assert isinstance(result, RunResult)
+            [outcome] = result.outcomes
+            assert outcome.value is not None, working
+            assert outcome.value.literal == f"[{', '.join(value for _, value in working)}]"
+
+
+def test_a_working_has_a_step_for_each_of_the_program_and_one_for_a_condition(some: list[Specimen]) -> None:
+    for specimen in some:
+        branches = "\n if " in specimen.program.text
+        assert {len(working) for working in specimen.workings} == {specimen.program.steps + branches}
+
+
+def test_outputs_are_worked_out_forwards_and_inputs_backwards(some: list[Specimen]) -> None:
+    seen = set()
+    for specimen in some:
+        for pair in pairs_of(specimen, [], np.random.default_rng(2)):
+            *thought, answer = pair.response.split("\n")
+            cell = pair.prompt.strip().rpartition("\n")[2][:2]
+            if cell in ("#o", "#i") and thought:
+                seen.add(cell)
+                assert all(line.startswith(f"{THOUGHT} ") for line in thought)
+                before, _, after = thought[-1].rpartition("=") if cell == "#o" else thought[-1].partition("=")
+                assert answer == after if cell == "#o" else answer in after, (pair, before)
+    assert seen == {"#o", "#i"}
 
 
 def test_the_two_sides_of_the_split_share_no_program(sandbox: Sandbox, some: list[Specimen]) -> None:
@@ -51,14 +87,27 @@ def test_about_one_program_in_sixteen_is_held_out() -> None:
 @pytest.mark.parametrize("kind", ["deduction", "abduction", "induction"])
 def test_the_response_of_every_solve_pair_is_right(sandbox: Sandbox, some: list[Specimen], kind: str) -> None:
     for specimen in some[:8]:
-        task = task_of(kind, specimen, 1)
-        answer = {
-            "deduction": task.outputs[0],
-            "abduction": task.inputs[0],
-            "induction": specimen.program.text,
-        }[kind]
-        verdict = drive(play.judge_attempt(task_type(kind), task, answer, FRAME, VerifyRules()), sandbox)
-        assert verdict.correct, (kind, specimen.program.text, verdict)
+        tasks = [task_of(kind, specimen, pair) for pair in range(PAIRS)]
+        asked = {play.solve_prompt(task, task_type(kind), FRAME): task for task in tasks}
+        pairs = [pair for pair in pairs_of(specimen, [], np.random.default_rng(5)) if pair.prompt in asked]
+        assert pairs
+        for pair in pairs:
+            judging = play.judge_attempt(task_type(kind), asked[pair.prompt], pair.response, FRAME, VerifyRules())
+            verdict = drive(judging, sandbox)
+            assert verdict.correct, (kind, pair, verdict)
+
+
+def test_some_answers_are_worked_out_first_and_no_program_is(some: list[Specimen]) -> None:
+    generator = np.random.default_rng(6)
+    thought: dict[str, list[bool]] = {}
+    for specimen in some:
+        for pair in pairs_of(specimen, [], generator):
+            cell = pair.prompt.strip().rpartition("\n")[2][:2]
+            thought.setdefault(cell, []).append(pair.response.startswith(THOUGHT))
+    shares = {cell: float(np.mean(found)) for cell, found in thought.items()}
+    assert shares["#o"] == pytest.approx(WORKED_OUT, abs=0.1)
+    assert shares["#i"] == pytest.approx(WORKED_OUT, abs=0.15)
+    assert {shares[cell] for cell in shares if cell not in ("#o", "#i")} == {0.0}
 
 
 def test_the_response_of_every_propose_pair_passes_the_gate(sandbox: Sandbox, some: list[Specimen]) -> None:
