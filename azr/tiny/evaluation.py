@@ -22,7 +22,7 @@ from rich.table import Table
 from azr.errors import AzrError
 from azr.files import write_bytes
 from azr.game import play
-from azr.game.frames import Frame, frame
+from azr.game.frames import THOUGHT, Frame, frame
 from azr.game.gate import GateRules
 from azr.game.plan import Plan, drive_async, drive_many
 from azr.game.tasks import Ask, task_type
@@ -177,12 +177,17 @@ def _proposing(kind: str, references: list[Task], wrapped_by: Frame) -> Question
     return Question("common", f"{kind}/propose", "sampled", prompts, plan)
 
 
-def responder(folder: Path, *, batch: int = 64, seed: int = 0) -> Respond:
-    """Responses of a model folder by transformers: slower than an engine, and in need of none."""
+def responder(folder: Path, *, batch: int = 64, seed: int = 0, thought: bool | None = None) -> Respond:
+    """Responses of a model folder by transformers: slower than an engine, and in need of none.
+
+    `thought`: whether each begins with a line of thought or none does; None leaves that to the model.
+    """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    opening = tokenizer(f"{THOUGHT} ", add_special_tokens=False)["input_ids"][0]
+    constraint = {"begin_suppress_tokens": [opening]} if thought is False else {}
 
     @torch.no_grad()
     def respond(prompts: list[str], temperature: float) -> list[str]:
@@ -193,11 +198,13 @@ def responder(folder: Path, *, batch: int = 64, seed: int = 0) -> Respond:
             # top_k 0: sampled from the whole distribution, as the game does; transformers cuts at 50 unless told.
             sampling: dict[str, Any] = {"do_sample": temperature > 0.0}
             sampling |= {"temperature": temperature, "top_k": 0} if temperature else {}
+            begun = torch.full((len(inputs["input_ids"]), 1 if thought else 0), opening)
             output = model.generate(
-                input_ids=inputs["input_ids"],
-                attention_mask=inputs["attention_mask"],
+                input_ids=torch.cat([inputs["input_ids"], begun], dim=1),
+                attention_mask=torch.cat([inputs["attention_mask"], torch.ones_like(begun)], dim=1),
                 max_new_tokens=LONGEST_RESPONSE,
                 **sampling,
+                **constraint,
             )
             responses = output[:, inputs["input_ids"].shape[1] :]
             texts += tokenizer.batch_decode(responses, skip_special_tokens=True)
