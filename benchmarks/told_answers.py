@@ -42,9 +42,9 @@ from learner.supervised import Pair
 
 SUMMARY = "held-out accuracy gained by being told the right answers to a run's own tasks, beside what the run gained"
 
-#: What stands around the prompts and answers of models that answer at once.
+#: What stands around the prompts and answers of models that may answer at once.
 FRAME = "compact"
-#: About a step of the embedded model's pretraining.
+#: Twice a step of the embedded model's pretraining.
 TOKENS_PER_STEP = 4096
 #: Training on the tasks of an hour takes some minutes.
 COMMAND_SECONDS = 3600.0
@@ -100,8 +100,8 @@ def begun_with(folder: Path) -> tuple[Outcome, Path]:
     model = load([str(config_path)]).model
     if model.frame != FRAME:
         raise AzrError(
-            f"{folder} played in the frame {model.frame}, in which an answer follows a thought",
-            f"name runs of a model that answers at once (model.frame: {FRAME})",
+            f"{folder} played in the frame {model.frame}, in which an answer must follow a thought",
+            f"name runs of a model that may answer at once (model.frame: {FRAME})",
         )
     return done, Path(resolve(model.path))
 
