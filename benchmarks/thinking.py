@@ -22,10 +22,11 @@ from azr.cli.numbers import whole
 from azr.errors import AzrError
 from azr.game.frames import THOUGHT
 from azr.game.plan import drive_many
-from azr.tiny.evaluation import Question, questions, responder
+from azr.tiny.evaluation import Question, Respond, questions, responder
 from azr.tiny.held_out import TASKS
 from azr.tiny.shipped import resolve
 from sandbox_wasm.pool import open_sandbox
+from sandbox_wasm.protocol import Sandbox
 
 SUMMARY = "held-out answers of a model free to choose, without a thought, and after one"
 
@@ -68,17 +69,21 @@ def run(arguments: argparse.Namespace, report: Report) -> None:
         for question in questions(tasks=arguments.tasks, samples=arguments.samples, proposals=False)
         if question.cell in CELLS
     ]
-    for way, thought in WAYS.items():
-        respond = responder(folder, thought=thought)
-        for question in asked:
-            report.progress(f"{way}: {question.difficulty} {question.cell} {question.sampling}")
-            with open_sandbox("wasm", workers=arguments.workers) as sandbox:
-                responses = respond(question.prompts, question.temperature)
-                judged = drive_many(question.plans(responses), sandbox)
-                right = np.array([verdict.correct for verdict in judged])
-            answered = Answered(right, np.array([response.startswith(THOUGHT) for response in responses]))
-            for name, unit, value in told(question, way, answered):
-                report.measure(name, unit, [value])
+    with open_sandbox("wasm", workers=arguments.workers) as sandbox:
+        for way, thought in WAYS.items():
+            respond = responder(folder, thought=thought)
+            for question in asked:
+                report.progress(f"{way}: {question.difficulty} {question.cell} {question.sampling}")
+                for name, unit, value in told(question, way, answers(question, respond, sandbox)):
+                    report.measure(name, unit, [value])
+
+
+def answers(question: Question, respond: Respond, sandbox: Sandbox) -> Answered:
+    """Ask one question, and judge what comes."""
+    responses = respond(question.prompts, question.temperature)
+    judged = drive_many(question.plans(responses), sandbox)
+    right = np.array([verdict.correct for verdict in judged])
+    return Answered(right, np.array([response.startswith(THOUGHT) for response in responses]))
 
 
 def told(question: Question, way: str, answered: Answered) -> Iterator[tuple[str, str, float]]:
