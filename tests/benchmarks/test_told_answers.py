@@ -82,7 +82,7 @@ def test_a_run_without_tasks_is_refused(tmp_path: Path) -> None:
 def test_only_a_finished_run_of_a_model_that_answers_at_once_has_such_a_control(tmp_path: Path) -> None:
     with pytest.raises(AzrError, match="is no finished run"):
         begun_with(tmp_path / "none")
-    with pytest.raises(AzrError, match="an answer follows a thought"):
+    with pytest.raises(AzrError, match="an answer must follow a thought"):
         begun_with(finished_run(tmp_path / "thinks", "model.frame=r1"))
 
 
