@@ -20,9 +20,9 @@ def problems(weights: WeightsConfig, max_staleness: int) -> Iterator[tuple[str, 
     if weights.publish_every > most:
         yield (
             "weights.publish_every",
-            f"after {most} steps there is nothing left that is young enough to train on, so the run would stand still"
-            f" before the {weights.publish_every}th",
-            f"it must be at most {most}, or staleness.max_staleness larger",
+            "what is trained on holds its place until weights are published, and so many steps would leave no room to"
+            " generate meanwhile",
+            f"set it to {most} at most, or staleness.max_staleness to {weights.publish_every} or more",
         )
     for name, low in (
         ("publish_every", 1),
