@@ -11,6 +11,7 @@ model knows; ids do not move, and the two ids are simply never used.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -47,6 +48,12 @@ def load_tokenizer(source: str | Path, plain: Sequence[str] = ()) -> Any:
         for path in Path(folder).glob("*.json"):
             _rewrite(path, frozenset(plain))
         return AutoTokenizer.from_pretrained(folder)
+
+
+def tokenizer_digest(model: str) -> str:
+    """What tells a model folder's tokenizer from any other's; empty where there is no such file, as of a hub's name."""
+    path = Path(model, "tokenizer.json")
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.exists() else ""
 
 
 @contextlib.contextmanager

@@ -31,7 +31,9 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 
 from azr.decoding import UNDECODABLE
+from azr.errors import AzrError
 from azr.files import write_bytes
+from azr.tokens import tokenizer_digest
 from learner.trainer import Trainer
 
 logger = logging.getLogger(__name__)
@@ -63,6 +65,8 @@ class LearnerState(msgspec.Struct, frozen=True):
     model: str
     """Folder or name from which the model's configuration and tokenizer come."""
     lora_scale: float = 0.0
+    tokenizer: str = ""
+    """Digest of the model's tokenizer; empty where nobody could tell."""
 
 
 def checkpoint_folder(root: Path, step: int) -> Path:
@@ -130,6 +134,17 @@ def read_state(folder: Path) -> LearnerState:
         return msgspec.json.decode((folder / MARKER).read_bytes(), type=LearnerState)
     except FileNotFoundError:
         raise FileNotFoundError(f"{folder} holds no complete checkpoint: it has no {MARKER}") from None
+
+
+def require_tokenizer(folder: Path, base: str) -> None:
+    """Refuse a checkpoint whose weights speak another vocabulary than the model at `base`: the shapes may well be the
+    same, and every token would mean something else. The embedded model changes with the version of azr."""
+    trained, there = read_state(folder).tokenizer, tokenizer_digest(base)
+    if trained and there and trained != there:
+        raise AzrError(
+            f"{folder} was trained with another tokenizer than {base} has now",
+            "use the version of azr, or the model folder, that its run began with",
+        )
 
 
 def wait_until_shown(folder: Path, rank: int) -> None:

@@ -38,6 +38,7 @@ import torch.distributed as dist
 from azr.config.sections.algorithm import LossConfig, OptimiserConfig
 from azr.config.sections.learner import LearnerConfig
 from azr.config.sections.weights import WeightsConfig
+from azr.tokens import tokenizer_digest
 from learner import checkpoint
 from learner.attention.registry import fitting
 from learner.policy import load_policy
@@ -250,7 +251,7 @@ def _save(
     plan: LearnerPlan, trainer: Trainer, step: int, source: BatchSource | None, observer: Observer | None
 ) -> bool:
     """Write a checkpoint; whether it fitted."""
-    state = checkpoint.LearnerState(step, trainer.updates, plan.model, plan.lora_scale)
+    state = checkpoint.LearnerState(step, trainer.updates, plan.model, plan.lora_scale, tokenizer_digest(plan.model))
     companions = partial(source.write_state, step) if source else None
     try:
         checkpoint.save(plan.checkpoints, trainer, state, companions=companions)

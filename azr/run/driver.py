@@ -56,7 +56,7 @@ from azr.run.tracking.base import flattened
 from azr.run.tracking.json_lines import read_lines
 from azr.run.without_players import WithoutPlayers
 from azr.text import shortened
-from azr.tiny.shipped import at_its_place
+from azr.tiny.shipped import at_its_place, resolve
 from learner import checkpoint
 from learner.loop import LearnerPlan
 
@@ -498,6 +498,8 @@ def take_up(config: Config, folder: RunFolder) -> None:
     require_reachable(config.cluster.address)
     Room(folder.root, config.checkpoint.free_gb).require()
     seeds.require_file(config, folder)
+    if (newest := checkpoint.newest(folder.checkpoints)) is not None:
+        checkpoint.require_tokenizer(newest, resolve(config.model.path))
     card = folder.card()
     told = [seconds for line in read_lines(folder.metrics) if (seconds := line.get("time/elapsed")) is not None]
     elapsed = max([card.elapsed_seconds, *told])

@@ -17,7 +17,7 @@ from pathlib import Path
 from azr.config import compose
 from azr.config.sections.model import ModelConfig
 from azr.tiny import shipped
-from learner.checkpoint import read_state
+from learner.checkpoint import read_state, require_tokenizer
 from learner.export import export, find_checkpoint
 
 
@@ -39,7 +39,9 @@ def base_of(checkpoint: Path) -> tuple[str, str]:
     """Folder or name of the model that a checkpoint's run began with, and what the run's configuration calls it."""
     read, configured = read_state(checkpoint).model, _configured(checkpoint)
     gone = Path(read).is_absolute() and not Path(read).exists()
-    return shipped.resolve(configured) if gone and configured else read, configured or read
+    base = shipped.resolve(configured) if gone and configured else read
+    require_tokenizer(checkpoint, base)
+    return base, configured or read
 
 
 def plain_tokens_of(checkpoint: Path) -> list[str]:

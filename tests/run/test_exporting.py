@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -13,6 +14,7 @@ from azr.errors import AzrError
 from azr.run.exporting import base_of, export_run, plain_tokens_of
 from azr.run.session import model_of
 from azr.tiny import shipped
+from azr.tokens import tokenizer_digest
 from learner import checkpoint
 from learner.checkpoint import LearnerState
 from learner.export import read_weights
@@ -51,6 +53,22 @@ def test_a_base_that_is_where_it_was_is_read_there_and_named_as_configured(run: 
     )
     (tmp_path / "config.yaml").write_text("model: {path: tiny}\n")
     assert base_of(tmp_path) == (str(tmp_path), "tiny"), "a checkpoint alone has a copy of the configuration"
+
+
+def test_weights_of_another_vocabulary_are_not_read_with_the_one_there_is_now(run: Path) -> None:
+    """The embedded model changes with the version; its shapes stay."""
+    state = checkpoint.read_state(newest(run))
+    marker = newest(run) / "learner.json"
+    before = marker.read_bytes()
+    try:
+        marker.write_bytes(msgspec.json.encode(msgspec.structs.replace(state, tokenizer="0123456789abcdef")))
+        with pytest.raises(AzrError, match=r"was trained with another tokenizer than .* has now"):
+            base_of(newest(run))
+        own = tokenizer_digest(str(shipped.folder()))
+        marker.write_bytes(msgspec.json.encode(msgspec.structs.replace(state, tokenizer=own)))
+        assert base_of(newest(run))[1] == "tiny"
+    finally:
+        marker.write_bytes(before)
 
 
 def test_a_name_is_left_to_those_who_download_it(run: Path) -> None:
