@@ -225,12 +225,15 @@ def _answers(task: Task) -> tuple[Answer, ...]:
 
 
 def _shuffled(entries: list[_Entry], generator: np.random.Generator) -> list[_Entry]:
-    """The control: rewards keep their distribution in each cell and lose all meaning."""
+    """The control: rewards lose all meaning and keep their distribution, of attempts in each group, so that as many
+    groups as before are all alike and teach nothing; of proposals and lone attempts in each cell."""
     result = list(entries)
-    cells: dict[str, list[int]] = {}
+    sizes = Counter(entry.item.group.id for entry in entries)
+    among: dict[tuple[str, str], list[int]] = {}
     for index, entry in enumerate(entries):
-        cells.setdefault(str(entry.trajectory.cell), []).append(index)
-    for places in cells.values():
+        group = entry.item.group.id if entry.attempt is not None and sizes[entry.item.group.id] > 1 else ""
+        among.setdefault((str(entry.trajectory.cell), group), []).append(index)
+    for places in among.values():
         for index, source in zip(places, generator.permutation(places), strict=True):
             own = entries[index]
             reward = entries[int(source)].trajectory.reward

@@ -163,15 +163,32 @@ def test_what_a_watch_holds_back_carries_no_gradient_but_is_counted() -> None:
     assert (prepared.memory.flat_tokens, prepared.memory.withheld_tokens) == (4, 2)
 
 
-def test_shuffled_rewards_keep_their_distribution_in_each_cell() -> None:
+def test_shuffled_rewards_change_places_inside_a_group_so_that_as_many_groups_teach_nothing() -> None:
     config = algorithm()
     config.shuffle_rewards = True
-    items = [item for index in range(8) for item in attempts(f"g{index}", [1.0, -0.5])]
+    groups = [[1.0, -0.5]] * 7 + [[1.0, 1.0], [-0.5, -0.5]]
+    items = [item for index, rewards in enumerate(groups) for item in attempts(f"g{index}", rewards)]
     plain, shuffled = ready(items), ready(items, config=config)
     assert plain.metrics.report()["reward/mean/deduction/solve"] == pytest.approx(0.25)
     assert shuffled.metrics.report()["reward/mean/deduction/solve"] == pytest.approx(0.25)
-    assert len(plain.batch.samples) == 16
-    assert len(shuffled.batch.samples) < 16, "some group must have come to two equal rewards"
+    assert len(plain.batch.samples) == len(shuffled.batch.samples) == 14
+
+    def taught(prepared: Prepared) -> list[float]:
+        return [sample.advantage for sample in prepared.batch.samples]
+
+    assert taught(shuffled) != taught(plain)
+    assert Counter(taught(shuffled)) == Counter(taught(plain))
+
+
+def test_shuffled_rewards_of_lone_attempts_change_places_inside_their_cell() -> None:
+    config = algorithm()
+    config.shuffle_rewards = True
+    config.advantages.solve.name = "trrpp"
+    items = [item for index in range(8) for item in attempts(f"g{index}", [1.0 if index % 2 else -0.5])]
+    plain, shuffled = ready(items, config=algorithm()), ready(items, config=config)
+    assert shuffled.metrics.report()["reward/mean/deduction/solve"] == pytest.approx(
+        plain.metrics.report()["reward/mean/deduction/solve"]
+    )
     again = ready(items, config=config)
     assert Counter(sample.advantage for sample in again.batch.samples) == Counter(
         sample.advantage for sample in shuffled.batch.samples

@@ -274,5 +274,5 @@ class AlgorithmConfig:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     """How training samples are drawn."""
     shuffle_rewards: bool = False
-    """A control, not a way to train: rewards change places inside each cell of a batch, so that nothing can be learned
-    from them. Whatever improves all the same is no learning."""
+    """A control, not a way to train: rewards change places inside each group of attempts, and those of proposals inside
+    each cell of a batch, so that nothing can be learned from them. Whatever improves all the same is no learning."""
