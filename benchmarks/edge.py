@@ -6,7 +6,8 @@
 
 A task that is always or never solved teaches nothing; 4 p (1 - p) is 1 where it is solved half of the time. From n
 attempts it comes out too small by the factor 1 - 1/n, the same at both ends of a run. A solver that gets better moves
-p as well, so the measure is of both players; the arm with shuffled rewards tells what mere drift does to it.
+p as well, so the measure is of both players; the arm with shuffled rewards tells what mere drift does to it. Types
+count alike: more valid proposals of one type in the course of a run would move a mean over all.
 """
 
 from __future__ import annotations
@@ -24,10 +25,17 @@ from azr.decoding import UNDECODABLE
 END = 0.2
 
 
+class Kind(msgspec.Struct, frozen=True):
+    """What is read of a proposal's task."""
+
+    task_type: str
+
+
 class Rated(msgspec.Struct, frozen=True):
     """A proposal's rating, as a run keeps it in `tasks.jsonl`."""
 
     step: int
+    task: Kind
     right: int
     attempts: int
 
@@ -50,15 +58,19 @@ class Edge(NamedTuple):
 
 
 def edge(rated: Iterable[Rated]) -> Edge | None:
-    """Where these lie; None of none."""
-    rates = [one.rate for one in rated if one.attempts]
-    if not rates:
+    """Where these lie, in the mean of their types; None of none."""
+    by_type: dict[str, list[float]] = {}
+    for one in rated:
+        if one.attempts:
+            by_type.setdefault(one.task.task_type, []).append(one.rate)
+    if not by_type:
         return None
+    kinds = list(by_type.values())
     return Edge(
-        tasks=len(rates),
-        between=fmean(0.0 < rate < 1.0 for rate in rates),
-        learnable=fmean(4.0 * rate * (1.0 - rate) for rate in rates),
-        solved=fmean(rates),
+        tasks=sum(map(len, kinds)),
+        between=fmean(fmean(0.0 < rate < 1.0 for rate in rates) for rates in kinds),
+        learnable=fmean(fmean(4.0 * rate * (1.0 - rate) for rate in rates) for rates in kinds),
+        solved=fmean(map(fmean, kinds)),
     )
 
 
@@ -70,11 +82,14 @@ def ends(rated: Sequence[Rated], steps: int) -> tuple[Edge, Edge] | None:
 
 
 def read_rated(path: Path) -> list[Rated]:
-    """All ratings of a run; half a line of a crash is passed over."""
-    found = []
+    """All ratings of a run; half a line of a crash is passed over, and so is what a resume did again."""
+    found: list[Rated] = []
     for line in path.read_bytes().splitlines() if path.exists() else []:
         try:
-            found.append(msgspec.json.decode(line, type=Rated))
+            one = msgspec.json.decode(line, type=Rated)
         except UNDECODABLE:
             continue
+        if found and one.step < found[-1].step:
+            found = [before for before in found if before.step < one.step]
+        found.append(one)
     return found

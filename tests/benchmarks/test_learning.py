@@ -38,7 +38,7 @@ def test_an_arm_is_told_with_its_goals(tmp_path: Path) -> None:
         "gain sampled": True,
         "gain greedy": True,
         "malformed answers of the base": True,
-        "gain of the task type that gains least": True,
+        "gain of the task type that gains least, low end": True,
         "proposals: 4 p (1 - p), last fifth less first": True,
     }
 
@@ -81,6 +81,12 @@ def test_the_interval_of_paired_differences_by_hand() -> None:
     assert (low, high) == (pytest.approx(2 - 2.920 / 3**0.5), pytest.approx(2 + 2.920 / 3**0.5))
     assert interval([1.0]) == (float("-inf"), float("inf")), "one seed shows nothing"
     assert interval([5.0] * 40) == (5.0, 5.0)
+
+
+def test_a_type_that_gains_in_the_mean_alone_does_not_rise() -> None:
+    """+1.1, +0.0 and +0.6 are 0.6 in the mean, and their interval holds 0."""
+    low, high = interval([1.1, 0.0, 0.6])
+    assert low < 0.0 < high
 
 
 def seeds(tmp_path: Path, arm: str, gains: list[float]) -> dict[int, Outcome]:
