@@ -36,9 +36,7 @@ def train(*, configs: Sequence[str], overrides: Sequence[str], resume: Path | No
     if dry_run:
         print("\n".join(map(printable, [*plan_lines(config), *changes])))
         if config.cluster.gpu:
-            plan = plan_memory(at_its_place(config))
-            print("\n".join(map(printable, ["", *plan.lines()])))
-            plan.refuse()
+            _plan_memory(config)
         return 0
     return _drive(config, resume, changes)
 
@@ -75,6 +73,17 @@ def _plain(config: Config) -> dict[str, object]:
     plain = OmegaConf.to_container(OmegaConf.create(resolved_yaml(config)))
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
+
+
+def _plan_memory(config: Config) -> None:
+    """Show what each GPU would hold; what does not fit is refused. Of an unknown model or GPU nothing can be said."""
+    try:
+        plan = plan_memory(at_its_place(config))
+    except AzrError as error:
+        print(printable(f"memory     not planned: {error.what} ({error.mend})"))
+        return
+    print("\n".join(map(printable, ["", *plan.lines()])))
+    plan.refuse()
 
 
 def fitting(config: Config) -> list[str]:

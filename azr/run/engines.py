@@ -219,6 +219,11 @@ def start_engines(config: Config, *, ranks: int = 0) -> Engines:
 
     resources = ray.cluster_resources()
     gpu = on_gpus(config, resources)
+    if not gpu and ranks and config.cluster.gpu:
+        raise AzrError(
+            f"cluster.gpu names {config.cluster.gpu}, and no GPU can be used here",
+            "make setup EXTRA=gpu, and activate .venv-gpu (azr doctor tells what it finds); cluster.gpu='' takes cores",
+        )
     if not gpu:
         require_cpu_kernels()  # replicas would find out too, each after its imports
     weights = replace(config.weights, transport=transport_of(config))

@@ -29,7 +29,7 @@ def on_gpus(config: Config, resources: Mapping[str, float]) -> bool:
     """
     if not config.cluster.address:
         return has_gpu()
-    return resources.get("GPU", 0.0) > 0.0 or config.rollout.gpus_per_replica > 0.0
+    return resources.get("GPU", 0.0) > 0.0 or config.rollout.gpus_per_replica > 0.0 or bool(config.cluster.gpu)
 
 
 def ranks_on_gpus(config: Config, *, gpu: bool) -> bool:

@@ -37,6 +37,11 @@ def test_a_dry_run_plans_the_memory_of_a_named_card(capsys: pytest.CaptureFixtur
     assert "memory plan  Qwen/Qwen2.5-Coder-3B" in capsys.readouterr().out
 
 
+def test_a_dry_run_of_an_unknown_model_says_that_its_memory_is_not_planned(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "--config", "gpu", "--dry-run", "model.path=of/a-hub", "run.name=mine"]) == 0
+    assert "memory     not planned: the shape of 'of/a-hub' is not known" in capsys.readouterr().out
+
+
 def test_a_plan_that_does_not_fit_is_refused_with_its_mends(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["train", "--config", "qwen2.5-coder-14b", "--dry-run", "learner.ranks=1", "cluster.gpu=L40S"]
     assert cli.main(words) == cli.EXIT_ERROR

@@ -65,6 +65,15 @@ class TestWhereTheDriversMachineHasNoGpu:
         assert (publishing.dtype, publishing.transport) == ("bfloat16", "nccl")
         assert "CUDA_VISIBLE_DEVICES" not in settings.environment(), "an empty one would hide every card"
 
+    def test_a_run_that_counts_on_gpus_does_not_begin_on_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As in `.venv`, whose packages use no card that there may be."""
+        monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 8.0})
+        monkeypatch.setattr(engines.Rollouts, "start", lambda *_words, **_options: pytest.fail("they were started"))
+        config = Config()
+        config.cluster.gpu = "H100-80GB"
+        with pytest.raises(AzrError, match=r"cluster\.gpu names H100-80GB, and no GPU can be used here"):
+            start_engines(config, ranks=1)
+
 
 @pytest.mark.parametrize(
     ("named", "cards", "taken"), [("auto", 0.0, "shm"), ("auto", 1.0, "auto"), ("nccl", 0.0, "nccl")]

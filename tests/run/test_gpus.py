@@ -53,8 +53,9 @@ class TestWhereNoGpuOfThisMachineCanBeUsed:
         assert on_gpus(config, {"CPU": 8.0, "GPU": 16.0})
         assert not on_gpus(config, {"CPU": 8.0})
 
-    def test_gpus_that_the_configuration_counts_on_may_come_later(self) -> None:
-        config = load([], ["cluster.address=auto", "rollout.gpus_per_replica=1"])
+    @pytest.mark.parametrize("counted_on", ["rollout.gpus_per_replica=1", "cluster.gpu=H100-80GB"])
+    def test_gpus_that_the_configuration_counts_on_may_come_later(self, counted_on: str) -> None:
+        config = load([], ["cluster.address=auto", counted_on])
         assert on_gpus(config, {"CPU": 8.0})
 
 
