@@ -312,9 +312,16 @@ class TestCombinations:
             assert told.key == "proposer_reward.terms.cluster_share.coefficient"
 
     @pytest.mark.parametrize("cell", ["deduction/judge", "chess/solve", "deduction"])
-    def test_a_weight_is_for_a_cell_in_play(self, cell: str) -> None:
+    def test_a_weight_is_for_a_cell_that_there_is(self, cell: str) -> None:
         assert keys(put("batch.cell_weights", {cell: 1.0})) == [f"batch.cell_weights.{cell}"]
         assert keys(put("batch.cell_weights", {"deduction/solve": 0.5})) == []
+
+    def test_a_presets_weight_stays_where_its_type_is_not_played(self) -> None:
+        def change(algorithm: AlgorithmConfig) -> None:
+            algorithm.game.task_types = ["error", "deduction"]
+            algorithm.batch.cell_weights = {"induction/solve": 3.0, "error/solve": 2.0, "composite/solve": 2.0}
+
+        assert keys(change) == ["batch.cell_weights.composite/solve"]
 
     def test_all_problems_are_told_at_once(self) -> None:
         def change(algorithm: AlgorithmConfig) -> None:

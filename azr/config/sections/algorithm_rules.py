@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from math import inf, isfinite
 from typing import NamedTuple
 
-from azr.config.sections.algorithm import AlgorithmConfig, EstimatorConfig, LossConfig
+from azr.config.sections.algorithm import AlgorithmConfig, EstimatorConfig, GameConfig, LossConfig
 from azr.plugins import LOSSES as LOSS_PLUGINS
 from azr.plugins import plugin_names
 
@@ -182,11 +182,13 @@ def _game(algorithm: AlgorithmConfig) -> Iterator[Problem]:
             "composite functions build on programs of deduction or abduction, and neither is in play",
             "add deduction or abduction",
         )
+    # A preset's weights hold for its types in any choice of them, so one that is not played may have one.
+    weighable = [*types, *(name for name in GameConfig().task_types if name not in types)]
     for cell in algorithm.batch.cell_weights:
         task, _, role = cell.partition("/")
-        if task not in types or role not in ("propose", "solve"):
+        if task not in weighable or role not in ("propose", "solve"):
             yield Problem(
-                f"batch.cell_weights.{cell}", "it is no cell in play", f"write task/role with a task of {types}"
+                f"batch.cell_weights.{cell}", "there is no such cell", f"write task/role with a task of {weighable}"
             )
 
 
@@ -199,7 +201,7 @@ def _proposer_reward(algorithm: AlgorithmConfig) -> Iterator[Problem]:
             yield Problem(
                 f"proposer_reward.terms.{name}.coefficient",
                 f"a penalty inside a product (`{reward.combination}`) turns rewards around",
-                "use combination: sum",
+                "set algorithm.proposer_reward.combination=sum",
             )
 
 
@@ -214,20 +216,20 @@ def _rating(algorithm: AlgorithmConfig) -> Iterator[Problem]:
             "batch.attempts_per_task",
             f"rating attempts are trained on ({rating.attempts} a task) but a group in the batch has "
             f"{batch.attempts_per_task}",
-            "make them equal, or set rating.trained: false",
+            "make them equal, or set algorithm.rating.trained=false",
         )
     if rating.trained and rating.temperature != algorithm.sampling.temperature:
         yield Problem(
             "rating.temperature",
             "rating attempts are trained on but drawn at another temperature than the rest",
-            "make it sampling.temperature, or set rating.trained: false",
+            "make it that of algorithm.sampling.temperature, or set algorithm.rating.trained=false",
         )
     brought = batch.propose * rating.attempts
     if rating.trained and algorithm.game.train_propose and batch.solve < brought:
         yield Problem(
             "batch.solve",
             f"{batch.propose} proposals bring {brought} rating attempts a step, but only {batch.solve} are trained on",
-            "raise it, or lower batch.propose or rating.attempts",
+            "raise it, or lower algorithm.batch.propose or algorithm.rating.attempts",
         )
     if not batch.solve and not (batch.propose and algorithm.game.train_propose):
         yield Problem("batch.solve", "no cell puts anything into a batch", "raise it, or let proposers be trained")
@@ -246,7 +248,7 @@ def _advantages(algorithm: AlgorithmConfig) -> Iterator[Problem]:
         yield Problem(
             "advantages.solve.name",
             f"`{algorithm.advantages.solve.name}` compares attempts at one task, and there is one",
-            "raise batch.attempts_per_task or choose trrpp",
+            "raise algorithm.batch.attempts_per_task or choose trrpp",
         )
     estimators: dict[str, EstimatorConfig] = {
         "propose": algorithm.advantages.propose,
@@ -262,20 +264,20 @@ def _loss(loss: LossConfig, max_staleness: int) -> Iterator[Problem]:
         yield Problem(
             "loss.weight",
             f"`{loss.name}` corrects current over behaviour in its own ratio; `{loss.weight}` would correct it twice",
-            "set loss.weight: none, or use decoupled_ppo",
+            "set algorithm.loss.weight=none, or algorithm.loss.name=decoupled_ppo",
         )
     if loss.name == "gspo" and loss.aggregation not in SEQUENCE_AGGREGATIONS:
         yield Problem(
             "loss.aggregation",
             f"`gspo` gives each sequence one loss, and `{loss.aggregation}` would weigh it by the sequence's length",
-            "set loss.aggregation: sequence_mean, or prompt_mean",
+            "set algorithm.loss.aggregation=sequence_mean or prompt_mean",
         )
     if "m2po" in loss.masks and loss.proximal == "interpolate":
         yield Problem(
             "loss.masks",
             "`m2po` masks by a threshold of the whole batch, and with `interpolate` no ratio is known before its own "
             "micro-batch: what is masked would depend on how the batch is cut",
-            "set loss.proximal: recompute, or leave m2po out",
+            "set algorithm.loss.proximal=recompute, or leave m2po out",
         )
     if max_staleness <= 1 or loss.allow_uncorrected:
         return
@@ -284,5 +286,6 @@ def _loss(loss: LossConfig, max_staleness: int) -> Iterator[Problem]:
         yield Problem(
             "loss.weight",
             f"`{loss.name}` without a weight {kind}, and data may be {max_staleness} steps old",
-            "set loss.weight: token_tis, or max_staleness: 1, or (to see it fail) loss.allow_uncorrected: true",
+            "set algorithm.loss.weight=token_tis, or staleness.max_staleness=1, or (to see it fail) "
+            "algorithm.loss.allow_uncorrected=true",
         )
