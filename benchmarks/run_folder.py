@@ -20,7 +20,7 @@ import msgspec
 from azr.bench.machine import commit
 from azr.errors import AzrError
 from azr.files import write_bytes
-from azr.run.evaluation import Evaluation, overall, read
+from azr.run.evaluation import Evaluation, comparable, overall, read
 from azr.run.folder import RunFolder
 from azr.run.tracking.json_lines import read_lines
 from benchmarks.cores import Cores, watched
@@ -93,7 +93,13 @@ class Outcome(NamedTuple):
                 f"{self.folder} has no evaluations of two different steps (of steps: {steps})",
                 "remove it, so that it is run again, with evaluation.before and evaluation.after",
             )
-        return self.evaluations[0], self.evaluations[-1]
+        first, last = self.evaluations[0], self.evaluations[-1]
+        cells = [{(row.difficulty, row.cell, row.sampling) for row in one.rows} for one in (first, last)]
+        if len(comparable(first.rows, last.rows)[0]) < len(cells[0] & cells[1]):
+            raise AzrError(
+                f"{self.folder}: its evaluations asked different questions", "remove it, so that it is run again"
+            )
+        return first, last
 
     def mean(self, name: str, *, skip: int = 0) -> float:
         """Mean of a metric over steps, the first `skip` left out."""

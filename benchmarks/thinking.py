@@ -12,19 +12,17 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from azr.bench import Report
 from azr.cli.numbers import whole
-from azr.errors import AzrError
 from azr.game.frames import THOUGHT
 from azr.game.plan import drive_many
 from azr.tiny.evaluation import Question, Respond, questions, responder
 from azr.tiny.held_out import TASKS
-from azr.tiny.shipped import resolve
+from azr.tiny.shipped import model_folder
 from sandbox_wasm.pool import open_sandbox
 from sandbox_wasm.protocol import Sandbox
 
@@ -60,9 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, report: Report) -> None:
     """Ask every question in each way."""
-    folder = Path(resolve(arguments.model))
-    if not (folder / "config.json").exists():
-        raise AzrError(f"{folder} is no model folder", "name one that holds config.json, e.g. what `azr export` wrote")
+    folder = model_folder(arguments.model)
     report.settings |= {"model": arguments.model, "tasks": arguments.tasks, "samples": arguments.samples}
     asked = [
         question

@@ -146,20 +146,30 @@ def tell(metrics: Accumulator, evaluation: Evaluation) -> None:
         metrics.add("eval/length", row.length, label=label, at=evaluation.step)
 
 
-def changes(before: Sequence[Row], after: Sequence[Row]) -> list[Change]:
-    """What changed, row by row, for rows that both have."""
+def comparable(before: Sequence[Row], after: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """The rows of both that are answers to the same questions: `evaluation.tasks` may change between two drivers, and
+    the held-out files between two versions."""
     known = {(row.difficulty, row.cell, row.sampling): row for row in before}
+    pairs = [
+        (first, row)
+        for row in after
+        if (first := known.get((row.difficulty, row.cell, row.sampling))) is not None and first.asked == row.asked
+    ]
+    return [first for first, _ in pairs], [last for _, last in pairs]
+
+
+def changes(before: Sequence[Row], after: Sequence[Row]) -> list[Change]:
+    """What changed, row by row, for rows that can be compared."""
     return [
         Change(
-            difficulty=row.difficulty,
-            cell=row.cell,
-            sampling=row.sampling,
-            before=known[key].right,
-            after=row.right,
-            lengths=(known[key].length, row.length),
+            difficulty=last.difficulty,
+            cell=last.cell,
+            sampling=last.sampling,
+            before=first.right,
+            after=last.right,
+            lengths=(first.length, last.length),
         )
-        for row in after
-        if (key := (row.difficulty, row.cell, row.sampling)) in known
+        for first, last in zip(*comparable(before, after), strict=True)
     ]
 
 
@@ -180,6 +190,7 @@ def change_columns(before: int, after: int) -> tuple[str, ...]:
 def change_rows(before: Sequence[Row], after: Sequence[Row]) -> list[tuple[str, ...]]:
     """The table of what was learned: each cell with the mean length of its responses in characters, then all types of
     solving together."""
+    before, after = comparable(before, after)
     shown: list[tuple[str, ...]] = [
         (
             one.difficulty,

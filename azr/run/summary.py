@@ -29,12 +29,14 @@ class Learned(NamedTuple):
 
 
 def learned(evaluations: Sequence[Evaluation], step: int) -> Learned | None:
-    """What changed between the first evaluation and the last; None when there are no two, or the last is not of the
-    step at which the run ended: it is an earlier driver's, and says nothing of the weights there are now."""
+    """What changed between the first evaluation and the last; None when there are no two of the same
+    questions, or the last is not of the step at which the run ended: it is an earlier driver's, and says nothing of the
+    weights there are now."""
     if len(evaluations) < 2 or not evaluations[0].step < evaluations[-1].step == step:
         return None
     first, last = evaluations[0], evaluations[-1]
-    return Learned(change_columns(first.step, last.step), change_rows(first.rows, last.rows))
+    rows = change_rows(first.rows, last.rows)
+    return Learned(change_columns(first.step, last.step), rows) if rows else None
 
 
 def closing_lines(

@@ -9,6 +9,7 @@ whoever answers is a function of prompts. Answers are judged by the game's own g
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,6 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from azr.errors import AzrError
 from azr.files import write_bytes
 from azr.game import play
 from azr.game.frames import THOUGHT, Frame, frame
@@ -30,6 +30,7 @@ from azr.game.types import Refusal, Task, Verdict
 from azr.game.verification import VerifyRules
 from azr.piped import PipedConsole
 from azr.tiny.held_out import DIFFICULTIES, KINDS, held_out_tasks
+from azr.tiny.shipped import model_folder
 from azr.tiny.world import PAIRS
 from sandbox_wasm.pool import open_sandbox
 from sandbox_wasm.protocol import Limits, Sandbox
@@ -66,6 +67,8 @@ class Row(msgspec.Struct, frozen=True):
     """Share from which no answer could be read; of proposals, all that the gate refuses."""
     length: float = 0.0
     """Mean characters of a response: it grows when a model takes to working answers out."""
+    asked: str = ""
+    """Digest of the prompts: only answers to the same questions can be compared. Empty of rows before there was one."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ class Question:
             right=float(np.mean(right)),
             malformed=1.0 - float(np.mean(read)),
             length=float(np.mean([len(response) for response in responses])),
+            asked=hashlib.sha256("\0".join(self.prompts).encode()).hexdigest()[:12],
         )
 
 
@@ -117,9 +121,9 @@ def questions(
     for difficulty in difficulties:
         for kind in KINDS:
             problems = held_out_tasks(difficulty, kind, tasks)
-            yield _solving(difficulty, kind, "greedy", problems, wrapped_by)
+            yield solving(difficulty, kind, "greedy", problems, wrapped_by)
             if samples:
-                yield _solving(difficulty, kind, "sampled", problems * samples, wrapped_by)
+                yield solving(difficulty, kind, "sampled", problems * samples, wrapped_by)
     for kind in KINDS if proposals else ():
         yield _proposing(kind, held_out_tasks("common", "deduction", tasks), wrapped_by)
 
@@ -146,16 +150,15 @@ async def evaluate_async(respond: RespondAsync, sandbox: Sandbox, asked: Iterato
 
 def evaluate_folder(folder: Path, *, tasks: int, samples: int, workers: int | None) -> list[Row]:
     """The table of a model folder."""
-    if not (folder / "config.json").exists():
-        raise AzrError(f"{folder} is no model folder", "name one that holds config.json, e.g. what `azr export` wrote")
     from learner.policy import require_whole_weights
 
-    require_whole_weights(folder)
+    require_whole_weights(model_folder(str(folder)))
     with open_sandbox("wasm", workers=workers) as sandbox:
         return list(evaluate(responder(folder), sandbox, tasks=tasks, samples=samples))
 
 
-def _solving(difficulty: str, kind: str, sampling: str, problems: list[Task], wrapped_by: Frame) -> Question:
+def solving(difficulty: str, kind: str, sampling: str, problems: list[Task], wrapped_by: Frame = _COMPACT) -> Question:
+    """These problems of one type, each asked once."""
     family, rules = task_type(kind), VerifyRules(limits=_LIMITS)
 
     def plan(place: int, response: str) -> Plan[Verdict]:

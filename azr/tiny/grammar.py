@@ -37,7 +37,7 @@ class Operation:
 
 #: Chance that a step's operation is named in the message, and that its constant is named then. With all named, a base
 #: model writes three programs in four from the message alone and has nothing left to learn by playing.
-TOLD = 0.4
+TOLD = 0.6
 CONSTANT_TOLD = 0.5
 
 #: Stands in a message for an operation that is not named.
@@ -111,6 +111,8 @@ class Program:
     takes: Kind
     words: str
     steps: int
+    branches: bool
+    """Whether the last step is one of two."""
     working: str
     """A program as well: of the same argument it returns how the first one comes to its output, step by step. A step is
     two texts, its expression with the value of the variable in it and what that gives."""
@@ -164,6 +166,7 @@ def draw_program(generator: np.random.Generator, difficulty: Difficulty = COMMON
         takes=takes,
         words=" ".join(words),
         steps=steps,
+        branches=len(lines) > steps,
         working="\n".join(["def f(a):", " w=[]", *working, " return w"]),
     )
 

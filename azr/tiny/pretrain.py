@@ -8,6 +8,8 @@ resumes from its newest checkpoint, so that a stop costs minutes.
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
@@ -25,6 +27,8 @@ from azr.errors import AzrError
 from azr.files import replacing
 from azr.progress import Progress
 from azr.sole_writer import sole_writer
+from azr.tiny import corpus as tiny_corpus
+from azr.tiny import grammar, world
 from azr.tiny.corpus import corpus
 from azr.tiny.vocabulary import SIZE, save_tokenizer, train_tokenizer
 from azr.tiny.world import Specimen, specimens
@@ -44,6 +48,11 @@ _VOCABULARY_TEXTS = 50_000
 _BUDGET = 16_384
 
 
+def _sources_digest() -> str:
+    sources = "".join(inspect.getsource(part) for part in (grammar, world, tiny_corpus))
+    return hashlib.sha256(sources.encode()).hexdigest()[:12]
+
+
 class Recipe(msgspec.Struct, frozen=True):
     """What decides the model; kept beside it, so that a folder is never continued by another recipe."""
 
@@ -56,6 +65,8 @@ class Recipe(msgspec.Struct, frozen=True):
     layers: int = 4
     heads: int = 5
     feed_forward: int = 480
+    world: str = msgspec.field(default_factory=_sources_digest)
+    """Of the code that draws and writes the corpus."""
 
 
 def pretrain(folder: Path, recipe: Recipe, *, workers: int | None) -> None:

@@ -43,6 +43,14 @@ def resolve(name: str) -> str:
     return str(folder()) if name == NAME else name
 
 
+def model_folder(name: str) -> Path:
+    """The folder of a model on this machine: the shipped one, or one that is named by its path."""
+    found = Path(resolve(name))
+    if not (found / "config.json").exists():
+        raise AzrError(f"{found} is no model folder", "name one that holds config.json, e.g. what `azr export` wrote")
+    return found
+
+
 def at_its_place(config: Config) -> Config:
     """The configuration as parts get it: the embedded model by its folder on this machine."""
     return replace(config, model=replace(config.model, path=resolve(config.model.path)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -46,6 +47,15 @@ def test_changes_are_row_by_row_and_only_where_both_know() -> None:
         ("deduction/solve", "sampled"): 15.0,
         ("deduction/propose", "sampled"): -10.0,
     }
+
+
+def test_answers_to_other_questions_are_not_compared() -> None:
+    other = [msgspec.structs.replace(one, asked="others") if "induction" in one.cell else one for one in AFTER]
+    assert ("induction/solve", "greedy") not in {(one.cell, one.sampling) for one in evaluation.changes(BEFORE, other)}
+    before, after = evaluation.comparable(BEFORE, other)
+    assert [(one.cell, one.sampling) for one in before] == [(one.cell, one.sampling) for one in after]
+    assert len(after) == 3
+    assert ("common", "all solving", "greedy", "50.0%", "60.0%", "+10.0", "") in evaluation.change_rows(BEFORE, other)
 
 
 def test_all_solving_together_counts_answers_and_no_proposals() -> None:

@@ -52,7 +52,7 @@ def test_programs_have_one_line_a_step_and_return_at_the_end() -> None:
 
 
 def test_messages_name_the_told_share_of_the_steps_and_fewer_constants() -> None:
-    """Induction is to be found from pairs: of a one-step program the message says all with chance .4 · .5 or less."""
+    """Induction is to be found from pairs: of a one-step program the message seldom says all."""
     generator = np.random.default_rng(5)
     programs = [draw_program(generator, Difficulty(steps=(1.0,), branch=0.0)) for _ in range(2000)]
     assert np.mean([program.words != UNTOLD for program in programs]) == pytest.approx(TOLD, abs=0.03)

@@ -16,6 +16,7 @@ from azr.game.verification import VerifyRules
 from azr.tiny.corpus import corpus
 from azr.tiny.held_out import (
     DIFFICULTIES,
+    FEWEST_STEPS,
     KINDS,
     MOST_OF_ONE_PROGRAM,
     TASKS,
@@ -37,6 +38,7 @@ def test_every_cell_has_its_tasks_on_the_held_out_side_and_few_of_one_program(di
     assert {task.task_type for task in tasks} == {kind}
     assert all(is_held_out(task.normal_form) for task in tasks)
     assert max(Counter(task.normal_form for task in tasks).values()) <= MOST_OF_ONE_PROGRAM
+    assert min(task.program.count("\n a=") + 1 for task in tasks) >= FEWEST_STEPS
     assert {len(task.inputs) for task in tasks} == {PAIRS if kind == "induction" else 1}
 
 

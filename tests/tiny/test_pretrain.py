@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from azr.cli.main import EXIT_INTERRUPTED, main
 from azr.errors import AzrError
+from azr.tiny.held_out import held_out_tasks
 from azr.tiny.pretrain import Recipe, pretrain
 from learner.supervised import read_pairs
 
@@ -122,7 +123,8 @@ def test_the_corpus_is_searched_for_held_out_programs(made: Made, capsys: pytest
 
 
 def test_and_one_that_is_there_fails_the_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    line = {"prompt": "def f(a):\n return a%4\n#i 3\n#o\n", "response": "3"}
+    [task] = held_out_tasks("common", "deduction", 1)
+    line = {"prompt": f"{task.program}\n#i 3\n#o\n", "response": "3"}
     (tmp_path / "bad.jsonl").write_text(json.dumps(line) + "\n")
     assert main(["tiny", "overlap", str(tmp_path / "bad.jsonl"), "--workers", "1"]) == 1
     assert "1 held-out programs" in capsys.readouterr().out
