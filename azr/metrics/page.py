@@ -13,7 +13,8 @@ _PREAMBLE = """\
 # Metrics
 
 Every number azr reports. Written by `python -m azr.metrics.page docs/metrics.md` from `azr/metrics/catalogue.py`; edit
-that, not this page. A metric told apart by something carries it at its end: `reward/mean/deduction/solve`.
+that, not this page. A metric with an entry under *by* is one series for each of its values, which is appended to the
+name: `reward/mean/deduction/solve`.
 
 The values that all processes report during a step become:
 
