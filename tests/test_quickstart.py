@@ -44,7 +44,8 @@ def test_make_run_makes_the_run_that_the_page_goes_on_with() -> None:
 
 
 def test_the_page_names_the_folders_of_its_own_runs_and_no_other() -> None:
-    begun = {f"runs/{name}" for name in re.findall(r"^\$ (?!.*--dry-run).*(?:run\.name|RUN)=(\w+)", PAGE, flags=re.MULTILINE)}
+    begins = r"^\$ (?!.*--dry-run).*(?:run\.name|RUN)=(\w+)"
+    begun = {f"runs/{name}" for name in re.findall(begins, PAGE, flags=re.MULTILINE)}
     assert begun == set(re.findall(r"\bruns/\w+\b(?!\.db)", PAGE))
 
 
