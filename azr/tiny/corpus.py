@@ -22,11 +22,8 @@ MOST_REFERENCES = 2
 
 #: Deduction and abduction pairs drawn of one specimen: predicting outputs is what running a program in the head is
 #: learned from, and running it backwards is harder still.
-DEDUCTIONS = 3
+DEDUCTIONS = 4
 ABDUCTIONS = 2
-
-#: Inductions of one specimen: each begins with another part of its pairs, so that others are shown.
-INDUCTIONS = 2
 
 #: Chance that a deduction or an abduction is worked out before it is answered. Nothing tells the model that this pays;
 #: rewards do. An induction's answer is a program, and nothing is to be worked out before it.
@@ -36,14 +33,14 @@ _FRAME = frame("compact")
 
 
 def task_of(kind: str, specimen: Specimen, pair: int = 0) -> Task:
-    """A task of that type made of a specimen: about one of its pairs, or in induction about all from that one on."""
-    places = [(pair + place) % PAIRS for place in range(PAIRS if kind == "induction" else 1)]
+    """A task of that type made of a specimen; of deduction and abduction it is about one of its pairs."""
+    chosen = slice(None) if kind == "induction" else slice(pair, pair + 1)
     return Task(
         id=f"{kind}-{specimen.normal_form[:12]}-{pair}",
         task_type=kind,
         program=specimen.program.text,
-        inputs=tuple(specimen.inputs[place] for place in places),
-        outputs=tuple(specimen.outputs[place] for place in places),
+        inputs=specimen.inputs[chosen],
+        outputs=specimen.outputs[chosen],
         message=specimen.program.words if kind == "induction" else "",
         shown=PAIRS // 2 if kind == "induction" else 0,
         normal_form=specimen.normal_form,
@@ -61,8 +58,7 @@ def pairs_of(specimen: Specimen, others: list[Specimen], generator: np.random.Ge
         backwards = [f"{value}={expression}" for expression, value in reversed(specimen.workings[pair])]
         thought = _thought(backwards, generator)
         yield Pair(_solve(task_of("abduction", specimen, pair)), thought + specimen.inputs[pair])
-    for part in range(INDUCTIONS):
-        yield Pair(_solve(task_of("induction", specimen, part * PAIRS // INDUCTIONS)), program)
+    yield Pair(_solve(task_of("induction", specimen)), program)
 
     inputs = "".join(f"#i {given}\n" for given in specimen.inputs)
     own = Ask(references=(task_of("deduction", specimen),), inputs=PAIRS)

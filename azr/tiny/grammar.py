@@ -37,7 +37,7 @@ class Operation:
 
 #: Chance that a step's operation is named in the message, and that its constant is named then. With all named, a base
 #: model writes three programs in four from the message alone and has nothing left to learn by playing.
-TOLD = 0.6
+TOLD = 0.4
 CONSTANT_TOLD = 0.5
 
 #: Stands in a message for an operation that is not named.
