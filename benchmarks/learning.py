@@ -155,7 +155,8 @@ def gathered(folder: Path, report: Report) -> Found:
     for arm, one in runs:
         asked = asked_of(one.folder)
         wordings.setdefault(in_common(arm, asked), []).append(one.folder.name)
-        commits.setdefault(asked.commit[:7], []).append(one.folder.name)
+        changed = "+" if asked.commit.endswith("+") else ""
+        commits.setdefault(asked.commit.rstrip("+")[:7] + changed, []).append(one.folder.name)
     if len(wordings) > 1:
         told = "; ".join(f"{', '.join(names)}: {' '.join(words) or 'unknown'}" for words, names in wordings.items())
         raise AzrError(f"the runs in {folder} were not asked for alike: {told}", "keep each study in a --folder")

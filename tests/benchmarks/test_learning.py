@@ -272,6 +272,12 @@ class TestAllFound:
         assert result.settings["seeds of default"] == 2
         assert {goal.name for goal in result.goals} == {"control: shuffled rewards"}, "default has two seeds of five"
 
+    def test_runs_with_changes_on_top_of_a_commit_are_of_another(self, tmp_path: Path) -> None:
+        for seed, commit in enumerate(("abc", "abc+")):
+            asked = Asked(("run.minutes=10.0", f"run.seed={seed}"), commit)
+            write_run(tmp_path / f"default-{seed}", asked=asked)
+        assert "runs of several commits: abc: default-0; abc+: default-1" in self.told(tmp_path).notes
+
     def test_runs_of_other_settings_are_told_and_not_judged(self, tmp_path: Path) -> None:
         for seed in (0, 3):
             own = ("algorithm.optimiser.lr=1e-3", *chosen("shuffled")[0].overrides)
