@@ -4,8 +4,9 @@ Called from the learner's publishing thread on rank 0, one version at a time; bl
 was given up. Replicas are told apart by name in whatever goes wrong. A replica that does not confirm in time is not
 waited for again: the registry forgets it, and it is replaced or comes back with the newest version by itself.
 
-    publish ─► cast ─► file in the registry's folder ─► order ─► (send) ─► reports ─► versions and checksums compared
-                 │ registry on another machine: the bytes through Ray's object store
+    publish ─► cast ─┬─► file in the registry's folder ─┬─► order ─► (send) ─► reports ─► versions, checksums compared
+                     └─► checksum, beside ──────────────┘
+    registry on another machine: the bytes go through Ray's object store
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -67,8 +69,9 @@ class WeightPublisher:
         began = time.monotonic()
         ends = began + self._config.publish_seconds
         tensors = _cast(weights, self._dtype)
-        checksum = fingerprint(tensors.items()) if self._config.verify else ""
-        size = self._store(version, tensors, checksum, ends)
+        with ThreadPoolExecutor(1, thread_name_prefix="azr-checksum") as beside:  # the file is written meanwhile
+            summing = beside.submit(fingerprint, tensors.items()) if self._config.verify else None
+            checksum, size = self._store(version, tensors, lambda: summing.result() if summing else "", ends)
         stored_after = time.monotonic() - began
         reports, missing = self._hand_on(version, tensors, checksum, ends)
         if _differing(reports, version):
@@ -94,7 +97,10 @@ class WeightPublisher:
 
     # --- to the registry --------------------------------------------------------------------------------------------
 
-    def _store(self, version: Version, tensors: Mapping[str, Tensor], checksum: str, ends: float) -> int:
+    def _store(
+        self, version: Version, tensors: Mapping[str, Tensor], summed: Callable[[], str], ends: float
+    ) -> tuple[str, int]:
+        """Checksum and size of what the registry has got."""
         import numpy as np
 
         if not self._host:
@@ -104,13 +110,13 @@ class WeightPublisher:
                 self._held = hold(self._folder)
         if self._host == host_id() or self._transport_name == "disk":
             path = self._folder / file_name(version)
-            size = write_file(path, tensors)
+            size, checksum = write_file(path, tensors), summed()
             self._ask("adopt", Stored(version=version, path=str(path), checksum=checksum, size=size))
-            return size
+            return checksum, size
         # All its bytes go over the network and to a disk there: that may take what a version may take in all.
-        content, left = np.frombuffer(file_content(tensors), np.uint8), ends - time.monotonic()
-        self._ask("accept", version, content, checksum, seconds=max(_CALL_SECONDS, left))
-        return content.nbytes
+        content, checksum = np.frombuffer(file_content(tensors), np.uint8), summed()
+        self._ask("accept", version, content, checksum, seconds=max(_CALL_SECONDS, ends - time.monotonic()))
+        return checksum, content.nbytes
 
     # --- to the replicas --------------------------------------------------------------------------------------------
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+
 import pytest
 import torch
 from hypothesis import given
@@ -38,6 +41,29 @@ def test_it_does_not_matter_how_many_words_are_summed_at_a_time(monkeypatch: pyt
     whole = fingerprint(_weights().items())
     monkeypatch.setitem(module._WORDS, "cpu", 7)
     assert fingerprint(_weights().items()) == whole
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7])
+def test_it_does_not_matter_how_many_threads_sum(threads: int) -> None:
+    weights = {f"w{number}": torch.randn(100 + number) for number in range(9)}
+    lines = sorted(f"{name} torch.float32 {tuple(each.shape)} {words_of(each)}" for name, each in weights.items())
+    alone = hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
+    assert fingerprint(weights.items(), threads=threads) == alone
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (4, 1), (8, 2), (16, 4), (192, 4)])
+def test_a_small_machine_sums_by_one_thread(monkeypatch: pytest.MonkeyPatch, cores: int, threads: int) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    assert module._threads() == threads
+
+
+def test_what_goes_wrong_in_a_thread_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: Tensor) -> str:
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(module, "words_of", broken)
+    with pytest.raises(RuntimeError, match="no memory"):
+        fingerprint(_weights().items())
 
 
 def test_a_view_counts_as_what_it_shows() -> None:

@@ -197,13 +197,14 @@ def test_a_registry_on_another_machine_gets_the_bytes_of_the_file(
     def answer(method: str, *arguments: Any, **_: Any) -> Any:
         if method == "accept":
             (tmp_path / "there").write_bytes(arguments[1].tobytes())
+            assert arguments[2] == "sum"
         return ("another", "/nowhere/here")
 
     publisher = object.__new__(WeightPublisher)
     publisher._transport_name, publisher._host = "shm", ""
     monkeypatch.setattr(publisher, "_ask", answer)
-    size = publisher._store(NEW, {"w": torch.arange(3.0)}, "sum", time.monotonic() + 1.0)
-    assert (tmp_path / "there").stat().st_size == size
+    checksum, size = publisher._store(NEW, {"w": torch.arange(3.0)}, lambda: "sum", time.monotonic() + 1.0)
+    assert (checksum, (tmp_path / "there").stat().st_size) == ("sum", size)
     assert receive_file({"path": str(tmp_path / "there")})[0][1].tolist() == [0, 1, 2]
 
 
