@@ -6,9 +6,10 @@ driver) is one side of a run, the learner the other. Set-ups, on the machine's f
     eta4, eta0             one core for each side, by affinity: neither can borrow the other's while that is idle
     eta4-both, eta0-both   both cores to whoever wants them; at η=0 that is one side at a time
 
-Told are the share of generated tokens trained on, groups without variance apart; who waits for whom, and whether the
-other side's idle time is what the rates imply; and wall-clock of η=0 over η=4 at one core each, beside the bound
-(g + l) / max(g, l) of the phases' own times, and of the better of the η=0 set-ups over the better of η=4.
+Told are the share of generated tokens trained on, groups without variance apart; which side waits for the other, by the
+time its own core has nothing to do, and whether the faster side's is what the rates imply; and wall-clock of η=0 over
+η=4 at one core each, beside the bound (g + l) / max(g, l) of the phases' own times, and of the better of the η=0
+set-ups over the better of η=4.
 
 Processor time a step stands beside it, because no overlap can beat a machine without an idle core: what is left to gain
 over `eta0-both` is at most its idle share. See docs/decisions/asynchrony.md.
@@ -52,6 +53,9 @@ SET_UPS = (
     # The learner has both cores to itself while it updates, and takes them.
     SetUp("eta0-both", 0, bound=False, overrides=("learner.threads=2",)),
 )
+
+#: All set-ups have these, whatever the machine has.
+CORES = 2
 
 #: Steps left out at the start: pipelines fill, caches warm.
 WARM_UP = 5
@@ -107,25 +111,34 @@ def phases(outcome: Outcome, skip: int = WARM_UP) -> tuple[float, float]:
     return wait, update
 
 
+def waits(outcome: Outcome, skip: int = WARM_UP) -> dict[str, float]:
+    """Shares of the time that the sides' own cores have nothing to do, where each has one.
+
+    Of all that makes a batch the engine is one part, and idles while the others have the core: that is no wait for the
+    other side.
+    """
+    cost = taken(outcome, skip)
+    return {side: max(0.0, 1.0 - getattr(cost, side) / cost.wall) for side in ("learning", "playing")}
+
+
 def implied_idle(generate: float, learn: float) -> dict[str, float]:
     """Shares of the time that each side must idle when both work at once, from what a step takes each by itself."""
     longer = max(generate, learn)
-    return {"perf/learner_idle": 1.0 - learn / longer, "perf/rollout_idle": 1.0 - generate / longer}
+    return {"learning": 1.0 - learn / longer, "playing": 1.0 - generate / longer}
 
 
 def idle_gap(outcome: Outcome, generate: float, learn: float, skip: int = WARM_UP) -> float:
     """By how much the idle side idles otherwise than the rates imply."""
-    name, implied = max(implied_idle(generate, learn).items(), key=lambda item: item[1])
-    return abs(outcome.mean(name, skip=skip) - implied)
+    side, implied = max(implied_idle(generate, learn).items(), key=lambda item: item[1])
+    return abs(waits(outcome, skip)[side] - implied)
 
 
 def run(arguments: argparse.Namespace, report: Report) -> None:
     """Carry out the runs in turns, and hold them beside each other."""
     report.settings |= {"steps": arguments.steps, "rounds": arguments.rounds, "warm-up steps": WARM_UP}
     set_ups = chosen(arguments.set_ups)
-    available = len(os.sched_getaffinity(0))
-    if available < 2 and any(one.bound for one in set_ups):
-        raise AzrError(f"one core for each side takes two, and there is {available}", "run it on two cores or more")
+    if (available := len(os.sched_getaffinity(0))) < CORES:
+        raise AzrError(f"the set-ups take {CORES} cores, and there is {available}", "run it on two cores or more")
     found: dict[str, list[Outcome]] = {one.name: [] for one in set_ups}
     for number in range(arguments.rounds):
         for one in turned(set_ups, number):
@@ -133,22 +146,22 @@ def run(arguments: argparse.Namespace, report: Report) -> None:
             overrides = [f"run.steps={arguments.steps}", "run.minutes=0", "evaluation.suite=none", f"run.seed={number}"]
             overrides += [f"staleness.max_staleness={one.staleness}", *one.overrides]
             folder = arguments.folder / f"{one.name}-{arguments.steps}-{number}"
-            cores = Cores.one_each() if one.bound else None
+            cores = Cores.one_each() if one.bound else Cores.shared()
             found[one.name].append(carry_out(folder, overrides, cores=cores, anew=True))
     for name, outcomes in found.items():
         tell(report, name, outcomes)
     if found.keys() >= {"eta4", "eta0"}:
         judge(report, found["eta4"], found["eta0"])
     if len(found) == len(SET_UPS):
-        judge_best(report, found, cores=available)
+        judge_best(report, found)
 
 
 def tell(report: Report, name: str, outcomes: list[Outcome]) -> None:
     """A set-up's measures."""
     report.measure(f"{name}: seconds", "s", [seconds_of(one) for one in outcomes], better="lower")
     for what, metric in (("learner waits", "perf/learner_idle"), ("engines idle", "perf/rollout_idle")):
-        waits = [one.mean(metric, skip=WARM_UP) for one in outcomes]
-        report.measure(f"{name}: {what}", "share", waits, better="lower")
+        idle = [one.mean(metric, skip=WARM_UP) for one in outcomes]
+        report.measure(f"{name}: {what}", "share", idle, better="lower")
     report.measure(f"{name}: tokens trained on", "share", [one.last("ledger/trained_share") for one in outcomes])
     costs = [taken(one) for one in outcomes]
     steps = [len(one.lines) - WARM_UP for one in outcomes]
@@ -181,18 +194,16 @@ def judge(report: Report, asynchronous: list[Outcome], synchronous: list[Outcome
             report.goal(f"old weights' last token to new ones' first, p{percent}", value, at_most=BUSY_GAP, unit="s")
     trained = min(one.last("ledger/trained_share") for one in asynchronous)
     report.goal("share of tokens trained on", trained, at_least=0.95)
-    waits = [
-        min(one.mean("perf/learner_idle", skip=WARM_UP), one.mean("perf/rollout_idle", skip=WARM_UP))
-        for one in asynchronous
-    ]
-    report.goal("the bottleneck side waits", max(waits), at_most=0.10)
+    for side in ("learning", "playing"):
+        report.measure(f"η=4: {side} side waits", "share", [waits(one)[side] for one in asynchronous], better="lower")
+    report.goal("the bottleneck side waits", max(min(waits(one).values()) for one in asynchronous), at_most=0.10)
     generate, learn = (statistics.fmean(side) for side in zip(*own, strict=True))
     gaps = [idle_gap(one, generate, learn) for one in asynchronous]
     report.goal("the other side idles as the rates imply, within", max(gaps), at_most=0.10)
     report.goal("share of the bound reached", ratio.median / statistics.fmean(bounds.rounds), at_least=0.85)
 
 
-def judge_best(report: Report, found: dict[str, list[Outcome]], *, cores: int) -> None:
+def judge_best(report: Report, found: dict[str, list[Outcome]]) -> None:
     """The better of the η=0 set-ups over the better of η=4, and what idle cores leave to be gained."""
 
     def best(staleness: int) -> str:
@@ -202,10 +213,9 @@ def judge_best(report: Report, found: dict[str, list[Outcome]], *, cores: int) -
     slow, fast = best(0), best(4)
     ratio = report.ratio("better η=0 over better η=4", f"{slow}: seconds", f"{fast}: seconds")
     report.goal("over the better of two η=0 set-ups", ratio.median, at_least=1.2)
-    available = min(2, cores) if slow == "eta0" else cores
-    bounds = [available / taken(one).busy for one in found[slow]]
+    bounds = [CORES / taken(one).busy for one in found[slow]]
     most = report.measure("bound of the machine", "factor", bounds).median
     report.note(
-        f"the better set-ups are {slow} and {fast}. {slow} keeps {available / most:.2f} of {available} cores at work, "
+        f"the better set-ups are {slow} and {fast}. {slow} keeps {CORES / most:.2f} of {CORES} cores at work, "
         f"so that no overlap of the same work can be more than {most:.2f} times as fast"
     )

@@ -41,6 +41,12 @@ class Cores(NamedTuple):
         first, second, *_ = sorted(os.sched_getaffinity(0))
         return cls(frozenset({first}), frozenset({second}))
 
+    @classmethod
+    def shared(cls) -> Cores:
+        """The same two cores, both for whichever side wants them."""
+        both = frozenset(sorted(os.sched_getaffinity(0))[:2])
+        return cls(both, both)
+
 
 class Look(msgspec.Struct, frozen=True):
     """Processor time that the sides have taken since the run began."""
