@@ -1,6 +1,6 @@
 """From per-token losses to one number, exactly, however the batch is cut.
 
-Owns the coefficient of each sequence in a mini-batch's loss. Called by `learner.objective` once a mini-batch, on the
+Owns the coefficient of each sequence in a mini-batch's loss. Called by `learner.trainer` once a mini-batch, on the
 lengths of the whole mini-batch over all ranks; micro-batches and ranks then only add up:
 
     loss = Σ over sequences s of  coefficient_s · Σ over tokens t of s  loss_t

@@ -139,8 +139,9 @@ class LearnerPlan:
 
     @property
     def publish_deadline(self) -> float:
-        """How long the end of a loop waits: for the version that is on its way, and for one more that waits."""
-        return 2 * self.publish_seconds + ASIDE_SECONDS
+        """How long the end of a loop waits: for the version that is on its way, and for one more that waits. Each may
+        take half as long again as `weights.publish_seconds`, where storing it took all of that."""
+        return 3 * self.publish_seconds + ASIDE_SECONDS
 
     @property
     def lora_scale(self) -> float:

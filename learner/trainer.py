@@ -71,7 +71,8 @@ class _Work:
 
 @dataclass
 class _Gap:
-    """How far the weights at a step's start are from those that sampled: over all tokens, and over their very own."""
+    """How far the weights at a step's start are from those that sampled: over all tokens that were scored by them (the
+    first mini-batch alone where the loss needs no proximal policy), and over their very own."""
 
     everywhere: RatioSums = field(default_factory=RatioSums)
     same_version: RatioSums = field(default_factory=RatioSums)

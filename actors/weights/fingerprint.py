@@ -21,8 +21,8 @@ from torch import Tensor
 _WORDS = {"cpu": 1 << 16}
 _WORDS_ON_A_CARD = 1 << 20
 
-#: Beside a card there are cores that nobody needs all of: a thread for each four sums tensors of the host, so that two
-#: cores have one. One core sums a gigabyte a second at best; beyond four, threads wait for memory.
+#: A process has a thread for each four cores to sum tensors of the host, since it is not alone there: a machine's
+#: engines do this at the same time. One core sums a gigabyte a second at best; beyond four, threads wait for memory.
 _CORES_A_THREAD = 4
 _THREADS_AT_MOST = 4
 

@@ -113,7 +113,12 @@ _ALL = (
     _metric("loss/policy", "1", "mean", "Policy loss."),
     _metric("loss/entropy", "nats", "mean", "Entropy of the policy per response token."),
     _metric("loss/ratio", "1", "mean", "Mean ratio of current to anchor policy."),
-    _metric("loss/ppo_kl", "nats", "mean", "KL of proximal from current policy."),
+    _metric(
+        "loss/ppo_kl",
+        "nats",
+        "mean",
+        "KL of the policy that the loss is anchored to (proximal, or behaviour) from the current.",
+    ),
     _metric("loss/clip_low_fraction", "share", "mean", "Tokens clipped below."),
     _metric("loss/clip_high_fraction", "share", "mean", "Tokens clipped above."),
     _metric("loss/dual_clip_fraction", "share", "mean", "Tokens at the dual clip."),

@@ -22,14 +22,13 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
 from actors.engine.leftovers import sweep
 from actors.weights.folders import remove_versions
 
-#: Seconds between two looks at who descends from the driver, and for which those may leave by themselves.
-LOOK_SECONDS, GRACE_SECONDS = 2.0, 5.0
 #: Until somebody who was killed lives no more.
 GONE_SECONDS = 5.0
 #: From the end of a reaper that was killed to the start of the next.
@@ -50,13 +49,26 @@ RAYLET = "RAY_RAYLET_PID"
 WEIGHTS = "--weights"
 
 
+class Pace(NamedTuple):
+    """How long a reaper takes over things, in seconds."""
+
+    look: float = 2.0
+    """Between two looks at who descends from the driver."""
+    grace: float = 5.0
+    """For which those may leave by themselves."""
+
+
+USUAL = Pace()
+
+
 @contextlib.contextmanager
-def reaping(driver: int, folders: Sequence[Path], weights: Sequence[Path] = ()) -> Iterator[Reaper]:
+def reaping(driver: int, folders: Sequence[Path], weights: Sequence[Path] = (), pace: Pace = USUAL) -> Iterator[Reaper]:
     """A reaper for the block; it leaves when the block ends, however it ends.
 
     `folders` are Ray's and go as a whole; `weights` may lie beside files of the user's and lose only what is ours.
     """
-    command = [sys.executable, "-m", "azr.run.reaper", str(driver), *map(str, folders), WEIGHTS, *map(str, weights)]
+    command = [sys.executable, "-m", "azr.run.reaper", str(driver), *map(str, pace)]
+    command += [*map(str, folders), WEIGHTS, *map(str, weights)]
     reaper = Reaper(command)
     try:
         yield reaper
@@ -135,7 +147,7 @@ def lived_in_ray(process: psutil.Process) -> bool:
     return raylet is not None and raylet != os.environ.get(RAYLET)
 
 
-def end(processes: set[psutil.Process], grace: float = GRACE_SECONDS) -> list[int]:
+def end(processes: set[psutil.Process], grace: float) -> list[int]:
     """Let them leave, then kill those that stay (with whom they started since), and see them gone; returns who was
     killed."""
     _wait_for(processes, grace)
@@ -165,14 +177,14 @@ def _lives(process: psutil.Process) -> bool:
         return False
 
 
-def main(driver: int, folders: Sequence[Path], weights: Sequence[Path]) -> None:
+def main(driver: int, pace: Pace, folders: Sequence[Path], weights: Sequence[Path]) -> None:
     """Watch until the driver is done or gone."""
     known: set[psutil.Process] = set()
     while True:
         # At once and not at the end: a reaper that is killed takes along what it knows of the dead.
         sweep(dead := {process.pid for process in known if not _lives(process)})
         known = {process for process in known if process.pid not in dead} | descendants(driver)
-        ready, _, _ = select.select([sys.stdin.buffer], [], [], LOOK_SECONDS)
+        ready, _, _ = select.select([sys.stdin.buffer], [], [], pace.look)
         if ready:
             break
     word = sys.stdin.buffer.readline()
@@ -182,7 +194,7 @@ def main(driver: int, folders: Sequence[Path], weights: Sequence[Path]) -> None:
         # business. A worker that stays hangs in its own end: one of Ray Train's was seen to, for the better part of
         # an hour, on a busy machine.
         left = (known | rays_in(folders)) - descendants(driver)
-        _wait_for(left, GRACE_SECONDS)
+        _wait_for(left, pace.grace)
         ended = end({process for process in left if lived_in_ray(process)}, grace=0.0)
         for folder in weights:
             remove_versions(folder)
@@ -191,7 +203,7 @@ def main(driver: int, folders: Sequence[Path], weights: Sequence[Path]) -> None:
     if word != END_ALL:
         with contextlib.suppress(OSError):  # nobody may be there to read it
             print(LAST_WORDS, file=sys.stderr, flush=True)
-    ended = end(known | rays_in(folders))
+    ended = end(known | rays_in(folders), pace.grace)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
     for folder in weights:
@@ -201,4 +213,9 @@ def main(driver: int, folders: Sequence[Path], weights: Sequence[Path]) -> None:
 
 if __name__ == "__main__":
     split = sys.argv.index(WEIGHTS)
-    main(int(sys.argv[1]), [Path(word) for word in sys.argv[2:split]], [Path(word) for word in sys.argv[split + 1 :]])
+    main(
+        int(sys.argv[1]),
+        Pace(float(sys.argv[2]), float(sys.argv[3])),
+        [Path(word) for word in sys.argv[4:split]],
+        [Path(word) for word in sys.argv[split + 1 :]],
+    )

@@ -30,7 +30,8 @@ class WeightsConfig:
     keep_versions: int = 2
     """Newest versions that the registry keeps."""
     verify: bool = True
-    """Compare checksums: of what arrived with what was sent, and of the loaded weights between replicas."""
+    """Compare checksums: of what arrived with what was sent (not by `nccl` and `ipc`, which stage nothing), and of the
+    loaded weights between replicas."""
     stage_seconds: float = 300.0
     """How long a replica may take to have new weights at hand, while it goes on sampling."""
     pause_seconds: float = 60.0

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from actors.engine.records import UpdateTimes
+from actors.weights.fingerprint import fingerprint
 from actors.weights.publisher import WeightPublisher, _cast, _differing, _disagreeing, make_transport
 from actors.weights.records import Member, Order, Report, UpdateReport
 from actors.weights.transports import bounded
@@ -206,6 +207,30 @@ def test_a_registry_on_another_machine_gets_the_bytes_of_the_file(
     checksum, size = publisher._store(NEW, {"w": torch.arange(3.0)}, lambda: "sum", time.monotonic() + 1.0)
     assert (checksum, (tmp_path / "there").stat().st_size) == ("sum", size)
     assert receive_file({"path": str(tmp_path / "there")})[0][1].tolist() == [0, 1, 2]
+
+
+def test_a_store_that_takes_all_of_a_versions_time_leaves_the_replicas_half_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Or all of them were given up for a slow disk."""
+    publisher = object.__new__(WeightPublisher)
+    publisher._config, publisher._dtype = WeightsConfig(publish_seconds=0.4), ""
+    publisher.on_report = lambda _: None
+    left: list[float] = []
+
+    def slow(_version: Version, _tensors: Any, summed: Any, _ends: float) -> tuple[str, int]:
+        time.sleep(0.5)
+        return summed(), 12
+
+    def hand_on(_version: Version, _tensors: Any, _checksum: str, ends: float) -> tuple[list[Any], list[str]]:
+        left.append(ends - time.monotonic())
+        return [], []
+
+    monkeypatch.setattr(publisher, "_store", slow)
+    monkeypatch.setattr(publisher, "_hand_on", hand_on)
+    report = publisher.publish(NEW, {"w": torch.arange(3.0)})
+    assert 0.1 < left[0] <= 0.2
+    assert (report.checksum, report.size) == (fingerprint([("w", torch.arange(3.0))]), 12)
 
 
 class TestTransports:
