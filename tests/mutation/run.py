@@ -2,9 +2,9 @@
 
     python -m tests.mutation.run [--short] [TEXT]        TEXT: only modules whose path holds it
 
-One parent imports what is heavy and unmutated, then forks a child for each mutation. The child puts a finder before all
-others that answers for the mutated module alone, runs that mutation's tests in-process and exits with pytest's
-status. No file of the checkout is touched, and the parent never imports a module of azr.
+One parent imports what is heavy and unmutated, then forks a child for each mutation, one on each core. The child puts a
+finder before all others that answers for the mutated module alone, runs that mutation's tests in-process and exits with
+pytest's status. No file of the checkout is touched, and the parent never imports a module of azr.
 
     parent ── fork ──► child: finder(azr.x = mutated text) ─► pytest ─► 1 noticed · 0 survived · other: BROKEN
        │                 └─ more than CPU_SECONDS of processor time: HUNG, which passes only for a mutation listed with
@@ -22,8 +22,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.metadata import entry_points
@@ -92,15 +92,39 @@ class MutatedFinder(MetaPathFinder):
         return spec_from_file_location(fullname, self.path) if fullname == self.name else None
 
 
+class Child:
+    """The mutation's tests, running."""
+
+    def __init__(self, mutation: Mutation) -> None:
+        self._mutation = mutation
+        self._folder = tempfile.TemporaryDirectory(prefix="azr-mutation-")
+        self._log = Path(self._folder.name) / "log"
+        mutated = Path(self._folder.name) / "mutated.py"
+        mutated.write_text(mutation.source())
+        self._process = os.fork()
+        if self._process == 0:
+            os._exit(_in_child(mutation, mutated, self._log))
+
+    def outcome(self) -> Outcome:
+        """Wait until they have ended."""
+        with self._folder:
+            return Outcome(self._mutation, _wait(self._process), self._log.read_text(errors="replace"))
+
+
 def judge(mutation: Mutation) -> Outcome:
     """Run the mutation's tests in a child."""
-    with tempfile.TemporaryDirectory(prefix="azr-mutation-") as folder:
-        mutated, log = Path(folder) / "mutated.py", Path(folder) / "log"
-        mutated.write_text(mutation.source())
-        child = os.fork()
-        if child == 0:
-            os._exit(_in_child(mutation, mutated, log))
-        return Outcome(mutation, _wait(child), log.read_text(errors="replace"))
+    return Child(mutation).outcome()
+
+
+def judge_all(mutations: Iterable[Mutation]) -> Iterator[Outcome]:
+    """The same of all, in order, with a child on each core."""
+    running: deque[Child] = deque()
+    for mutation in mutations:
+        if len(running) == len(os.sched_getaffinity(0)):
+            yield running.popleft().outcome()
+        running.append(Child(mutation))
+    while running:
+        yield running.popleft().outcome()
 
 
 def _in_child(mutation: Mutation, mutated: Path, log: Path) -> int:
@@ -146,11 +170,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = [mutation for mutation in all_mutations() if parsed.only in mutation.module]
     words: Counter[str] = Counter()
     failed = 0
-    for mutation in short(chosen) if parsed.short else chosen:
-        outcome = judge(mutation)
+    for outcome in judge_all(short(chosen) if parsed.short else chosen):
         words[outcome.word] += 1
         failed += not outcome.passes
-        print(f"{outcome.word:<8} {mutation}")
+        print(f"{outcome.word:<8} {outcome.mutation}")
         if outcome.word == "BROKEN":
             print(outcome.output)
         sys.stdout.flush()

@@ -12,14 +12,15 @@ from pathlib import Path
 import psutil
 
 from azr.run import reaper
+from azr.run.reaper import USUAL, Pace
 from benchmarks.processes import title
 
 DRIVER = """
 import os, subprocess, sys, time
 from pathlib import Path
-from azr.run.reaper import reaping
+from azr.run.reaper import Pace, reaping
 stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
-with reaping(os.getpid(), [Path(sys.argv[1])], [Path(sys.argv[2])]) as reaper:
+with reaping(os.getpid(), [Path(sys.argv[1])], [Path(sys.argv[2])], Pace(*map(float, sys.argv[3:5]))) as reaper:
     quiet = subprocess.DEVNULL
     child = subprocess.Popen(
         [sys.executable, "-c", stubborn], stdout=subprocess.PIPE, stderr=quiet, start_new_session=True
@@ -29,10 +30,17 @@ with reaping(os.getpid(), [Path(sys.argv[1])], [Path(sys.argv[2])]) as reaper:
     {rest}
 """
 
+#: Looks and graces of the product take seconds, which all of these tests would wait for.
+QUICK = Pace(look=0.5, grace=1.5)
+#: By then a look has been taken, on a busy machine too.
+SEEN_SECONDS = QUICK.look + 1.0
 
-def drive(folder: Path, rest: str, weights: Path = Path("/nowhere")) -> tuple[subprocess.Popen[str], psutil.Process]:
+
+def drive(
+    folder: Path, rest: str, weights: Path = Path("/nowhere"), pace: Pace = QUICK
+) -> tuple[subprocess.Popen[str], psutil.Process]:
     driver = subprocess.Popen(
-        [sys.executable, "-c", DRIVER.replace("{rest}", rest), str(folder), str(weights)],
+        [sys.executable, "-c", DRIVER.replace("{rest}", rest), str(folder), str(weights), *map(str, pace)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -48,8 +56,8 @@ def test_a_killed_driver_takes_its_processes_and_folders_along(tmp_path: Path) -
     weights.mkdir()
     for name in ("0.3.safetensors", "0.3.safetensors.json", "of the user"):
         (weights / name).touch()
-    driver, child = drive(folder, "time.sleep(600)", weights)
-    time.sleep(reaper.LOOK_SECONDS + 1.0)  # it looks for descendants every so often
+    driver, child = drive(folder, "time.sleep(600)", weights, USUAL)
+    time.sleep(USUAL.look + 1.0)  # it looks for descendants every so often
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
     gone, alive = psutil.wait_procs([child], timeout=30)
@@ -78,7 +86,7 @@ def test_a_killed_reaper_is_replaced_and_the_next_does_its_work(tmp_path: Path) 
         while not (following := [one for one in reapers(driver.pid) if one.pid != first.pid]):
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        time.sleep(reaper.LOOK_SECONDS + 1.0)
+        time.sleep(SEEN_SECONDS + 1.0)  # it has to start
         os.kill(driver.pid, signal.SIGKILL)
         driver.wait()
         gone, _ = psutil.wait_procs([child, *following], timeout=30)
@@ -122,7 +130,9 @@ def test_programs_of_ray_are_known_by_the_folder_they_were_given(tmp_path: Path)
 
 
 def test_what_a_process_left_that_died_on_the_way_goes_while_the_driver_works_on(tmp_path: Path) -> None:
-    driver, child = drive(tmp_path / "session", "time.sleep(2 * 2.0); child.kill(); child.wait(); time.sleep(60)")
+    driver, child = drive(
+        tmp_path / "session", f"time.sleep({SEEN_SECONDS}); child.kill(); child.wait(); time.sleep(60)"
+    )
     semaphore = Path(f"/dev/shm/sem.loky-{child.pid}-test")
     semaphore.touch()
     try:
@@ -140,7 +150,7 @@ def test_what_a_process_left_that_died_on_the_way_goes_while_the_driver_works_on
 def test_after_a_good_end_the_reaper_removes_what_dead_engines_left_and_nothing_else(tmp_path: Path) -> None:
     folder = tmp_path / "session"
     folder.mkdir()
-    driver, child = drive(folder, "time.sleep(4); child.kill(); child.wait()")
+    driver, child = drive(folder, f"time.sleep({SEEN_SECONDS}); child.kill(); child.wait()")
     sockets = Path(f"/tmp/azr-engine-{child.pid}")
     sockets.mkdir(mode=0o700)
     assert driver.wait(30) == 0
@@ -161,7 +171,7 @@ def test_versions_that_somebody_of_rays_puts_back_at_a_good_end_go_when_it_is_go
     # Not the driver's child: its parent is gone, as a worker's is whose raylet has ended.
     orphan = f"import subprocess, sys; {late}"
     rest = f"subprocess.run([sys.executable, '-c', {orphan!r}, *sys.argv[1:]]); child.kill(); child.wait()"
-    driver, child = drive(folder, rest, weights)
+    driver, child = drive(folder, rest, weights, USUAL)
     began = time.monotonic()
     assert driver.wait(30) == 0
     assert time.monotonic() - began > 1.0, "the reaper waited for it"
@@ -172,7 +182,7 @@ def test_versions_that_somebody_of_rays_puts_back_at_a_good_end_go_when_it_is_go
 def test_a_driver_that_can_tell_nobody_anything_has_all_ended_and_lives_on(tmp_path: Path) -> None:
     folder = tmp_path / "session"
     folder.mkdir()
-    driver, child = drive(folder, "time.sleep(3); reaper.end_all(); child.wait(); sys.exit(4)")
+    driver, child = drive(folder, f"time.sleep({SEEN_SECONDS}); reaper.end_all(); child.wait(); sys.exit(4)")
     assert driver.wait(60) == 4
     assert not child.is_running()
     assert not folder.exists()
@@ -201,7 +211,7 @@ def orphan_of(raylet: str) -> str:
     parent = (
         "import os, subprocess, sys, time; "
         "quiet = {'start_new_session': True, 'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}; "
-        f"print({sleeper}.pid, flush=True); time.sleep({reaper.LOOK_SECONDS + 1.5})"
+        f"print({sleeper}.pid, flush=True); time.sleep({SEEN_SECONDS})"
     )
     return (
         f"parent = subprocess.Popen([sys.executable, '-c', {parent!r}], stdout=subprocess.PIPE);"
@@ -231,11 +241,11 @@ def test_an_orphan_that_no_raylet_started_is_somebody_s_own_and_lives_on(tmp_pat
 def test_semaphores_of_who_was_killed_go_at_either_end(tmp_path: Path) -> None:
     """Python's, under the name that `joblib` gives them in all processes that import it."""
     for rest in ("", "time.sleep(600)"):
-        driver, child = drive(tmp_path / "session", f"time.sleep({reaper.LOOK_SECONDS} + 1.0); {rest}")
+        driver, child = drive(tmp_path / "session", f"time.sleep({SEEN_SECONDS} + 0.5); {rest}")
         semaphore = Path(f"/dev/shm/sem.loky-{child.pid}-test")
         semaphore.touch()
         try:
-            time.sleep(reaper.LOOK_SECONDS + 0.5)
+            time.sleep(SEEN_SECONDS)
             child.kill()
             if rest:
                 driver.kill()

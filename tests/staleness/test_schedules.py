@@ -12,9 +12,8 @@ from azr.staleness.admission import Admission, Refusal
 from azr.staleness.bound import Ancestry, StalenessError
 from tests.staleness.schedules import Schedule
 
-FAST = 2_000
+FAST = 1_000  # in fewer the rarest of what is to be met may not be
 SOAK = 100_000
-BLOCKS = 2  # in fewer schedules than a thousand the rarest of what is to be met may not be
 
 
 def run_block(first: int, count: int) -> Counter[str]:
@@ -24,9 +23,8 @@ def run_block(first: int, count: int) -> Counter[str]:
     return totals
 
 
-@pytest.mark.parametrize("block", range(BLOCKS))
-def test_the_bound_holds_and_the_learner_gets_on_whatever_happens(block: int) -> None:
-    totals = run_block(block * FAST // BLOCKS, FAST // BLOCKS)
+def test_the_bound_holds_and_the_learner_gets_on_whatever_happens() -> None:
+    totals = run_block(0, FAST)
     for met in (
         *("age 0", "age 1", "age 2", "resumes", "slots brought back", "replicas killed", "services restarted"),
         *("wait whole", "carry whole", "carry other", "redistribute whole", "redistribute other"),

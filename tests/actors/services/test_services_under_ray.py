@@ -128,7 +128,7 @@ def command_of(process: psutil.Process) -> str:
         return ""
 
 
-@one_and_three
+@three
 def test_a_batch_is_whole_over_all_shards_and_brings_its_bodies(services: Services) -> None:
     asyncio.run(Hands(services).work())
     batch = taken(services.experience, Version(0, 0), 10)
@@ -232,7 +232,7 @@ def test_a_learner_killed_between_the_commits_of_two_shards_comes_back(services:
     services.experience.assert_closed()
 
 
-@one_and_three
+@three
 def test_shards_killed_at_work_lose_nothing_that_was_acknowledged(services: Services) -> None:
     hands = Hands(services)
 
