@@ -375,8 +375,10 @@ class Replica:
         if order.action == "again":
             return await self._again(engine, order)
         if order.action != "native_init" and engine.version >= order.version and not engine.torn:
-            # An engine that was made after the version was stored has it already.
-            return Report(name=self.name, number=order.number, version=engine.version, transport="none")
+            # An engine that was made after the version was stored has it already, and so has one that got it by a
+            # broadcast that broke for others. Of a newer version nothing could be compared.
+            loaded = self._loaded if engine.version == order.version else ""
+            return Report(name=self.name, number=order.number, version=engine.version, transport="none", loaded=loaded)
         error, times = "", None
         transport: str = order.action
         try:

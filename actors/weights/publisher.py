@@ -284,7 +284,7 @@ def _differing(reports: Sequence[Report], version: Version) -> list[str]:
         for each in reports
         if not each.error and each.version < version
     ]
-    loaded = {each.name: each.times.loaded for each in reports if each.times and each.times.loaded and not each.error}
+    loaded = {each.name: each.holds for each in reports if each.holds and not each.error}
     counts = sorted(loaded.values(), key=lambda found: -list(loaded.values()).count(found))
     wrong += [
         f"{name} holds weights of checksum {found} where the others hold {counts[0]}"
@@ -296,7 +296,7 @@ def _differing(reports: Sequence[Report], version: Version) -> list[str]:
 
 def _disagreeing(reports: Sequence[Report]) -> list[str]:
     """Replicas whose loaded weights are not those of most others; all of them where there is no majority."""
-    loaded = {each.name: each.times.loaded for each in reports if each.times and each.times.loaded and not each.error}
+    loaded = {each.name: each.holds for each in reports if each.holds and not each.error}
     [*counted] = Counter(loaded.values()).most_common()
     if len(counted) < 2:
         return []

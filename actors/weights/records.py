@@ -76,6 +76,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     times: UpdateTimes | None = None
     transport: str = ""
     """How the weights really came: a replica that missed a broadcast took the file."""
+    loaded: str = ""
+    """Checksum of the weights of one that had the version before the order came; they cost it nothing now."""
+
+    @property
+    def holds(self) -> str:
+        """Checksum of the version as the engine holds it; empty where nobody summed it."""
+        return self.times.loaded if self.times else self.loaded
 
 
 class UpdateReport(msgspec.Struct, frozen=True, kw_only=True):

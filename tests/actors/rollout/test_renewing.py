@@ -198,6 +198,20 @@ class TestAnEngineThatHangs:
         assert third.taken == []
 
 
+class TestAnEngineThatHasTheVersion:
+    async def test_tells_what_it_holds_when_it_is_ordered_to_take_the_file_as_well(self, place: Place) -> None:
+        """By a broadcast that broke for others; unheard, it was compared with nobody."""
+        await place.publish(1)
+        again = await place.give(Order(number=0, action="file", version=Version(0, 1), checksum="sum-1"))
+        assert (again.transport, again.times, again.holds) == ("none", None, "loaded-sum-1")
+        assert len(place.engines[0].taken) == 1
+
+    async def test_tells_nothing_of_a_newer_one(self, place: Place) -> None:
+        await place.publish(2)
+        late = await place.give(Order(number=0, action="file", version=Version(0, 1), checksum="sum-1"))
+        assert (late.version, late.holds) == (Version(0, 2), "")
+
+
 class TestAnEngineThatTakesNoWeights:
     async def test_is_replaced_after_three_orders_in_a_row(self, place: Place) -> None:
         first = place.engines[0]

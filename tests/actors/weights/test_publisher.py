@@ -62,6 +62,14 @@ class TestWhoIsWrong:
     def test_all_where_there_is_no_majority(self) -> None:
         assert _disagreeing([_report("a"), _report("b", loaded="x")]) == ["a", "b"]
 
+    def test_one_that_had_the_version_before_the_order_is_heard_as_well(self) -> None:
+        """By a broadcast that broke for others: it confirms the file without taking it."""
+        had = Report(name="b", number=1, version=NEW, transport="none", loaded="x")
+        assert _disagreeing([_report("a"), had, _report("c")]) == ["b"]
+        assert _differing([_report("a"), had, _report("c")], NEW) == [
+            "b holds weights of checksum x where the others hold sum"
+        ]
+
     def test_one_that_failed_does_not_vote(self) -> None:
         assert _disagreeing([_report("a"), _report("b", loaded="x", error="torn")]) == []
 
