@@ -42,6 +42,9 @@ ATTEMPTS = 8
 #: Who proposes and who solves.
 BEFORE, AFTER = "base", "trained"
 
+#: Answers at a time: a small model's step costs hardly more for many.
+_BATCH = 256
+
 _LIMITS = Limits.of_seconds(0.5)
 
 
@@ -69,14 +72,14 @@ def run(arguments: argparse.Namespace, report: Report) -> None:
     found: dict[tuple[str, str], list[Edge]] = defaultdict(list)
     valid: dict[str, list[float]] = defaultdict(list)
     with open_sandbox("wasm", workers=arguments.workers, instances="restored") as sandbox:
-        base = responder(folders[0])
+        base = responder(folders[0], batch=_BATCH)
         report.progress("the base proposes")
         of_base = propose(base, sandbox, arguments.proposals)
         valid[BEFORE].append(of_base.valid)
         found[BEFORE, BEFORE].append(lie(of_base.tasks, base, sandbox))
         for number, folder in enumerate(folders[1:], 1):
             report.progress(f"model {number} proposes and solves")
-            trained = responder(folder)
+            trained = responder(folder, batch=_BATCH)
             proposed = propose(trained, sandbox, arguments.proposals)
             valid[AFTER].append(proposed.valid)
             found[AFTER, BEFORE].append(lie(proposed.tasks, base, sandbox))
