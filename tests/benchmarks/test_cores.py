@@ -31,6 +31,12 @@ def test_the_learners_rank_is_known_by_rays_name_for_it() -> None:
     assert side_of(["python", "-c", "kill RayTrainWorker"]) == "playing"
 
 
+def test_both_sides_may_have_the_same_two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5, 3, 9, 7})
+    assert Cores.shared() == Cores(frozenset({3, 5}), frozenset({3, 5}))
+    assert Cores.one_each() == Cores(frozenset({3}), frozenset({5}))
+
+
 class TestTally:
     def test_what_a_process_took_since_the_last_look_goes_to_its_side(self) -> None:
         tally = Tally()
