@@ -64,6 +64,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between rounds of the driver, and between questions to the parts.
 ROUND_SECONDS, POLL_SECONDS = 0.25, 2.0
+#: Beyond three polls, how long an actor may not have answered until that is a silence.
+SILENT_SECONDS = 5.0
 #: Seconds between notes on the card of how long training has lasted: what a kill may take from it.
 NOTE_SECONDS = 5.0
 #: How long the learner may take to end with a run that fails or is stopped before its time. It hears of it within a
@@ -372,7 +374,7 @@ class Driver:
             for name in (poll.latest or {}) if poll.name == "players" else [poll.name]:
                 last_seen[name] = poll.at
         asked = [poll.name for poll in polls if poll.name != "players"] + list(playing)
-        patience = 3 * POLL_SECONDS + 5.0
+        patience = 3 * POLL_SECONDS + SILENT_SECONDS
         answered = [name for name in asked if now - last_seen.setdefault(name, now) < patience]
         why = {poll.name: shortened(poll.error, 300) for poll in polls if poll.error}
         for line in self._supervision.news(answered, asked, now, why):

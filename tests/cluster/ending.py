@@ -7,13 +7,16 @@ import subprocess
 
 import psutil
 
+#: A node on which Serve ran may hang in its own end.
+LEAVE_SECONDS = 10.0
+
 
 def end(node: subprocess.Popen[bytes]) -> None:
     """Ask the node to leave, and kill whoever of its family has not left in time."""
     family = [node.pid, *(child.pid for child in psutil.Process(node.pid).children(recursive=True))]
     node.send_signal(signal.SIGTERM)
     try:
-        node.wait(30)
+        node.wait(LEAVE_SECONDS)
     except subprocess.TimeoutExpired:
         node.kill()
         node.wait(10)

@@ -96,9 +96,10 @@ def test_an_evaluation_that_cannot_be_made_fails_no_run_whose_training_is_over(
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Silence is noticed after five seconds, and lasts too long after one more."""
+    """Silence is noticed after half a second, and lasts too long after one more."""
     monkeypatch.setattr("azr.run.driver.POLL_SECONDS", 0.05)
-    monkeypatch.setattr("azr.run.driver.Supervision", lambda *_: Supervision(Patience(6.0, "rollout.start_seconds")))
+    monkeypatch.setattr("azr.run.driver.SILENT_SECONDS", 0.5)
+    monkeypatch.setattr("azr.run.driver.Supervision", lambda *_: Supervision(Patience(1.5, "rollout.start_seconds")))
 
 
 GONE = "no answer from engines (", "s: 1 of 1 engines to serve, 0 make their engine (engine-1 was lost: it was killed))"
