@@ -5,8 +5,10 @@
     trained ► proposals ┘                     └─ trained ───► p of each task ──► the same
 
 In a run both players change, and a solver that grows sure of its answers takes tasks off the edge whoever proposes.
-Here one solver at a time has the tasks of both proposers, none of which anybody was trained on. Programs of inductions
-are those of the same proposer's deductions. See docs/decisions/learning-study.md.
+Here one solver at a time has the tasks of both proposers, drawn for this alone. A trained proposer may repeat what its
+run had; the trained solver knows such tasks, which takes them off the edge: the difference is told too small rather
+than too large. Programs of inductions are those of the same proposer's deductions. docs/decisions/learning-study.md has
+what came out.
 """
 
 from __future__ import annotations
