@@ -64,6 +64,8 @@ class WeightPublisher:
         self._host = ""
         self._folder = Path()
         self._held: IO[str] | None = None
+        self._confirmed: frozenset[str] = frozenset()
+        """Who confirmed the version before: they owe a report also where a registry that is new knows nobody yet."""
         self.on_report: Callable[[UpdateReport], None] = _log
 
     def publish(self, version: Version, weights: Mapping[str, Tensor]) -> UpdateReport:
@@ -81,6 +83,7 @@ class WeightPublisher:
         reports, missing = self._hand_on(version, tensors, checksum, ends)
         if _differing(reports, version):
             reports, missing = self._mend(version, reports, missing, ends)
+        self._confirmed = frozenset(report.name for report in reports)
         report = UpdateReport(
             version=version,
             reports=tuple(reports),
@@ -132,11 +135,12 @@ class WeightPublisher:
             self._transport = make_transport(self._transport_name, self._folder, self._config)
         # A transport whose sender hangs must leave its replicas the time to take the file instead.
         fleet = _Fleet(self, time.monotonic() + _SENDERS_SHARE * (ends - time.monotonic()))
+        expected = sorted({member.name for member in fleet.members} | self._confirmed)
         by_file = Order(number=0, action="file", version=version, checksum=checksum)
         if any(member.version >= version for member in fleet.members):
             # Engines begin with the version that a run's first publication has. They would join a broadcast, receive
             # nothing of what they hold already, and keep its sender waiting; an order by file they confirm.
-            return self._wait(self._ask("give", by_file), ends, [each.name for each in fleet.members], instead=by_file)
+            return self._wait(self._ask("give", by_file), ends, expected, instead=by_file)
         try:
             number = carry_in_time(self._transport, version, checksum, tensors, fleet)
         except Exception as error:
@@ -145,7 +149,7 @@ class WeightPublisher:
             self._transport = None
             logger.warning("%s could not carry weights (%s); replicas take the file", self._transport_name, error)
             number = self._ask("give", by_file)
-        return self._wait(number, ends, [member.name for member in fleet.members], instead=by_file)
+        return self._wait(number, ends, expected, instead=by_file)
 
     def _mend(
         self, version: Version, reports: list[Report], missing: list[str], ends: float
@@ -159,8 +163,12 @@ class WeightPublisher:
             order = Order(number=0, action="again", version=version, details={name: {"renew": renew} for name in wrong})
             again, owing = self._wait(self._ask("give", order), ends, wrong)
             changed = {report.name: report for report in again if report.name in wrong}
-            reports = [changed.get(report.name, report) for report in reports]
             missing = [*missing, *(each for each in owing if each not in missing)]
+            if renew:  # nobody waits for an engine that is being made: what it loads is the newest version, summed
+                gone = [name for name in wrong if name not in changed]
+                reports = [report for report in reports if report.name not in gone]
+                missing += [f"{name} makes a new engine: its weights were not the others'" for name in gone]
+            reports = [changed.get(report.name, report) for report in reports]
         return reports, missing
 
     def _wait(

@@ -85,6 +85,13 @@ class TestCasting:
         assert _cast({"w": torch.ones(2, dtype=torch.float64)}, "")["w"].dtype == torch.float64
 
 
+def _without_ray() -> WeightPublisher:
+    """A publisher that has asked no registry yet."""
+    publisher = object.__new__(WeightPublisher)
+    publisher._confirmed = frozenset()
+    return publisher
+
+
 class Registry:
     """Answers a publisher's questions: one replica serves, and reports on every order at once."""
 
@@ -126,7 +133,7 @@ def test_a_transport_that_hangs_costs_its_share_of_the_time_and_replicas_take_th
 ) -> None:
     monkeypatch.setattr(bounded, "_GRACE_SECONDS", 0.1)
     registry, transport = Registry(), Hangs()
-    publisher = object.__new__(WeightPublisher)
+    publisher = _without_ray()
     publisher._config, publisher._transport_name, publisher._transport = WeightsConfig(), "nccl", transport
     monkeypatch.setattr(publisher, "_ask", registry.ask)
     reports, missing = publisher._hand_on(NEW, {}, "sum", time.monotonic() + 1.0)
@@ -156,7 +163,7 @@ def test_who_is_late_in_the_senders_share_is_not_given_up_and_may_take_the_file(
 
     left: list[str] = []
     registry = Slow()
-    publisher = object.__new__(WeightPublisher)
+    publisher = _without_ray()
     publisher._config, publisher._transport_name, publisher._transport = WeightsConfig(), "nccl", Waits()
     monkeypatch.setattr(publisher, "_ask", registry.ask)
     reports, missing = publisher._hand_on(NEW, {}, "sum", time.monotonic() + 0.6)
@@ -183,7 +190,7 @@ def test_a_version_that_engines_have_already_is_not_broadcast_to_them(
 ) -> None:
     """A run's first publication has the version that engines begin with: they would join and not receive."""
     registry, transport = Registry(), Carries()
-    publisher = object.__new__(WeightPublisher)
+    publisher = _without_ray()
     publisher._config, publisher._transport_name, publisher._transport = WeightsConfig(), "nccl", transport
     monkeypatch.setattr(publisher, "_ask", registry.ask)
     publisher._hand_on(version, {}, "sum", time.monotonic() + 5.0)
@@ -194,10 +201,50 @@ def test_a_version_that_engines_have_already_is_not_broadcast_to_them(
 def test_an_order_that_a_restarted_registry_does_not_know_any_more_is_put_down_to_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    publisher = object.__new__(WeightPublisher)
+    publisher = _without_ray()
     monkeypatch.setattr(publisher, "_ask", lambda method, *arguments: (False, [], []))
     found = publisher._wait(1, time.monotonic() + 1.0, ["a"])
     assert found == ([], ["registry: it was restarted, and the order is lost"])
+
+
+def test_who_confirmed_the_version_before_owes_a_report_also_where_a_new_registry_knows_nobody_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Or the version counted as everywhere before anybody had it."""
+    expected: list[list[str]] = []
+
+    class New(Registry):
+        def ask(self, method: str, *arguments: Any) -> Any:
+            if method == "outcome":
+                expected.append(arguments[1])
+            return [] if method == "members" else super().ask(method, *arguments)
+
+    publisher = _without_ray()
+    publisher._config, publisher._transport_name, publisher._transport = WeightsConfig(), "shm", Carries()
+    publisher._confirmed = frozenset({"a", "b"})
+    monkeypatch.setattr(publisher, "_ask", New().ask)
+    publisher._hand_on(NEW, {}, "sum", time.monotonic() + 5.0)
+    assert expected == [["a", "b"]]
+
+
+def test_one_that_makes_a_new_engine_is_missing_for_that_and_not_for_what_the_old_one_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class TakesItWronglyAgain(Registry):
+        def ask(self, method: str, *arguments: Any) -> Any:
+            if method == "outcome":
+                renewed = self.orders[-1].details["b"]["renew"]
+                return True, [] if renewed else [_report("b", loaded="other")], []
+            return super().ask(method, *arguments)
+
+    publisher, registry = _without_ray(), TakesItWronglyAgain()
+    publisher._config = WeightsConfig()
+    monkeypatch.setattr(publisher, "_ask", registry.ask)
+    told = [_report("a"), _report("b", loaded="other"), _report("c")]
+    reports, missing = publisher._mend(NEW, told, [], time.monotonic() + 5.0)
+    assert [order.details["b"] for order in registry.orders] == [{"renew": False}, {"renew": True}]
+    assert missing == ["b makes a new engine: its weights were not the others'"]
+    assert ([report.name for report in reports], _differing(reports, NEW)) == (["a", "c"], [])
 
 
 def test_a_registry_on_another_machine_gets_the_bytes_of_the_file(
@@ -209,7 +256,7 @@ def test_a_registry_on_another_machine_gets_the_bytes_of_the_file(
             assert arguments[2] == "sum"
         return ("another", "/nowhere/here")
 
-    publisher = object.__new__(WeightPublisher)
+    publisher = _without_ray()
     publisher._transport_name, publisher._host = "shm", ""
     monkeypatch.setattr(publisher, "_ask", answer)
     checksum, size = publisher._store(NEW, {"w": torch.arange(3.0)}, lambda: "sum", time.monotonic() + 1.0)
@@ -221,7 +268,7 @@ def test_a_store_that_takes_all_of_a_versions_time_leaves_the_replicas_half_of_i
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Or all of them were given up for a slow disk."""
-    publisher = object.__new__(WeightPublisher)
+    publisher = _without_ray()
     publisher._config, publisher._dtype = WeightsConfig(publish_seconds=0.4), ""
     publisher.on_report = lambda _: None
     left: list[float] = []
