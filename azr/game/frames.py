@@ -100,7 +100,8 @@ def boxed_answer(response: str) -> str | Refusal:
 def after_lines_of_thought(response: str) -> str | Refusal:
     """Frame `compact`: the response is the answer, after any lines of thought."""
     lines = response.strip("\n").split("\n")
-    thoughts = sum(1 for _ in takewhile(lambda line: line.startswith(THOUGHT), lines))
+    # By its whole first word: a program may open with a comment like `#total of …`.
+    thoughts = sum(1 for _ in takewhile(lambda line: line.split(" ", 1)[0] == THOUGHT, lines))
     answer = "\n".join(lines[thoughts:]).strip("\n")
     if answer.strip():
         return answer

@@ -73,6 +73,7 @@ def test_boxed_takes_the_last_box() -> None:
         ("\n#t 2+3=5\n#t 5*2\n10\n", "10"),
         ("#t sum([a])\ndef f(a):\n return a  #t", "def f(a):\n return a  #t"),
         ("#t 2+3\n5\n#t or 6", "5\n#t or 6"),
+        ("#total of a list\ndef f(a):\n return sum(a)", "#total of a list\ndef f(a):\n return sum(a)"),
         ("#t 2+3", "<thought_unfinished>"),
         ("#t 2+3\n \n", "<thought_unfinished>"),
     ],
