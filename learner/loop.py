@@ -13,8 +13,8 @@ them every `BEAT_SECONDS` that it still waits.
 
 Rank 0 alone says which checkpoint a loop begins with: on a shared file system each rank might find another newest.
 
-A checkpoint for which the disk has no room is told and left out: the next one may fit. The last one of a loop is tried
-for `LAST_SECONDS`, since what it would hold is kept nowhere else.
+Older checkpoints but the newest go where a new one has no room. One that has none all the same is told and left out:
+the next may fit. The last one of a loop is tried for `LAST_SECONDS`, since what it would hold is kept nowhere else.
 
 The weights a loop begins with are published before any batch is asked for: after a resume, or a restart of the ranks,
 the engines hold weights that the learner may no longer have, and no batch of the new lineage exists until they change.
@@ -208,7 +208,7 @@ def run(
             published = step
         clock.mark("publish")
         if step % plan.learner.checkpoint_every == 0 or step == plan.steps:
-            saved = step if _save(plan, trainer, step, source, observer) else saved
+            saved = saved if _save(plan, trainer, step, source, observer) else step
         clock.mark("checkpoint")
         if observer:
             observer.on_step(step, report, clock.seconds)
@@ -238,33 +238,42 @@ def _save_last(
 ) -> None:
     """Keep the last weights, unless they are kept; all ranks try equally often, so that they give up together."""
     tries = max(1, round(LAST_SECONDS / TRY_SECONDS))
+    lacking = ""
     for number in range(tries):
-        if saved == step or _save(plan, trainer, step, source, observer if number == 0 else None):
+        if saved == step or not (lacking := _save(plan, trainer, step, source, observer if number == 0 else None)):
             return
         time.sleep(TRY_SECONDS)
-    why = f"{plan.checkpoints} had no room for the last checkpoint (step {step}) for {LAST_SECONDS:.0f} s"
+    why = f"there was no room for the last checkpoint (step {step}) for {LAST_SECONDS:.0f} s: {lacking}"
     if observer:
         observer.on_lost(step, saved, why)
     raise checkpoint.NoRoomError(errno.ENOSPC, why)
 
 
-def _save(
-    plan: LearnerPlan, trainer: Trainer, step: int, source: BatchSource | None, observer: Observer | None
-) -> bool:
-    """Write a checkpoint; whether it fitted."""
+def _save(plan: LearnerPlan, trainer: Trainer, step: int, source: BatchSource | None, observer: Observer | None) -> str:
+    """Write a checkpoint; the answer says why it did not fit, and is empty if it did.
+
+    Where it does not, all but the newest of those before it go, and it is tried once more: without, a disk with room
+    for fewer than are to be kept would take no checkpoint any more.
+    """
     state = checkpoint.LearnerState(step, trainer.updates, plan.model, plan.lora_scale, tokenizer_digest(plan.model))
     companions = partial(source.write_state, step) if source else None
     try:
         checkpoint.save(plan.checkpoints, trainer, state, companions=companions)
-    except checkpoint.NoRoomError as error:
-        if observer:
-            observer.on_no_room(step, error.strerror or str(error))
-        return False
+    except checkpoint.NoRoomError:
+        if trainer.ranks.rank == 0:
+            checkpoint.prune(plan.checkpoints, keep_last=1, keep_every=plan.learner.keep_every)
+        try:
+            checkpoint.save(plan.checkpoints, trainer, state, companions=companions)
+        except checkpoint.NoRoomError as error:
+            lacking = error.strerror or str(error)
+            if observer:
+                observer.on_no_room(step, lacking)
+            return lacking
     if trainer.ranks.rank == 0:
         checkpoint.prune(plan.checkpoints, keep_last=plan.learner.keep_last, keep_every=plan.learner.keep_every)
     if source:
         source.commit(step)
-    return True
+    return ""
 
 
 def _of_first(wait: Callable[[], Result] | None, trainer: Trainer) -> Result:

@@ -26,9 +26,13 @@ def plan_memory(config: Config, gpu: str = "") -> MemoryPlan:
         config.learner,
         engine_of(config),
         rank_share=config.cluster.learner_gpus,
-        # The next is written before the oldest of those kept goes.
-        versions=0 if config.weights.folder else config.weights.keep_versions + 1,
+        versions=0 if config.weights.folder else versions_kept(config),
     )
+
+
+def versions_kept(config: Config) -> int:
+    """Versions that the registry has at most: the next is written before the oldest of those kept goes."""
+    return config.weights.keep_versions + 1
 
 
 def engine_of(config: Config) -> Engine:

@@ -80,6 +80,11 @@ def load_demand(shape: Shape) -> int:
     return FULL * shape.parameters
 
 
+def checkpoint_size(shape: Shape, config: LearnerConfig) -> int:
+    """Bytes of a checkpoint: all parameters in fp32, and of those with a gradient the optimiser's two averages."""
+    return FULL * held_parameters(shape, config) + 2 * FULL * trained_parameters(shape, config)
+
+
 def shared_memory_demand(shape: Shape, versions: int, width: int = 2) -> int:
     """What so many versions take as files in /dev/shm, on the node of the registry."""
     return versions * width * shape.published_parameters

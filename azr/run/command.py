@@ -16,6 +16,7 @@ from azr.config import Config, compose, load, resolved_yaml
 from azr.errors import AzrError, UsageError
 from azr.game.checks import check
 from azr.memory_plan.configured import plan_memory
+from azr.run.needed_room import require_room, room_lines
 from azr.run.plan import plan_lines
 from azr.run.quiet import hush
 from azr.run.resume import check_changes
@@ -34,7 +35,8 @@ def train(*, configs: Sequence[str], overrides: Sequence[str], resume: Path | No
     if not config.model.path:
         raise AzrError("no model is named", "choose a preset (azr train --config tiny), or set model.path")
     if dry_run:
-        print("\n".join(map(printable, [*plan_lines(config), *changes])))
+        standing = standing_checkpoints(resume)
+        print("\n".join(map(printable, [*plan_lines(config), *room_lines(config, standing=standing), *changes])))
         if config.cluster.gpu:
             _plan_memory(config)
         return 0
@@ -103,8 +105,17 @@ def fitting(config: Config) -> list[str]:
     return [f"memory     planned to fit {plan.cards:g} x {plan.card.name} (azr config memory shows the plan)"]
 
 
+def standing_checkpoints(resume: Path | None) -> int:
+    """Whole checkpoints that a resumed run has, which take no more room."""
+    from azr.run.folder import RunFolder
+    from learner.checkpoint import complete_steps
+
+    return len(complete_steps(RunFolder(resume).checkpoints)) if resume is not None else 0
+
+
 def _drive(config: Config, resume: Path | None, changes: Sequence[str]) -> int:
     told = [*fitting(config), *changes]
+    require_room(config, standing=standing_checkpoints(resume))
     hush()
     from azr.run.console import Console
     from azr.run.driver import Driver, begin, goal_of, take_up

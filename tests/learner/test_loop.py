@@ -159,7 +159,7 @@ class TestFullDisk:
     def test_a_checkpoint_without_room_is_taken_away_and_told_and_training_goes_on(
         self, model: Path, tmp_path: Path
     ) -> None:
-        source = self.full_until(tmp_path, lambda write: write != 1)
+        source = self.full_until(tmp_path, lambda write: write > 2)  # it is tried twice
         run(replace(plan(model, tmp_path, steps=4, checkpoint_every=2), make_source=source), CPU)
         assert noted(tmp_path, "take") == [0, 1, 2, 3]
         assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step_00000004"]
@@ -167,6 +167,17 @@ class TestFullDisk:
         (told,) = map(msgspec.json.decode, (tmp_path / "no_room.jsonl").read_text().splitlines())
         assert told["step"] == 2
         assert told["why"].endswith("has no room for step_00000002")
+
+    def test_older_checkpoints_but_the_newest_go_for_one_that_does_not_fit_beside_them(
+        self, model: Path, tmp_path: Path
+    ) -> None:
+        """A disk with room for fewer than are to be kept would take no checkpoint any more."""
+        checkpoints = tmp_path / "checkpoints"
+        source = self.full_until(tmp_path, lambda _write: len(checkpoint.complete_steps(checkpoints)) < 2)
+        run(replace(plan(model, tmp_path, steps=4, checkpoint_every=1), make_source=source), CPU)
+        assert checkpoint.complete_steps(checkpoints) == [3, 4]
+        assert noted(tmp_path, "commit") == [1, 2, 3, 4]
+        assert not (tmp_path / "no_room.jsonl").exists()
 
     def test_whose_disk_is_full_is_told_in_the_words_of_who_found_it_full(self, model: Path, tmp_path: Path) -> None:
         begun = plan(model, tmp_path, steps=1)
@@ -205,7 +216,8 @@ class TestFullDisk:
         assert list((tmp_path / "checkpoints").iterdir()) == []
         (told,) = map(json.loads, (tmp_path / "lost.jsonl").read_text().splitlines())
         assert (told["step"], told["saved"]) == (1, 0), "whoever began the ranks hears of it before they go back"
-        assert "no room for the last checkpoint" in told["why"]
+        assert told["why"].startswith("there was no room for the last checkpoint")
+        assert told["why"].endswith("has no room for step_00000001"), "and who had none"
 
     def test_nothing_is_written_where_another_checkpoint_like_the_newest_does_not_fit(
         self, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
