@@ -241,6 +241,16 @@ class _LastingConsole(RichConsole):
         _leave_streams()
 
 
+def _redraws(stream: IO[str]) -> bool:
+    """Whether a table can stand there. Rich alone would also say so of a pipe under FORCE_COLOR, which many CI and job
+    environments set, and on a terminal that cannot move its cursor it would show nothing before the end."""
+    try:
+        watched = stream.isatty()
+    except ValueError:  # it is closed
+        return False
+    return watched and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+
+
 def _leave_streams() -> bool:
     """Let those of this process's streams lead nowhere that lead to nobody any more: a plain print would fail there,
     and Python itself when it ends. Whether there were any."""
@@ -267,9 +277,10 @@ class Console:
         terminal: bool | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        patient = cast("IO[str]", StalledReaders(stream or sys.stdout))
-        self._rich = _LastingConsole(file=patient, force_terminal=terminal, highlight=False, soft_wrap=True)
-        self._terminal = self._rich.is_terminal if terminal is None else terminal
+        stream = stream or sys.stdout
+        patient = cast("IO[str]", StalledReaders(stream))
+        self._terminal = _redraws(stream) if terminal is None else terminal
+        self._rich = _LastingConsole(file=patient, force_terminal=self._terminal, highlight=False, soft_wrap=True)
         self._task_types, self._goal, self._clock = task_types, goal, clock
         self._start = BEGINNING
         self._began: float | None = None

@@ -187,6 +187,36 @@ def test_what_stands_is_shown_through_steps_that_bring_no_news_of_it_until_it_is
     assert "waits learner 50%" in soon
 
 
+def test_a_pipe_gets_plain_lines_whatever_the_environment_wants_coloured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    stream = io.StringIO()
+    console = Console(TYPES, Goal(), stream=stream, clock=lambda: 5.0)
+    console.begin()
+    console.step(VALUES)
+    console.say("a word")
+    console.end()
+    assert "\x1b" not in stream.getvalue()
+    assert stream.getvalue().endswith("a word\n")
+
+
+@pytest.mark.parametrize(("term", "redrawn"), [("xterm-256color", True), ("dumb", False), ("unknown", False)])
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines_as_they_come(
+    term: str, redrawn: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table that only appears when the run is over hides its steps, its warnings, and the answer to Ctrl-C."""
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    ours, theirs = os.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as shown, os.fdopen(theirs, "w") as stream:
+        console = Console(TYPES, Goal(), stream=stream, clock=lambda: 5.0)
+        console.begin()
+        console.say("a word")
+        before_the_end = shown.read(1 << 16).decode()
+        console.end()
+    assert ("\x1b[" in before_the_end) == redrawn
+    assert "a word" in before_the_end or redrawn
+
+
 def test_on_a_terminal_the_table_is_redrawn_and_news_stand_below() -> None:
     stream = io.StringIO()
     console = Console(TYPES, Goal(), stream=stream, terminal=True, clock=lambda: 5.0)
