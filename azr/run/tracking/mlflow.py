@@ -30,6 +30,9 @@ VALUE_LENGTH = 500
 #: A parameter stays what it was when the run began. What a resume made of it is a tag of this name and its own.
 CHANGED = "azr.changed."
 
+#: How MLflow calls a run or an experiment in its trash.
+_DELETED = "deleted"
+
 _STATUS = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
 
 
@@ -108,17 +111,20 @@ class MlflowTracker:
         self._client.set_terminated(self.run_id, status=_STATUS.get(status, "FAILED"))
 
     def _takes_up(self, run: RunInfo) -> bool:
-        """Go on with the run of that id, if it is known: it is not where `tracking.mlflow` names another place now, or
-        where a run's folder was moved away from the database beside it."""
+        """Go on with the run of that id, if it is known: it is not where `tracking.mlflow` names another place now,
+        where a run's folder was moved away from the database beside it, or where somebody deleted it."""
         from mlflow.exceptions import MlflowException
 
         try:
-            self._client.update_run(run.resumed_id, status="RUNNING")
+            gone = self._client.get_run(run.resumed_id).info.lifecycle_stage == _DELETED
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
+            gone = True
+        if gone:
             self._tell(f"mlflow knows no run {run.resumed_id} at {self._uri}: this one begins anew there")
             return False
+        self._client.update_run(run.resumed_id, status="RUNNING")
         self._client.set_tag(run.resumed_id, "azr.starts", str(run.starts))
         data = self._client.get_run(run.resumed_id).data
         # As MLflow's own sampling does it: a metric's whole history may be long.
@@ -157,6 +163,9 @@ class MlflowTracker:
 
     def _make(self, run: RunInfo) -> str:
         found = self._client.get_experiment_by_name(self._experiment)
+        if found and found.lifecycle_stage == _DELETED:  # its name stays taken, and it takes no runs
+            self._client.restore_experiment(found.experiment_id)
+            self._tell(f"mlflow's experiment {self._experiment} was deleted: it is restored")
         location = self._artifacts.absolute().as_uri() if self._artifacts else None
         experiment = found.experiment_id if found else self._client.create_experiment(self._experiment, location)
         tags = {"azr.folder": run.folder, "azr.starts": str(run.starts)}
@@ -164,7 +173,7 @@ class MlflowTracker:
         return made
 
     def _sample(self) -> None:
-        """Numbers of the machine under MLflow's own names, until the run is over; a failed request is passed over."""
+        """Numbers of the machine under MLflow's own names, until the run is over; what fails is passed over."""
         from mlflow.entities import Metric
         from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
         from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
@@ -174,13 +183,13 @@ class MlflowTracker:
         while not self._over.wait(SYSTEM_SECONDS):
             stamp = int(time.time() * 1000)
             values: dict[str, float] = {}
-            for monitor in monitors:
-                monitor.collect_metrics()
-                values |= monitor.aggregate_metrics()
-                monitor.clear_metrics()
-            entries = [Metric(f"{SYSTEM}{name}", value, stamp, sample) for name, value in values.items()]
-            sample += 1
             try:
+                for monitor in monitors:
+                    monitor.collect_metrics()
+                    values |= monitor.aggregate_metrics()
+                    monitor.clear_metrics()
+                entries = [Metric(f"{SYSTEM}{name}", value, stamp, sample) for name, value in values.items()]
+                sample += 1
                 self._client.log_batch(self.run_id, metrics=entries, synchronous=True)
             except Exception:  # the next sample comes in seconds; outages are told by the metrics themselves
                 continue

@@ -1,6 +1,6 @@
 """TensorBoard as a tracker: event files in the run's folder. Optional; its package comes with Ray Train.
 
-Written at once and not through the package's `SummaryWriter`: its thread dies of a full disk without a word, and whoever
+Written at once and not through the package's `SummaryWriter`: its thread dies of a full disk without a word, and who
 adds to its queue then waits for ever. Here the error reaches `Background`, which says so and tries again.
 """
 

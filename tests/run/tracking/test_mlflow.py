@@ -127,6 +127,26 @@ def test_a_run_that_this_mlflow_does_not_know_begins_anew_there_and_keeps_its_ne
     assert (run.info.status, run.data.tags["azr.starts"]) == ("FINISHED", "2")
 
 
+def test_a_run_that_somebody_deleted_begins_anew_and_its_experiment_is_restored(runs: Path) -> None:
+    """MLflow keeps the name of a deleted experiment, and takes no runs for it."""
+    ids: list[str] = []
+    said: list[str] = []
+    first = tracker(runs, ids)
+    first.start(RUN)
+    first.finish("stopped")
+    client = MlflowClient(tracking_uri=tracking_uri("sqlite", runs))
+    client.delete_run(ids[0])
+    client.delete_experiment(client.get_experiment_by_name("azr").experiment_id)
+    second = tracker(runs, ids, said=said)
+    second.start(RunInfo(name="one", folder="/runs/one", parameters={}, resumed_id=ids[0], starts=2))
+    second.metrics(3, {"loss/policy": 0.5}, 1.0)
+    second.finish("finished")
+    assert [line.partition(":")[0].rpartition(" ")[2] for line in said[1:]] == ["deleted"]
+    assert "begins anew" in said[0]
+    assert ids[1] != ids[0]
+    assert client.get_run(ids[1]).data.metrics["loss/policy"] == 0.5
+
+
 def test_an_outage_while_a_run_is_taken_up_makes_no_new_one(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
@@ -135,7 +155,7 @@ def test_an_outage_while_a_run_is_taken_up_makes_no_new_one(runs: Path, monkeypa
         raise MlflowException("the database is locked")
 
     ids: list[str] = []
-    monkeypatch.setattr(MlflowClient, "update_run", fails)
+    monkeypatch.setattr(MlflowClient, "get_run", fails)
     monkeypatch.setattr(MlflowClient, "create_run", lambda *_words, **_options: pytest.fail("a second run"))
     with pytest.raises(MlflowException, match="locked"):
         tracker(runs, ids).start(RunInfo(name="one", folder="/runs/one", parameters={}, resumed_id="0" * 32))
