@@ -150,10 +150,15 @@ class Alarms:
         empty = values.get("learner/empty_step", 0.0) > 0.0
         over, lasts = self._flat.ends(empty), self._flat.lasts(empty)
         if lasts:
-            return [
-                f"nothing was trained on for {self._flat.steps} steps: all that was sampled for the same prompt or cell"
-                " fared alike, so that no sample carries a gradient"
-            ]
+            flagged = sum(value for name, value in values.items() if name.startswith("safety/quarantined/"))
+            why = (
+                f"the safety watch kept {flagged:,.0f} responses of this one out of the gradient (some are in"
+                " flagged.jsonl; safety.patterns may match too much)"
+                if flagged
+                else "all that was sampled for the same prompt or cell fared alike, so that no sample carries a"
+                " gradient"
+            )
+            return [f"nothing was trained on for {self._flat.steps} steps: {why}"]
         return ["samples carry gradients again"] if over else []
 
 

@@ -37,7 +37,7 @@ class Pattern:
     """A regular expression of the configuration; its cost was bounded when that was read."""
 
     def __init__(self, expression: str) -> None:
-        self._expression = re.compile(expression, re.IGNORECASE)
+        self._expression = re.compile(expression, re.IGNORECASE | re.DOTALL)  # thoughts break their lines anywhere
 
     def find(self, text: str) -> Hit | None:
         """Its first match."""

@@ -66,6 +66,13 @@ def test_a_model_of_garbage_is_said_with_the_reasons_and_the_run_goes_on() -> No
     assert gradients.startswith("step 5: nothing was trained on for 5 steps: ")
 
 
+def test_a_watch_that_quarantines_everything_is_named_for_steps_without_a_gradient() -> None:
+    """A pattern of somebody's own that matches too much; what was sampled did not fare alike."""
+    empty = {**WELL, "learner/empty_step": 1.0, "safety/quarantined/deduction/solve": 12.0}
+    [told] = said(Alarms(), empty, range(1, 6))[5]
+    assert told.startswith("step 5: nothing was trained on for 5 steps: the safety watch kept 12 responses of this one")
+
+
 def test_its_recovery_is_said() -> None:
     alarms = Alarms()
     said(alarms, GARBAGE, range(1, 7))

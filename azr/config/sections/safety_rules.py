@@ -53,7 +53,7 @@ def problems(safety: SafetyConfig) -> Iterator[tuple[str, str, str]]:
 
 def cost_of(pattern: str) -> int:
     """In how many ways the pattern may try to match from one place; at least `MAXREPEAT` when there is no bound."""
-    return _cost(parser.parse(pattern, re.IGNORECASE))
+    return _cost(parser.parse(pattern, re.IGNORECASE | re.DOTALL))
 
 
 def _cost(parsed: Any) -> int:
