@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import GetTimeoutError, RayError
 
 from actors.services.calls import Service
 from actors.services.records import Books, Lack, Part, Position
@@ -144,6 +144,12 @@ class ExperienceClient:
                 return part
             try:
                 bodies: list[bytes] = ray.get(part.bodies[0], timeout=self.shards[shard].deadline)
+            except GetTimeoutError as error:  # it is there, or Ray would say otherwise: asking again would wait as long
+                raise AzrError(
+                    f"{self.shards[shard].name} gave its part of a batch, whose bodies did not arrive within "
+                    f"{self.shards[shard].deadline:g} s",
+                    "look at the network between its machine and the learner's, and at Ray's logs",
+                ) from error
             except RayError:
                 continue
             return [

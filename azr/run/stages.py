@@ -22,6 +22,9 @@ from azr.errors import AzrError
 #: Seconds between lines that say what is waited for: often enough to see life, seldom enough for a log.
 TICK_SECONDS = 10.0
 
+#: A wait that was given the rest of a stage's time may end a moment early.
+_PASSED = 0.95
+
 #: Keys whose values are deadlines: of parts that become ready, and of evaluation and seeding.
 START, WORK = "cluster.start_seconds", "cluster.work_seconds"
 
@@ -60,8 +63,15 @@ class Stage:
         """What is waited for from now on."""
         self.waits_for = waits_for
 
-    def timeout(self) -> StageTimeoutError:
-        """The error that says who was waited for, and how long."""
+    def timeout(self, error: TimeoutError | None = None) -> StageTimeoutError:
+        """The error that says who was waited for, and how long; `error` came from a wait that had a deadline of its
+        own where the stage's has not passed."""
+        if error is not None and self.seconds < _PASSED * self.deadline:
+            said = str(error) or type(error).__name__
+            return StageTimeoutError(
+                f"{self.name}: something did not answer while {self.waits_for} was waited for: {said}",
+                "look at the logs in the run's folder",
+            )
         return StageTimeoutError(
             f"{self.name}: waited {self.seconds:.0f} s for {self.waits_for}",
             f"look at the logs in the run's folder; on a busy machine raise {self._key}",
@@ -77,7 +87,8 @@ class Stages:
 
     @contextlib.contextmanager
     def stage(self, name: str, waits_for: str, deadline: float, key: str = START) -> Iterator[Stage]:
-        """A stage, whose deadline is this key's value; a `TimeoutError` inside becomes one that names it."""
+        """A stage, whose deadline is this key's value; a `TimeoutError` inside becomes one that names it
+        and says whether it was the stage's own."""
         stage = Stage(name, waits_for, deadline, key, self._clock)
         self._tell(f"{name} … {waits_for}")
         over = threading.Event()
@@ -86,7 +97,7 @@ class Stages:
         try:
             yield stage
         except TimeoutError as error:
-            raise stage.timeout() from error
+            raise stage.timeout(error) from error
         finally:
             over.set()
             ticker.join()

@@ -54,11 +54,25 @@ def test_the_error_names_the_key_whose_value_the_deadline_is(clock: Clock) -> No
 
 def test_a_timeout_inside_becomes_the_stages_own(clock: Clock) -> None:
     with (
-        pytest.raises(StageTimeoutError, match="services: waited 3 s for the journal"),
+        pytest.raises(StageTimeoutError, match="services: waited 60 s for the journal"),
         Stages(lambda _: None, clock).stage("services", "the journal", 60),
     ):
-        clock.now = 3.0
+        clock.now = 59.9
         raise TimeoutError("something of Ray's")
+
+
+def test_a_timeout_of_somebody_elses_deadline_is_not_put_down_to_the_stages(clock: Clock) -> None:
+    """Nobody is told to raise a deadline that has not passed."""
+    with (
+        pytest.raises(StageTimeoutError) as raised,
+        Stages(lambda _: None, clock).stage("engines", "1 replica", 600),
+    ):
+        clock.now = 60.0
+        raise TimeoutError("the registry said nothing for 60 s")
+    assert raised.value.what == (
+        "engines: something did not answer while 1 replica was waited for: the registry said nothing for 60 s"
+    )
+    assert raised.value.mend == "look at the logs in the run's folder"
 
 
 def test_another_error_passes_as_it_is_and_nothing_is_called_ready(clock: Clock) -> None:

@@ -11,6 +11,7 @@ import ray
 
 from actors.services.experience_client import ExperienceClient
 from actors.services.records import Lack, Part
+from azr.errors import AzrError
 from azr.game.types import Cell, Version
 from azr.ledger.experience import Item
 from azr.ledger.ledger import Sample
@@ -69,6 +70,20 @@ def test_a_shard_whose_part_is_here_is_not_asked_again_while_another_is_waited_f
     assert batch is not None
     assert [(one.sample.id, one.sample.body) for one in batch.items] == [("early#0", b"said"), ("late#0", b"said")]
     assert [len(shard.asked) for shard in shards] == [1, 5]
+
+
+def test_bodies_that_do_not_arrive_are_not_put_down_to_a_shard_that_dies(
+    shards: list[Shard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor waited for ten times over, while nobody hears of a wish to stop."""
+
+    def late(*_words: object, **_options: object) -> None:
+        raise ray.exceptions.GetTimeoutError("not yet")
+
+    monkeypatch.setattr(ray, "get", late)
+    with pytest.raises(AzrError, match="early gave its part of a batch, whose bodies did not arrive within 1 s"):
+        client_of(shards).take(FIRST, 0.0)
+    assert len(shards[0].asked) == 1
 
 
 def test_a_batch_that_was_given_is_not_held_and_is_given_again(shards: list[Shard]) -> None:
