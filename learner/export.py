@@ -8,6 +8,7 @@ of ranks wrote it, merges adapters, and takes configuration and tokenizer from t
 
 from __future__ import annotations
 
+import re
 import shutil
 import warnings
 from collections.abc import Sequence
@@ -33,6 +34,9 @@ from learner.weights import PREFIX
 
 #: Characters of a library's own words in an error.
 _WHY_WIDTH = 300
+
+#: A model of the hub, as whose derivative the card lists this one: its owner and its name.
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 #: Where transformers keeps generation settings.
 _GENERATION = "generation_config.json"
@@ -127,8 +131,9 @@ def model_card(folder: Path, state: LearnerState, dtype: str, figures: dict[str,
     rows = "".join(f"| {name} | {value:.4g} |\n" for name, value in sorted(figures.items()))
     shown = Path(base).name if Path(base).is_absolute() else base
     table = f"\n| measure | value |\n|---|---|\n{rows}" if rows else ""
+    of_base = f"base_model: {shown}\n" if _HUB_NAME.fullmatch(shown) else ""
     return (
-        "---\nlibrary_name: transformers\npipeline_tag: text-generation\ntags: [azr, self-play]\n---\n\n"
+        f"---\nlibrary_name: transformers\npipeline_tag: text-generation\n{of_base}tags: [azr, self-play]\n---\n\n"
         f"# {folder.parent.parent.name or 'model'}\n\n"
         f"Trained with azr from `{shown}`: {state.step} learner steps, {state.updates} optimiser "
         f"updates. Weights in {dtype}.\n{table}\n"

@@ -8,7 +8,8 @@ from pathlib import Path
 SUMMARY = "Write a run's checkpoint as a model folder that transformers and vLLM load."
 EPILOG = """The folder holds safetensors, configuration, tokenizer, chat template, generation settings and a model card.
 Adapters are merged. It does not matter how many ranks wrote the checkpoint. The card carries the run's held-out
-results of these weights, and the tokenizer spells what the run's model.plain_tokens names as ordinary text.
+results of these weights and how its own tasks went, and the tokenizer spells what the run's model.plain_tokens names as
+ordinary text.
 
 examples:
   azr export runs/warm ./warm-model                                the newest checkpoint, in bfloat16
@@ -31,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     from learner.checkpoint import read_state
     from learner.export import find_checkpoint
 
-    found = find_checkpoint(arguments.checkpoint)
+    found = find_checkpoint(arguments.checkpoint.absolute())  # the run is found, and named, by the folders above it
     figures, plain = _figures(found.parent.parent, read_state(found).step), plain_tokens_of(found)
     out = export_run(found, arguments.out, dtype=arguments.dtype, figures=figures, plain_tokens=plain)
     print(f"{found} -> {out}")
@@ -42,4 +43,7 @@ def _figures(run_folder: Path, step: int) -> dict[str, float]:
     """What the run that made the checkpoint measured of that step; a checkpoint alone has none."""
     from azr.report import read_history
 
-    return read_history(run_folder, tasks=0).figures(step) if (run_folder / "metrics.jsonl").exists() else {}
+    if not (run_folder / "metrics.jsonl").exists():
+        return {}
+    history = read_history(run_folder, tasks=0)
+    return history.figures(step) | history.own_figures(step)

@@ -27,6 +27,9 @@ _Record = TypeVar("_Record")
 #: Keys of a line of metrics that are no metrics.
 _NOT_METRICS = frozenset({"step", "at"})
 
+#: What a run's own batches tell of its weights, and over how many steps it is taken: single batches are noisy.
+_OF_BATCHES, _OWN_STEPS = ("batch/accuracy", "batch/malformed", "batch/valid"), 10
+
 Points = list[tuple[float, float]]
 
 
@@ -105,6 +108,17 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
             found[f"{row.name}, step {last.step}"] = row.right
             if first is not last and row.name in before:
                 found[f"{row.name}, step {first.step}"] = before[row.name]
+        return found
+
+    def own_figures(self, step: int) -> dict[str, float]:
+        """How the run's own tasks went in the steps before that one: all there is of a run without held-out tasks."""
+        found: dict[str, float] = {}
+        for name in _OF_BATCHES:
+            for series, points in self.series.items():
+                last = [value for at, value in points if step - _OWN_STEPS < at <= step]
+                if last and series.startswith(f"{name}/"):
+                    words = series.removeprefix("batch/").replace("/", " ")
+                    found[f"own tasks, {words}, last {len(last)} steps"] = sum(last) / len(last)
         return found
 
 

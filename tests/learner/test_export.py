@@ -48,6 +48,13 @@ def test_the_dtype_is_the_one_asked_for_and_the_card_tells_figures(model: Path, 
     assert "| deduction greedy | 0.625 |" in card
 
 
+@pytest.mark.parametrize(("base", "listed"), [("Qwen/Qwen3-4B-Base", True), ("tiny", False), ("/models/mine", False)])
+def test_the_card_lists_a_model_of_the_hub_as_its_base(base: str, listed: bool, tmp_path: Path) -> None:
+    card = model_card(tmp_path / "run" / "checkpoints" / "step_00000001", LearnerState(1, 1, base), "float32", {}, base)
+    front = card.split("---")[1]
+    assert (f"base_model: {base}\n" in front) == listed
+
+
 def test_whoever_may_see_the_folder_may_read_the_model(model: Path, tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "checkpoints", make_trainer(model), LearnerState(1, 1, str(model)))
     out = export(tmp_path, tmp_path / "out")
