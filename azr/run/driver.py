@@ -142,12 +142,13 @@ class Driver:
             self._end_card(status, reason)
             tracking.over(status)  # first: files may take longer than there is time
             self._write_report()
-            kept = (
-                self.folder.report,
-                self.folder.evaluations,
-                self.folder.seeds,
-                self.folder.tasks,
+            kept = (  # the largest last: what it has no time for is itself alone
                 self.folder.card_path,
+                self.folder.evaluations,
+                self.folder.report,
+                self.folder.seeds,
+                self.folder.flagged,
+                self.folder.tasks,
             )
             for path in kept:
                 tracking.artifact(path)
@@ -185,9 +186,12 @@ class Driver:
         deadline = time.monotonic() + (1.0 if self._stop.insisted else LEARNER_SECONDS)
         while learner.running and not self._rayless and time.monotonic() < deadline:
             late = hub.drain(self._stop.reason or "the run failed", timeout=1.0)
-            if late is not None and self._teller is not None:
-                with contextlib.suppress(Exception):  # the run has ended, whatever is wrong with these
-                    self._teller.tell(late.steps, late.loose)
+            if late is not None:
+                for line in (*late.news, *filter(None, [late.failure])):
+                    self.console.say(line)
+                if self._teller is not None:
+                    with contextlib.suppress(Exception):  # the run has ended, whatever is wrong with these
+                        self._teller.tell(late.steps, late.loose)
             learner.wait(ROUND_SECONDS)
 
     def _end_part(self, stop: Callable[[float], None]) -> None:
@@ -340,16 +344,20 @@ class Driver:
                 self._note(round_began)
                 learner.wait(max(0.0, ROUND_SECONDS - (time.monotonic() - round_began)))
             check_ray()
-            self._listen(hub, teller)
+            last_words = time.monotonic() + self._patience
+            while not self._listen(hub, teller) and time.monotonic() < last_words:
+                time.sleep(
+                    ROUND_SECONDS
+                )  # the hub is busy, or made anew; or the last steps, and a failure, are unheard
         learner.check()
         self._stand_at_last()
         self.console.end()
 
-    def _listen(self, hub: HubClient, teller: Teller) -> None:
-        """What the learner told since the last round."""
+    def _listen(self, hub: HubClient, teller: Teller) -> bool:
+        """Hear what the learner told since the last round; whether the hub answered."""
         drained = hub.drain(self._stop.check(), playing=True)
         if drained is None:
-            return
+            return False
         for line in drained.news:
             self.console.say(line)
         if drained.steps:
@@ -357,6 +365,7 @@ class Driver:
         self._published = drained.published
         teller.tell(drained.steps, drained.loose)
         _fail_as_told(drained)
+        return True
 
     def _stand_at_last(self) -> None:
         """Ranks that died went back to a checkpoint, and may have ended there: behind the newest step that was told.

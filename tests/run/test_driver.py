@@ -327,3 +327,14 @@ def test_steps_that_a_learner_finishes_while_it_is_waited_for_are_told(driver: D
     driver._teller = Hears()  # type: ignore[assignment]
     driver._end_learner(Last(), Learner(waits=1))  # type: ignore[arg-type]
     assert heard == [8]
+
+
+def test_what_a_learner_says_while_it_is_waited_for_is_said(driver: Driver, said: io.StringIO) -> None:
+    """That its last checkpoint found no room, say: nobody listens any more after that."""
+
+    class Last:
+        def drain(self, stop: str, *, timeout: float) -> Drained:
+            return Drained([], 8, ["no checkpoint at step 8"], [], "there was no room for the last checkpoint", "")
+
+    driver._end_learner(Last(), Learner(waits=1))  # type: ignore[arg-type]
+    assert said.getvalue().splitlines() == ["no checkpoint at step 8", "there was no room for the last checkpoint"]

@@ -1,7 +1,7 @@
-"""Three minutes of `azr bench soak`: a real run whose processes are killed one after another, the driver among them.
+"""Three minutes of `azr bench soak`: a real run whose processes are killed one after another.
 
-The long form is half an hour, of all kinds: `make soak`. A learner's rank and a driver that is killed in peace are
-`test_whole_run`'s.
+The long form is half an hour, of all kinds, and with two engines: `make soak`. A learner's rank and the driver, each of
+which costs a start, are killed in `test_whole_run`.
 """
 
 from __future__ import annotations
