@@ -73,14 +73,15 @@ class _Watch:
         self.engines = {status.name: status.engine for status in play.rollouts.statuses()}
         self.collected: list[Accumulator] = []
         self.running: list[int] = []
-        players.reports(play.players)
+        self._reports = players.Reports(play.players)
+        self._reports()  # what was counted before belongs to nobody
 
     def look_for(self, seconds: float, report: Report) -> None:
         """Look at everybody now and then, for so long."""
         while (gone := time.monotonic() - self.began) < seconds:
             time.sleep(LOOK_SECONDS)
             self.running += [status.engine.running for status in self.play.rollouts.statuses()]
-            self.collected += players.metrics(players.reports(self.play.players)).values()
+            self.collected += players.metrics(self._reports()).values()
             report.progress(f"{gone:.0f} of {seconds:.0f} s, step {self.play.learner.step}")
 
     def tell(self, report: Report) -> None:

@@ -71,19 +71,29 @@ def stop(handles: Mapping[str, Any], deadline_seconds: float) -> list[str]:
     return given_up
 
 
-def reports(handles: Mapping[str, Any], deadline_seconds: float = 5.0) -> dict[str, PlayerReport]:
-    """What players say of themselves, those left out that do not answer in time (they are being restarted)."""
-    asked = {handle.statistics.remote(): name for name, handle in handles.items()}
-    if not asked:
-        return {}
-    answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=deadline_seconds)
-    found: dict[str, PlayerReport] = {}
-    for reference in answered:
-        try:
-            found[asked[reference]] = ray.get(reference)
-        except (RayError, AzrError):
-            continue
-    return found
+class Reports:
+    """What players say of themselves, asked again and again. An answer hands over what was counted since the last one:
+    of a player on a busy machine it is waited for in the next round, and not asked for twice."""
+
+    def __init__(self, handles: Mapping[str, Any]) -> None:
+        self._handles = handles
+        self._asked: dict[Any, str] = {}
+
+    def __call__(self, deadline_seconds: float = 5.0) -> dict[str, PlayerReport]:
+        """By name; those left out that do not answer in time (they are being restarted)."""
+        owing = set(self._asked.values())
+        self._asked |= {handle.statistics.remote(): name for name, handle in self._handles.items() if name not in owing}
+        if not self._asked:
+            return {}
+        answered, _ = ray.wait(list(self._asked), num_returns=len(self._asked), timeout=deadline_seconds)
+        found: dict[str, PlayerReport] = {}
+        for reference in answered:
+            name = self._asked.pop(reference)
+            try:
+                found[name] = ray.get(reference)
+            except (RayError, AzrError):
+                continue
+        return found
 
 
 def metrics(found: Mapping[str, PlayerReport]) -> dict[str, Accumulator]:

@@ -328,7 +328,7 @@ class Driver:
         )
         teller = Teller(self.config, self.folder, self.console, tracking, standing, elapsed=lambda: self.seconds)
         self._teller = teller
-        reports = Poll("players", partial(players.reports, playing), seconds=POLL_SECONDS, heard=teller.hear)
+        reports = Poll("players", players.Reports(playing), seconds=POLL_SECONDS, heard=teller.hear)
         polls: list[Poll[Any]] = [standing.books, standing.stocks, standing.engines, reports]
         silent_since: dict[str, float] = {}
         with _running(polls):

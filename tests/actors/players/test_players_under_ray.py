@@ -36,7 +36,7 @@ class Room:
         self.learner = Learner(services.experience, services.tasks, folder / "version")
 
     def pid(self, name: str) -> int:
-        return players.reports(self.players)[f"azr-test-{name}"].pid
+        return players.Reports(self.players)()[f"azr-test-{name}"].pid
 
 
 @pytest.fixture(scope="module")
@@ -101,18 +101,18 @@ def test_a_player_that_is_killed_is_back_by_itself_and_the_game_goes_on(room: Ro
     began = time.monotonic()
     for _ in range(4):
         room.learner.train()
-    while (pid := players.reports(room.players).get(f"azr-test-{name}")) is None or pid.pid == before:
+    while (pid := players.Reports(room.players)().get(f"azr-test-{name}")) is None or pid.pid == before:
         assert time.monotonic() - began < 60
         time.sleep(0.1)
     room.services.experience.assert_closed()
 
 
 def test_a_sandbox_worker_that_is_killed_costs_nobody_anything(room: Room) -> None:
-    for report in players.reports(room.players).values():
+    for report in players.Reports(room.players)().values():
         os.kill(report.sandbox_workers[0], signal.SIGKILL)
     for _ in range(3):
         room.learner.train()
-    assert {report.name for report in players.reports(room.players).values()} == {"proposer-0", "solver-0"}
+    assert {report.name for report in players.Reports(room.players)().values()} == {"proposer-0", "solver-0"}
     room.services.experience.assert_closed()
 
 
@@ -135,11 +135,11 @@ def _discarded(room: Room) -> Counter[str]:
 
 
 def test_players_count_what_they_did(room: Room) -> None:
-    players.reports(room.players)
+    players.Reports(room.players)()
     room.learner.train()
     room.learner.train()
     time.sleep(2 * room.config.actors.heartbeat_seconds)
-    numbers = merged(players.metrics(players.reports(room.players))).report()
+    numbers = merged(players.metrics(players.Reports(room.players)())).report()
     assert numbers["player/done/propose"] > 0
     assert 0.0 < numbers["proposal/valid/deduction"] <= 1.0
     assert 0.0 < numbers["solve/accuracy/abduction"] < 1.0
