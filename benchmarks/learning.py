@@ -222,9 +222,13 @@ def tell(report: Report, name: str, outcomes: list[Outcome], *, minutes: float =
     report.measure(f"{name}: gain sampled", "points", sampled)
     report.measure(f"{name}: gain greedy", "points", greedy)
     report.measure(f"{name}: gain sampled, harder tasks", "points", [one.gain("sampled", "harder") for one in outcomes])
-    types = {kind: _each(outcomes, kind) for kind in outcomes[0].gains_by_type("sampled")}
-    for kind, gains in types.items():
-        report.measure(f"{name}: gain sampled, {kind}", "points", gains)
+    types = {
+        (sampling, kind): [one.gains_by_type(sampling)[kind] for one in outcomes]
+        for sampling in ("sampled", "greedy")
+        for kind in outcomes[0].gains_by_type(sampling)
+    }
+    for (sampling, kind), gains in types.items():
+        report.measure(f"{name}: gain {sampling}, {kind}", "points", gains)
     report.measure(f"{name}: steps", "steps", [one.last("learner/step") for one in outcomes])
     nearer = tell_edge(report, name, outcomes)
     if name == "default" and judged and len(outcomes) >= SEEDS:
@@ -233,8 +237,9 @@ def tell(report: Report, name: str, outcomes: list[Outcome], *, minutes: float =
             report.goal("gain sampled", statistics.mean(sampled), at_least=least_sampled, unit="points")
             report.goal("gain greedy", statistics.mean(greedy), at_least=least_greedy, unit="points")
         report.goal("malformed answers of the base", max(map(malformed, outcomes)), at_most=MALFORMED_AT_MOST)
-        least = min(interval(gains)[0] for gains in types.values())
-        report.goal("gain of the task type that gains least, low end", least, at_least=0.0, unit="points")
+        for how, words in (("sampled", ""), ("greedy", ", greedy")):
+            least = min(interval(gains)[0] for (sampling, _), gains in types.items() if sampling == how)
+            report.goal(f"gain of the task type that gains least{words}, low end", least, at_least=0.0, unit="points")
         if nearer:
             report.goal(f"proposals: {LEARNABLE}, last fifth less first", statistics.mean(nearer), at_least=0.0)
     if name == "shuffled" and judged and len(outcomes) >= CONTROL_SEEDS:
@@ -249,7 +254,3 @@ def tell_edge(report: Report, name: str, outcomes: Iterable[Outcome]) -> list[fl
         report.measure(f"{name}: proposals' {LEARNABLE}, {end}", "share", [lay[number].learnable for lay in both])
         report.measure(f"{name}: proposals' attempts right, {end}", "share", [lay[number].solved for lay in both])
     return [last.learnable - first.learnable for first, last in both]
-
-
-def _each(outcomes: Iterable[Outcome], kind: str) -> list[float]:
-    return [one.gains_by_type("sampled")[kind] for one in outcomes]

@@ -39,6 +39,7 @@ def test_an_arm_is_told_with_its_goals(tmp_path: Path) -> None:
         "gain greedy": True,
         "malformed answers of the base": True,
         "gain of the task type that gains least, low end": True,
+        "gain of the task type that gains least, greedy, low end": True,
         "proposals: 4 p (1 - p), last fifth less first": True,
     }
 
