@@ -2,7 +2,8 @@
 
 Called by back ends. A result comes from an interpreter that ran hostile code, which may have replaced the guest's own
 functions; so it is decoded strictly, and anything an honest guest would not say is a `msgspec.MsgspecError`: of a run
-the back end makes an `error`, the program's own doing, and of jobs that run nothing `crashed`.
+the back end makes an `error`, the program's own doing, and of jobs that run nothing `crashed`. A job that ends its
+guest by itself is `broken_by`, whatever it was to do.
 """
 
 from __future__ import annotations
@@ -12,7 +13,17 @@ from typing import Annotated
 
 import msgspec
 
-from sandbox_wasm.protocol import InspectResult, Job, JobResult, LiteralJob, LiteralResult, Outcome, RunJob, RunResult
+from sandbox_wasm.protocol import (
+    PROCESS_EXIT,
+    InspectResult,
+    Job,
+    JobResult,
+    LiteralJob,
+    LiteralResult,
+    Outcome,
+    RunJob,
+    RunResult,
+)
 
 
 class _Code(msgspec.Struct, frozen=True, tag="code", forbid_unknown_fields=True):
@@ -88,9 +99,23 @@ def _check(outcome: Outcome) -> None:
         raise msgspec.ValidationError("words beyond all measure")
 
 
-#: What a program that was only to be parsed did to end so: `error` is the interpreter's stack, exhausted by its depth.
-#: The wall clock decides nothing here either.
-_UNREADABLE = {"retry": "retry", "timeout": "too_large", "memory": "too_large", "error": "too_deep"}
+#: What a program that was only to be parsed did to end so: `error` is the interpreter's stack, exhausted by its depth,
+#: `refused` a reader that it broke, `opaque` an answer beyond all measure. The wall clock decides nothing here either.
+_UNREADABLE = {
+    "retry": "retry",
+    "timeout": "too_large",
+    "memory": "too_large",
+    "opaque": "too_large",
+    "error": "too_deep",
+    "refused": "too_deep",
+}
+
+
+def broken_by(job: Job, words: str) -> Outcome:
+    """What a job comes to that, as far as can be told, ended its interpreter by itself: never `crashed`."""
+    if isinstance(job, RunJob):
+        return Outcome("error", error=f"{PROCESS_EXIT}: {words}"[:LONGEST_ERROR])
+    return Outcome("refused", error=f"it breaks its reader: {words}"[:LONGEST_ERROR])
 
 
 def failed(job: Job, outcome: Outcome) -> JobResult:

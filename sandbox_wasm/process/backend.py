@@ -136,7 +136,7 @@ class ProcessBackend:
         except _ZygoteError as error:
             self._zygotes.pop(snapshot).end()
             return Outcome("retry" if isinstance(error, _LateError) else "crashed", error=str(error))
-        return _judge(ending, task, ran=isinstance(job, RunJob))
+        return _judge(ending, task, job)
 
     def _zygote(self, snapshot: int) -> _ZygoteProcess:
         """The snapshot's zygote, ready. Raises `RuntimeError` when there can be none: no program's doing."""
@@ -159,14 +159,16 @@ class ProcessBackend:
         return zygote
 
 
-def _judge(ending: Ending, task: Task, *, ran: bool) -> JobResult | Outcome:
-    """What an ending means. `ran`: a program did, so that what broke without us was broken by it."""
+def _judge(ending: Ending, task: Task, job: Job) -> JobResult | Outcome:
+    """What an ending means. What broke without us was broken by the program that ran, or by the text that was read."""
+    ran = isinstance(job, RunJob)
     fuel = ending.cpu_nanoseconds * FUEL_PER_SECOND // 10**9
     if ending.how == conversation.ANSWERED:
         try:
             result = envelope.decode(ending.payload)
         except msgspec.MsgspecError:
-            return _broken("its answer cannot be read", fuel, ran=ran)
+            words = "its answer cannot be read"
+            return _broken(job, words, fuel) if ran else Outcome("crashed", error=words, fuel=fuel)
         if isinstance(result, InspectResult):
             return result
         outcomes = tuple(msgspec.structs.replace(outcome, fuel=fuel) for outcome in result.outcomes)
@@ -180,14 +182,16 @@ def _judge(ending: Ending, task: Task, *, ran: bool) -> JobResult | Outcome:
     if ending.how == conversation.ASLEEP:
         return Outcome("timeout", error=words, fuel=fuel)
     # A program cannot kill, not even itself: a kernel short of memory does, and the child that could not be locked in.
-    return _broken(words, fuel, ran=ran and ending.how != conversation.KILLED)
+    if ending.how == conversation.KILLED:
+        return Outcome("crashed", error=words, fuel=fuel)
+    if ending.how == conversation.TOO_LONG and not ran:
+        return Outcome("opaque", error=words, fuel=fuel)
+    return _broken(job, words, fuel)
 
 
-def _broken(words: str, fuel: int, *, ran: bool) -> Outcome:
-    """A child without an answer: by its program's doing, or by nobody's."""
-    if ran:
-        return Outcome("error", error=f"{PROCESS_EXIT}: {words}", fuel=fuel)
-    return Outcome("crashed", error=words, fuel=fuel)
+def _broken(job: Job, words: str, fuel: int) -> Outcome:
+    """A child without an answer, by its program's doing or its text's."""
+    return msgspec.structs.replace(envelope.broken_by(job, words), fuel=fuel)
 
 
 class _ZygoteError(Exception):

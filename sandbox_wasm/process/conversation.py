@@ -24,8 +24,9 @@ _ENDING = struct.Struct("<BQ")
 FILTER = "system-call filter"
 
 #: How a child ended: with an answer, killed at its CPU limit or its wall limit, broken without an answer, left by its
-#: program, killed at its wall limit while it waited for what nobody would give it, or killed by somebody else.
-ANSWERED, CPU_LIMIT, WALL_LIMIT, GONE, LEFT, ASLEEP, KILLED = range(7)
+#: program, killed at its wall limit while it waited for what nobody would give it, killed by somebody else, or cut
+#: short in an answer that is longer than any may be.
+ANSWERED, CPU_LIMIT, WALL_LIMIT, GONE, LEFT, ASLEEP, KILLED, TOO_LONG = range(8)
 
 
 class Task(NamedTuple):

@@ -248,7 +248,7 @@ class Zygote:
                     return _complete(response, child)
                 response += part
                 if len(response) > task.response_bytes:
-                    return conversation.GONE, b"its answer is longer than any answer can be"
+                    return conversation.TOO_LONG, b"its answer is longer than any answer can be"
 
 
 def _waits_for_nothing(child: int, answer: int) -> bool:

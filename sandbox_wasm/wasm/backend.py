@@ -10,7 +10,8 @@ Owns the path of a job through guests: which instance answers it, and what a tra
                         fresh, or restored bit by bit       timeout │ retry │ memory │ error │ crashed
 
 Whatever the guest says after a program ran is hostile: its answer is decoded strictly. A malformed one is the program's
-doing, an `error`, and so is a trap of a run that a brand-new instance repeats; only what does not repeat is `crashed`.
+doing, an `error`, and so is a trap that a brand-new instance repeats; only what does not repeat is `crashed`. A text
+that was only to be read and breaks its reader so, or has it say too much, is unreadable by its own doing.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from sandbox_wasm.protocol import (
 )
 from sandbox_wasm.wasm import guest, pages
 from sandbox_wasm.wasm.engine import Engine
-from sandbox_wasm.wasm.instance import GuestStoppedError, Instance, NonsenseError
+from sandbox_wasm.wasm.instance import GuestStoppedError, Instance, NonsenseError, TooLongError
 from sandbox_wasm.wasm.restore import Restored
 
 #: Where a program starts from: a brand-new instance, or one put back bit by bit.
@@ -152,12 +153,16 @@ class WasmBackend:
             else:
                 answer, fuel = self._ask(request, limits, longest)
             result = envelope.decode(answer)
+        except TooLongError as problem:
+            ran = isinstance(job, RunJob)
+            return _malformed(job, problem.message) if ran else Outcome("opaque", error=problem.message)
         except NonsenseError as problem:
             return _malformed(job, problem.message)
         except GuestStoppedError as stop:
             outcome = outcome_of(stop, limits)
-            unknown = isinstance(job, RunJob) and outcome.status == "crashed" and stop.code is not None
-            return self._asked_again(job, request, stop, began) if unknown else outcome  # type: ignore[arg-type]
+            read_apart = isinstance(job, LiteralJob) and len(job.texts) > 1
+            unknown = outcome.status == "crashed" and stop.code is not None and not read_apart
+            return self._asked_again(job, request, limits, stop, began) if unknown else outcome
         except msgspec.MsgspecError as problem:
             return _malformed(job, f"the guest's answer is malformed: {problem}")
         expected = envelope.failed(job, Outcome("crashed"))
@@ -171,20 +176,21 @@ class WasmBackend:
             return RunResult((msgspec.structs.replace(result.outcomes[0], fuel=fuel),))
         return result
 
-    def _asked_again(self, job: RunJob, request: bytes, stop: GuestStoppedError, began: float) -> Outcome:
-        """What a program's trap means that has no meaning of its own: a wait for nobody, `abort`, broken bytecode.
+    def _asked_again(self, job: Job, request: bytes, limits: Limits, stop: GuestStoppedError, began: float) -> Outcome:
+        """What a trap means that has no meaning of its own: a wait for nobody, `abort`, broken bytecode, deep data.
 
-        Tried in a brand-new instance, where fuel makes it repeat if it is the program's doing and not ours; within what
-        is left of the run's wall time, for the pool grants no more.
+        Tried in a brand-new instance, where fuel makes it repeat if it is the program's doing, or the text's, and not
+        ours; within what is left of the wall time, for the pool grants no more.
         """
-        outcome, longest = outcome_of(stop, job.limits), envelope.longest_answer(job)
-        left = max(0.001, job.limits.wall_seconds - (time.monotonic() - began))
-        limits = msgspec.structs.replace(job.limits, wall_seconds=left)
+        outcome, longest = outcome_of(stop, limits), envelope.longest_answer(job)
+        left = max(0.001, limits.wall_seconds - (time.monotonic() - began))
+        limits = msgspec.structs.replace(limits, wall_seconds=left)
+        world = (job.snapshot, job.clock, job.random_seed) if isinstance(job, RunJob) else ()
         try:
-            self._ask(request, limits, longest, job.snapshot, job.clock, job.random_seed, brand_new=True)
+            self._ask(request, limits, longest, *world, brand_new=True)
         except GuestStoppedError as again:
             if (again.code, again.cause) == (stop.code, stop.cause):
-                return Outcome("error", error=f"{PROCESS_EXIT}: {outcome.error}")
+                return envelope.broken_by(job, outcome.error)
             if again.code is TrapCode.INTERRUPT:
                 return outcome_of(again, limits)
         return outcome
@@ -235,9 +241,7 @@ def _whole(option: str, value: int | str) -> int:
 
 def _malformed(job: Job, what: str) -> Outcome:
     """An answer that no honest guest gives. Where a program ran, it is the program that spoke, or broke what speaks."""
-    if isinstance(job, RunJob):
-        return Outcome("error", error=f"{PROCESS_EXIT}: {what}"[: envelope.LONGEST_ERROR])
-    return Outcome("crashed", error=what)
+    return envelope.broken_by(job, what) if isinstance(job, RunJob) else Outcome("crashed", error=what)
 
 
 def outcome_of(stop: GuestStoppedError, limits: Limits) -> Outcome:

@@ -47,6 +47,10 @@ class NonsenseError(GuestStoppedError):
         super().__init__(None, message)
 
 
+class TooLongError(NonsenseError):
+    """The guest answered at greater length than is taken; an honest one may, where a text is made for it."""
+
+
 class Instance:
     """A snapshot brought to life. Not to be used after `GuestStoppedError`, except to close it."""
 
@@ -119,7 +123,7 @@ class Instance:
         packed = values[0].i64
         address, length = packed & 0xFFFFFFFF, (packed >> 32) & 0xFFFFFFFF
         if length > answer_bytes:
-            raise NonsenseError(f"the guest's answer of {length} bytes is longer than an honest one can be")
+            raise TooLongError(f"the guest's answer of {length} bytes is longer than an honest one can be")
         if address + length > self.size:
             raise NonsenseError("the guest's answer lies outside its memory")
         return ctypes.string_at(self.base + address, length), fuel - self.fuel()

@@ -92,3 +92,13 @@ def test_a_job_without_an_answer_fails_for_every_part_of_it() -> None:
     assert envelope.failed(RunJob(program="", inputs=("1", "2")), outcome) == RunResult((outcome, outcome))
     assert envelope.failed(LiteralJob(texts=("1",)), outcome) == LiteralResult((outcome,))
     assert envelope.failed(InspectJob(program=""), outcome) == InspectResult(None, "crashed", "crashed: gone")
+
+
+def test_what_ends_its_interpreter_by_itself_is_never_our_failure() -> None:
+    """`crashed` would let an answer go unpunished, and take its whole group along."""
+    run, read, inspect = RunJob(program="", inputs=("1",)), LiteralJob(texts=("1",)), InspectJob(program="")
+    words = "w" * 2 * envelope.LONGEST_ERROR
+    assert [envelope.broken_by(job, words).status for job in (run, read, inspect)] == ["error", "refused", "refused"]
+    assert all(len(envelope.broken_by(job, words).error) == envelope.LONGEST_ERROR for job in (run, read, inspect))
+    assert envelope.failed(inspect, envelope.broken_by(inspect, words)).reason == "too_deep"  # type: ignore[union-attr]
+    assert envelope.failed(inspect, Outcome("opaque")).reason == "too_large"  # type: ignore[union-attr]

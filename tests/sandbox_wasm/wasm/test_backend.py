@@ -20,7 +20,7 @@ from sandbox_wasm.protocol import (
 from sandbox_wasm.wasm import backend as module
 from sandbox_wasm.wasm import instance
 from sandbox_wasm.wasm.backend import WasmBackend
-from sandbox_wasm.wasm.instance import GuestStoppedError, Instance
+from sandbox_wasm.wasm.instance import GuestStoppedError, Instance, TooLongError
 
 from .conftest import LIMITS, Run, literal
 
@@ -175,8 +175,43 @@ def test_what_a_second_instance_does_otherwise_stays_our_failure(
     assert asked == [False, True]
     asked.clear()
     read = backend.run(LiteralJob(texts=("1",)))
-    assert read.outcomes[0].status == "crashed", "no program ran"  # type: ignore[union-attr]
-    assert asked == [False]
+    assert read.outcomes[0].status == {"error": "refused"}.get(status, status)  # type: ignore[union-attr]
+    assert asked == [False, True]
+    inspected = backend.run(InspectJob(program="def f(x): return x"))
+    assert inspected.reason == {"error": "too_deep"}.get(status, status)  # type: ignore[union-attr]
+
+
+#: Each breaks a reader that is written in Python, one way or another.
+UNREADABLE = ("(1)" + "#\n+(1)" * 600, "#\r1" + "+1" * 600)
+
+
+def test_a_text_that_breaks_its_reader_is_refused_and_its_neighbours_are_read(backend: WasmBackend) -> None:
+    """Were it our failure, an answer could make itself undecided and take its whole group along."""
+    result = backend.run(LiteralJob(texts=("1", *UNREADABLE, "2"), form="arguments"))
+    assert isinstance(result, LiteralResult)
+    assert [outcome.status for outcome in result.outcomes] == ["ok", "refused", "refused", "ok"]
+
+
+def test_a_program_whose_facts_are_beyond_all_measure_is_too_large(backend: WasmBackend) -> None:
+    program = "import " + "a" * 4_000 + " as b\ndef f(x):\n" + "".join(f" b.c{number}\n" for number in range(700))
+    result = backend.run(InspectJob(program=program))
+    assert isinstance(result, InspectResult)
+    assert (result.facts, result.reason) == (None, "too_large")
+
+
+def test_reading_that_is_answered_at_too_great_length_is_opaque_for_that_text_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backend = WasmBackend()
+
+    def ask(request: bytes, *_given: object) -> tuple[bytes, int]:
+        if b"long" in request:
+            raise TooLongError("words")
+        return b'{"type":"literal","outcomes":[{"status":"refused"}]}', 7
+
+    monkeypatch.setattr(backend, "_ask", ask)
+    read = backend.run(LiteralJob(texts=("long", "short")))
+    assert [outcome.status for outcome in read.outcomes] == ["opaque", "refused"]  # type: ignore[union-attr]
 
 
 def test_a_call_is_read_in_its_one_spelling_where_the_signature_is_known(backend: WasmBackend) -> None:
