@@ -42,6 +42,7 @@ class Request(msgspec.Struct):
     outputs: list[str]
     answer: str
     program: str = ""
+    """Needed for abduction alone, whose answers are given to it."""
     inputs: list[str] = []
     id: msgspec.Raw = msgspec.Raw(b"null")
 
@@ -52,6 +53,8 @@ class Request(msgspec.Struct):
                 raise ValueError(f"{len(self.inputs)} inputs beside {len(self.outputs)} outputs")
         elif len(self.outputs) != 1:
             raise ValueError(f"{self.task} takes one output, not {len(self.outputs)}")
+        elif self.task == "abduction" and not self.program.strip():  # or every answer would be an error of its own
+            raise ValueError("abduction needs the field `program`, for the answer is what its f is called with")
 
 
 class Answer(msgspec.Struct):

@@ -133,6 +133,15 @@ def test_tasks_that_do_not_add_up_are_bad_lines(ask: Ask) -> None:
     assert "takes one output, not 2" in answers[1]["error"]
 
 
+def test_an_abduction_without_its_program_is_a_bad_line_and_no_wrong_answer(ask: Ask) -> None:
+    whole = line("def f(a): return a", "1", task="abduction", outputs=["1"], answer="1")
+    misspelt = {("prgram" if name == "program" else name): value for name, value in whole.items()}
+    first, *bad = ask("verify", whole, misspelt, {**whole, "program": " \n"})
+    assert first["correct"]
+    for answer in bad:
+        assert "abduction needs the field `program`" in answer["error"]
+
+
 def test_a_task_without_inputs_is_refused(ask: Ask) -> None:
     (answer,) = ask("gate", line("def f(a): return a", task="induction", message="the same"))
     assert answer["reason"] == "input_count"
