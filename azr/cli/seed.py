@@ -17,6 +17,7 @@ from azr.cli.lines import Tally
 from azr.cli.sandbox_options import add_pool_arguments, limits_of, open_from, statistics_of
 from azr.config import Config
 from azr.config.sections.gating import GatingConfig
+from azr.config.sections.sandbox_rules import LEAST_MEMORY_MB
 from azr.decoding import UNDECODABLE
 from azr.errors import AzrError, UsageError
 from azr.files import require_writable, write_bytes
@@ -35,7 +36,8 @@ EPILOG = """a line of a seed file:
 
 Every line passes the gate that self-play's own proposals pass: outputs are computed anew; what is not deterministic,
 has no literal form, repeats another or gives its program away is refused. The tasks are written as JSON lines, all or
-nothing; the report on stderr says how many lines were refused for what, and --refusals lists them one by one.
+nothing; the report on stderr says how many lines were refused for what, and --refusals lists them one by one. A triplet
+is written once, as deduction: a run takes it for abduction as well, and leaves out what is too long for its lengths.
 
 `make` asks the model itself, beginning with the identity function, until there are `seeding.triplets` triplets and
 `seeding.inductions` induction tasks, as far as the task types in play need them. A run does the same where no
@@ -45,7 +47,7 @@ command goes on from there.
 examples:
   azr seed make tiny --config tiny --output seeds.jsonl
   azr seed import 7b_seed.jsonl --output seeds.jsonl
-  azr seed import *.jsonl --output seeds.jsonl --refusals refused.jsonl --backend process
+  azr seed import 7b_seed.jsonl 14b_seed.jsonl --output seeds.jsonl --refusals refused.jsonl --backend process
 """
 
 
@@ -100,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=gating.duplicate_by,
         help=f"what makes two tasks the same (default: {gating.duplicate_by})",
     )
-    add_pool_arguments(importing)
+    add_pool_arguments(importing, LEAST_MEMORY_MB)
     importing.set_defaults(act=_import)
     making = actions.add_parser("make", help="let a model make its own seeds")
     making.add_argument("model", metavar="MODEL", help="Hugging Face folder or name; tiny: the embedded one")

@@ -40,7 +40,7 @@ class PublishedSeed(msgspec.Struct):
 
     @property
     def task_type(self) -> str:
-        """What the line is a task of; triplets come in as deduction."""
+        """What the line is a task of; triplets come in as deduction, and a run takes them for abduction as well."""
         return "deduction" if self.inputs is None else "induction"
 
     @property

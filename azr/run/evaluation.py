@@ -21,7 +21,7 @@ from azr.decoding import UNDECODABLE
 from azr.files import append_lines
 from azr.game.frames import Frame
 from azr.metrics import Accumulator
-from azr.tiny.evaluation import RespondAsync, Row, evaluate_async, questions
+from azr.tiny.evaluation import CutOff, RespondAsync, Row, evaluate_async, questions
 from azr.tiny.held_out import held_out_normal_forms
 from sandbox_wasm.protocol import Sandbox
 
@@ -86,7 +86,8 @@ def responder(
         )
         async with free:
             generation = await engines.generate(request, deadline)
-        return generation.responses[0].text
+        (response,) = generation.responses
+        return CutOff(response.text) if response.truncated else response.text
 
     async def respond(prompts: list[str], temperature: float) -> list[str]:
         nonlocal asked

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -26,11 +27,11 @@ from azr.errors import AzrError
 from azr.files import write_bytes
 from azr.game.composing import Composition, compose_proposal
 from azr.game.frames import Frame
-from azr.game.gate import GateRules
+from azr.game.gate import GateRules, refusal_of_length, refusal_of_reading
 from azr.game.identity import DuplicateBy
 from azr.game.plan import drive_async, drive_many
 from azr.game.play import judge_proposal, reads_back, solve_prompt
-from azr.game.seeding import Seeding, SeedingStalledError, SeedingState, retyped, zero_tasks
+from azr.game.seeding import TRIPLET_TYPES, Seeding, SeedingStalledError, SeedingState, retyped, zero_tasks
 from azr.game.tasks import task_type
 from azr.game.types import Refusal, Task
 from azr.run.evaluation import Generator, held_out
@@ -138,16 +139,57 @@ def write_seeds(path: Path, tasks: Sequence[Task]) -> None:
     unfinished(path).unlink(missing_ok=True)
 
 
-def read_seeds(path: Path, task_types: Sequence[str], apart: Collection[str] = frozenset()) -> list[Task]:
+def read_seeds(
+    path: Path,
+    task_types: Sequence[str],
+    apart: Collection[str] = frozenset(),
+    duplicate_by: DuplicateBy = "program_and_inputs",
+) -> list[Task]:
     """Tasks from JSON lines, those of other types and of normal forms kept apart left out; a file without any is
-    refused."""
-    chosen = _tasks_of(path, task_types, apart)
+    refused. A triplet that stands there as a task of deduction or of abduction alone is one of the other as well:
+    `azr seed import` writes each once."""
+    tasks = _tasks_of(path)
+    chosen = _chosen([*tasks, *_lacking(tasks, duplicate_by)], task_types, apart)
     if not chosen:
         raise AzrError(f"{path} holds no task of {', '.join(task_types)}", "make seeds of the types in play")
     return chosen
 
 
-def _tasks_of(path: Path, task_types: Sequence[str], apart: Collection[str]) -> list[Task]:
+def fitting(tasks: Sequence[Task], config: Config, tokens: Tokens, warn: Callable[[str], None]) -> list[Task]:
+    """Those of a file that the run's solvers can be shown and can answer, as its gate would have it: the file may have
+    been made for other lengths or another model. `warn` hears of the others."""
+    rules = rules_of(config, tokens)
+    kept, refused = list[Task](), Counter[str]()
+    for task in tasks:
+        if (refusal := refusal_of_length(task, rules) or refusal_of_reading(task, rules)) is None:
+            kept.append(task)
+        else:
+            refused[refusal.reason] += 1
+    if refused:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in refused.most_common())
+        told = f"{refused.total()} of {len(tasks)} seeds do not suit this run ({reasons})"
+        if not kept:
+            raise AzrError(told, "raise lengths.prompt and lengths.output, or name other seeds (seeding.file)")
+        warn(f"{told} and are left out")
+    return kept
+
+
+def _lacking(tasks: Sequence[Task], duplicate_by: DuplicateBy) -> list[Task]:
+    """The triplets among these as tasks of the type, deduction or abduction, that they do not stand there for."""
+    known = {(task.task_type, task.program, task.inputs) for task in tasks}
+    return [
+        retyped(task, kind, duplicate_by)
+        for kind in TRIPLET_TYPES
+        for task in tasks
+        if task.task_type in TRIPLET_TYPES and (kind, task.program, task.inputs) not in known
+    ]
+
+
+def _chosen(tasks: Sequence[Task], task_types: Sequence[str], apart: Collection[str]) -> list[Task]:
+    return [task for task in tasks if task.task_type in task_types and task.normal_form not in apart]
+
+
+def _tasks_of(path: Path) -> list[Task]:
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
@@ -165,7 +207,7 @@ def _tasks_of(path: Path, task_types: Sequence[str], apart: Collection[str]) -> 
             raise AzrError(
                 f"line {number} of {path} is no task: {error}", "make the file with azr seed make"
             ) from error
-    return [task for task in tasks if task.task_type in task_types and task.normal_form not in apart]
+    return tasks
 
 
 def given_seeds(config: Config, folder: RunFolder) -> list[Task] | None:
@@ -173,8 +215,9 @@ def given_seeds(config: Config, folder: RunFolder) -> list[Task] | None:
     is to make them. The run's own may be none: there are task types of which seeding makes no tasks."""
     types, apart = config.algorithm.game.task_types, held_out(config.evaluation)
     if folder.seeds.exists():
-        return _tasks_of(folder.seeds, types, apart)
-    return read_seeds(Path(config.seeding.file), types, apart) if config.seeding.file else None
+        return _chosen(_tasks_of(folder.seeds), types, apart)
+    by = msgspec.convert(config.gating.duplicate_by, DuplicateBy)
+    return read_seeds(Path(config.seeding.file), types, apart, by) if config.seeding.file else None
 
 
 def require_file(config: Config, folder: RunFolder) -> None:

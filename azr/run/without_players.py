@@ -33,13 +33,21 @@ from azr.run.stopping import watched
 from azr.run.supervision import PartLostError
 from azr.run.tracking import TrackingBoard
 from azr.text import shortened
-from azr.tiny.evaluation import Row
+from azr.tiny.evaluation import Row, UndecidedError
 from sandbox_wasm.dispatcher import SandboxError
 from sandbox_wasm.pool import SandboxPool
 from sandbox_wasm.protocol import Sandbox
 
 #: What an evaluation may fail of without the run, whose training is over.
-_UNEVALUATED = (RolloutError, StageTimeoutError, PartLostError, SandboxError, SandboxUselessError, OSError)
+_UNEVALUATED = (
+    RolloutError,
+    StageTimeoutError,
+    PartLostError,
+    SandboxError,
+    SandboxUselessError,
+    UndecidedError,
+    OSError,
+)
 
 Result = TypeVar("Result")
 Watch = Callable[[Stage], AbstractContextManager[Callable[[], float]]]
@@ -132,6 +140,8 @@ class WithoutPlayers:
                     return seeds.seed_tasks(state, config)
 
                 chosen = self._carried_out(make, stage)
+        elif not self._folder.seeds.exists():  # they are another's, and may be for other lengths
+            chosen = seeds.fitting(chosen, config, self._tokens, self._say)
         if not self._folder.seeds.exists():
             seeds.write_seeds(self._folder.seeds, chosen)
         if new := sum(tasks.add_many(chosen)):

@@ -4,6 +4,7 @@ Owns the questions and their judging. Called by `azr tiny evaluate` with transfo
 whoever answers is a function of prompts. Answers are judged by the game's own gate and verifier in the sandbox.
 
     held-out files ──► Question(prompts) ──► greedy and sampled responses ──► judge in the sandbox ──► Row by cell
+                                                                               └─ undecided: again, then an error
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ import numpy as np
 import torch
 from rich.table import Table
 
+from azr.errors import AzrError
 from azr.files import write_bytes
 from azr.game import play
 from azr.game.frames import THOUGHT, Frame, frame
 from azr.game.gate import GateRules
 from azr.game.plan import Plan, drive_async, drive_many
+from azr.game.reasons import UNDECIDED
 from azr.game.tasks import Ask, task_type
 from azr.game.types import Refusal, Task, Verdict
 from azr.game.verification import VerifyRules
@@ -38,20 +41,33 @@ from sandbox_wasm.protocol import Limits, Sandbox
 #: Longest response in tokens; the corpus has none longer.
 LONGEST_RESPONSE = 128
 
-_LIMITS = Limits.of_seconds(0.5)
+#: Fuel decides, as everywhere. The wall stands as far behind it as in a run: were it as near as the fuel, a machine
+#: with other work would end runs that have fuel left, and the accuracy would be the machine's.
+_LIMITS = msgspec.structs.replace(Limits.of_seconds(0.5), wall_seconds=Limits().wall_seconds)
+
+#: How often a response is judged when the sandbox stumbles, as often as by players (`actors.judge_tries`).
+TRIES = 3
 
 _COMPACT = frame("compact")
 
 #: Plans that a run's evaluation has in the sandbox at a time.
 _WINDOW = 64
 
-#: Prompts and temperature (0: greedy) to responses.
+#: Prompts and temperature (0: greedy) to responses, those that were cut at the length limit as `CutOff`.
 Respond = Callable[[list[str], float], list[str]]
 RespondAsync = Callable[[list[str], float], Awaitable[list[str]]]
 
 
 #: Heads of a table of rows; lengths are in characters.
 _COLUMNS = ("tasks", "cell", "sampling", "responses", "right", "malformed", "length")
+
+
+class CutOff(str):
+    """A response that was cut at its length limit: wrong, or refused, whatever it holds, as it is in training."""
+
+
+class UndecidedError(AzrError):
+    """A response that the sandbox could not judge: to call it wrong, or to leave it out, would be another number."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -91,7 +107,18 @@ class Question:
         """The judging of all responses, in order."""
         if len(responses) != len(self.prompts):
             raise ValueError(f"{self.cell}: {len(responses)} responses to {len(self.prompts)} prompts")
-        return [self.plan(place, response) for place, response in enumerate(responses)]
+        return [self._decided(place, response) for place, response in enumerate(responses)]
+
+    def _decided(self, place: int, response: str) -> Plan[Any]:
+        for _ in range(TRIES):
+            judged = yield from self.plan(place, response)
+            if not isinstance(judged, Verdict | Refusal) or judged.reason not in UNDECIDED:
+                return judged
+        raise UndecidedError(
+            f"a response to {self.difficulty} {self.cell} ({self.sampling}) could not be judged in {TRIES} tries:"
+            f" {judged.reason} {judged.detail}".rstrip(),
+            "the machine is short of processor time or memory: evaluate again when it has less to do",
+        )
 
     def row(self, responses: Sequence[str], judged: Sequence[Verdict | Task | Refusal]) -> Row:
         """The row that responses and their judgements make."""
@@ -162,7 +189,8 @@ def solving(difficulty: str, kind: str, sampling: str, problems: list[Task], wra
     family, rules = task_type(kind), VerifyRules(limits=_LIMITS)
 
     def plan(place: int, response: str) -> Plan[Verdict]:
-        return play.judge_attempt(family, problems[place], response, wrapped_by, rules)
+        cut = isinstance(response, CutOff)
+        return play.judge_attempt(family, problems[place], response, wrapped_by, rules, truncated=cut)
 
     prompts = [play.solve_prompt(problem, family, wrapped_by) for problem in problems]
     return Question(difficulty, f"{kind}/solve", sampling, prompts, plan)
@@ -174,7 +202,9 @@ def _proposing(kind: str, references: list[Task], wrapped_by: Frame) -> Question
     asks = [Ask(references=(reference,), inputs=PAIRS) for reference in references]
 
     def plan(place: int, response: str) -> Plan[Task | Refusal]:
-        return play.judge_proposal(family, response, asks[place], wrapped_by, rules)
+        if isinstance(response, CutOff):
+            return Refusal("truncated")
+        return (yield from play.judge_proposal(family, response, asks[place], wrapped_by, rules))
 
     prompts = [play.propose_prompt(family, ask, wrapped_by) for ask in asks]
     return Question("common", f"{kind}/propose", "sampled", prompts, plan)
@@ -190,6 +220,8 @@ def responder(folder: Path, *, batch: int = 64, seed: int = 0, thought: bool | N
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     opening = tokenizer(f"{THOUGHT} ", add_special_tokens=False)["input_ids"][0]
+    end = model.generation_config.eos_token_id  # one, several or none
+    ends = torch.tensor([] if end is None else end)
     constraint = {"begin_suppress_tokens": [opening]} if thought is False else {}
 
     @torch.no_grad()
@@ -210,7 +242,9 @@ def responder(folder: Path, *, batch: int = 64, seed: int = 0, thought: bool | N
                 **constraint,
             )
             responses = output[:, inputs["input_ids"].shape[1] :]
-            texts += tokenizer.batch_decode(responses, skip_special_tokens=True)
+            said = tokenizer.batch_decode(responses, skip_special_tokens=True)
+            ended = torch.isin(responses, ends).any(dim=1).tolist()
+            texts += [text if whole else CutOff(text) for text, whole in zip(said, ended, strict=True)]
         return texts
 
     return respond

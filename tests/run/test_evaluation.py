@@ -16,6 +16,7 @@ from azr.game.types import Version, VersionSpan
 from azr.metrics import Accumulator
 from azr.run import evaluation
 from azr.run.evaluation import Evaluation, Row
+from azr.tiny.evaluation import CutOff
 from azr.tiny.held_out import held_out_tasks
 from sandbox_wasm.protocol import Sandbox
 
@@ -159,3 +160,26 @@ def test_a_suite_is_asked_of_engines_and_judged_in_the_sandbox(sandbox: Sandbox)
     assert {request.temperature for request in engines.asked} == {0.0, 1.0}
     assert {request.max_tokens for request in engines.asked} == {99}, "no other bound than the one that is asked for"
     assert told[-1].startswith(f"{len(rows)} of {len(rows)} questions")
+
+
+@pytest.mark.parametrize("truncated", [False, True])
+def test_what_an_engine_cut_off_comes_as_such(truncated: bool) -> None:
+    """Training scores it as wrong, so evaluation must be able to."""
+
+    class Cutting:
+        async def generate(self, request: GenerateRequest, deadline: float) -> Generation:
+            response = Response(
+                token_ids=np.zeros(1, np.int32),
+                logprobs=np.zeros(1, np.float32),
+                spans=(VersionSpan(0, 1, Version(0, 0)),),
+                text="7",
+                truncated=truncated,
+            )
+            return Generation(request=request.id, responses=(response,))
+
+    async def ask() -> list[str]:
+        respond = evaluation.responder(Cutting(), str.encode, tag="eval-0", deadline=60.0, seed=7, longest=1)
+        return await respond(["#o"], 0.0)
+
+    [answer] = asyncio.run(ask())
+    assert (answer, isinstance(answer, CutOff)) == ("7", truncated)

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -22,7 +23,7 @@ from azr.game.types import Version, VersionSpan
 from azr.run.evaluation import held_out
 from azr.run.folder import RunFolder
 from azr.run.kept_seeding import unfinished
-from azr.run.seeds import given_seeds, make_seeds, read_seeds, rules_of, seed_tasks, write_seeds
+from azr.run.seeds import fitting, given_seeds, make_seeds, read_seeds, rules_of, seed_tasks, write_seeds
 from azr.tiny.held_out import held_out_tasks
 from sandbox_wasm.protocol import Sandbox
 
@@ -212,6 +213,36 @@ def test_seeds_travel_by_file(sandbox: Sandbox, tmp_path: Path) -> None:
     assert read_seeds(tmp_path / "seeds.jsonl", ["induction"]) == tasks[-1:]
 
 
+def test_a_triplet_that_is_written_once_is_a_seed_of_deduction_and_of_abduction(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """`azr seed import` writes triplets as deductions; a run that plays both must not begin without abductions."""
+    state, _ = made(sandbox, Inventing(), *FEW)
+    path, config = tmp_path / "imported.jsonl", load(["tiny"], [f"seeding.file={tmp_path / 'imported.jsonl'}"])
+    expected = seed_tasks(state, config)
+    for alone, other in (("deduction", "abduction"), ("abduction", "deduction")):
+        write_seeds(path, [task for task in expected if task.task_type == alone])
+        found = given_seeds(config, RunFolder(tmp_path))
+        assert found == [task for kind in (alone, other) for task in expected if task.task_type == kind]
+        assert read_seeds(path, [other]) == [task for task in expected if task.task_type == other]
+
+
+def test_seeds_that_are_too_long_for_a_run_are_left_out_and_counted(sandbox: Sandbox) -> None:
+    config = load(["tiny"], ["evaluation.suite=none"])
+    state, _ = made(sandbox, Inventing(), *FEW)
+    tasks, told = seed_tasks(state, config), list[str]()
+    assert fitting(tasks, load(["tiny"], ["lengths.prompt=4000"]), Letters(), told.append) == tasks
+    assert told == []
+    long = msgspec.structs.replace(tasks[0], program=tasks[0].program + " " * 4000)
+    wordy = msgspec.structs.replace(tasks[0], outputs=("'" + "a" * config.lengths.output + "'",))
+    assert fitting([long, *tasks, wordy], load(["tiny"], ["lengths.prompt=4000"]), Letters(), told.append) == tasks
+    counts = f"2 of {len(tasks) + 2} seeds do not suit this run (prompt_too_long 1, output_too_long 1)"
+    assert told == [f"{counts} and are left out"]
+    with pytest.raises(AzrError, match="1 of 1 seeds do not suit this run") as refused:
+        fitting([wordy], config, Letters(), told.append)
+    assert "lengths.output" in refused.value.mend
+
+
 def test_seeds_about_programs_that_evaluation_asks_about_are_left_out(sandbox: Sandbox, tmp_path: Path) -> None:
     config = load(["tiny"])
     asked = held_out_tasks("common", "deduction", 1) + held_out_tasks("harder", "induction", 1)
@@ -220,7 +251,7 @@ def test_seeds_about_programs_that_evaluation_asks_about_are_left_out(sandbox: S
     write_seeds(tmp_path / "seeds.jsonl", [*asked, *tasks])
     kinds = ["deduction", "abduction", "induction"]
     assert read_seeds(tmp_path / "seeds.jsonl", kinds, held_out(config.evaluation)) == tasks
-    assert len(read_seeds(tmp_path / "seeds.jsonl", kinds, frozenset())) == len(tasks) + 2
+    assert len(read_seeds(tmp_path / "seeds.jsonl", kinds, frozenset())) == len(tasks) + 3, "a triplet and an induction"
 
 
 def test_the_gate_of_seeding_knows_the_held_out_programs_of_the_suite() -> None:

@@ -7,9 +7,11 @@ import contextlib
 import io
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from actors.engine.records import EngineStatistics, GenerateRequest, Generation
@@ -17,11 +19,15 @@ from actors.players.tokens import load_tokens
 from actors.rollout.errors import RolloutError
 from azr.errors import AzrError
 from azr.game.frames import frame
+from azr.game.types import Task
 from azr.run.driver import Driver
 from azr.run.evaluation import Evaluation
+from azr.run.seeds import write_seeds
 from azr.run.stopping import StoppedError
 from azr.run.supervision import PartLostError, Patience, Supervision
 from azr.run.without_players import WithoutPlayers
+from azr.tiny.evaluation import UndecidedError
+from azr.tiny.held_out import held_out_tasks
 from sandbox_wasm.dispatcher import SandboxBrokenError
 from sandbox_wasm.protocol import Sandbox
 
@@ -130,15 +136,46 @@ def test_engines_that_are_gone_fail_no_run_whose_training_is_over(
     assert "the weights of step 7 are not evaluated: no answer from engines (" in said.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (SandboxBrokenError("three workers in a row died"), "SandboxBrokenError: three workers in a row died"),
+        (UndecidedError("a response could not be judged"), "a response could not be judged"),
+    ],
+    ids=["broken", "undecided"],
+)
 def test_a_sandbox_that_breaks_fails_no_run_whose_training_is_over(
-    trained: Driver, said: io.StringIO, monkeypatch: pytest.MonkeyPatch
+    trained: Driver, said: io.StringIO, monkeypatch: pytest.MonkeyPatch, error: Exception, why: str
 ) -> None:
     def breaks() -> None:
-        raise SandboxBrokenError("three workers in a row died")
+        raise error
 
     monkeypatch.setattr(WithoutPlayers, "sandbox", lambda _asking: breaks())
     evaluate_last(trained, silent=True)
-    assert "step 7 are not evaluated: SandboxBrokenError: three workers in a row died" in said.getvalue()
+    assert f"step 7 are not evaluated: {why}" in said.getvalue()
+
+
+def test_seeds_of_a_file_that_are_too_long_for_the_run_are_left_out(
+    trained: Driver, said: io.StringIO, tmp_path: Path
+) -> None:
+    short, long = held_out_tasks("common", "deduction", 2)
+    long = msgspec.structs.replace(long, outputs=("'" + "a" * trained.config.lengths.output + "'",))
+    trained.config.evaluation.suite, trained.config.algorithm.game.task_types = "none", ["deduction"]
+    trained.config.seeding.file = str(tmp_path / "seeds.jsonl")
+    write_seeds(tmp_path / "seeds.jsonl", [short, long])
+    added: list[Task] = []
+
+    def add_many(tasks: list[Task]) -> list[bool]:
+        added.extend(tasks)
+        return [True] * len(tasks)
+
+    buffers = SimpleNamespace(add_many=add_many)
+    tokens = load_tokens(trained.config.model)
+    for _ in range(2):  # once begun, the run has a file of its own
+        added.clear()
+        asking(trained, Unanswering(silent=True), tokens).seed(cast("Any", buffers))
+        assert added == [short]
+    assert said.getvalue().count("1 of 2 seeds do not suit this run (output_too_long 1) and are left out") == 1
 
 
 def test_a_signal_ends_the_last_evaluation_as_it_ends_others(trained: Driver) -> None:

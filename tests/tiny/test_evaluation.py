@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from azr.errors import AzrError
 from azr.game.types import Task
-from azr.tiny.evaluation import Row, evaluate, evaluate_async, evaluate_folder, questions, show, table_of
+from azr.tiny.evaluation import (
+    CutOff,
+    Row,
+    UndecidedError,
+    evaluate,
+    evaluate_async,
+    evaluate_folder,
+    questions,
+    show,
+    solving,
+    table_of,
+)
 from azr.tiny.held_out import KINDS, held_out_tasks
-from sandbox_wasm.protocol import Sandbox
+from sandbox_wasm.protocol import FUEL_PER_SECOND, Job, JobResult, LiteralJob, LiteralResult, Outcome, RunJob, Sandbox
 
 
 def test_one_who_always_writes_nonsense_is_never_right(sandbox: Sandbox) -> None:
@@ -93,6 +106,88 @@ def test_a_part_of_the_questions_can_be_asked() -> None:
     assert [(question.cell, question.sampling, question.temperature) for question in asked] == [
         (f"{kind}/solve", "greedy", 0.0) for kind in KINDS
     ]
+
+
+class Watched:
+    """A sandbox that keeps its jobs, and whose machine is too busy for so many of its readings."""
+
+    def __init__(self, sandbox: Sandbox, stumbles: int = 0) -> None:
+        self.sandbox, self.stumbles, self.jobs = sandbox, stumbles, list[Job]()
+
+    def run_many(self, jobs: Iterable[Job]) -> Iterator[JobResult]:
+        for job in jobs:
+            self.jobs.append(job)
+            if isinstance(job, LiteralJob) and self.stumbles:
+                self.stumbles -= 1
+                yield LiteralResult(tuple(Outcome("retry", error="6 s on the wall clock") for _ in job.texts))
+            else:
+                yield from self.sandbox.run_many([job])
+
+    async def run_async(self, jobs: Sequence[Job]) -> list[JobResult]:
+        return list(self.run_many(jobs))
+
+
+def known_answers(prompts: list[str], _temperature: float) -> list[str]:
+    return [task.outputs[0] for task in held_out_tasks("common", "deduction", len(prompts))]
+
+
+async def known_answers_later(prompts: list[str], temperature: float) -> list[str]:
+    return known_answers(prompts, temperature)
+
+
+async def test_what_the_machine_stumbled_over_is_judged_again_and_told_where_it_stays_undecided(
+    sandbox: Sandbox,
+) -> None:
+    """Counted as wrong, it would lower the accuracy of a model on a machine with other work, and nobody would know."""
+
+    async def rows(stumbles: int) -> list[Row]:
+        asked = solving("common", "deduction", "greedy", held_out_tasks("common", "deduction", 1))
+        watched = cast("Any", Watched(sandbox, stumbles))
+        return [row async for row in evaluate_async(known_answers_later, watched, iter([asked]))]
+
+    [row] = await rows(2)
+    assert (row.responses, row.right) == (1, 1.0)
+    with pytest.raises(UndecidedError) as told:
+        await rows(3)
+    assert told.value.what == (
+        "a response to common deduction/solve (greedy) could not be judged in 3 tries: retry 6 s on the wall clock"
+    )
+
+
+def test_a_proposal_over_which_the_machine_stumbles_is_told_as_well(sandbox: Sandbox) -> None:
+    def respond(prompts: list[str], _temperature: float) -> list[str]:
+        return ["def f(a):\n return a\n#i 3" if prompt.endswith("#d\n") else "((" for prompt in prompts]
+
+    watched = Watched(sandbox)
+    with pytest.raises(UndecidedError, match="common deduction/propose"):
+        for row in evaluate(respond, cast("Any", watched), tasks=1, samples=0):
+            watched.stumbles = 99 if row.cell == "induction/solve" and row.difficulty == "harder" else 0
+
+
+def test_fuel_ends_an_answer_and_the_wall_stands_far_behind_it(sandbox: Sandbox) -> None:
+    """A run that a busy machine ends is undecided, so it must have time for all its fuel many times over."""
+
+    def respond(prompts: list[str], _temperature: float) -> list[str]:
+        return ["def f(a):\n return a\n#i 3"] * len(prompts)
+
+    watched = Watched(sandbox)
+    assert list(evaluate(respond, cast("Any", watched), tasks=1, samples=0))
+    limits = {(job.limits.fuel, job.limits.wall_seconds) for job in watched.jobs if isinstance(job, RunJob)}
+    assert limits == {(FUEL_PER_SECOND // 2, 6.0)}
+
+
+def test_a_response_that_was_cut_off_is_wrong_whatever_it_holds(sandbox: Sandbox) -> None:
+    """As in training: what was never finished may be right by luck."""
+
+    def respond(prompts: list[str], _temperature: float) -> list[str]:
+        proposal = CutOff("def f(a):\n return a\n#i 3")
+        if not prompts[0].endswith("#d\n"):
+            return list(map(CutOff, known_answers(prompts, 0.0)))
+        return [proposal for _ in prompts]
+
+    rows = {row.cell: row for row in evaluate(respond, sandbox, tasks=3, samples=0) if row.difficulty == "common"}
+    assert (rows["deduction/solve"].right, rows["deduction/solve"].malformed) == (0.0, 0.0)
+    assert (rows["deduction/propose"].right, rows["deduction/propose"].malformed) == (0.0, 1.0)
 
 
 def test_answers_that_are_missing_are_told() -> None:

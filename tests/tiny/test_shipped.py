@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from azr.errors import AzrError
 from azr.tiny import shipped
 from azr.tiny.card import card, parameters_of, with_table
-from azr.tiny.evaluation import Row, questions, responder
+from azr.tiny.evaluation import CutOff, Row, questions, responder
 from azr.tiny.held_out import DIFFICULTIES, KINDS, held_out_tasks
 
 
@@ -113,3 +113,15 @@ def test_the_shipped_model_ends_its_answers_in_the_games_own_words() -> None:
         for task, answer in zip(held_out_tasks("common", "deduction", 20), answers, strict=True)
     ]
     assert sum(right) >= 4
+
+
+def test_a_response_without_an_end_within_the_limit_is_told_from_one_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    [asked] = [
+        question
+        for question in questions(tasks=4, samples=0, difficulties=("common",), proposals=False)
+        if question.cell == "deduction/solve"
+    ]
+    respond = responder(shipped.folder())
+    assert not any(isinstance(answer, CutOff) for answer in respond(asked.prompts, 0.0))
+    monkeypatch.setattr("azr.tiny.evaluation.LONGEST_RESPONSE", 1)
+    assert all(isinstance(answer, CutOff) for answer in respond(asked.prompts, 0.0))

@@ -63,4 +63,5 @@ class SeedingConfig:
     stall_batches: int = 20
     """Batches in a row without a new task before seeding gives up. Published: never."""
     file: str = ""
-    """Tasks to begin with instead, as JSON lines that `azr seed make` wrote. Empty: the model makes its own."""
+    """Tasks to begin with instead, as JSON lines that `azr seed make` or `azr seed import` wrote; those beyond
+    `lengths` are left out. Empty: the model makes its own."""
