@@ -7,7 +7,8 @@ another's by now, and one in another container names nobody here.
     hold(folder) ──► folder/.held: shared lock, boot id ──► process ends ──► remove_abandoned(parent, "azr-kind-*")
 
 Used for versions of weights (actors.weights.folders), Ray's own files (azr.run.local_ray), engines' sockets
-(actors.engine.leftovers), and models that are exported for a while (azr.cli.serve, azr.run.session).
+(actors.engine.leftovers), models that are exported for a while (azr.cli.serve, azr.run.session), and logs of short jobs
+(azr.run.session).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ QUIET_SECONDS = 300.0
 WAIT_SECONDS, LOOK_SECONDS = 60.0, 0.1
 
 #: Kinds of folders that azr makes in the system's temporary one.
-TEMPORARY = ("ray", "engine", "serve", "model")
+TEMPORARY = ("ray", "engine", "serve", "model", "session")
 
 
 def hold(folder: Path) -> IO[str]:

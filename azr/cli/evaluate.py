@@ -9,7 +9,9 @@ from pathlib import Path
 
 from azr.cli.config import add_config_arguments, config_of
 from azr.config import Config
+from azr.config.sections.evaluation import EvaluationConfig
 from azr.config.sections.weights import WeightsConfig
+from azr.errors import UsageError
 from azr.files import require_writable
 
 SUMMARY = "Ask a model, or a run's newest checkpoint, the held-out tasks, and judge its answers in the sandbox."
@@ -18,7 +20,8 @@ some times at temperature 1. A run, or a checkpoint in its folder, is asked as i
 tokens, lengths), a model as preset tiny says; --config says otherwise. Engines stand on this machine, also those for
 the run of a cluster, unless cluster.address is given here, as cluster.address=auto in a submitted job. A checkpoint is
 exported into this machine's folder for temporary files (TMPDIR); engines on other machines need one that they see too.
-`--suite tiny` is the embedded model's world: tasks of its own grammar, and harder ones.
+`--suite tiny` is the embedded model's world: tasks of its own grammar, and harder ones. How many are asked is
+evaluation.tasks and evaluation.samples of that configuration, where --tasks and --samples do not say otherwise.
 
 examples:
   azr eval tiny                                       the model that ships with azr
@@ -26,13 +29,26 @@ examples:
   azr eval runs/tiny/checkpoints/step_00000050 --tasks 200 --samples 8 --output table.json
 """
 
+#: What the command sets itself, so that an override of it would do nothing; and what to do instead.
+_OWN = {
+    "evaluation.suite": "choose with --suite",
+    "model.path": "name the model in its place: azr eval MODEL|RUN",
+    "rollout.max_replicas": "rollout.replicas says how many engines there are",
+    "run.folder": "an evaluation keeps nothing; --output writes its table",
+    "run.name": "an evaluation keeps nothing; --output writes its table",
+    "weights": "leave it out: nothing of a run that may be alive is touched",
+}
+
+_DEFAULTS = EvaluationConfig()
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("source", metavar="MODEL|RUN", help="model folder or name, a run's folder, or a checkpoint")
     parser.add_argument("--suite", choices=["tiny"], default="tiny", help="which tasks (default tiny)")
-    parser.add_argument("--tasks", type=int, default=100, help="of each type and difficulty (default 100)")
-    parser.add_argument("--samples", type=int, default=4, help="sampled answers to each task (default 4)")
+    said = "default: as the configuration says, preset tiny"
+    parser.add_argument("--tasks", type=int, help=f"of each type and difficulty ({said} 100)")
+    parser.add_argument("--samples", type=int, help=f"sampled answers to each task ({said} {_DEFAULTS.samples})")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the table as JSON as well")
     add_config_arguments(parser)
 
@@ -41,12 +57,19 @@ def configured(arguments: argparse.Namespace) -> Config:
     """The configuration of the evaluation. What a run shares with its own engines is left to it."""
     from azr.run.session import configuration_of
 
+    options = {"suite": arguments.suite, "tasks": arguments.tasks, "samples": arguments.samples}
+    asked = {f"evaluation.{name}": value for name, value in options.items() if value is not None}
+    for word in arguments.overrides:
+        key = word.partition("=")[0]
+        if (mend := _OWN.get(key) or _OWN.get(key.partition(".")[0])) is not None:
+            raise UsageError(f"azr eval sets {key} itself", mend)
+        if key in asked:
+            raise UsageError(f"{key} is given twice", "give the option or the override")
     given = bool(arguments.config)
     if not given:
         arguments.config = [str(configuration_of(arguments.source) or "tiny")]
-    asked = {"suite": arguments.suite, "tasks": arguments.tasks, "samples": arguments.samples}
     # As overrides, so that they are checked like all others.
-    arguments.overrides = [*arguments.overrides, *(f"evaluation.{key}={value}" for key, value in asked.items())]
+    arguments.overrides = [*arguments.overrides, *(f"{key}={value}" for key, value in asked.items())]
     config = config_of(arguments)
     config.run.name = "eval"
     config.weights = WeightsConfig()

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from actors.players.judge import open_tried_pool
 from actors.players.tokens import Tokens, load_tokens
 from azr.config.root import Config
-from azr.held_folders import scratch
+from azr.held_folders import LOCK, hold, scratch
 from azr.run.engines import Engines, start_engines
 from azr.run.local_ray import ray_of, require_reachable
 from azr.run.quiet import hush
@@ -63,8 +63,10 @@ def logs_folder(tell: Callable[[str], None]) -> Iterator[Path]:
     """Where the parts write their logs. It goes at the end, unless an error ends the block: then it is told."""
     folder = Path(tempfile.mkdtemp(prefix="azr-session-"))
     try:
-        yield folder
+        with hold(folder):
+            yield folder
     except Exception:
+        (folder / LOCK).unlink(missing_ok=True)  # from now on it is the user's, and nobody tidies it away
         tell(f"what engines and Ray said is kept in {folder}")
         raise
     except BaseException:

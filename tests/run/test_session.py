@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,8 +16,9 @@ import pytest
 
 from azr.cli import evaluate
 from azr.config import Config, load, write_resolved
-from azr.errors import AzrError
+from azr.errors import AzrError, UsageError
 from azr.game.frames import frame
+from azr.held_folders import hold, remove_abandoned_temporary
 from azr.run.folder import Card, RunFolder
 from azr.run.session import configuration_of, logs_folder, model_of, run_of, session
 
@@ -61,6 +64,22 @@ def test_logs_of_a_session_are_kept_where_it_fails_and_nowhere_else() -> None:
         assert said == [f"what engines and Ray said is kept in {failed}"]
     finally:
         shutil.rmtree(failed)
+
+
+def test_logs_of_a_session_that_is_killed_are_tidied_away_and_kept_ones_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(AzrError), logs_folder(lambda _: None) as kept:
+        raise AzrError("no engine stands", "look at its log")
+    killed = tmp_path / "azr-session-killed"
+    hold(killed).close()
+    with logs_folder(lambda _: None) as alive:
+        for folder in (kept, killed, alive):
+            for path in (*folder.iterdir(), folder):
+                os.utime(path, (1000.0, 1000.0))
+        remove_abandoned_temporary()
+        assert sorted(tmp_path.iterdir()) == sorted([kept, alive])
 
 
 @pytest.mark.parametrize("below", ["", "checkpoints/step_00000002"])
@@ -114,6 +133,36 @@ def test_numbers_of_tasks_and_samples_are_checked_as_the_configuration_is(
 def test_changes_on_the_command_line_stand_above_the_runs_own(run: RunFolder) -> None:
     assert evaluate.configured(asked(str(run.root), "lengths.response=50")).lengths.response == 50
     assert evaluate.configured(asked(str(run.root), "--config", "tiny")).model.frame == "compact"
+
+
+def test_how_many_tasks_are_asked_is_the_option_or_the_configurations_word(run: RunFolder) -> None:
+    def numbers(*words: str) -> tuple[int, int]:
+        found = evaluate.configured(asked(str(run.root), *words)).evaluation
+        return found.tasks, found.samples
+
+    assert numbers() == (100, 4), "as preset tiny says, and as the help tells"
+    assert numbers("evaluation.tasks=50") == (50, 4)
+    assert numbers("evaluation.tasks=50", "--samples", "0") == (50, 0)
+    with pytest.raises(UsageError, match=r"evaluation\.tasks is given twice"):
+        numbers("evaluation.tasks=50", "--tasks", "7")
+
+
+@pytest.mark.parametrize(
+    ("word", "mend"),
+    [
+        ("evaluation.suite=none", "--suite"),
+        ("weights.folder=/shared", "leave it out"),
+        ("rollout.max_replicas=2", "rollout.replicas"),
+        ("model.path=other", "azr eval MODEL"),
+        ("run.name=mine", "--output"),
+    ],
+)
+def test_a_change_of_what_the_command_sets_itself_is_refused_for_it_would_do_nothing(
+    run: RunFolder, word: str, mend: str
+) -> None:
+    with pytest.raises(UsageError, match=f"azr eval sets {word.partition('=')[0]} itself") as refused:
+        evaluate.configured(asked(str(run.root), word))
+    assert mend in refused.value.mend
 
 
 def test_a_model_is_asked_as_the_preset_says(tmp_path: Path) -> None:
