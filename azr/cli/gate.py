@@ -11,6 +11,7 @@ from azr.cli.numbers import whole
 from azr.cli.sandbox_options import add_sandbox_arguments, limits_of, stream
 from azr.config import Config
 from azr.config.sections.gating import GatingConfig, LengthsConfig
+from azr.config.sections.sandbox_rules import LEAST_MEMORY_MB
 from azr.game.gate import GateRules
 from azr.game.identity import DuplicateBy
 from azr.game.plan import Plan
@@ -103,7 +104,7 @@ class GateHandler:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_sandbox_arguments(parser)
+    add_sandbox_arguments(parser, LEAST_MEMORY_MB)
     gating, lengths = GatingConfig(), LengthsConfig()
     parser.add_argument("--no-dedup", action="store_true", help="judge each line by itself")
     parser.add_argument(

@@ -36,15 +36,16 @@ _DEFAULTS = SandboxConfig()
 _SOURCE_MEND = "name a file of JSON lines, or - for stdin"
 
 
-def add_sandbox_arguments(parser: argparse.ArgumentParser) -> None:
+def add_sandbox_arguments(parser: argparse.ArgumentParser, least_memory_mb: int = 1) -> None:
     """Declare where lines come from and go to, which sandbox runs programs, and what a program may use."""
     parser.add_argument("file", nargs="?", metavar="FILE", help="JSON lines to read (default, or -: standard input)")
     parser.add_argument("--output", metavar="FILE", help="write here, all or nothing (default: standard output)")
-    add_pool_arguments(parser)
+    add_pool_arguments(parser, least_memory_mb)
 
 
-def add_pool_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare which sandbox runs programs, and what a program may use."""
+def add_pool_arguments(parser: argparse.ArgumentParser, least_memory_mb: int = 1) -> None:
+    """Declare which sandbox runs programs, and what a program may use. A gate, which gives its second run half of the
+    memory, asks for more of it than nothing."""
     parser.add_argument("--backend", default=_DEFAULTS.backend, help=f"one of: {', '.join(known_backends())}")
     parser.add_argument("--workers", type=whole(1), metavar="N", help="worker processes (default: one a core)")
     parser.add_argument(
@@ -59,7 +60,13 @@ def add_pool_arguments(parser: argparse.ArgumentParser) -> None:
         help="of one input's run, counted in fuel and so reproducible, the wall clock behind it"
         f" (default: {_DEFAULTS.timeout_seconds:g}, and {_DEFAULTS.wall_seconds:g} on the clock)",
     )
-    parser.add_argument("--memory-mb", type=whole(1), metavar="MB", help=f"of one run (default: {_DEFAULTS.memory_mb})")
+    least = f", at least {least_memory_mb}" if least_memory_mb > 1 else ""
+    parser.add_argument(
+        "--memory-mb",
+        type=whole(least_memory_mb),
+        metavar="MB",
+        help=f"of one run{least} (default: {_DEFAULTS.memory_mb})",
+    )
     parser.add_argument("--statistics", action="store_true", help="say on stderr what the sandbox did")
 
 

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     leave_on_termination()  # before a model is exported, which takes a while
     with scratch("serve") as folder:
         model = model_folder(arguments.model, folder)
-        name = arguments.name or Path(arguments.model).name
+        name = arguments.name or client_name(arguments.model)
         rollout = RolloutConfig(
             tensor_parallel=arguments.tensor_parallel, max_model_len=arguments.max_model_len, dtype=arguments.dtype
         )
@@ -78,6 +78,12 @@ def run(arguments: argparse.Namespace) -> int:
                 "the engine's own words above say what of; azr doctor looks at the machine",
             ) from error
     return 0
+
+
+def client_name(named: str) -> str:
+    """What clients call what is served where nobody says: the last part of its path, also of `.` and `..`."""
+    name = Path(named).name
+    return name if name not in ("", "..") else Path(named).resolve().name
 
 
 def model_folder(named: str, aside: Path) -> str:

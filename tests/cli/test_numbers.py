@@ -47,6 +47,8 @@ def test_what_is_no_finite_number_above_0_is_refused_in_words(text: str) -> None
         (["tiny", "pretrain", "OUT", "--seed=-1"], "'-1' is no whole number between 0 and 42949"),
         (["tiny", "evaluate", "tiny", "--workers=0"], "'0' is no whole number of at least 1"),
         (["tiny", "evaluate", "tiny", "--samples=-1"], "'-1' is no whole number of at least 0"),
+        (["gate", "--memory-mb=95"], "'95' is no whole number of at least 96"),
+        (["seed", "import", "in", "--output=OUT", "--memory-mb=95"], "'95' is no whole number of at least 96"),
         (["bench", "sum-tree", "--no-write", "--rounds=0"], "'0' is no whole number of at least 1"),
         (["bench", "sum-tree", "--no-write", "--tasks=0"], "'0' is no whole number of at least 100"),
     ],

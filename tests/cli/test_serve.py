@@ -17,7 +17,7 @@ import pytest
 
 from actors.engine.errors import EngineUnmadeError
 from azr.cli.main import EXIT_USAGE, main
-from azr.cli.serve import model_folder
+from azr.cli.serve import client_name, model_folder
 from azr.errors import AzrError
 from azr.tiny import shipped
 from tests.actors.tiny import save_engine_model
@@ -96,6 +96,16 @@ class TestWhatIsServed:
         (tmp_path / "model").mkdir()
         (tmp_path / "model" / "config.json").write_text("{}")
         assert model_folder(str(tmp_path / "model"), tmp_path) == str(tmp_path / "model")
+
+    @pytest.mark.parametrize(
+        ("named", "name"), [(".", "below"), ("..", "folder"), ("tiny", "tiny"), ("Qwen/Qwen2.5-0.5B", "Qwen2.5-0.5B")]
+    )
+    def test_clients_call_it_by_its_own_name_also_where_it_is_served_from_within(
+        self, named: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "folder" / "below").mkdir(parents=True)
+        monkeypatch.chdir(tmp_path / "folder" / "below")
+        assert client_name(named) == name
 
     def test_a_name_that_is_no_folder_is_left_to_the_engine(self, tmp_path: Path) -> None:
         assert model_folder("Qwen/Qwen2.5-0.5B", tmp_path) == "Qwen/Qwen2.5-0.5B"

@@ -31,10 +31,22 @@ def test_the_defaults_may_run() -> None:
         ("reference_pool", 0),
         ("age_half_life", 0.0),
         ("reference_half_life", -1.0),
+        ("reference_floor", -0.1),
+        ("reference_floor", 1.1),
+        ("reference_floor", float("nan")),
+        ("novelty_exponent", -0.5),
+        ("novelty_exponent", float("inf")),
+        ("visit_exponent", -0.5),
+        ("visit_exponent", float("nan")),
     ],
 )
 def test_each_key_has_its_range(name: str, value: object) -> None:
     assert f"buffers.{name}" in keys(**{name: value})
+
+
+def test_weights_may_be_put_out_and_the_oldest_task_may_weigh_as_much_as_the_newest() -> None:
+    assert keys(novelty_exponent=0.0, visit_exponent=0.0, reference_floor=0.0) == []
+    assert keys(reference_floor=1.0) == []
 
 
 def test_a_task_that_rests_until_it_is_new_no_more_would_never_come_first() -> None:

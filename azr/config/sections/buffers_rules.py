@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from azr.config.sections.buffers import BuffersConfig
@@ -19,6 +20,10 @@ def problems(buffers: BuffersConfig) -> Iterator[tuple[str, str, str]]:
     for name in ("age_half_life", "reference_half_life"):
         if not getattr(buffers, name) > 0.0:
             yield f"buffers.{name}", f"{getattr(buffers, name)} is out of range", "it must be above 0"
+    for name, high in (("novelty_exponent", math.inf), ("visit_exponent", math.inf), ("reference_floor", 1.0)):
+        if not (0.0 <= (share := getattr(buffers, name)) <= high and math.isfinite(share)):
+            mend = "it must be at least 0" if high == math.inf else f"it must be between 0 and {high:g}"
+            yield f"buffers.{name}", f"{share} is out of range", mend
     if buffers.rest_steps > buffers.new_steps:
         yield (
             "buffers.rest_steps",
