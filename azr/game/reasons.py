@@ -9,10 +9,9 @@ Words are stable and machine-readable: they are counted per cell, written to met
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Literal
 
-from azr.game.types import Cell, Refusal, Task
+from azr.game.types import Refusal
 from azr.text import shortened
 
 #: The response does not hold what was asked for; read from its text alone.
@@ -167,23 +166,3 @@ def explained(*reasons: str) -> str:
     """A table of reasons and what they mean."""
     width = max(map(len, reasons))
     return "\n".join(f"{reason:<{width}}  {MEANINGS[reason]}" for reason in reasons)
-
-
-class Tally:
-    """Counts outcomes per cell: `accepted` or the word of the refusal."""
-
-    def __init__(self) -> None:
-        self._counts: dict[Cell, Counter[str]] = {}
-
-    def add(self, cell: Cell, outcome: Task | Refusal) -> None:
-        """Count one judged proposal."""
-        reason = outcome.reason if isinstance(outcome, Refusal) else "accepted"
-        self._counts.setdefault(cell, Counter())[reason] += 1
-
-    def of(self, cell: Cell) -> dict[str, int]:
-        """Counts by reason of one cell, most frequent first."""
-        return dict(self._counts.get(cell, Counter()).most_common())
-
-    def cells(self) -> tuple[Cell, ...]:
-        """Cells that counted anything, sorted."""
-        return tuple(sorted(self._counts))

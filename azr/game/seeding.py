@@ -1,7 +1,7 @@
 """Seeding: from the identity function to the first tasks, by the base model itself.
 
 A pure state machine. It says what to ask next and is told what became of it; the model and the sandbox are the
-caller's. `seed` is the plain loop around it; a run drives the same machine asynchronously.
+caller's (`azr.run.seeds`).
 
     zero tasks ─► Seeding ── next_batch(), draw() ──► prompts ─► model ─► gate ─┐
                      ▲   triplets first (proposed as deduction and abduction        │
@@ -15,23 +15,18 @@ asked of types that are not in play, save that induction without the two has tri
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 
 from azr.config.root import Config
 from azr.errors import AzrError
-from azr.game.composing import compose_proposal
-from azr.game.frames import Frame
 from azr.game.gate import GateRules
 from azr.game.identity import DuplicateBy, identified
-from azr.game.plan import Plan, drive_many
-from azr.game.play import judge_proposal
+from azr.game.plan import Plan
 from azr.game.tasks import Ask, task_type
 from azr.game.types import Candidate, Refusal, Task
-from sandbox_wasm.protocol import Sandbox
 
 #: The program that every self-play starts from, as its authors published it: the identity.
 ZERO_PROGRAM = "def f(a):\n    return a"
@@ -242,36 +237,3 @@ def _accepted(outcome: Task | Refusal) -> Task:
         f"the gate refuses the identity function: {outcome.reason} {outcome.detail}".rstrip(),
         "the gate's rules are stricter than any task can be, or the sandbox does not work (azr doctor)",
     )
-
-
-def seed(
-    seeding: Seeding,
-    generate: Callable[[Sequence[str]], Sequence[str]],
-    frame: Frame,
-    rules: GateRules,
-    sandbox: Sandbox,
-    *,
-    length: Callable[[str], int] = len,
-) -> Iterator[SeedingState]:
-    """Carry a seeding to its end; yields after every batch. `generate` is the model: prompts in, responses out."""
-    while not seeding.done:
-        kinds = [task_type(name) for name in seeding.next_batch()]
-        compositions = [
-            compose_proposal(
-                kind,
-                frame,
-                functools.partial(seeding.draw, kind.name),
-                references=seeding.settings.references,
-                length=length,
-                limit=seeding.settings.max_prompt_length,
-            )
-            for kind in kinds
-        ]
-        responses = generate([composition.prompt for composition in compositions])
-        plans = (
-            judge_proposal(kind, response, composition.ask, frame, rules)
-            for kind, composition, response in zip(kinds, compositions, responses, strict=True)
-        )
-        for outcome in drive_many(plans, sandbox):
-            seeding.report(outcome)
-        yield seeding.state

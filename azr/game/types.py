@@ -1,7 +1,7 @@
 """What travels between the parts of azr: immutable records with a msgpack form.
 
-Owns the nouns of the game (Triplet, Task, Proposal, Attempt, Trajectory, Verdict) and their wire format. Made by
-proposers and solvers, kept by the task and experience services, consumed by the learner, written to checkpoints.
+Owns the nouns of the game (Task, Proposal, Attempt, Trajectory, Verdict) and their wire format. Made by proposers and
+solvers, kept by the task and experience services, consumed by the learner, written to checkpoints.
 
       Proposal ──gate──► Task ──n attempts──► Attempt ──verify──► Verdict
          │                                       │
@@ -59,14 +59,6 @@ class VersionSpan(msgspec.Struct, frozen=True):
     start: int
     end: int
     version: Version
-
-
-class Triplet(msgspec.Struct, frozen=True):
-    """A program, one input (argument text) and the output (literal text) it gives: what the whole game is made of."""
-
-    program: str
-    input: str
-    output: str
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -9,9 +9,8 @@ import pytest
 
 from azr.game.banned import Banned
 from azr.game.gate import MAX_TEXT, PROBES, GateRules, Probe, examine, limits_of_probe
-from azr.game.reasons import Tally
 from azr.game.tasks import task_type
-from azr.game.types import Candidate, Cell, Refusal, Task
+from azr.game.types import Candidate, Refusal, Task
 from sandbox_wasm.protocol import (
     Facts,
     InspectResult,
@@ -395,14 +394,3 @@ def test_refusals_show_hostile_text_bounded_and_without_control_characters(gate:
     assert refused.detail.isprintable()
     assert "\x1b" not in refused.detail
     assert len(refused.detail) <= 300
-
-
-def test_a_tally_counts_each_reason_per_cell() -> None:
-    tally, cell = Tally(), Cell("deduction", "propose")
-    accepted = Task(id="t", task_type="deduction", program="", inputs=(), outputs=())
-    for outcome in (Refusal("banned"), accepted, Refusal("banned")):
-        tally.add(cell, outcome)
-    tally.add(Cell("abduction", "propose"), Refusal("error"))
-    assert tally.of(cell) == {"banned": 2, "accepted": 1}
-    assert tally.of(Cell("induction", "propose")) == {}
-    assert [str(one) for one in tally.cells()] == ["abduction/propose", "deduction/propose"]

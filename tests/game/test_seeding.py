@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 
-from azr.game.frames import frame
 from azr.game.gate import GateRules
 from azr.game.plan import drive
 from azr.game.seeding import (
@@ -21,15 +18,12 @@ from azr.game.seeding import (
     SeedingStalledError,
     SeedingState,
     retyped,
-    seed,
     zero_tasks,
 )
 from azr.game.types import Refusal, Task
 from azr.game.wire import decode, encode
 from sandbox_wasm.protocol import Sandbox
 from tests.game.conftest import task
-
-RULES = GateRules(induction_inputs=4, induction_shown=2)
 
 
 @pytest.fixture(scope="module")
@@ -175,29 +169,3 @@ def test_a_machine_made_from_saved_state_goes_on_in_the_same_way(zero: tuple[Tas
     saved, random = encode(machine.state), np.random.default_rng(1)
     restored = Seeding(settings(), decode(saved, SeedingState), np.random.default_rng(1))
     assert go_on(restored) == go_on(Seeding(settings(), machine.state, random))
-
-
-def test_a_model_seeds_itself_through_the_real_gate(sandbox: Sandbox) -> None:
-    """A stand-in for a model: it answers propose prompts in the compact style, well and badly in turn."""
-    counter = itertools.count()
-
-    def generate(prompts: Sequence[str]) -> list[str]:
-        return [respond(prompt, next(counter)) for prompt in prompts]
-
-    def respond(prompt: str, number: int) -> str:
-        if number % 4 == 3:
-            return "no program here"
-        if prompt.endswith("#n\n"):
-            return "".join(f"#i {number + step}\n" for step in range(4)) + "#m look closely"
-        return f"def f(a):\n    return a + {number // 2}\n#i {number}"
-
-    machine = Seeding(settings(), SeedingState.beginning(drive(zero_tasks(RULES), sandbox)), np.random.default_rng(0))
-    rounds = list(seed(machine, generate, frame("compact"), RULES, sandbox))
-    assert machine.done
-    assert rounds[-1] is machine.state
-    assert [len(machine.state.triplets), len(machine.state.inductions)] == [6, 4]
-    kept = [*machine.state.triplets, *machine.state.inductions]
-    assert len({(one.task_type, one.fingerprint) for one in kept}) == 10
-    assert machine.state.reasons["no_input"] >= 1
-    assert all(one.output_keys for one in kept)
-    assert msgspec.json.decode(msgspec.json.encode(machine.state), type=SeedingState) == machine.state

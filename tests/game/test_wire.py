@@ -21,7 +21,6 @@ from azr.game.types import (
     Refusal,
     Task,
     Trajectory,
-    Triplet,
     Verdict,
     Version,
     VersionSpan,
@@ -58,7 +57,6 @@ def same(left: Trajectory, right: Trajectory) -> bool:
     "record",
     [
         TASK,
-        Triplet("p", "i", "o"),
         Refusal("banned", "os"),
         Candidate(program="p", inputs=("1",)),
         Verdict(correct=True, well_formed=True, reason="correct"),
