@@ -97,7 +97,8 @@ def test_weights_that_nobody_evaluated_have_no_figures(run: Path) -> None:
 
 def test_how_the_runs_own_tasks_went_is_told_of_the_ten_steps_before_a_checkpoint(tmp_path: Path) -> None:
     """A run of a published model has no held-out tasks, and a model card without a figure says nothing."""
-    lines = [{"step": step, "batch/accuracy/deduction": step / 100, "batch/loss_weight/x": 1.0} for step in range(1, 31)]
+    accuracy = "batch/accuracy/deduction"
+    lines = [{"step": step, accuracy: step / 100, "batch/loss_weight/x": 1.0} for step in range(1, 31)]
     write_lines(tmp_path / "metrics.jsonl", *lines, {"step": 3, "batch/valid/induction": 0.5})
     history = read_history(tmp_path)
     assert history.own_figures(20) == {"own tasks, accuracy deduction, last 10 steps": pytest.approx(0.155)}
