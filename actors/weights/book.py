@@ -121,9 +121,11 @@ class Book:
 
     def settle(self, pool: str) -> None:
         """More serve than are wanted (one was given up and came back, or Serve took a standby away instead): the ones
-        that joined last are told to stand by."""
+        that joined last are told to stand by. One that makes its engine still takes nobody's place: until it serves, a
+        minute from now, nobody else might."""
         for member in reversed(self.of(pool)):
-            if self._active(pool) <= self.wanted.get(pool, 1 << 30):
+            serving = sum(each.state == "serving" for each in self.of(pool))
+            if serving <= self.wanted.get(pool, 1 << 30):
                 return
             if member.state == "serving":
                 self.members[member.name] = msgspec.structs.replace(member, state="standby")

@@ -127,6 +127,21 @@ class TestMembers:
         book.settle("shared")
         assert book.members["b"].state == "serving"
 
+    def test_one_that_was_given_up_and_came_back_serves_until_the_one_in_its_place_does(self) -> None:
+        """Which takes a minute, in which nobody else might."""
+        book = Book(keep=1)
+        book.want("shared", 1)
+        _serve(book, "a")
+        book.join(_member("b"))
+        book.leave("a", "it did not confirm weights")
+        assert book.join(_member("a", "serving")).state == "serving"
+        assert book.members["b"].state == "starting"
+        book.settle("shared")
+        assert book.members["a"].state == "serving"
+        book.update(_member("b", "serving"))
+        book.settle("shared")
+        assert [book.members[name].state for name in "ab"] == ["standby", "serving"]
+
     def test_one_that_is_called_while_it_retires_makes_an_engine_when_it_stands_by(self) -> None:
         book = Book(keep=1)
         for name in "ab":
