@@ -12,6 +12,7 @@ waited for again: the registry forgets it, and it is replaced or comes back with
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -25,9 +26,10 @@ from actors.weights.records import Member, Order, Report, Stored, UpdateReport
 from actors.weights.registry import find_registry
 from actors.weights.transports.base import Transport
 from actors.weights.transports.bounded import carry_in_time
-from actors.weights.transports.files import file_content, file_name, write_file
+from actors.weights.transports.files import file_content, file_name, version_of, write_file
 from azr.config.sections.weights import TRANSPORTS as KNOWN_TRANSPORTS
 from azr.config.sections.weights import WeightsConfig
+from azr.errors import AzrError
 from azr.game.types import Version
 from azr.held_folders import hold
 from azr.plugins import TRANSPORTS, load_plugin
@@ -40,6 +42,8 @@ logger = logging.getLogger(__name__)
 #: For calls to the registry that answer at once; it may be restarting.
 _CALL_SECONDS = 60.0
 _AGAIN_SECONDS = 0.2
+
+_GIB = 1 << 30
 
 #: Of a version's time, what replicas have at least once it is stored.
 _REPLICAS_SHARE = 0.5
@@ -97,7 +101,7 @@ class WeightPublisher:
         return report
 
     def close(self) -> None:
-        """Nothing more will be published."""
+        """Nothing more will be published. For who lives on afterwards: a rank's end does as much."""
         if self._transport is not None:
             self._transport.close()
         if self._held is not None:
@@ -116,15 +120,52 @@ class WeightPublisher:
             self._folder = Path(folder)
             if self._host == host_id():  # also while the registry is being restarted it is somebody's
                 self._held = hold(self._folder)
+                self._require_room(_size_of(tensors))
         if self._host == host_id() or self._transport_name == "disk":
             path = self._folder / file_name(version)
-            size, checksum = write_file(path, tensors), summed()
+            size, checksum = self._write(path, tensors), summed()
             self._ask("adopt", Stored(version=version, path=str(path), checksum=checksum, size=size))
             return checksum, size
         # All its bytes go over the network and to a disk there: that may take what a version may take in all.
         content, checksum = np.frombuffer(file_content(tensors), np.uint8), summed()
         self._ask("accept", version, content, checksum, seconds=max(_CALL_SECONDS, ends - time.monotonic()))
         return checksum, content.nbytes
+
+    def _require_room(self, size: int) -> None:
+        """Room for all versions that will lie there at once: said at the first, and not after some steps."""
+        keep, there = self._config.keep_versions, self._lying()
+        free = shutil.disk_usage(self._folder).free
+        if free < max(1, keep + 1 - there) * size:
+            raise self._no_room(
+                size,
+                f"{keep + 1} must fit (weights.keep_versions={keep}, and the next is written before the oldest goes),"
+                f" and {free / _GIB:.2f} GiB are free",
+            )
+
+    def _write(self, path: Path, tensors: Mapping[str, Tensor]) -> int:
+        from safetensors import SafetensorError
+
+        try:
+            return write_file(path, tensors)
+        except (OSError, SafetensorError) as error:
+            raise self._no_room(_size_of(tensors), str(error)) from error
+
+    def _no_room(self, size: int, why: str) -> AzrError:
+        """The library's error names no folder, and whoever reads it looks at the run's disk."""
+        in_memory = "give it more (docker run --shm-size, a pod's memory volume), "
+        in_memory = in_memory if self._folder.is_relative_to("/dev/shm") else ""
+        return AzrError(
+            f"{self._folder} does not take weights of {size} bytes ({size / _GIB:.2f} GiB) beside the {self._lying()}"
+            f" versions there: {why}",
+            f"make room there, {in_memory}name another (weights.folder), or keep fewer of them (weights.keep_versions)",
+        )
+
+    def _lying(self) -> int:
+        """How many versions lie in the folder."""
+        try:
+            return sum(version_of(path) is not None for path in self._folder.iterdir())
+        except OSError:
+            return 0
 
     # --- to the replicas --------------------------------------------------------------------------------------------
 
@@ -285,6 +326,11 @@ def _cast(weights: Mapping[str, Tensor], dtype: str) -> dict[str, Tensor]:
     }
 
 
+def _size_of(tensors: Mapping[str, Tensor]) -> int:
+    """Bytes that a version takes, but for its file's header."""
+    return sum(tensor.nbytes for tensor in tensors.values())
+
+
 def _differing(reports: Sequence[Report], version: Version) -> list[str]:
     """Replicas that confirmed something else: another version, or weights that are not the others'."""
     wrong = [
@@ -293,13 +339,12 @@ def _differing(reports: Sequence[Report], version: Version) -> list[str]:
         if not each.error and each.version < version
     ]
     loaded = {each.name: each.holds for each in reports if each.holds and not each.error}
-    counts = sorted(loaded.values(), key=lambda found: -list(loaded.values()).count(found))
-    wrong += [
-        f"{name} holds weights of checksum {found} where the others hold {counts[0]}"
-        for name, found in loaded.items()
-        if found != counts[0]
+    disagreeing = _disagreeing(reports)
+    agreed = next((f"where the others hold {loaded[name]}" for name in loaded if name not in disagreeing), "")
+    return wrong + [
+        f"{name} holds weights of checksum {loaded[name]} {agreed or 'and there is no majority'}"
+        for name in disagreeing
     ]
-    return wrong
 
 
 def _disagreeing(reports: Sequence[Report]) -> list[str]:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from actors.engine.records import UpdateTimes
+from actors.host import host_id
+from actors.weights import publisher as publisher_module
 from actors.weights.fingerprint import fingerprint
 from actors.weights.publisher import WeightPublisher, _cast, _differing, _disagreeing, make_transport
 from actors.weights.records import Member, Order, Report, UpdateReport
 from actors.weights.transports import bounded
 from actors.weights.transports.base import Fleet
-from actors.weights.transports.files import receive_file
+from actors.weights.transports.files import file_name, receive_file
 from azr.config.sections.weights import WeightsConfig
 from azr.errors import AzrError
 from azr.game.types import Version
@@ -60,7 +65,12 @@ class TestWhoIsWrong:
         assert _disagreeing([_report("a"), _report("b", loaded="x"), _report("c")]) == ["b"]
 
     def test_all_where_there_is_no_majority(self) -> None:
-        assert _disagreeing([_report("a"), _report("b", loaded="x")]) == ["a", "b"]
+        reports = [_report("a"), _report("b", loaded="x")]
+        assert _disagreeing(reports) == ["a", "b"]
+        assert _differing(reports, NEW) == [
+            "a holds weights of checksum sum and there is no majority",
+            "b holds weights of checksum x and there is no majority",
+        ]
 
     def test_one_that_had_the_version_before_the_order_is_heard_as_well(self) -> None:
         """By a broadcast that broke for others: it confirms the file without taking it."""
@@ -262,6 +272,70 @@ def test_a_registry_on_another_machine_gets_the_bytes_of_the_file(
     checksum, size = publisher._store(NEW, {"w": torch.arange(3.0)}, lambda: "sum", time.monotonic() + 1.0)
     assert (checksum, (tmp_path / "there").stat().st_size) == ("sum", size)
     assert receive_file({"path": str(tmp_path / "there")})[0][1].tolist() == [0, 1, 2]
+
+
+class TestAFolderWithoutRoom:
+    """A container's /dev/shm, say, while the run's own disk is free: the error names the folder, and what helps."""
+
+    TENSORS: ClassVar = {"w": torch.arange(3.0)}
+
+    @pytest.fixture
+    def publisher(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> WeightPublisher:
+        """Its registry is on this machine and keeps two versions in a folder."""
+        publisher = _without_ray()
+        publisher._config = WeightsConfig(keep_versions=2)
+        publisher._transport_name, publisher._host = "shm", ""
+        answers = {"begin_publishing": (host_id(), str(tmp_path)), "adopt": None}
+        monkeypatch.setattr(publisher, "_ask", lambda method, *_: answers[method])
+        return publisher
+
+    def _store(self, publisher: WeightPublisher, step: int) -> None:
+        publisher._store(Version(0, step), self.TENSORS, lambda: "sum", time.monotonic() + 1.0)
+
+    @pytest.mark.parametrize(("there", "free"), [(0, 36), (2, 12)])
+    def test_is_told_at_the_first_version_and_not_at_the_third(
+        self, publisher: WeightPublisher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, there: int, free: int
+    ) -> None:
+        """Those that a learner before this one left take their places already."""
+        for step in range(there):
+            (tmp_path / file_name(Version(0, step))).touch()
+        usage = SimpleNamespace(free=free - 1)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage)
+        with pytest.raises(
+            AzrError, match=r"3 must fit \(weights\.keep_versions=2, .*\), and 0\.00 GiB are free"
+        ) as told:
+            self._store(publisher, 7)
+        assert told.value.what.startswith(
+            f"{tmp_path} does not take weights of 12 bytes (0.00 GiB) beside the {there} versions there: "
+        )
+        usage.free, publisher._host = free, ""
+        self._store(publisher, 7)
+
+    @pytest.mark.parametrize(
+        "error", [SafetensorError("I/O error: No space left on device (os error 28)"), OSError(28, "No space left")]
+    )
+    def test_is_named_by_whichever_version_does_not_fit(
+        self, publisher: WeightPublisher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception
+    ) -> None:
+        """The library's own error names none."""
+
+        def full(_path: Path, _tensors: Any) -> int:
+            raise error
+
+        self._store(publisher, 6)
+        monkeypatch.setattr(publisher_module, "write_file", full)
+        with pytest.raises(AzrError, match=r"beside the 1 versions there: .*No space left") as told:
+            self._store(publisher, 7)
+        assert told.value.what.startswith(str(tmp_path))
+        assert "weights.folder" in told.value.mend
+
+    def test_in_memory_may_be_given_more_of_it(self) -> None:
+        publisher = _without_ray()
+        mends = []
+        for folder in ("/dev/shm/azr-run", "/mnt/disk/azr-run"):
+            publisher._folder = Path(folder)
+            mends.append(publisher._no_room(12, "full").mend)
+        assert ["--shm-size" in mend for mend in mends] == [True, False]
 
 
 def test_a_store_that_takes_all_of_a_versions_time_leaves_the_replicas_half_of_it(
