@@ -8,7 +8,7 @@ to the engine stays in here as long as it can be mended in here:
     engine hangs, or takes no weights three times in a row: it is ended, and dealt with as one that died
     engine dies: requests fail over at once ─► a new engine (imports are done: seconds) ─► newest weights ─► serving
     one too many serves: finish, end the engine, stand by
-    twice in a row, or no engine within `start_seconds`: the process leaves, and Serve starts another
+    three lost in a row, or no engine within `start_seconds`: the process leaves, and Serve starts another
 
 Waits: for the registry (retried for ever, with the state kept), for the engine (`start_seconds`), for an update's
 legs (`weights.*_seconds`); each names this replica.
@@ -67,7 +67,7 @@ _AGAIN_SECONDS = 0.2
 _GAPS = 64
 #: How often a new engine asks for the newest weights, each time they were gone before it had them.
 _NEWEST_TRIES = 5
-#: Engines that may fail to start, or die within a minute, before the process leaves.
+#: Engines that may be lost in a row, dead or replaced, each but the first within a minute, before the process leaves.
 _ENGINES_IN_A_ROW = 2
 _SETTLED_SECONDS = 60.0
 #: Orders in a row that an engine may fail at, its old weights serving on, before it is replaced.
@@ -317,13 +317,27 @@ class Replica:
         self._failures = self._failures + 1 if recent else 1
         if self._failures > _ENGINES_IN_A_ROW:
             # Nobody on another machine than the registry's frees it later.
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(asyncio.to_thread(dead.bury), _BURY_SECONDS)
-            await self._give_up(f"{self.name}: {self._failures} engines died within {_SETTLED_SECONDS:g} s each")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._bury(dead), _BURY_SECONDS)
+            await self._give_up(
+                f"{self.name}: {self._failures} engines in a row died or were replaced, all but the first within"
+                f" {_SETTLED_SECONDS:g} s; the last: {why.removeprefix(f'{self.name}: ')}"
+            )
             return
         await self._tell(state="starting", engine_pids=(), rings=(), why=why)
-        self._spawn(asyncio.to_thread(dead.bury))
+        self._spawn(self._bury(dead))
+        if self._member.state == "standby":  # it had been given up, and another has its place
+            self._spawn(self._stand_by())
+            return
         await self._make_engine()
+
+    async def _bury(self, dead: Engine) -> None:
+        """Free what a dead engine left. What cannot be freed costs room and nothing else: a task that failed would have
+        Serve replace the replica, and the next engine with it."""
+        try:
+            await asyncio.to_thread(dead.bury)
+        except Exception as error:
+            logger.warning("%s: what its last engine left cannot be freed: %s", self.name, error)
 
     async def _retire(self, engine: Engine) -> None:
         """More serve than are wanted: finish what is being sampled, end the engine, stand by."""
@@ -483,7 +497,12 @@ class Replica:
         content = await self._fetched(await self._ask("pull", stored.version))
         path = transient(f"{self.name}-{stored.version.lineage}.{stored.version.step}")
         try:
-            await asyncio.to_thread(content.tofile, path)
+            try:
+                await asyncio.to_thread(content.tofile, path)
+            except OSError as error:
+                raise StagingError(
+                    f"{self.name}: {path.parent} does not take {content.nbytes} bytes: {error}"
+                ) from error
             return await engine.update(stored.version, "file", {"path": str(path)}, checksum=stored.checksum)
         finally:
             path.unlink(missing_ok=True)
@@ -502,16 +521,22 @@ class Replica:
 
     async def _heal(self, engine: Engine) -> UpdateTimes | None:
         """Put whole weights into an engine whose update was torn; if that fails too it gets a new engine."""
+        why = engine.torn or f"{self.name}: its weights could not be made whole"
         self._healing = True
+        if self._server is not None and not self._server.refusing:
+            self._server.refusing = why  # or what is asked meanwhile would wait in an engine that stands still
         try:
             with contextlib.suppress(EngineError):
                 newest: Stored | None = await self._ask("newest")
                 if newest is not None:
-                    return await self._pull(engine, newest)
+                    times = await self._pull(engine, newest)
+                    if self._server is not None and self._server.refusing == why:
+                        self._server.refusing = ""
+                    return times
         finally:
             self._healing = False
         if not engine.died:  # whose death is being dealt with already
-            self._spawn(self._renew(engine, engine.torn or f"{self.name}: its weights could not be made whole"))
+            self._spawn(self._renew(engine, engine.torn or why))
         return None
 
     # --- inside -----------------------------------------------------------------------------------------------------

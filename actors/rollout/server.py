@@ -14,7 +14,7 @@ import contextlib
 import hmac
 from collections.abc import Awaitable, Callable
 
-from actors.engine.errors import EngineDiedError, EngineError, NoEngineError, RefusedRequestError, TornWeightsError
+from actors.engine.errors import EngineDiedError, EngineError, NoEngineError, RefusedRequestError
 from actors.engine.records import GenerateRequest, Generation
 from actors.keepalive import keep_alive
 from actors.rollout.wire import LONGEST_HELLO, Failure, FailureKind, Kind, WireError, frame, read_frame
@@ -123,7 +123,7 @@ class Server:
             kind, answer = Kind.FAILURE, _failure(FailureKind.REFUSED, str(error))
         except EngineDiedError as error:
             kind, answer = Kind.FAILURE, _failure(FailureKind.DIED, str(error))
-        except (NoEngineError, TornWeightsError) as error:
+        except NoEngineError as error:
             kind, answer = Kind.FAILURE, _failure(FailureKind.ELSEWHERE, str(error))
         except EngineError as error:
             kind, answer = Kind.FAILURE, _failure(FailureKind.FAILED, str(error))

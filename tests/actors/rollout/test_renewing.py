@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 
@@ -44,6 +45,10 @@ class FakeEngine:
         """How long it takes to close."""
         self.taken: list[tuple[Version, str]] = []
         self.ended: list[str] = []
+        self.unburied = ""
+        """Why what it left cannot be freed."""
+        self.taking: asyncio.Event | None = None
+        """What its next update that does not fail waits for."""
 
     async def generate(self, request: GenerateRequest) -> Generation:
         if self.hangs:
@@ -58,6 +63,8 @@ class FakeEngine:
             self.torn = str(error) if isinstance(error, TornWeightsError) else ""
             self.stuck = str(error) if isinstance(error, EngineStuckError) else ""
             raise error
+        if self.taking is not None:
+            await self.taking.wait()
         self.taken.append((version, checksum))
         self.version, self.torn = version, ""
         return UpdateTimes(version=version, stage=0, pause=0, apply=0, resume=0, loaded=f"loaded-{checksum}")
@@ -82,6 +89,8 @@ class FakeEngine:
 
     def bury(self) -> None:
         self.ended.append("buried")
+        if self.unburied:
+            raise OSError(self.unburied)
 
 
 class Handle:
@@ -224,6 +233,34 @@ class TestAnEngineThatTakesNoWeights:
         assert second.taken == [(Version(0, 3), "sum-3")]
         assert await place.ask("s") == "1"
 
+    async def test_for_want_of_room_on_its_own_machine_serves_the_old_ones_on(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A registry on another machine hands it the bytes, which must lie in a file here."""
+
+        class DoesNotFit:
+            nbytes = 12
+
+            def tofile(self, _path: Path) -> None:
+                raise OSError("12 requested and 0 written")
+
+        ask = place.replica._ask
+
+        async def of_another_machine(method: str, *arguments: Any) -> Any:
+            if method == "pull":
+                return [asyncio.sleep(0, DoesNotFit())]
+            answer = await ask(method, *arguments)
+            return msgspec.structs.replace(answer, path="/not/seen/here") if method == "newest" else answer
+
+        monkeypatch.setattr(place.replica, "_ask", of_another_machine)
+        report = await place.publish(1)
+        assert (report.version, report.error.endswith("does not take 12 bytes: 12 requested and 0 written")) == (
+            Version(0, 0),
+            True,
+        )
+        assert await place.ask("r") == "0"
+        await place.replica.check()
+
     async def test_is_kept_when_it_takes_some_between(self, place: Place) -> None:
         error = StagingError("a: weights did not arrive whole: no space")
         for step, fails in enumerate([True, True, False, True, True], 1):
@@ -241,6 +278,30 @@ class TestTornWeights:
         assert (report.version, report.error) == (Version(0, 1), "a: half of the layers")
         assert first.taken == [(Version(0, 1), "sum-1")]
         assert len(place.engines) == 1
+
+    async def test_keep_no_request_waiting_meanwhile(self, place: Place) -> None:
+        """The engine stands still for as long as the file takes, and another replica may be idle."""
+        first = place.engines[0]
+        assert await place.ask("before") == "0"
+        first.fails, first.taking = [TornWeightsError("a: half of the layers")], asyncio.Event()
+        publishing = asyncio.create_task(place.publish(1))
+        await until(lambda: place.replica._healing, "it is being made whole", 5)
+        asked = asyncio.create_task(place.ask("meanwhile"))
+        await until(lambda: place.client.retries >= 1, "it is sent elsewhere", 5)
+        first.taking.set()
+        await publishing
+        assert await asked == "0", "there is no other here"
+
+    async def test_that_are_whole_again_do_not_open_a_replica_that_is_taken_away(self, place: Place) -> None:
+        first = place.engines[0]
+        first.fails, first.taking = [TornWeightsError("a: half of the layers")], asyncio.Event()
+        publishing = asyncio.create_task(place.publish(1))
+        await until(lambda: place.replica._healing, "it is being made whole", 5)
+        assert place.replica._server is not None
+        place.replica._server.refusing = "it is being taken away"
+        first.taking.set()
+        await publishing
+        assert place.replica._server.refusing == "it is being taken away"
 
     async def test_twice_cost_the_engine(self, place: Place) -> None:
         first = place.engines[0]
@@ -275,6 +336,39 @@ class TestWhileAnEngineIsReplaced:
         await asyncio.sleep(0.1)
         assert len(place.engines) == 2
         await _ended(place.engines[0])
+
+    async def test_what_cannot_be_freed_of_the_old_one_costs_room_and_not_the_replica(self, place: Place) -> None:
+        """Serve would take its failed task for an unwell replica, and replace the engine that serves."""
+        first = place.engines[0]
+        first.unburied = "the folder of its sockets is gone"
+        first.died = "it died"
+        first.on_death("a: its engine process died")
+        await _second_engine(place)
+        await until(lambda: first.ended == ["buried"], "it is buried", 5)
+        await asyncio.sleep(0.02)
+        await place.replica.check()
+
+    async def test_none_is_made_where_another_has_its_place_by_now(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It was given up as its engine died, and a standby was called."""
+        ask = place.replica._ask
+
+        async def given_up_before(method: str, *arguments: Any) -> Any:
+            if method == "update" and arguments[0].state == "starting":
+                await place.registry.leave("a", "it did not confirm weights")
+            return await ask(method, *arguments)
+
+        monkeypatch.setattr(place.replica, "_ask", given_up_before)
+        await place.registry.join(Member(name="b", state="standby"))
+        place.engines[0].died = "it died"
+        place.engines[0].on_death("a: its engine process died")
+        await until(lambda: place.replica.status().state == "standby", "it stands by", 5)
+        await asyncio.sleep(0.05)
+        assert len(place.engines) == 1
+        await place.registry.leave("b", "its process ended")
+        await _second_engine(place)
+        assert await place.ask("r") == "1"
 
 
 class TestOneThatCameWhileOthersWereMended:
@@ -316,4 +410,6 @@ async def test_one_that_gives_up_frees_what_its_last_engine_left_before_it_goes(
     [member] = swept
     assert member.engine_pids == tuple(place.engines[2].pids)
     [lost] = await place.registry.lost()
-    assert "3 engines died" in lost.why
+    assert lost.why == (
+        "a: 3 engines in a row died or were replaced, all but the first within 60 s; the last: its engine process died"
+    )
