@@ -224,15 +224,17 @@ class RolloutClient:
         """Follow what the registry says of the pool's replicas."""
         import ray
 
-        after = -1
+        after, told = -1, False
         while True:
             try:
                 after, members = await self._registry.watch_members.remote(self._pool, after, _WATCH_SECONDS)
             except ray.exceptions.RayError as error:
-                logger.warning("the registry cannot be asked for replicas: %s", error)
-                after = -1
+                if not told:
+                    logger.warning("the registry cannot be asked for replicas: %s", error)
+                after, told = -1, True
                 await asyncio.sleep(_AGAIN_SECONDS)
                 continue
+            told = False
             self._follow(members)
 
     def _follow(self, members: list[Member]) -> None:

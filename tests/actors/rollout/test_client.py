@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ray.exceptions import ActorUnavailableError
 
 from actors.engine.errors import EngineDiedError, EngineError, NoEngineError, RefusedRequestError
 from actors.engine.records import GenerateRequest, Generation, Response
+from actors.rollout import client as module
 from actors.rollout.client import RolloutClient
 from actors.rollout.errors import Cause, RolloutError
 from actors.rollout.server import Server
@@ -48,12 +50,17 @@ class FakeRegistry:
     """Knows the replicas that a test says there are."""
 
     def __init__(self) -> None:
+        self.away = 0
+        """How many questions from now on find it being restarted."""
         self.members: list[Member] = []
         self.changed = asyncio.Event()
         self.sequence = 0
         self.watch_members = _Method(self._watch)
 
     async def _watch(self, pool: str, after: int, seconds: float) -> tuple[int, list[Member]]:
+        if self.away:
+            self.away -= 1
+            raise ActorUnavailableError("the actor is restarting", None)
         if self.sequence <= after:
             self.changed.clear()
             with contextlib.suppress(TimeoutError):
@@ -310,6 +317,18 @@ class TestAReplicaThatServesOn:
             writer.close()
         await until(lambda: not fleet.client._kept, "nobody keeps it", 5)
         assert fleet.client.replicas == {}
+
+
+async def test_a_registry_that_is_away_is_told_once_an_outage(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(module, "_WATCH_SECONDS", 0.01)
+    for outage in (1, 2):
+        fleet.registry.away = 5
+        await fleet.add(f"replica {outage}")
+        await fleet.client.ready(outage, 10)
+        assert [record.getMessage()[:29] for record in caplog.records] == ["the registry cannot be asked "] * outage
 
 
 @pytest.mark.parametrize("cause", ["deadline", "refused", "poisoned"])
