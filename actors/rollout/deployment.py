@@ -180,6 +180,10 @@ class Rollouts:
         found: list[Member] = self._call("lost")
         return found
 
+    def replaced(self) -> int:
+        """Replicas lost since the registry began; those that were told to go are not."""
+        return int(self._call("replaced"))
+
     def statuses(self) -> list[ReplicaStatus]:
         """How each replica is, as it said within the last second or so."""
         return [msgspec.msgpack.decode(status, type=ReplicaStatus) for status in self._call("statuses")]

@@ -160,8 +160,8 @@ _ALL = (
         "Requests preempted; with `weights.kv_on_update: recompute` each update preempts all that run.",
         "replica",
     ),
-    _metric("rollout/replicas", "replicas", "last", "Replicas that answer."),
-    _metric("rollout/restarts", "restarts", "sum", "Replicas replaced."),
+    _metric("rollout/replicas", "replicas", "last", "Replicas that serve; not those that stand by or make an engine."),
+    _metric("rollout/restarts", "restarts", "sum", "Replicas lost and engines made anew; not what is scaled away."),
     _metric("rollout/retries", "requests", "sum", "Requests sent again after a replica died."),
     _metric(
         "sync/pause", "s", "histogram", "From the last token of the old weights to the first of the new.", "replica"

@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from actors.engine.records import EngineStatistics
 from actors.engine.settings import EngineSettings
 from actors.players.engines import Replicas
 from actors.rollout.client import RolloutClient
@@ -26,6 +25,7 @@ from actors.weights.records import Member
 from azr.config.root import Config
 from azr.doctor.packages import require_cpu_kernels
 from azr.errors import AzrError
+from azr.run.gathering import EnginesStand
 from azr.run.gpus import on_gpus
 from azr.run.local_ray import driver_name
 from azr.run.shares import Asked
@@ -141,15 +141,18 @@ class Engines:
         """How each replica is."""
         return self._rollouts.statuses()
 
-    def statistics(self) -> dict[str, EngineStatistics]:
-        """The engines' counts, by replica; a role that no engine serves is an error, so that it is noticed, which says
-        who is missing and why one was lost last. A replica that makes its engine, or stands by, has counts as well."""
+    def statistics(self) -> EnginesStand:
+        """How the engines stand; a role that no engine serves is an error, so that it is noticed, which says who is
+        missing and why one was lost last."""
         statuses = self.statuses()
-        found = {status.name: status.engine for status in statuses}
         if pools_of(self._rollouts.settings).keys() - {each.pool for each in statuses if each.state == "serving"}:
             _, told = self._missing(self.wanted)
             raise AzrError(told + _last_loss(self._rollouts.lost()))
-        return found
+        return EnginesStand(
+            engines={status.name: status.engine for status in statuses},
+            states={status.name: status.state for status in statuses},
+            lost=self._rollouts.replaced(),
+        )
 
     def stop(self, patience: float) -> None:
         """End all replicas and the registry. Past its patience Serve is left behind: Ray's own end takes it along."""

@@ -7,10 +7,12 @@ are differences of two answers; players tell what they counted since they were a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from actors.engine.records import EngineStatistics
 from actors.services.records import Books, ProcessReport
 from actors.services.task_service import Stock
+from actors.weights.records import State
 from azr.config.sections.staleness import StalenessConfig
 from azr.metrics import Accumulator
 
@@ -120,20 +122,32 @@ class Rate:
         return rate
 
 
-def tell_engines(
-    metrics: Accumulator, now: Mapping[str, EngineStatistics], before: Mapping[str, EngineStatistics], step: int
-) -> None:
+@dataclass(frozen=True)
+class EnginesStand:
+    """How the engines stand."""
+
+    engines: Mapping[str, EngineStatistics] = field(default_factory=dict)
+    """Their counts by replica; one that makes its engine, or stands by, has some as well."""
+    states: Mapping[str, State] = field(default_factory=dict)
+    """What each replica is at."""
+    lost: int = 0
+    """Replicas lost since the registry began."""
+
+
+def tell_engines(metrics: Accumulator, now: EnginesStand, before: EnginesStand, step: int) -> None:
     """How busy the engines were between two answers; one that began anew in between counts from its start."""
     made = idle = seconds = 0.0
-    replaced = len(before.keys() - now.keys())
-    for name, engine in now.items():
+    # A registry that was restarted counts from nothing. Who is gone without being lost was scaled away.
+    replaced = now.lost - before.lost if now.lost >= before.lost else now.lost
+    for name, engine in now.engines.items():
         metrics.add("rollout/running", engine.running, label=name)
         metrics.add("rollout/waiting", engine.waiting, label=name)
         metrics.add("rollout/kv_use", engine.kv_use, label=name)
-        last = before.get(name, EngineStatistics())
+        last = before.engines.get(name, EngineStatistics())
         if engine.seconds < last.seconds:
             last = EngineStatistics()
-            replaced += engine.seconds > 0.0  # 0: it only stands by now
+            # Without counts it makes its next engine, or only stands by now.
+            replaced += engine.seconds > 0.0 or now.states.get(name) == "starting"
         if queries := engine.prefix_queries - last.prefix_queries:
             metrics.add("rollout/prefix_hits", (engine.prefix_hits - last.prefix_hits) / queries, label=name)
         if preempted := engine.preempted - last.preempted:
@@ -142,7 +156,7 @@ def tell_engines(
             seconds += passed
             idle += max(0.0, passed - (engine.busy_seconds - last.busy_seconds))
             made += (engine.generated_tokens - last.generated_tokens) / passed
-    metrics.add("rollout/replicas", len(now), at=step)
+    metrics.add("rollout/replicas", list(now.states.values()).count("serving"), at=step)
     metrics.add("rollout/restarts", replaced)
     if seconds > 0.0:
         metrics.add("perf/generated_tokens_per_second", made, at=step)

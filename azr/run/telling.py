@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from actors.engine.records import EngineStatistics
 from actors.players import start as players
 from actors.services.records import Books
 from actors.services.task_service import Stock
@@ -27,7 +26,7 @@ from azr.metrics import Accumulator, merged
 from azr.run.alarms import Alarms
 from azr.run.console import Console
 from azr.run.folder import RunFolder
-from azr.run.gathering import Rate, TrainedShare, tell_books, tell_engines, tell_stocks
+from azr.run.gathering import EnginesStand, Rate, TrainedShare, tell_books, tell_engines, tell_stocks
 from azr.run.hub import StepParts
 from azr.run.polling import Poll
 from azr.run.tracking import TrackingBoard
@@ -43,13 +42,13 @@ class Standing:
         self,
         books: Callable[[], list[Books]],
         stocks: Callable[[], list[Stock]],
-        engines: Callable[[], dict[str, EngineStatistics]],
+        engines: Callable[[], EnginesStand],
         *,
         seconds: float,
     ) -> None:
         self.books: Poll[list[Books]] = Poll("experience", books, seconds=seconds)
         self.stocks: Poll[list[Stock]] = Poll("tasks", stocks, seconds=seconds)
-        self.engines: Poll[dict[str, EngineStatistics]] = Poll("engines", engines, seconds=seconds)
+        self.engines: Poll[EnginesStand] = Poll("engines", engines, seconds=seconds)
 
 
 class Teller:
@@ -71,7 +70,7 @@ class Teller:
         self._lock = threading.Lock()
         self._gathered: dict[str, Accumulator] = {}
         """Of players, since the last step that was told with everything."""
-        self._engines_before: dict[str, EngineStatistics] = {}
+        self._engines_before = EnginesStand()
         self._alarms = Alarms(config.run.parity_limit)
         self._trained_share = TrainedShare()
         self._compared = 0
@@ -86,8 +85,8 @@ class Teller:
             self._gather(name, accumulator)
 
     def tell(self, steps: Sequence[StepParts], loose: Sequence[bytes]) -> None:
-        """Tell steps that the learner ended; of several the last with what everybody else said. `loose` is what players
-        handed over that end."""
+        """Tell steps that the learner ended; of several the last with what everybody else said. `loose` was counted
+        beside the steps: how weights travelled."""
         for content in loose:
             self._gather("loose", Accumulator.from_bytes(content))
         for place, parts in enumerate(steps):
@@ -139,7 +138,7 @@ class Teller:
         self._check_parity(values)  # last: the step that ends a run by it is the one to look at afterwards
 
     def _tell_standing(self, own: Accumulator, step: int, told: dict[str, float]) -> None:
-        books, engines = self._standing.books.latest or [], self._standing.engines.latest or {}
+        books, engines = self._standing.books.latest or [], self._standing.engines.latest or EnginesStand()
         tell_books(own, books, self._config.staleness)
         tell_stocks(own, self._standing.stocks.latest or [])
         if (share := self._trained_share.of(books)) is not None:
@@ -148,7 +147,7 @@ class Teller:
         if (rate := self._executions.told(runs, time.monotonic())) is not None:
             own.add("sandbox/executions_per_second", rate, at=step)
         tell_engines(own, engines, self._engines_before, step)
-        self._engines_before = dict(engines)
+        self._engines_before = engines
 
     def _check_parity(self, values: dict[str, float]) -> None:
         """Engine and learner must say the same of the same tokens under the same weights, at the first steps that have

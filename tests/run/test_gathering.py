@@ -7,12 +7,22 @@ import pytest
 from actors.engine.records import EngineStatistics
 from actors.services.records import Books, Position, ProcessReport
 from actors.services.task_service import Stock
+from actors.weights.records import State
 from azr.buffers.task_buffer import Status
 from azr.config.sections.staleness import StalenessConfig
 from azr.game.types import Version
 from azr.ledger.ledger import Account, Count
 from azr.metrics import Accumulator
-from azr.run.gathering import REMEMBERED, Rate, TrainedShare, tell_books, tell_engines, tell_stocks, trained_share
+from azr.run.gathering import (
+    REMEMBERED,
+    EnginesStand,
+    Rate,
+    TrainedShare,
+    tell_books,
+    tell_engines,
+    tell_stocks,
+    trained_share,
+)
 
 
 def process(name: str = "experience-0") -> ProcessReport:
@@ -154,39 +164,62 @@ def test_rates_of_engines_are_differences() -> None:
         "b": EngineStatistics(seconds=2.0, generated_tokens=200, busy_seconds=2.0),
     }
     metrics = Accumulator()
-    tell_engines(metrics, now, before, 3)
+    tell_engines(metrics, EnginesStand(now), EnginesStand(before), 3)
     told = metrics.report()
     assert told["perf/generated_tokens_per_second"] == pytest.approx(1000.0 + 100.0)
     assert told["perf/rollout_idle"] == pytest.approx(0.5 / 4.0)
     assert told["rollout/running/a"] == 8.0
-    assert told["rollout/replicas"] == 2.0
 
 
 def test_an_engine_that_began_anew_counts_from_its_start() -> None:
     before = {"a": EngineStatistics(seconds=100.0, generated_tokens=9000, busy_seconds=90.0)}
     metrics = Accumulator()
-    tell_engines(metrics, {"a": EngineStatistics(seconds=4.0, generated_tokens=400, busy_seconds=4.0)}, before, 3)
+    now = {"a": EngineStatistics(seconds=4.0, generated_tokens=400, busy_seconds=4.0)}
+    tell_engines(metrics, EnginesStand(now), EnginesStand(before), 3)
     assert metrics.report()["perf/generated_tokens_per_second"] == 100.0
     assert metrics.report()["perf/rollout_idle"] == 0.0
 
 
-def test_engines_that_were_replaced_are_counted_and_one_that_only_stands_by_now_is_not() -> None:
-    before = {name: EngineStatistics(seconds=100.0) for name in ("new engine", "gone", "stands by", "same")}
-    now = {
-        "new engine": EngineStatistics(seconds=4.0),
-        "stands by": EngineStatistics(),
-        "same": EngineStatistics(seconds=110.0),
-        "in its place": EngineStatistics(seconds=4.0),
-    }
+def test_replicas_are_those_that_serve_and_not_those_that_stand_by_or_make_an_engine() -> None:
+    states: dict[str, State] = {"a": "serving", "b": "standby", "c": "starting", "d": "serving", "e": "leaving"}
+    metrics = Accumulator()
+    tell_engines(metrics, EnginesStand(dict.fromkeys(states, EngineStatistics()), states), EnginesStand(), 3)
+    assert metrics.report()["rollout/replicas"] == 2.0
+
+
+def restarts(now: EnginesStand, before: EnginesStand) -> float:
     metrics = Accumulator()
     tell_engines(metrics, now, before, 3)
-    assert metrics.report()["rollout/restarts"] == 2.0
+    return metrics.report()["rollout/restarts"]
+
+
+def test_engines_that_were_replaced_are_counted_and_one_that_only_stands_by_now_is_not() -> None:
+    before = {name: EngineStatistics(seconds=100.0) for name in ("new engine", "makes one", "stands by", "same")}
+    now = {
+        "new engine": EngineStatistics(seconds=4.0),
+        "makes one": EngineStatistics(),
+        "stands by": EngineStatistics(),
+        "same": EngineStatistics(seconds=110.0),
+        "another": EngineStatistics(seconds=4.0),
+    }
+    states: dict[str, State] = {"makes one": "starting", "stands by": "standby"}
+    assert restarts(EnginesStand(now, states), EnginesStand(before)) == 2.0
+    made = EnginesStand(now | {"makes one": EngineStatistics(seconds=3.0)})
+    assert restarts(made, EnginesStand(now, states)) == 0.0, "it was counted when it was lost"
+
+
+def test_a_replica_that_was_lost_is_a_restart_and_one_that_was_scaled_away_is_none() -> None:
+    before = EnginesStand({name: EngineStatistics(seconds=100.0) for name in "ab"}, lost=3)
+    now = {"a": EngineStatistics(seconds=110.0)}
+    assert restarts(EnginesStand(now, lost=3), before) == 0.0
+    assert restarts(EnginesStand(now, lost=4), before) == 1.0
+    assert restarts(EnginesStand(now, lost=1), before) == 1.0, "the registry was restarted and lost one since"
 
 
 def test_no_time_passed_tells_no_rate() -> None:
     same = {"a": EngineStatistics(seconds=4.0)}
     metrics = Accumulator()
-    tell_engines(metrics, same, same, 3)
+    tell_engines(metrics, EnginesStand(same), EnginesStand(same), 3)
     assert "perf/rollout_idle" not in metrics.report()
 
 

@@ -14,6 +14,7 @@ from azr.metrics import Accumulator
 from azr.run import telling
 from azr.run.console import Console, Goal, Start
 from azr.run.folder import Card, RunFolder
+from azr.run.gathering import EnginesStand
 from azr.run.hub import StepParts
 from azr.run.telling import Standing, Teller
 
@@ -38,7 +39,7 @@ class Telling:
         self.said, self.tracking = io.StringIO(), Tracking()
         console = Console(("deduction",), Goal(), stream=self.said, terminal=False)
         console.begin(Start(0, 0.0))
-        standing = Standing(list, list, dict, seconds=2.0)
+        standing = Standing(list, list, EnginesStand, seconds=2.0)
         tracking: Any = self.tracking
         self.teller = Teller(config, self.folder, console, tracking, standing, elapsed=lambda: 12.5)
 
