@@ -35,41 +35,37 @@ def cognitive(tree: ast.AST) -> int:
     return _cognitive(tree, 0)
 
 
-def _cognitive(node: ast.AST, nesting: int) -> int:
+def _cognitive(node: ast.AST, nesting: int, inside: bool = False) -> int:
+    """`inside`: a function. A function in a function nests, at any depth; one at module or class level does not."""
     if isinstance(node, ast.If):
-        return 1 + nesting + _branches(node, nesting)
+        return 1 + nesting + _branches(node, nesting, inside)
     if isinstance(node, (*_LOOPS, ast.IfExp, ast.Match)):
         total = 1 + nesting
         for name, child in _children(node):
-            inside = name in ("body", "cases") or (name == "orelse" and isinstance(node, ast.IfExp))
+            deeper = name in ("body", "cases") or (name == "orelse" and isinstance(node, ast.IfExp))
             if name == "orelse" and isinstance(node, _LOOPS):
-                inside = True
-            total += _cognitive(child, nesting + inside)
+                deeper = True
+            total += _cognitive(child, nesting + deeper, inside)
         return total + (1 if isinstance(node, _LOOPS) and node.orelse else 0)
     if isinstance(node, ast.ExceptHandler):
-        return 1 + nesting + sum(_cognitive(child, nesting + 1) for child in ast.iter_child_nodes(node))
+        return 1 + nesting + sum(_cognitive(child, nesting + 1, inside) for child in ast.iter_child_nodes(node))
     if isinstance(node, ast.BoolOp):
-        return 1 + sum(_cognitive(child, nesting) for child in ast.iter_child_nodes(node))
-    inner = nesting + 1 if isinstance(node, _FUNCTIONS) and nesting else nesting
-    if isinstance(node, _FUNCTIONS) and not nesting:
-        return sum(_inside_function(child) for child in ast.iter_child_nodes(node))
-    return sum(_cognitive(child, inner) for child in ast.iter_child_nodes(node))
-
-
-def _inside_function(node: ast.AST) -> int:
-    """A function in a function nests; one at module or class level does not."""
+        return 1 + sum(_cognitive(child, nesting, inside) for child in ast.iter_child_nodes(node))
     if isinstance(node, _FUNCTIONS):
-        return sum(_cognitive(child, 1) for child in ast.iter_child_nodes(node))
-    return _cognitive(node, 0)
+        inner = nesting + 1 if inside or nesting else 0
+        return sum(_cognitive(child, inner, True) for child in ast.iter_child_nodes(node))
+    inside = inside and not isinstance(node, ast.ClassDef)
+    return sum(_cognitive(child, nesting, inside) for child in ast.iter_child_nodes(node))
 
 
-def _branches(node: ast.If, nesting: int) -> int:
+def _branches(node: ast.If, nesting: int, inside: bool) -> int:
     """The test and branches of an if; `elif` and `else` cost 1 without their nesting."""
-    total = _cognitive(node.test, nesting) + sum(_cognitive(child, nesting + 1) for child in node.body)
+    total = _cognitive(node.test, nesting, inside)
+    total += sum(_cognitive(child, nesting + 1, inside) for child in node.body)
     if len(node.orelse) == 1 and isinstance(node.orelse[0], ast.If):
-        return total + 1 + _branches(node.orelse[0], nesting)
+        return total + 1 + _branches(node.orelse[0], nesting, inside)
     if node.orelse:
-        total += 1 + sum(_cognitive(child, nesting + 1) for child in node.orelse)
+        total += 1 + sum(_cognitive(child, nesting + 1, inside) for child in node.orelse)
     return total
 
 

@@ -31,9 +31,11 @@ _NAMES = frozenset((*_CONSTANTS, *_CALLABLES, *_PREFIXES))
 #: Signs one number can have: `-1e-5-+1e-5j`, and room.
 _MOST_SIGNS = 8
 
+#: Strings and comments. A string that is not closed is taken to where it would have to be, for the parser refuses it in
+#: any case, and whoever went on at its next quote would take quadratic time.
 _STRINGS = re.compile(
-    r"""'''[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*'''|\"""[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*\"""
-      |'[^'\\\n]*(?:\\.[^'\\\n]*)*'|"[^"\\\n]*(?:\\.[^"\\\n]*)*"|\#[^\n]*""",
+    r"""'''[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*(?:'''|\\?\Z)|\"""[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*(?:\"""|\\?\Z)
+      |'[^'\\\n]*(?:\\.[^'\\\n]*)*(?:'|\\?\Z|(?=\n))|"[^"\\\n]*(?:\\.[^"\\\n]*)*(?:"|\\?\Z|(?=\n))|\#[^\n]*""",
     re.DOTALL | re.VERBOSE,
 )
 _FOREIGN = re.compile(r"[^\w\s\"'()\[\]{},:.=+-]")
@@ -120,7 +122,7 @@ def _scan(text: str, limit: int) -> None:
             text.encode()
         except UnicodeEncodeError:
             raise RefusedError("surrogate") from None
-    bare = _STRINGS.sub('""', text)
+    bare = _bare(text)
     foreign = _FOREIGN.search(bare)
     if foreign:
         raise RefusedError(f"not a literal: {foreign.group()!a}")
@@ -128,6 +130,15 @@ def _scan(text: str, limit: int) -> None:
         if not word["keyword"] and word.group() not in _NAMES:
             raise RefusedError(f"not a literal: the name {word.group()[:40]}")
     _check_depth(bare)
+
+
+def _bare(text: str) -> str:
+    """The text with strings empty and comments blank, and with lines that end where they do for the parser."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "#" not in text:
+        return _STRINGS.sub('""', text)
+    return _STRINGS.sub(lambda found: " " if found.group().startswith("#") else '""', text)
 
 
 def _check_depth(bare: str) -> None:
@@ -171,6 +182,8 @@ class _Builder:
             raise RefusedError(f"not a literal: {kind.__name__}")
         try:
             return method(self, node)
+        except RecursionError:
+            raise RefusedError("too deep: the syntax tree cannot be walked") from None
         except (TypeError, ValueError, OverflowError, MemoryError) as error:
             raise RefusedError(str(error)[:200]) from None
 

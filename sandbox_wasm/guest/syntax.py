@@ -86,15 +86,16 @@ def _entry(tree: ast.Module, entry: str) -> Any:
     for node in _module_level(tree.body):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == entry:
             found = node
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda) and _assigns(node, entry):
-            found = node.value
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Lambda):
+            found = node.value if _assigns(node, entry) else found
     if found is None:
         raise NotAProgramError("no_entry", f"no function named {entry}")
     return found
 
 
-def _assigns(node: ast.Assign, name: str) -> bool:
-    return any(isinstance(target, ast.Name) and target.id == name for target in node.targets)
+def _assigns(node: ast.Assign | ast.AnnAssign, name: str) -> bool:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return any(isinstance(target, ast.Name) and target.id == name for target in targets)
 
 
 def _module_level(body: list[Any]) -> list[Any]:

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox_wasm.process.backend import ProcessBackend
-from sandbox_wasm.protocol import LiteralJob, LiteralResult, Outcome
+from sandbox_wasm.protocol import FUEL_PER_SECOND, LiteralJob, LiteralResult, Outcome
 
 
 def read(backend: ProcessBackend, *texts: str, arguments: bool = False, limit: int = 1 << 16) -> tuple[Outcome, ...]:
@@ -190,6 +190,13 @@ DEEP = {
     "a sum of strings": "''" + "-''" * 10_000,
     "a sum over lines": "(1" + "\n+1" * 10_000 + ")",
     "a sum with exponents": "1" + "-1e-5" * 5_000,
+    "a sum with comments": "((1)" + "#\n+(1)" * 600 + ")",
+    "a sum with comments behind its signs": "((1)" + "+#\n(1)" * 600 + ")",
+    "a sum behind a comment that a carriage return ends": "(#\r1" + "+1" * 600 + "\n)",
+    "signs with comments": "(" + "-#\n" * 600 + "1)",
+    "calls with comments": "(set" + "()#\n" * 600 + ")",
+    "subscripts with comments": "([1]" + "#\n[1]" * 600 + ")",
+    "attributes with comments": "(nan" + "#\n.#\na" * 600 + ")",
     "calls": "set" + "()" * 30_000,
     "subscripts": "set" + "[1]" * 20_000,
     "attributes": "nan" + ".a" * 30_000,
@@ -209,6 +216,20 @@ def test_bombs_of_depth_are_refused_before_the_parser_meets_them(backend: Proces
     (value,) = read(backend, DEEP[name])
     (arguments,) = read(backend, DEEP[name], arguments=True)
     assert value.status == arguments.status == "refused"
+
+
+@pytest.mark.parametrize("line", ["\\'''\n", "\\'", '\\"""\n', '\\"', "''' \\", "'\\\n"])
+def test_strings_that_are_never_closed_are_refused_in_no_time(backend: ProcessBackend, line: str) -> None:
+    """A reader that went on at the next quote, and at the next, would be cut off by the clock."""
+    text = line * (60_000 // len(line))
+    (outcome,) = backend.run(LiteralJob(texts=(text,))).outcomes  # type: ignore[union-attr]
+    assert outcome.status == "refused"
+    assert outcome.fuel < FUEL_PER_SECOND
+
+
+def test_lines_may_end_as_they_do_elsewhere(backend: ProcessBackend) -> None:
+    texts = ["[1, # one\r\n 2]", "[1, # one\r 2]", "'''a\r\nb'''", "[1,\r2]", "'a\\\r\nb'", "1 # one\r\n"]
+    assert [outcome.status for outcome in read(backend, *texts)] == ["ok"] * len(texts)
 
 
 def test_what_is_wide_but_not_deep_is_read(backend: ProcessBackend) -> None:

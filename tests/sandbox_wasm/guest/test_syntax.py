@@ -33,6 +33,9 @@ def facts(backend: ProcessBackend, program: str, entry: str = "f") -> Facts:
         ("def g(a): return a", "no_entry"),
         ("", "no_entry"),
         ("f = 3", "no_entry"),
+        ("f: int", "no_entry"),
+        ("g: Callable = lambda a: a", "no_entry"),
+        ("def g(a): return a\nf = g", "no_entry"),
         ("class f: pass", "no_entry"),
         ("class C:\n    def f(self): return 1", "no_entry"),
         ("def g():\n    def f(a): return a", "no_entry"),
@@ -62,6 +65,7 @@ def test_what_is_no_program_has_a_machine_readable_reason(backend: ProcessBacken
         ("def f(*a): return a", 1),
         ("def f(a, *b, c=1, **d): return a", 4),
         ("f = lambda a, b: a", 2),
+        ("f: Callable = lambda a, b: a", 2),
         ("async def f(a): return a", 1),
         ("def f(a): return a\ndef f(a, b): return b", 2),
         ("if True:\n    def f(a): return a", 1),
@@ -233,6 +237,21 @@ def f(a):
 """
     assert facts(backend, program).cognitive == 9
     assert facts(backend, "def f(a): return a").cognitive == 0
+
+
+@pytest.mark.parametrize(
+    ("inner", "count"),
+    [
+        ("def g(y):\n        return 1 if y else 2", 2),
+        ("g = lambda y: 1 if y else 2", 2),
+        ("return sorted(x, key=lambda y: 1 if y else 2)", 2),
+        ("with x:\n        def g(y): return 1 if y else 2", 2),
+        ("g = 1 if x else 2", 1),
+        ("class C:\n        def g(self): return 1 if self else 2", 1),
+    ],
+)
+def test_a_function_in_a_function_nests_wherever_it_stands(backend: ProcessBackend, inner: str, count: int) -> None:
+    assert facts(backend, f"def f(x):\n    {inner}").cognitive == count
 
 
 def test_halstead_of_a_line_worked_by_hand(backend: ProcessBackend) -> None:
