@@ -89,7 +89,8 @@ def componentize(work: Path, number: int) -> Path:
     folder = work / f"snapshot-{number}"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(HERE.parent / "guest", folder / "guest", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(HERE / "snapshot.py", folder / "app.py")
+    own = (HERE / "snapshot.py").read_text().replace("\nSNAPSHOT = 0\n", f"\nSNAPSHOT = {number}\n")
+    (folder / "app.py").write_text(own)
     # An environment without packages: componentize-py takes in whatever the active one has.
     venv.create(folder / "empty", with_pip=False)
     environment = {**os.environ, "VIRTUAL_ENV": str(folder / "empty")}

@@ -57,6 +57,13 @@ def warm(guest: WitWorld, rounds: int) -> None:
         guest.handle(json.dumps({"type": "literal", "texts": texts, "form": "value"}).encode())
 
 
+#: Which snapshot this is, from 0: the build puts its number here.
+SNAPSHOT = 0
+
+#: By how many objects of a size builds may differ in a snapshot.
+_MOST_SHIFTED = 37
+
+
 def seal() -> None:
     """Close the way to the disk: what was not imported above is a ModuleNotFoundError."""
     linecache.updatecache = lambda *_arguments, **_named: []
@@ -69,11 +76,11 @@ def seal() -> None:
 
 
 def shift_addresses() -> list[object]:
-    """Objects of every size, as many as the hash seed says: the next ones come to lie elsewhere in each snapshot.
+    """Objects of every size, more in each snapshot, and not the same in each build: the next ones come to lie elsewhere.
 
-    Without this two builds may place objects alike, and the gate would not see that a value holds an address.
+    Without this two snapshots may place objects alike, and the gate would not see that a value holds an address.
     """
-    count = 1 + hash("azr") % 61
+    count = 1 + _MOST_SHIFTED * SNAPSHOT + hash("azr") % _MOST_SHIFTED
     sized: list[object] = [bytes(size) for size in range(1, 480, 16) for _ in range(count)]
     return sized + [object() for _ in range(count)] + [float(number) for number in range(count)]
 
