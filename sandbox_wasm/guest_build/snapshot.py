@@ -76,7 +76,7 @@ def seal() -> None:
 
 
 def shift_addresses() -> list[object]:
-    """Objects of every size, more in each snapshot, and not the same in each build: the next ones come to lie elsewhere.
+    """Objects of every size, more in each snapshot, not the same in each build: the next ones come to lie elsewhere.
 
     Without this two snapshots may place objects alike, and the gate would not see that a value holds an address.
     """
