@@ -81,8 +81,10 @@ def load_demand(shape: Shape) -> int:
 
 
 def checkpoint_size(shape: Shape, config: LearnerConfig) -> int:
-    """Bytes of a checkpoint: all parameters in fp32, and of those with a gradient the optimiser's two averages."""
-    return FULL * held_parameters(shape, config) + 2 * FULL * trained_parameters(shape, config)
+    """Bytes of a checkpoint: all parameters in fp32, and of those with a gradient the optimiser's two averages; of a
+    frozen model without these, for nobody knows how much of it is trained."""
+    averages = 0 if config.freeze else 2 * FULL * trained_parameters(shape, config)
+    return FULL * held_parameters(shape, config) + averages
 
 
 def shared_memory_demand(shape: Shape, versions: int, width: int = 2) -> int:

@@ -22,7 +22,7 @@ from azr.memory_plan.shapes import shape_of
 from azr.tiny.shipped import at_its_place
 
 #: Checkpoints that must find room: one that stands, and the next, which is written beside it. The learner gives older
-#: ones up for it where `learner.keep_last` asks for more than the disk has (`learner.loop`).
+#: ones up for it, and what was left half written, where there is no room for more (`learner.loop`).
 _LEAST = 2
 
 #: Where Linux keeps shared memory, and the registry its versions unless `weights.folder` says otherwise.
@@ -47,8 +47,8 @@ class Need(NamedTuple):
 
 
 def room_lines(config: Config, *, standing: int = 0, free: Free = free_bytes) -> list[str]:
-    """What will be written and what is free here, a line each; `standing`: checkpoints that a resumed run has already.
-    A plan may be made on another machine than the run, so that nothing is refused."""
+    """What will be written and what is free here, a line each; `standing`: checkpoints that a resumed run has already,
+    whole or not. A plan may be made on another machine than the run, so that nothing is refused."""
     return [
         f"{need.name:<12} {need.told}" + (f": NO ROOM HERE; {need.mend}" if need.mend else "")
         for need in _needs(config, standing, free)
@@ -67,22 +67,24 @@ def _needs(config: Config, standing: int, free: Free) -> Iterator[Need]:
         shape = shape_of(at_its_place(config).model.path)
     except AzrError:
         return
-    folder, learner = Path(config.run.folder), config.learner
+    folder, learner = Path(config.run.folder) / config.run.name / "checkpoints", config.learner
     each, there = checkpoint_size(shape, learner), free(folder)
     most = max(_LEAST, learner.keep_last + 1)
     spared = f", besides every {learner.keep_every}th step's" if learner.keep_every else ""
-    lacks = there < each * max(1, _LEAST - standing)
+    lacks = there < each * max(0, _LEAST - standing)
+    least = "at least " if learner.freeze else ""
     yield Need(
         "disk",
-        f"a checkpoint takes {_size(each)}, {most} of them {_size(most * each)} while the newest is written{spared}; "
-        f"{folder} has {_size(there)} left",
+        f"a checkpoint takes {least}{_size(each)}, {most} of them {_size(most * each)} while the newest is written"
+        f"{spared}; {folder} has {_size(there)} left",
         "make room, put the run elsewhere (run.folder), or train adapters (learner.lora.rank)" if lacks else "",
     )
     if config.weights.folder:
         return
     kept = versions_kept(config)
     versions = shared_memory_demand(shape, kept, 4 if config.rollout.dtype == "float32" else 2)
-    lacks = (there := free(SHARED_MEMORY)) < versions
+    # Those of a run that was killed may still lie there for a moment when it is resumed.
+    lacks = (there := free(SHARED_MEMORY)) < versions and not standing
     yield Need(
         "weights",
         f"{kept} versions of them take {_size(versions)} of shared memory; {SHARED_MEMORY} has {_size(there)} left",

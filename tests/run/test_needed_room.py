@@ -53,17 +53,17 @@ def test_versions_in_a_folder_ask_for_no_shared_memory(tmp_path: Path) -> None:
 def test_a_plan_is_told_also_where_there_is_no_room_for_the_run(config: Config) -> None:
     """It may be made on another machine."""
     [disk, _] = room_lines(config, free=_free(disk=1 * GIB))
-    assert "runs has 1.0 GiB left: NO ROOM HERE; make room" in disk
+    assert "checkpoints has 1.0 GiB left: NO ROOM HERE; make room" in disk
 
 
 @pytest.mark.parametrize(
     ("checkpoints", "standing", "begins"),
-    [(1.9, 0, False), (2.1, 0, True), (0.9, 1, False), (1.1, 1, True), (1.1, 2, True), (0.9, 5, False)],
+    [(1.9, 0, False), (2.1, 0, True), (0.9, 1, False), (1.1, 1, True), (0.0, 2, True), (0.0, 5, True)],
 )
 def test_a_run_needs_room_for_a_checkpoint_and_the_next_less_what_it_has(
     checkpoints: float, standing: int, begins: bool, config: Config
 ) -> None:
-    """More are kept where there is more."""
+    """More are kept where there is more, and where there is less older ones go for the next."""
     free = _free(disk=int(checkpoints * 12 * shape_of(config.model.path).parameters))
     if begins:
         require_room(config, standing=standing, free=free)
@@ -77,6 +77,17 @@ def test_a_run_whose_versions_do_not_fit_into_shared_memory_is_refused(config: C
     with pytest.raises(AzrError, match=r"no room \(weights\): 3 versions") as raised:
         require_room(config, free=_free(disk=1 << 50, shared=64 << 20))
     assert "--shm-size" in raised.value.mend
+
+
+def test_a_run_that_goes_on_is_not_refused_for_versions_that_may_be_its_own(config: Config) -> None:
+    """Those of a driver that was killed a moment ago lie there until its reaper or the next registry removes them."""
+    require_room(config, standing=1, free=_free(disk=1 << 50, shared=0))
+
+
+def test_of_a_model_that_is_frozen_in_parts_only_what_is_certain_is_asked(config: Config) -> None:
+    frozen = load(["qwen2.5-7b"], ["learner.freeze=['model.layers.0.*']"])
+    least = 4 * shape_of(frozen.model.path).parameters / GIB
+    assert f"a checkpoint takes at least {least:.1f} GiB" in room_lines(frozen, free=_free(disk=1 << 50))[0]
 
 
 def test_of_a_model_that_nobody_knows_nothing_is_said_and_nothing_refused(config: Config) -> None:
