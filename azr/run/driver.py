@@ -64,6 +64,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between rounds of the driver, and between questions to the parts.
 ROUND_SECONDS, POLL_SECONDS = 0.25, 2.0
+#: How long the learner's last words are asked of a hub that does not answer.
+LAST_WORDS_SECONDS = 20.0
 #: Beyond three polls, how long an actor may not have answered until that is a silence.
 SILENT_SECONDS = 5.0
 #: Seconds between notes on the card of how long training has lasted: what a kill may take from it.
@@ -103,6 +105,8 @@ class Driver:
         self._noted_at = 0.0
         self._room = Room(folder.root, config.checkpoint.free_gb)
         self._hurried = False
+        self._failure = ""
+        """Why the learner said that the run cannot go on, once that was told."""
         """Something went wrong, or somebody insists: take everything down without waiting for it to finish."""
         self._rayless = False
         """Ray is dead: there is nobody whom anything could be told."""
@@ -187,8 +191,11 @@ class Driver:
         while learner.running and not self._rayless and time.monotonic() < deadline:
             late = hub.drain(self._stop.reason or "the run failed", timeout=1.0)
             if late is not None:
-                for line in (*late.news, *filter(None, [late.failure])):
+                for line in late.news:
                     self.console.say(line)
+                if late.failure and late.failure != self._failure:  # which is told in every answer
+                    self.console.say(late.failure)
+                    self._failure = late.failure
                 if self._teller is not None:
                     with contextlib.suppress(Exception):  # the run has ended, whatever is wrong with these
                         self._teller.tell(late.steps, late.loose)
@@ -231,7 +238,7 @@ class Driver:
         asking = self._without_players(engines, tokens, tracking)
         baseline = config.evaluation.before and evaluation.baseline_missing(self.folder.evaluations, self.step)
         if baseline and not self._stop.check():
-            asking.evaluate("before", 0)
+            asking.evaluate_first()
         # A driver that was killed while it seeded may have reached some of the shards: who holds a seed passes it over.
         unseeded = hosted.tasks.count() == 0 or (self.step == 0 and self.folder.seeds.exists())
         if unseeded and not self._stop.check():
@@ -301,7 +308,7 @@ class Driver:
             if drained is not None:
                 for line in drained.news:
                     self.console.say(line)
-                _fail_as_told(drained)
+                self._fail_as_told(drained)
                 if drained.published >= 0:
                     return drained.published
             stage.now(waits_for + engines.room())
@@ -353,6 +360,16 @@ class Driver:
         self._stand_at_last()
         self.console.end()
 
+    def _hear_out(self, hub: HubClient, teller: Teller) -> None:
+        """The last that the learner told, its last steps or its failure: a hub that is busy is asked again for a while,
+        and one that died meanwhile knows nothing of it any more."""
+        ends = time.monotonic() + LAST_WORDS_SECONDS
+        while True:
+            check_ray()
+            if self._listen(hub, teller) or time.monotonic() >= ends:
+                return
+            time.sleep(ROUND_SECONDS)
+
     def _listen(self, hub: HubClient, teller: Teller) -> bool:
         """Hear what the learner told since the last round; whether the hub answered."""
         drained = hub.drain(self._stop.check(), playing=True)
@@ -364,8 +381,14 @@ class Driver:
             self.step = drained.steps[-1].step
         self._published = drained.published
         teller.tell(drained.steps, drained.loose)
-        _fail_as_told(drained)
+        self._fail_as_told(drained)
         return True
+
+    def _fail_as_told(self, drained: Drained) -> None:
+        """Raise what the run cannot go on for."""
+        if drained.failure:
+            self._failure = drained.failure
+            raise AzrError(drained.failure, drained.mend)
 
     def _stand_at_last(self) -> None:
         """Ranks that died went back to a checkpoint, and may have ended there: behind the newest step that was told.
@@ -470,12 +493,6 @@ class Driver:
             self._card = msgspec.structs.replace(self._card, ended=ended, elapsed_seconds=self.seconds)
             with contextlib.suppress(OSError):  # the disk may be what failed
                 self.folder.write(self._card)
-
-
-def _fail_as_told(drained: Drained) -> None:
-    """Raise what the run cannot go on for."""
-    if drained.failure:
-        raise AzrError(drained.failure, drained.mend)
 
 
 @contextlib.contextmanager

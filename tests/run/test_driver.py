@@ -336,5 +336,25 @@ def test_what_a_learner_says_while_it_is_waited_for_is_said(driver: Driver, said
         def drain(self, stop: str, *, timeout: float) -> Drained:
             return Drained([], 8, ["no checkpoint at step 8"], [], "there was no room for the last checkpoint", "")
 
-    driver._end_learner(Last(), Learner(waits=1))  # type: ignore[arg-type]
-    assert said.getvalue().splitlines() == ["no checkpoint at step 8", "there was no room for the last checkpoint"]
+    driver._end_learner(Last(), Learner(waits=3))  # type: ignore[arg-type]
+    lines = said.getvalue().splitlines()
+    assert lines.count("there was no room for the last checkpoint") == 1, "though every answer tells it"
+    assert "no checkpoint at step 8" in lines
+
+
+def test_the_learners_last_words_are_asked_for_until_the_hub_answers(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("azr.run.driver.check_ray", lambda: None)
+    monkeypatch.setattr("azr.run.driver.ROUND_SECONDS", 0.0)
+    answers = [None, None, Drained([], 8, [], [], "no sample was sound", "look at the loss")]
+
+    class Busy:
+        def drain(self, stop: str, *, playing: bool) -> Drained | None:
+            return answers.pop(0)
+
+    with pytest.raises(AzrError, match="no sample was sound"):
+        driver._hear_out(Busy(), Silent())  # type: ignore[arg-type]
+    monkeypatch.setattr("azr.run.driver.LAST_WORDS_SECONDS", 0.0)
+    answers.append(None)
+    driver._hear_out(Busy(), Silent())  # type: ignore[arg-type]
