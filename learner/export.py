@@ -36,7 +36,7 @@ from learner.weights import PREFIX
 _WHY_WIDTH = 300
 
 #: A model of the hub, as whose derivative the card lists this one: its owner and its name.
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_NAME = re.compile(r"\w[\w.-]*/[\w.-]+")
 
 #: Where transformers keeps generation settings.
 _GENERATION = "generation_config.json"
@@ -131,7 +131,7 @@ def model_card(folder: Path, state: LearnerState, dtype: str, figures: dict[str,
     rows = "".join(f"| {name} | {value:.4g} |\n" for name, value in sorted(figures.items()))
     shown = Path(base).name if Path(base).is_absolute() else base
     table = f"\n| measure | value |\n|---|---|\n{rows}" if rows else ""
-    of_base = f"base_model: {shown}\n" if _HUB_NAME.fullmatch(shown) else ""
+    of_base = f"base_model: {shown}\n" if _HUB_NAME.fullmatch(shown) and not Path(shown).exists() else ""
     return (
         f"---\nlibrary_name: transformers\npipeline_tag: text-generation\n{of_base}tags: [azr, self-play]\n---\n\n"
         f"# {folder.parent.parent.name or 'model'}\n\n"

@@ -97,6 +97,10 @@ class Observer(Protocol):
         """A step is done; `seconds` by phase: wait, step, publish, checkpoint."""
         ...
 
+    def on_made_room(self, step: int, gone: list[str]) -> None:
+        """Older checkpoints that were to be kept went, for this step's did not fit beside them."""
+        ...
+
     def on_no_room(self, step: int, why: str) -> None:
         """The checkpoint of this step did not fit and is left out."""
         ...
@@ -261,7 +265,9 @@ def _save(plan: LearnerPlan, trainer: Trainer, step: int, source: BatchSource | 
         checkpoint.save(plan.checkpoints, trainer, state, companions=companions)
     except checkpoint.NoRoomError:
         if trainer.ranks.rank == 0:
-            checkpoint.prune(plan.checkpoints, keep_last=1, keep_every=plan.learner.keep_every)
+            gone = checkpoint.prune(plan.checkpoints, keep_last=1, keep_every=plan.learner.keep_every)
+            if gone and observer:
+                observer.on_made_room(step, [folder.name for folder in gone])
         try:
             checkpoint.save(plan.checkpoints, trainer, state, companions=companions)
         except checkpoint.NoRoomError as error:

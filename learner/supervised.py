@@ -192,6 +192,10 @@ class SupervisedObserver:
         append_lines(self._metrics, msgspec.json.encode(line) + b"\n")
         self._progress.show(step, f"loss {report.metrics['learner/loss']:.4f}  {rate:,.0f} tokens/s")
 
+    def on_made_room(self, step: int, gone: list[str]) -> None:
+        """Older checkpoints went."""
+        self._progress.show(step, f"{', '.join(gone)} had to go to make room")
+
     def on_no_room(self, step: int, why: str) -> None:
         """A checkpoint is left out."""
         self._progress.show(step, f"no checkpoint: {why}")

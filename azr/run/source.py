@@ -406,6 +406,12 @@ class RunObserver:
         tell_step(metrics, step, report, seconds)
         self._hub.report(step, {"learner": metrics.to_bytes()}, last=True)
 
+    def on_made_room(self, step: int, gone: list[str]) -> None:
+        """The disk is nearly full."""
+        self._hub.say(
+            f"{', '.join(gone)} had to go: the checkpoint of step {step} did not fit beside (learner.keep_last)"
+        )
+
     def on_no_room(self, step: int, why: str) -> None:
         """The disk is full."""
         self._hub.say(f"no checkpoint at step {step}: {why}; the next one is tried at its time")

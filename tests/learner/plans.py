@@ -65,6 +65,10 @@ class CurveObserver:
         with self._path.open("a") as file:
             file.write(json.dumps(line) + "\n")
 
+    def on_made_room(self, step: int, gone: list[str]) -> None:
+        with self._path.with_name("made_room.jsonl").open("a") as file:
+            file.write(json.dumps({"step": step, "gone": gone}) + "\n")
+
     def on_no_room(self, step: int, why: str) -> None:
         with self._path.with_name("no_room.jsonl").open("a") as file:
             file.write(json.dumps({"step": step, "why": why}) + "\n")

@@ -48,7 +48,16 @@ def test_the_dtype_is_the_one_asked_for_and_the_card_tells_figures(model: Path, 
     assert "| deduction greedy | 0.625 |" in card
 
 
-@pytest.mark.parametrize(("base", "listed"), [("Qwen/Qwen3-4B-Base", True), ("tiny", False), ("/models/mine", False)])
+@pytest.mark.parametrize(
+    ("base", "listed"),
+    [
+        ("Qwen/Qwen3-4B-Base", True),
+        ("tiny", False),
+        ("/models/mine", False),
+        ("./mine", False),
+        ("learner/losses", False),
+    ],
+)
 def test_the_card_lists_a_model_of_the_hub_as_its_base(base: str, listed: bool, tmp_path: Path) -> None:
     card = model_card(tmp_path / "run" / "checkpoints" / "step_00000001", LearnerState(1, 1, base), "float32", {}, base)
     front = card.split("---")[1]

@@ -178,6 +178,8 @@ class TestFullDisk:
         assert checkpoint.complete_steps(checkpoints) == [3, 4]
         assert noted(tmp_path, "commit") == [1, 2, 3, 4]
         assert not (tmp_path / "no_room.jsonl").exists()
+        told = [json.loads(line) for line in (tmp_path / "made_room.jsonl").read_text().splitlines()]
+        assert told == [{"step": 3, "gone": ["step_00000001"]}, {"step": 4, "gone": ["step_00000002"]}]
 
     def test_whose_disk_is_full_is_told_in_the_words_of_who_found_it_full(self, model: Path, tmp_path: Path) -> None:
         begun = plan(model, tmp_path, steps=1)
@@ -420,6 +422,9 @@ def test_waiting_for_players_to_begin_is_not_waiting_for_data(model: Path, tmp_p
         def on_step(self, step: int, report: StepReport, seconds: dict[str, float]) -> None:
             waited.append(seconds["wait"])
 
+        def on_made_room(self, step: int, gone: list[str]) -> None:
+            raise AssertionError(f"{gone} went at step {step}")
+
         def on_no_room(self, step: int, why: str) -> None:
             raise AssertionError(f"no room at step {step}: {why}")
 
@@ -443,6 +448,9 @@ def test_what_its_source_works_on_a_batch_is_no_waiting_for_data(model: Path, tm
     class Phases:
         def on_step(self, step: int, report: StepReport, seconds: dict[str, float]) -> None:
             phases.append((seconds["wait"], seconds["prepare"]))
+
+        def on_made_room(self, step: int, gone: list[str]) -> None:
+            raise AssertionError(f"{gone} went at step {step}")
 
         def on_no_room(self, step: int, why: str) -> None:
             raise AssertionError(f"no room at step {step}: {why}")
