@@ -100,6 +100,13 @@ class WithoutPlayers:
             metrics.add("time/evaluation", done.seconds)
             self._tracking.metrics(step, metrics.report())
 
+    def evaluate_first(self) -> None:
+        """The evaluation before training. One that a busy machine could not judge is left out, and the run goes on."""
+        try:
+            self.evaluate("before", 0)
+        except UndecidedError as error:
+            self._say(f"the weights before training are not evaluated: {error.what}")
+
     def evaluate_last(self, step: int) -> str:
         """The evaluation after training; answers why the weights remain unevaluated. They are saved by then: engines
         that do not answer, or too late, or that are gone for good, and a sandbox that cannot be had fail no run."""

@@ -155,6 +155,18 @@ def test_a_sandbox_that_breaks_fails_no_run_whose_training_is_over(
     assert f"step 7 are not evaluated: {why}" in said.getvalue()
 
 
+def test_weights_that_nobody_can_judge_before_training_are_trained_all_the_same(
+    trained: Driver, said: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(_asking: WithoutPlayers, when: str, step: int) -> None:
+        assert (when, step) == ("before", 0)
+        raise UndecidedError("a response could not be judged")
+
+    monkeypatch.setattr(WithoutPlayers, "evaluate", busy)
+    asking(trained, Unanswering(silent=True)).evaluate_first()
+    assert "before training are not evaluated: a response could not be judged" in said.getvalue()
+
+
 def test_seeds_of_a_file_that_are_too_long_for_the_run_are_left_out(
     trained: Driver, said: io.StringIO, tmp_path: Path
 ) -> None:
