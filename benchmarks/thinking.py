@@ -18,7 +18,7 @@ import numpy as np
 
 from azr.bench import Report
 from azr.cli.numbers import whole
-from azr.game.frames import THOUGHT
+from azr.game.frames import begins_with_thought
 from azr.game.plan import drive_many
 from azr.tiny.evaluation import Question, Respond, questions, responder
 from azr.tiny.held_out import TASKS
@@ -79,7 +79,7 @@ def answers(question: Question, respond: Respond, sandbox: Sandbox) -> Answered:
     responses = respond(question.prompts, question.temperature)
     judged = drive_many(question.plans(responses), sandbox)
     right = np.array([verdict.correct for verdict in judged])
-    return Answered(right, np.array([response.startswith(THOUGHT) for response in responses]))
+    return Answered(right, np.array([begins_with_thought(response) for response in responses]))
 
 
 def told(question: Question, way: str, answered: Answered) -> Iterator[tuple[str, str, float]]:

@@ -208,7 +208,8 @@ class WeightPublisher:
             if renew:  # nobody waits for an engine that is being made: what it loads is the newest version, summed
                 gone = [name for name in wrong if name not in changed]
                 reports = [report for report in reports if report.name not in gone]
-                missing += [f"{name} makes a new engine: its weights were not the others'" for name in gone]
+                named = {each.partition(" ")[0] for each in owing}
+                missing += [f"{name} makes a new engine: its weights differed" for name in gone if name not in named]
             reports = [changed.get(report.name, report) for report in reports]
         return reports, missing
 

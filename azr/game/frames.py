@@ -100,12 +100,16 @@ def boxed_answer(response: str) -> str | Refusal:
 def after_lines_of_thought(response: str) -> str | Refusal:
     """Frame `compact`: the response is the answer, after any lines of thought."""
     lines = response.strip("\n").split("\n")
-    # By its whole first word: a program may open with a comment like `#total of …`.
-    thoughts = sum(1 for _ in takewhile(lambda line: line.split(" ", 1)[0] == THOUGHT, lines))
+    thoughts = sum(1 for _ in takewhile(begins_with_thought, lines))
     answer = "\n".join(lines[thoughts:]).strip("\n")
     if answer.strip():
         return answer
     return refused("thought_unfinished" if thoughts else "empty_answer")
+
+
+def begins_with_thought(text: str) -> bool:
+    """By its whole first word: a program may open with a comment like `#total of …`."""
+    return text.startswith(THOUGHT) and text[len(THOUGHT) :][:1] in ("", " ", "\n")
 
 
 def _inside_answer(text: str, opened: int) -> str | Refusal:

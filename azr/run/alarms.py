@@ -150,11 +150,14 @@ class Alarms:
         empty = values.get("learner/empty_step", 0.0) > 0.0
         over, lasts = self._flat.ends(empty), self._flat.lasts(empty)
         if lasts:
-            flagged = sum(value for name, value in values.items() if name.startswith("safety/quarantined/"))
+            flagged, taken = (
+                sum(value for name, value in values.items() if name.startswith(prefix))
+                for prefix in ("safety/quarantined/", "batch/sequences/")
+            )
             why = (
                 f"the safety watch kept {flagged:,.0f} responses of this one out of the gradient (some are in"
                 " flagged.jsonl; safety.patterns may match too much)"
-                if flagged
+                if flagged > taken / 2
                 else "all that was sampled for the same prompt or cell fared alike, so that no sample carries a"
                 " gradient"
             )

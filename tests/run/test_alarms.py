@@ -68,9 +68,10 @@ def test_a_model_of_garbage_is_said_with_the_reasons_and_the_run_goes_on() -> No
 
 def test_a_watch_that_quarantines_everything_is_named_for_steps_without_a_gradient() -> None:
     """A pattern of somebody's own that matches too much; what was sampled did not fare alike."""
-    empty = {**WELL, "learner/empty_step": 1.0, "safety/quarantined/deduction/solve": 12.0}
-    [told] = said(Alarms(), empty, range(1, 6))[5]
-    assert told.startswith("step 5: nothing was trained on for 5 steps: the safety watch kept 12 responses of this one")
+    empty = {**WELL, "learner/empty_step": 1.0, "batch/sequences/deduction/solve": 16.0}
+    for flagged, why in ((12.0, "the safety watch kept 12 responses of this one"), (1.0, "all that was sampled")):
+        [told] = said(Alarms(), {**empty, "safety/quarantined/deduction/solve": flagged}, range(1, 6))[5]
+        assert told.startswith(f"step 5: nothing was trained on for 5 steps: {why}")
 
 
 def test_its_recovery_is_said() -> None:

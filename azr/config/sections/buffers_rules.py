@@ -22,7 +22,7 @@ def problems(buffers: BuffersConfig) -> Iterator[tuple[str, str, str]]:
             yield f"buffers.{name}", f"{getattr(buffers, name)} is out of range", "it must be above 0"
     for name, high in (("novelty_exponent", math.inf), ("visit_exponent", math.inf), ("reference_floor", 1.0)):
         if not (0.0 <= (share := getattr(buffers, name)) <= high and math.isfinite(share)):
-            mend = "it must be at least 0" if high == math.inf else f"it must be between 0 and {high:g}"
+            mend = "it must be a number of at least 0" if high == math.inf else f"it must be between 0 and {high:g}"
             yield f"buffers.{name}", f"{share} is out of range", mend
     if buffers.rest_steps > buffers.new_steps:
         yield (

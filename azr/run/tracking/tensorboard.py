@@ -7,6 +7,7 @@ adds to its queue then waits for ever. Here the error reaches `Background`, whic
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ class TensorboardTracker:
         from tensorboardX import summary
 
         table = "".join(f"| {name} | {value} |\n" for name, value in run.parameters.items())
-        self._write({"summary": summary.text("configuration", f"| key | value |\n|---|---|\n{table}")})
+        text = summary.text("configuration", f"| key | value |\n|---|---|\n{table}")
+        self._write({"summary": text, "wall_time": time.time()})
 
     def metrics(self, step: int, values: Mapping[str, float], at: float) -> None:
         """A scalar each, in one event."""

@@ -253,7 +253,7 @@ def test_one_that_makes_a_new_engine_is_missing_for_that_and_not_for_what_the_ol
     told = [_report("a"), _report("b", loaded="other"), _report("c")]
     reports, missing = publisher._mend(NEW, told, [], time.monotonic() + 5.0)
     assert [order.details["b"] for order in registry.orders] == [{"renew": False}, {"renew": True}]
-    assert missing == ["b makes a new engine: its weights were not the others'"]
+    assert missing == ["b makes a new engine: its weights differed"]
     assert ([report.name for report in reports], _differing(reports, NEW)) == (["a", "c"], [])
 
 
