@@ -26,6 +26,8 @@ def train(plan: LearnerPlan, cluster: ClusterConfig | None = None) -> Any:
     cluster = cluster or ClusterConfig()
     # Read by Ray Train's controller when it is made: with its own 2 s, every report would wait that long.
     os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = str(plan.learner.health_check_seconds)
+    # Ranks keep the working directory: in a folder of Ray's own, to which it would move them, relative paths are wrong.
+    os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 

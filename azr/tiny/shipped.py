@@ -39,8 +39,11 @@ def folder() -> Path:
 
 
 def resolve(name: str) -> str:
-    """The path of the shipped model if that is what is named; any other name or path as it is."""
-    return str(folder()) if name == NAME else name
+    """The path of the shipped model if that is what is named, and the absolute one of a folder on this machine: who
+    loads the model may have another working directory, as in a cluster that was joined. Any other name as it is."""
+    if name == NAME:
+        return str(folder())
+    return str(Path(name).absolute()) if name and Path(name).is_dir() else name
 
 
 def model_folder(name: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -152,10 +153,12 @@ def hold_two_ranks_to_one(
     """Train on two ranks, kill one after each of these steps, and compare what came of it with what one rank made."""
     together = folder / f"killed_after_{'_'.join(map(str, kill_after))}"
     together.mkdir()
-    words = [str(model), str(together), str(steps), *map(str, kill_after)]
+    # By paths from the working directory, as people type them: ranks must have the same one.
+    words = [model.name, together.name, str(steps), *map(str, kill_after)]
     done = subprocess.run(
         [sys.executable, "-m", "tests.learner.kill_a_rank", *words],
-        cwd=CHECKOUT,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")])},
         capture_output=True,
         text=True,
         timeout=seconds,
@@ -172,7 +175,7 @@ def hold_two_ranks_to_one(
 
     exported = [
         AutoModelForCausalLM.from_pretrained(
-            export(source, together / f"exported_{source.name}", dtype="float32")
+            export(source, together / f"exported_{source.name}", dtype="float32", base=str(model))
         ).state_dict()
         for source in (folder / "alone", together)
     ]

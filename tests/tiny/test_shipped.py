@@ -29,6 +29,14 @@ def test_a_name_is_resolved_and_any_other_left_alone(monkeypatch: pytest.MonkeyP
     assert shipped.resolve("Qwen/Qwen2.5-7B") == "Qwen/Qwen2.5-7B"
 
 
+def test_a_folder_is_resolved_for_those_who_work_in_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "runs" / "wide").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert shipped.resolve("runs/wide") == shipped.resolve("./runs/wide") == str(tmp_path / "runs" / "wide")
+    assert shipped.resolve("runs/narrow") == "runs/narrow"
+    assert shipped.resolve("") == "", "no name is none, and not the folder one stands in"
+
+
 def test_an_installation_without_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(shipped, "_FOLDER", tmp_path / "none")
     with pytest.raises(AzrError, match="without the tiny model"):
