@@ -47,6 +47,7 @@ def engine_of(config: Config) -> Engine:
         running=rollout.max_sequences,
         sequence_tokens=longest_sequence(config),
         batched_tokens=rollout.max_batched_tokens or Engine.__struct_defaults__[0],
+        cache=rollout.kv_cache_mb << 20,
         width=4 if rollout.dtype == "float32" else 2,
         card_share=1.0 if rollout.gpus_per_replica < 0 else rollout.gpus_per_replica / rollout.tensor_parallel,
         sent=_sent(transport, between_cards=between_cards),

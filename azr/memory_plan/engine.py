@@ -1,10 +1,11 @@
 """What one engine asks of each of its cards, by what vLLM holds: weights, key-value cache, working space.
 
 Pure. Called by `azr.memory_plan.plan`. The cache is what is left of the engine's share, so the question is not whether
-it fits but how many whole sequences it holds.
+it fits but how many whole sequences it holds. Where its size is given, vLLM takes that, and the share is no more than
+what must be free as it starts.
 
-    share of the card = weights / TP + working space + graphs and context + KV cache
-    outside the share:  buffers through which new weights arrive
+    share of the card, or claim on it = weights / TP + working space + graphs and context + KV cache
+    besides:                            buffers through which new weights arrive
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     """Longest prompt and response together."""
     batched_tokens: int = 8192
     """Tokens of one forward pass."""
+    cache: int = 0
+    """Bytes of the cache on each card; 0: what the share leaves."""
     width: int = 2
     """Bytes of a weight and of a cached value."""
     card_share: float = 1.0
@@ -53,7 +56,8 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def engine_demand(shape: Shape, engine: Engine, card: Card) -> Demand:
-    """What one engine asks of each of its cards; "KV cache" is what its share leaves, negative if nothing."""
+    """What one engine asks of each of its cards; "KV cache" is what its share leaves, negative if nothing, unless its
+    size is given."""
     ways = engine.tensor_parallel
     weights = math.ceil(engine.width * shape.parameters / ways)
     # One layer's widest moment (gate and up, or queries, keys and values), the residual stream and its copy.
@@ -61,7 +65,7 @@ def engine_demand(shape: Shape, engine: Engine, card: Card) -> Demand:
     # Logits in fp32, processed and as log-probabilities: of one token of each running sequence.
     logits = 3 * _FULL * engine.running * shape.vocabulary
     working = math.ceil(engine.batched_tokens * engine.width * widest) + logits
-    cache = math.floor(engine.share * card.memory) - weights - working - GRAPHS
+    cache = engine.cache or math.floor(engine.share * card.memory) - weights - working - GRAPHS
     return Demand(
         (
             Item("weights", weights),

@@ -18,7 +18,7 @@ from azr.config.sections.learner import LearnerConfig
 from azr.errors import AzrError
 from azr.memory_plan.cards import Card
 from azr.memory_plan.demand import Demand, gib
-from azr.memory_plan.engine import Engine, cached_tokens, engine_demand, transfer_buffers
+from azr.memory_plan.engine import Engine, cache_bytes_per_token, cached_tokens, engine_demand, transfer_buffers
 from azr.memory_plan.learner import host_demand, learner_demand, load_demand, shared_memory_demand, two_matrices
 from azr.memory_plan.shapes import Shape
 
@@ -27,6 +27,8 @@ _RANKS = (1, 2, 4, 8, 16, 32, 64)
 
 #: Numbers of cards of an engine tried for a mend: they are on one machine.
 _WAYS = (1, 2, 4, 8)
+
+_MIB = 1 << 20
 
 #: At most this many ways out are told.
 _MENDS = 3
@@ -69,7 +71,7 @@ class MemoryPlan:
         rows += _table(f"learner, each of {self.ranks} ranks{where}", self.learner, self.learner.total, of_rank)
         engines = self.engines
         named = f"engine, each card of {engines.replicas} x {engines.tensor_parallel}"
-        rows += _table(named, self.engine, round(engines.share * self.card.memory), of_card)
+        rows += _table(named, self.engine, self.engine.total, of_card)
         sequences = self.cached / engines.sequence_tokens
         rows.append(f"  cache      {self.cached:,} tokens: {sequences:.1f} sequences of {engines.sequence_tokens:,}")
         rows.append(f"  host       {gib(self.host)} on the node of the learner's first rank, for versions on their way")
@@ -136,12 +138,12 @@ def _problems(
     if rank_share == 0:
         yield from _engine_problems(shape, card, engine)
         return
-    shared = rank_share + engine.card_share <= 1
-    beside = round(engine.share * card.memory) + transfer_buffers(shape, engine) if shared else 0
-    room = card.memory - beside
+    beside = _beside_a_rank(engine, rank_share)
+    room = card.memory - beside * _claim(shape, card, engine)
     demand = learner_demand(shape, learner, sent=_sent(shape, engine)).total
     if demand > room:
-        left = f", of which an engine beside it leaves {gib(room)}" if shared else ""
+        who = "an engine beside it leaves" if beside == 1 else f"{beside} engines beside it leave"
+        left = f", of which {who} {gib(max(0, room))}" if beside else ""
         apart = [] if engine.card_share else ["rollout.gpus_per_replica=-1, for a card of the engine's own"]
         mends = [*apart, *_learner_mends(shape, room, learner, engine)]
         yield (
@@ -159,21 +161,36 @@ def _engine_problems(shape: Shape, card: Card, engine: Engine) -> Iterator[tuple
         return
     cached = cached_tokens(shape, engine, card)
     if cached < engine.sequence_tokens:
+        share = f"an engine's share of {engine.share:.0%} of a {card.name} leaves room for"
         yield (
-            f"an engine's share of {engine.share:.0%} of a {card.name} leaves room for {cached:,} cached tokens, "
-            f"less than one sequence of {engine.sequence_tokens:,}",
+            f"{f'an engine with a cache of {gib(engine.cache)} has' if engine.cache else share} {cached:,} cached "
+            f"tokens, less than one sequence of {engine.sequence_tokens:,}",
             " or ".join(_engine_mends(shape, card, engine)) or "take larger cards, or a smaller model",
         )
-    neighbours, buffers, highest = _neighbours(engine), transfer_buffers(shape, engine), _highest(shape, card, engine)
-    wanted = neighbours * (engine.share + buffers / card.memory)
+    neighbours, buffers = _neighbours(engine), transfer_buffers(shape, engine)
+    wanted = neighbours * _claim(shape, card, engine) / card.memory
     if wanted > 1:
+        kept = gib(engine_demand(shape, engine, card).total)
+        each = f"{kept}, its cache included," if engine.cache else f"a share of {engine.share:.2f}"
         yield (
-            f"{neighbours} engine(s) on a card, each with a share of {engine.share:.2f} and {gib(buffers)} for new "
-            f"weights to arrive through, want {wanted:.0%} of it",
-            f"set the share to at most {highest:.2f}"
-            if highest > 0
-            else "let fewer engines share a card (rollout.gpus_per_replica), or take larger cards",
+            f"{neighbours} engine(s) on a card, each with {each} and {gib(buffers)} for new weights to arrive through, "
+            f"want {wanted:.0%} of it",
+            _less(shape, card, engine)
+            or "let fewer engines share a card (rollout.gpus_per_replica), or take larger cards",
         )
+
+
+def _claim(shape: Shape, card: Card, engine: Engine) -> int:
+    """Bytes of a card that one engine takes, with what new weights arrive through."""
+    return engine_demand(shape, engine, card).total + transfer_buffers(shape, engine)
+
+
+def _beside_a_rank(engine: Engine, rank_share: float) -> int:
+    """Engines that Ray may put on a rank's card."""
+    if not engine.card_share:
+        return engine.replicas
+    # A hair more: in floating point (1 - 0.4) / 0.2 is a little less than 3.
+    return max(0, min(engine.replicas, int((1 - rank_share) / engine.card_share + 1e-9)))
 
 
 def _neighbours(engine: Engine) -> int:
@@ -186,6 +203,16 @@ def _neighbours(engine: Engine) -> int:
 def _highest(shape: Shape, card: Card, engine: Engine) -> float:
     """The highest share, in whole percents, that all engines on a card may have; 0 or less where there is none."""
     return math.floor((1 / _neighbours(engine) - transfer_buffers(shape, engine) / card.memory) * 100) / 100
+
+
+def _less(shape: Shape, card: Card, engine: Engine) -> str:
+    """The change by which all engines of a card fit it; empty where there is none."""
+    if not engine.cache:
+        highest = _highest(shape, card, engine)
+        return f"set the share to at most {highest:.2f}" if highest > 0 else ""
+    others = _claim(shape, card, engine) - engine.cache
+    most = (card.memory // _neighbours(engine) - others) // _MIB
+    return f"set rollout.kv_cache_mb to at most {most}" if most > 0 else ""
 
 
 def _learner_mends(shape: Shape, room: int, learner: LearnerConfig, engine: Engine) -> Iterator[str]:
@@ -222,9 +249,14 @@ def _learner_mends(shape: Shape, room: int, learner: LearnerConfig, engine: Engi
 
 
 def _engine_mends(shape: Shape, card: Card, engine: Engine) -> Iterator[str]:
-    highest = _highest(shape, card, engine)
+    if engine.cache:
+        enough = math.ceil(engine.sequence_tokens * cache_bytes_per_token(shape, engine) / _MIB)
+        room = f"rollout.kv_cache_mb={enough}", msgspec.structs.replace(engine, cache=enough * _MIB)
+    else:
+        highest = _highest(shape, card, engine)
+        room = f"a share of {highest:.2f}", msgspec.structs.replace(engine, share=highest)
     tried = [
-        (f"a share of {highest:.2f}", msgspec.structs.replace(engine, share=highest)),
+        room,
         ("half as many running sequences", msgspec.structs.replace(engine, running=max(1, engine.running // 2))),
     ]
     tried += [
@@ -232,5 +264,10 @@ def _engine_mends(shape: Shape, card: Card, engine: Engine) -> Iterator[str]:
         for ways in _WAYS
         if ways > engine.tensor_parallel and shape.heads % ways == 0
     ]
-    fitting = [text for text, changed in tried if cached_tokens(shape, changed, card) >= engine.sequence_tokens]
+    fitting = [
+        text
+        for text, changed in tried
+        if cached_tokens(shape, changed, card) >= engine.sequence_tokens
+        and not (engine.cache and _neighbours(changed) * _claim(shape, card, changed) > card.memory)
+    ]
     yield from fitting[:_MENDS]

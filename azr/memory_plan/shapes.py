@@ -29,6 +29,8 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     """Head and embedding are one matrix."""
     query_bias: bool = False
     """Biases on queries, keys and values (Qwen2)."""
+    output_bias: bool = False
+    """One on what attention gives to the stream, too (`attention_bias` of Llama and Qwen3)."""
     query_norm: bool = False
     """Norms of a head's width on queries and keys (Qwen3)."""
 
@@ -47,6 +49,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
         """Of one decoder layer."""
         attention = 2 * self.hidden * self.query_width + 2 * self.hidden * self.kv_width
         biases = self.query_width + 2 * self.kv_width if self.query_bias else 0
+        biases += self.hidden if self.output_bias else 0
         norms = 2 * self.hidden + (2 * self.head_width if self.query_norm else 0)
         return attention + biases + 3 * self.hidden * self.intermediate + norms
 
@@ -165,6 +168,7 @@ def read_shape(path: Path) -> Shape:
         intermediate=config.intermediate_size,
         vocabulary=config.vocab_size,
         tied=config.tie_word_embeddings,
-        query_bias=config.model_type == "qwen2",
+        query_bias=config.model_type == "qwen2" or config.attention_bias,
+        output_bias=config.attention_bias and config.model_type != "qwen2",
         query_norm=config.model_type == "qwen3",
     )

@@ -73,6 +73,7 @@ def test_the_keys_of_engines_arrive_at_the_arithmetic() -> None:
     engine = engine_of(load(["qwen2.5-7b"], overrides))
     assert (engine.replicas, engine.tensor_parallel, engine.card_share) == (5, 1, 0.5)
     assert (engine.running, engine.share, engine.width, engine.sequence_tokens) == (7, 0.5, 4, 120)
+    assert engine.cache == 64 << 20
     assert engine.batched_tokens == 8192
 
 

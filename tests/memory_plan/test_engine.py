@@ -25,6 +25,15 @@ def test_the_cache_is_what_the_share_leaves() -> None:
     assert demand.total == 3 * GIB
 
 
+def test_a_cache_of_a_given_size_is_that_large_whatever_the_share() -> None:
+    """vLLM then takes it, and no longer looks at the share."""
+    without, given = engine_demand(TOY, ENGINE, CARD), msgspec.structs.replace(ENGINE, cache=320, share=0.01)
+    demand = engine_demand(TOY, given, CARD)
+    assert demand.of("KV cache") == 320
+    assert demand.total == without.total - without.of("KV cache") + 320
+    assert cached_tokens(TOY, given, CARD) == 10
+
+
 def test_a_cached_token_is_keys_and_values_of_all_layers() -> None:
     # Keys and values, two layers, two heads of width two, two bytes.
     assert cache_bytes_per_token(TOY, ENGINE) == 2 * 2 * 2 * 2 * 2 == 32

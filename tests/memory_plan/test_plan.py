@@ -89,6 +89,48 @@ def test_learner_and_engine_on_one_card_are_added() -> None:
     assert plan("Qwen/Qwen2.5-3B", "H200", small, engine, rank_share=0.5).problems == ()
 
 
+@pytest.mark.parametrize(
+    ("replicas", "rank_share", "card_share", "beside"),
+    [
+        (3, 0.4, 0.2, 3),  # in floating point (1 - 0.4) / 0.2 is a little less than 3
+        (9, 0.5, 0.25, 2),
+        (1, 0.5, 0.25, 1),
+        (2, 1.0, 0.0, 2),  # each sees all cards and takes the first
+        (2, 0.5, 1.0, 0),
+    ],
+)
+def test_as_many_engines_as_may_lie_beside_a_rank_are_taken_off_its_card(
+    replicas: int, rank_share: float, card_share: float, beside: int
+) -> None:
+    engine = msgspec.structs.replace(ENGINE, replicas=replicas, share=0.1, card_share=card_share)
+    learner = replace(LEARNER, ranks=1)
+    (what, _), *_ = plan(learner=learner, engine=engine, rank_share=rank_share).problems
+    left = re.search(r"of which (an|\d+) engines? beside it leaves? ([\d.]+) GiB", what)
+    assert (left is not None) == (beside > 0)
+    if left is not None:
+        assert left[1] == ("an" if beside == 1 else str(beside))
+        assert float(left[2]) == pytest.approx(78 - beside * (7.8 + 2), abs=0.06)
+
+
+def test_an_engine_with_a_cache_of_a_given_size_takes_that_and_what_it_needs_besides() -> None:
+    """14.2 GiB of weights, 2.0 of working space and graphs each, and 2 GiB for new weights to arrive through."""
+    two = msgspec.structs.replace(ENGINE, share=0.9, card_share=0.5, cache=8 << 30)
+    assert plan(engine=two).problems == (), "the share is not what they take"
+    [(what, mend)] = plan(engine=msgspec.structs.replace(two, cache=40 << 30)).problems
+    assert re.match(r"2 engine\(s\) on a card, each with [\d.]+ GiB, its cache included, and 2\.0 GiB", what)
+    most = int(mend.removeprefix("set rollout.kv_cache_mb to at most "))
+    assert plan(engine=msgspec.structs.replace(two, cache=most << 20)).problems == ()
+    assert plan(engine=msgspec.structs.replace(two, cache=(most + 1) << 20)).problems != ()
+
+
+def test_a_cache_too_small_for_one_sequence_is_told_the_size_that_is_enough() -> None:
+    small = msgspec.structs.replace(ENGINE, cache=64 << 20)
+    [(what, mend)] = plan(engine=small).problems
+    assert what == "an engine with a cache of 0.1 GiB has 1,170 cached tokens, less than one sequence of 14,240"
+    assert mend == "rollout.kv_cache_mb=779"  # 14,240 times 57,344 bytes
+    assert plan(engine=msgspec.structs.replace(small, cache=779 << 20)).problems == ()
+
+
 def test_what_a_rank_sends_is_counted_where_it_fits_and_in_the_ways_out() -> None:
     sending = msgspec.structs.replace(ENGINE, sent="by tensor")
     fits, sent = plan(), plan(engine=sending)

@@ -43,7 +43,7 @@ def test_published_models_have_their_published_number_of_parameters(model: str, 
     assert PUBLISHED[model].parameters == parameters
 
 
-def small_config(kind: str, *, tied: bool) -> Any:
+def small_config(kind: str, *, tied: bool, bias: bool = False) -> Any:
     more = {"head_dim": 16} if kind == "qwen3" else {}
     return AutoConfig.for_model(
         kind,
@@ -54,14 +54,15 @@ def small_config(kind: str, *, tied: bool) -> Any:
         num_attention_heads=4,
         num_key_value_heads=2,
         tie_word_embeddings=tied,
+        attention_bias=bias,
         **more,
     )
 
 
-@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize(("tied", "bias"), [(True, False), (False, False), (True, True)])
 @pytest.mark.parametrize("kind", ["qwen2", "qwen3", "llama"])
-def test_a_local_folder_is_counted_as_transformers_builds_it(kind: str, tied: bool, tmp_path: Path) -> None:
-    config = small_config(kind, tied=tied)
+def test_a_local_folder_is_counted_as_transformers_builds_it(kind: str, tied: bool, bias: bool, tmp_path: Path) -> None:
+    config = small_config(kind, tied=tied, bias=bias)
     config.save_pretrained(tmp_path)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
