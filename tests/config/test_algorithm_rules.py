@@ -63,12 +63,13 @@ class TestPresets:
             assert estimator.epsilon == 1e-8
         loss = paper.loss
         assert (loss.name, loss.weight, loss.clip_low, loss.clip_high, loss.dual_clip) == (
-            "ppo",
+            "decoupled_ppo",
             "none",
             0.2,
             0.2,
             None,
         )
+        assert (loss.proximal, loss.masks) == ("recompute", [])
         assert (loss.minibatches, loss.entropy_coefficient) == (1, 0.001)
         assert (loss.aggregation, loss.chunk_sequences) == ("chunk_token_mean", 16)
         optimiser = paper.optimiser
@@ -135,7 +136,7 @@ class TestLoss:
         algorithm = AlgorithmConfig()
         algorithm.loss.name, algorithm.loss.aggregation = "gspo", aggregation
         told = [problem.key for problem in problems(algorithm, 0)]
-        assert told == ([] if aggregation in ("sequence_mean", "prompt_mean") else ["loss.aggregation"])
+        assert told == ([] if aggregation == "sequence_mean" else ["loss.aggregation"])
 
     def test_what_goes_wrong_may_be_shown_on_purpose(self) -> None:
         algorithm = AlgorithmConfig()

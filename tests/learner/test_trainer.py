@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch._dynamo
 
+from azr.config.load import load
 from azr.config.sections.algorithm import LossConfig, OptimiserConfig
 from azr.config.sections.learner import LearnerConfig, LoraConfig
 from learner import checkpoint
@@ -237,6 +238,15 @@ def test_the_token_budget_changes_nothing(folder: Path, loss: str) -> None:
         trainer.step(StepBatch(random_samples(3), 0))
         results.append(snapshot(trainer))
     assert difference(results[0], results[1]) < 2e-6
+
+
+def test_the_papers_ratio_is_one_whatever_the_engine_made_of_the_tokens(folder: Path) -> None:
+    """Engine and learner differ by their arithmetic; the published ratio is between two passes of the trainer."""
+    paper = load([], ["algorithm=paper"]).algorithm.loss
+    report = make_trainer(folder, paper).step(StepBatch(random_samples(3), 0))
+    assert report.metrics["off_policy/k3"] > 0.0, "the samples are not from these weights"
+    assert report.metrics["learner/ratio"] == 1.0
+    assert report.metrics["learner/clip_low_fraction"] == report.metrics["learner/clip_high_fraction"] == 0.0
 
 
 def test_m2po_judges_the_whole_batch_however_it_is_cut(folder: Path) -> None:

@@ -41,7 +41,7 @@ def test_no_staleness_is_the_synchronous_system() -> None:
 
 def test_the_published_algorithm() -> None:
     plan = told("algorithm=paper")
-    assert plan["loss"].startswith("ppo, weight none, 1 updates a step, lr 1e-06")
+    assert plan["loss"].startswith("decoupled_ppo, weight none, 1 updates a step, lr 1e-06")
     assert plan["rating"] == "8 attempts at each accepted task, thrown away"
 
 

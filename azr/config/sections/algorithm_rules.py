@@ -42,7 +42,6 @@ LOSSES = (*ANCHORED_AT_BEHAVIOUR, *ANCHORED_AT_PROXIMAL, "reinforce")
 WEIGHTS = ("token_tis", "sequence_tis", "icepop", "vtrace", "none")
 MASKS = ("geometric", "k3", "negative_sequence", "m2po")
 PROXIMALS = ("recompute", "interpolate")
-SEQUENCE_AGGREGATIONS = ("sequence_mean", "prompt_mean")
 AGGREGATIONS = ("token_mean", "sequence_mean", "prompt_mean", "constant_length", "chunk_token_mean")
 
 
@@ -266,11 +265,11 @@ def _loss(loss: LossConfig, max_staleness: int) -> Iterator[Problem]:
             f"`{loss.name}` corrects current over behaviour in its own ratio; `{loss.weight}` would correct it twice",
             "set algorithm.loss.weight=none, or algorithm.loss.name=decoupled_ppo",
         )
-    if loss.name == "gspo" and loss.aggregation not in SEQUENCE_AGGREGATIONS:
+    if loss.name == "gspo" and loss.aggregation != "sequence_mean":
         yield Problem(
             "loss.aggregation",
             f"`gspo` gives each sequence one loss, and `{loss.aggregation}` would weigh it by the sequence's length",
-            "set algorithm.loss.aggregation=sequence_mean or prompt_mean",
+            "set algorithm.loss.aggregation=sequence_mean",
         )
     if "m2po" in loss.masks and loss.proximal == "interpolate":
         yield Problem(
