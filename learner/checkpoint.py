@@ -197,11 +197,14 @@ def prune(root: Path, *, keep_last: int, keep_every: int) -> list[Path]:
 
     Whole ones alone count. A torn one goes when a newer one is whole, for then nobody writes it any more: steps only
     grow, and a learner that begins anew does so from the newest whole one. Any other is in writing, or goes before
-    the next is written.
+    the next is written. One whose marker is there and cannot be read may be whole, and is left alone.
     """
     whole, torn = list[Path](), list[Path]()
     for folder in sorted(folder for folder in root.glob("step_*") if _NAME.fullmatch(folder.name)):
-        (torn if _step_of(folder) is None else whole).append(folder)
+        try:
+            (torn if _is_torn(folder) else whole).append(folder)
+        except (OSError, *UNDECODABLE) as error:
+            logger.warning("leaving %s alone, which cannot be read: %s", folder, error)
     if not whole:
         return []
     kept = set(whole[-max(1, keep_last) :])
@@ -219,6 +222,17 @@ def prune(root: Path, *, keep_last: int, keep_every: int) -> list[Path]:
         else:
             deleted.append(folder)
     return deleted
+
+
+def _is_torn(folder: Path) -> bool:
+    """Whether a checkpoint was not written to its end; raises where nobody can tell."""
+    if folder.name.endswith(_PARTIAL):
+        return True
+    try:
+        read_state(folder)
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _number(folder: Path) -> int:

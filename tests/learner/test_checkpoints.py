@@ -94,6 +94,35 @@ def test_what_somebody_else_put_there_is_left_alone(tmp_path: Path) -> None:
     assert checkpoint.prune(tmp_path, keep_last=1, keep_every=2) == []
 
 
+@pytest.mark.parametrize("refused", [PermissionError(errno.EACCES, "denied"), OSError(errno.ESTALE, "stale handle")])
+def test_one_whose_marker_cannot_be_read_may_be_whole_and_is_told_and_left_alone(
+    refused: OSError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file system across a network may refuse once, and the checkpoint be the one that is to be kept."""
+    for step in (1, 2, 3):
+        whole_checkpoint(tmp_path, step)
+    read = checkpoint.read_state
+
+    def read_but_one(folder: Path) -> checkpoint.LearnerState:
+        if folder.name.endswith("2"):
+            raise refused
+        return read(folder)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "read_state", read_but_one)
+        assert [folder.name[-1] for folder in checkpoint.prune(tmp_path, keep_last=1, keep_every=0)] == ["1"]
+    assert f"leaving {tmp_path / 'step_00000002'} alone" in caplog.text
+    assert checkpoint.complete_steps(tmp_path) == [2, 3]
+
+
+def test_so_is_one_whose_marker_is_damaged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for step in (1, 2):
+        whole_checkpoint(tmp_path, step)
+    (tmp_path / "step_00000001" / "learner.json").write_bytes(b'{"step": 1, "upd')
+    assert checkpoint.prune(tmp_path, keep_last=1, keep_every=0) == []
+    assert f"leaving {tmp_path / 'step_00000001'} alone" in caplog.text
+
+
 def test_a_deletion_that_is_interrupted_leaves_a_torn_one_and_not_one_that_passes_for_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
