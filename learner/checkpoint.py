@@ -67,6 +67,8 @@ class LearnerState(msgspec.Struct, frozen=True):
     lora_scale: float = 0.0
     tokenizer: str = ""
     """Digest of the model's tokenizer; empty where nobody could tell."""
+    plain_tokens: tuple[str, ...] = ()
+    """Added tokens that were spelled as text, of a training without a configuration (`azr sft`)."""
 
 
 def checkpoint_folder(root: Path, step: int) -> Path:

@@ -133,6 +133,8 @@ class LearnerPlan:
     temperature: float = 1.0
     seed: int = 0
     random_weights: bool = False
+    plain_tokens: tuple[str, ...] = ()
+    """Added tokens that were spelled as text, for checkpoints to say where no configuration does (`azr sft`)."""
     gpu: bool = False
     """Whether ranks under Ray Train have GPUs; whoever makes the plan knows."""
 
@@ -259,7 +261,10 @@ def _save(plan: LearnerPlan, trainer: Trainer, step: int, source: BatchSource | 
     Where it does not, all but the newest of those before it go, and it is tried once more: without, a disk with room
     for fewer than are to be kept would take no checkpoint any more.
     """
-    state = checkpoint.LearnerState(step, trainer.updates, plan.model, plan.lora_scale, tokenizer_digest(plan.model))
+    digest = tokenizer_digest(plan.model)
+    state = checkpoint.LearnerState(
+        step, trainer.updates, plan.model, plan.lora_scale, digest, plain_tokens=plan.plain_tokens
+    )
     companions = partial(source.write_state, step) if source else None
     try:
         checkpoint.save(plan.checkpoints, trainer, state, companions=companions)

@@ -116,12 +116,14 @@ def _chunks(pairs: Iterable[Pair], size: int) -> Iterator[list[Pair]]:
 
 
 class SupervisedSource:
-    """Batches of a fixed number of pairs; the batch of a step depends on seed and step alone, so resuming is exact."""
+    """Batches of about as many pairs each, together all epochs to the last pair; the batch of a step depends on seed,
+    epochs and step alone, so resuming is exact."""
 
     def __init__(self, pairs: TokenPairs, *, tokens_per_step: int, epochs: float, seed: int) -> None:
         self._pairs, self._seed = pairs, seed
-        self._per_step = max(1, round(tokens_per_step / float(pairs.lengths().mean())))
-        self.steps = max(1, int(epochs * len(pairs.bounds) / self._per_step))
+        per_step = max(1, round(tokens_per_step / float(pairs.lengths().mean())))
+        self._places = max(1, round(epochs * len(pairs.bounds)))
+        self.steps = -(-self._places // per_step)
         self._order: tuple[int, npt.NDArray[np.int64]] = (-1, np.zeros(0, np.int64))
 
     def begin(self, step: int) -> None:
@@ -134,7 +136,7 @@ class SupervisedSource:
         """The pairs of this step, or None after the last."""
         if step >= self.steps:
             return None
-        places = range(step * self._per_step, (step + 1) * self._per_step)
+        places = range(step * self._places // self.steps, (step + 1) * self._places // self.steps)
         return StepBatch([self._pairs.sample(self._at(place)) for place in places], step)
 
     def write_state(self, step: int, folder: Path) -> None:

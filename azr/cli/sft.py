@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     from learner.supervised import SupervisedObserver, SupervisedSource, load_pairs, require_model
     from learner.trainer import supervised
 
-    model = resolve(arguments.model)
+    model, folder = resolve(arguments.model), arguments.out.absolute()  # ranks may have another working directory
     require_model(model, weights=not arguments.random_weights)
     pairs = load_pairs(
         arguments.files,
@@ -92,12 +92,13 @@ def run(arguments: argparse.Namespace) -> int:
             checkpoint_every=arguments.checkpoint_every,
             report_entropy=False,
         ),
-        folder=arguments.out,
+        folder=folder,
         steps=steps,
         make_source=make_source,
-        make_observer=partial(SupervisedObserver, steps, arguments.out / "metrics.jsonl"),
+        make_observer=partial(SupervisedObserver, steps, folder / "metrics.jsonl"),
         seed=arguments.seed,
         random_weights=arguments.random_weights,
+        plain_tokens=tuple(arguments.plain_tokens),
         gpu=torch.cuda.is_available(),
     )
     with sole_writer(arguments.out):

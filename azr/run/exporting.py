@@ -46,7 +46,7 @@ def base_of(checkpoint: Path) -> tuple[str, str]:
 
 def plain_tokens_of(checkpoint: Path) -> list[str]:
     """Added tokens that the checkpoint's run spelled as ordinary text, as whoever uses its weights must, too."""
-    return list(_model_section(checkpoint).plain_tokens)
+    return list(_model_section(checkpoint).plain_tokens or read_state(checkpoint).plain_tokens)
 
 
 def _configured(checkpoint: Path) -> str:

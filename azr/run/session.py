@@ -93,14 +93,18 @@ def configuration_of(source: str) -> Path | None:
 def model_of(source: str) -> Iterator[str]:
     """The model folder of what is named: a model as it is; a run or one of its checkpoints, exported for the while.
 
-    Its tokenizer is the base model's own: `model.plain_tokens` are applied where it is loaded, as in the run.
+    Its tokenizer is the base model's own: `model.plain_tokens` are applied where it is loaded, as in the run. Those of
+    `azr sft`, which has no configuration, are applied here.
     """
     path = Path(source)
     if run_of(source) is None:
         yield source
         return
     from azr.run.exporting import export_run
+    from learner.checkpoint import read_state
+    from learner.export import find_checkpoint
 
     leave_on_termination()  # an export takes a while, and is as large as the model
     with scratch("model") as folder:
-        yield str(export_run(path, folder / "model", dtype="float32"))
+        plain = read_state(find_checkpoint(path)).plain_tokens
+        yield str(export_run(path, folder / "model", dtype="float32", plain_tokens=plain))

@@ -13,7 +13,9 @@ from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 from azr.cli import main as cli
+from azr.cli.serve import model_folder as served_folder
 from azr.errors import AzrError
+from azr.run.session import model_of
 from azr.sole_writer import sole_writer
 from azr.tiny import shipped
 from azr.tiny.vocabulary import save_tokenizer, train_tokenizer
@@ -112,10 +114,10 @@ class TestTokens:
 
 class TestSource:
     @staticmethod
-    def source(epochs: float = 2.0, seed: int = 0) -> SupervisedSource:
+    def source(epochs: float = 2.0, seed: int = 0, tokens_per_step: int = 12) -> SupervisedSource:
         tokens = np.arange(40, dtype=np.int32)
         bounds = np.stack([np.arange(0, 40, 4), np.arange(1, 41, 4), np.arange(4, 44, 4)], axis=1)
-        return SupervisedSource(TokenPairs(tokens, bounds), tokens_per_step=12, epochs=epochs, seed=seed)
+        return SupervisedSource(TokenPairs(tokens, bounds), tokens_per_step=tokens_per_step, epochs=epochs, seed=seed)
 
     def taken(self, source: SupervisedSource, steps: range) -> list[int]:
         batches = [source.take(step) for step in steps]
@@ -123,13 +125,26 @@ class TestSource:
 
     def test_an_epoch_takes_each_pair_once_and_the_next_in_another_order(self) -> None:
         source = self.source()
-        assert source.steps == 6  # 2 · 10 pairs, 3 a step
-        order = self.taken(source, range(6))
-        assert sorted(order[:10]) == list(range(10))
-        assert order[:8] != order[10:18]
+        order = self.taken(source, range(source.steps))
+        assert len(order) == 20
+        assert sorted(order[:10]) == sorted(order[10:]) == list(range(10))
+        assert order[:10] != order[10:]
+
+    @pytest.mark.parametrize("epochs", [1.0, 2.0, 2.5])
+    def test_no_pair_is_left_out_at_the_end_and_no_step_is_much_smaller_than_another(self, epochs: float) -> None:
+        source = self.source(epochs)
+        sizes = [len(self.taken(source, range(step, step + 1))) for step in range(source.steps)]
+        assert sum(sizes) == epochs * 10
+        assert set(sizes) <= {2, 3}  # three fill a step
+
+    def test_data_of_less_than_a_step_is_not_repeated_to_fill_it(self) -> None:
+        source = self.source(1.0, tokens_per_step=1000)
+        assert source.steps == 1
+        assert sorted(self.taken(source, range(1))) == list(range(10))
 
     def test_any_step_can_be_taken_again_with_the_same_batch(self) -> None:
-        assert self.taken(self.source(), range(3, 6)) == self.taken(self.source(), range(6))[9:]
+        first, whole = self.taken(self.source(), range(3)), self.taken(self.source(), range(7))
+        assert self.taken(self.source(), range(3, 7)) == whole[len(first) :]
 
     def test_the_seed_decides_the_order(self) -> None:
         assert self.taken(self.source(seed=0), range(3)) != self.taken(self.source(seed=1), range(3))
@@ -163,6 +178,22 @@ def test_azr_sft_trains_resumes_and_its_export_loads(
     assert cli.main(["export", str(tmp_path / "run"), str(tmp_path / "out"), "--dtype", "float32"]) == 0
     AutoModelForCausalLM.from_pretrained(tmp_path / "out")
     assert AutoTokenizer.from_pretrained(tmp_path / "out").decode([5, 6]) == tokenizer.decode([5, 6])
+
+
+def test_what_azr_sft_spelled_as_text_is_so_wherever_its_weights_are_used(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    model = save_tiny_model(tmp_path / "base")
+    shrink_vocabulary(model, len(save_special(model)))
+    pairs = write(tmp_path / "pairs.jsonl", ['{"prompt": "sort it<think>", "response": "x"}'])
+    run = tmp_path / "run"
+    assert cli.main(["sft", str(pairs), "--model", str(model), "--out", str(run), "--plain-tokens", *PLAIN]) == 0
+    assert cli.main(["export", str(run), str(tmp_path / "out"), "--dtype", "float32"]) == 0
+    expected = ids(load_tokenizer(model, PLAIN))
+    assert ids(AutoTokenizer.from_pretrained(tmp_path / "out")) == expected
+    assert ids(AutoTokenizer.from_pretrained(served_folder(str(run), tmp_path / "served"))) == expected
+    with model_of(str(run)) as evaluated:
+        assert ids(AutoTokenizer.from_pretrained(evaluated)) == expected
 
 
 @pytest.mark.parametrize(
