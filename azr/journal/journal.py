@@ -13,6 +13,7 @@ disk holds is then unknown until it is opened anew.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -241,17 +242,20 @@ class Journal:
         """Write a new file aside, sync it, and put it in place of the present one."""
         part = _name(generation) + _PART
         marker = self._draw_marker()
-        self._storage.remove(part)
-        file = self._storage.append_to(part)
+        file: Appender | None = None
         size, count = 0, 0
         try:
+            self._storage.remove(part)
+            file = self._storage.append_to(part)  # a full disk may refuse even the name
             for data in _file_of(marker, records):
                 file.write(data)
                 size, count = size + len(data), count + 1
             file.sync()
         except BaseException as error:
-            file.close()
-            self._storage.remove(part)
+            if file is not None:
+                file.close()
+            with contextlib.suppress(OSError):  # it is taken away by whoever writes or opens the next
+                self._storage.remove(part)
             if isinstance(error, OSError):
                 raise self._write_error(error, size, "the journal as it was") from error
             raise
@@ -288,9 +292,13 @@ class Journal:
         self._remove_older()
 
     def _remove_older(self) -> None:
-        for older in self._generations():
-            if older < self._generation:
-                self._storage.remove(_name(older))
+        """What cannot be removed is read by nobody, and goes with the next opening or compacting."""
+        try:
+            for older in self._generations():
+                if older < self._generation:
+                    self._storage.remove(_name(older))
+        except OSError as error:
+            logger.warning("%s: older files stay beside it for now: %s", self._describe(), error)
 
     def _keep_damaged(self, name: str, file: BinaryIO) -> None:
         self._storage.remove(name + _DAMAGED)

@@ -168,6 +168,11 @@ def test_other_files_in_the_folder_are_left_alone(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["00000001.journal", "abc.journal", "notes.txt"]
 
 
+def refuses_to_remove(name: str) -> None:
+    if not name.endswith(".part"):
+        raise OSError(errno.EIO, "Input/output error")
+
+
 class TestFullDisk:
     def test_a_full_disk_costs_the_call_that_met_it_and_says_so(self) -> None:
         disk = CrashingDisk(room=150)
@@ -192,6 +197,33 @@ class TestFullDisk:
         journal.append(b"more")
         assert disk.names() == ["00000001.journal"]
         assert records_on(disk.reboot(1.0, True)) == [b"kept", b"more"]
+
+    @pytest.mark.parametrize("act", ["open", "remove"])
+    def test_a_compaction_that_cannot_even_create_its_file_leaves_the_journal_as_it_was(self, act: str) -> None:
+        """A disk without room for a name refuses that, and whoever compacts knows a refusal by its type."""
+        disk = CrashingDisk()
+        journal, _ = opened(disk)
+        journal.append(b"kept")
+        disk.fail_next[act] = OSError(errno.ENOSPC, "No space left on device")
+        with pytest.raises(JournalError, match="the disk is full; the journal as it was is intact"):
+            journal.compact([b"sum"])
+        journal.append(b"more")
+        assert records_on(disk.reboot(1.0, True)) == [b"kept", b"more"]
+
+    def test_a_history_that_cannot_be_removed_after_compacting_is_no_error_and_goes_later(self) -> None:
+        disk = CrashingDisk()
+        journal, _ = opened(disk)
+        journal.append(b"one")
+        remove, disk.remove = disk.remove, refuses_to_remove  # type: ignore[method-assign]
+        journal.compact([b"sum"])
+        journal.append(b"two")
+        assert disk.names() == ["00000001.journal", "00000002.journal"]
+        disk.remove = remove  # type: ignore[method-assign]
+        after = disk.reboot(1.0, True)
+        assert records_on(after) == [b"sum", b"two"]
+        assert after.names() == ["00000002.journal"]
+        journal.compact([b"sum of all"])
+        assert disk.names() == ["00000003.journal"]
 
     def test_compacting_that_failed_is_not_tried_again_at_once(self) -> None:
         disk = CrashingDisk(room=4000)
