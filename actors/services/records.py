@@ -72,8 +72,8 @@ class Position(NamedTuple):
 class Standing(NamedTuple):
     """Where a shard of the tasks stands."""
 
-    step: int
-    """The learner's, as it was told last."""
+    reached: Version
+    """The learner's lineage and step, as they were told last."""
     untouched: bool
     """Nothing was ever recorded here, or what was is lost."""
 

@@ -11,7 +11,7 @@ from actors.services.experience_client import unpacked
 from actors.services.records import Standing
 from actors.services.task_service import Stock
 from azr.buffers import shard_of
-from azr.game.types import Task
+from azr.game.types import Task, Version
 from azr.journal.tasks import Written
 
 
@@ -35,6 +35,11 @@ class TaskClient:
         for shard in self.shards:
             shard.call("advance", step)
 
+    def resume(self, at: Version) -> None:
+        """The learner went back to this step, and goes on under this lineage: time runs from there again."""
+        for shard in self.shards:
+            shard.call("resume", at)
+
     def count(self) -> int:
         """How many tasks are held."""
         return sum(shard.call("ready") for shard in self.shards)
@@ -46,16 +51,16 @@ class TaskClient:
     def lost(self, snapshot: bytes | None) -> list[str]:
         """Names of the shards whose journal knows nothing, or less than the snapshot of a checkpoint.
 
-        A shard's step never falls, and whatever a snapshot tells was in its journal before.
+        Lineage and step together never fall, and whatever a snapshot tells was in its journal before.
         """
-        told = [0] * len(self.shards)
+        told = [Version(0, 0)] * len(self.shards)
         if snapshot is not None:
-            told = [msgspec.msgpack.decode(part, type=Written).step for part in self._unpacked(snapshot)]
+            told = [msgspec.msgpack.decode(part, type=Written).reached for part in self._unpacked(snapshot)]
         stand: list[Standing] = [shard.call("stands") for shard in self.shards]
         return [
             shard.name
-            for shard, at, step in zip(self.shards, stand, told, strict=True)
-            if at.untouched or at.step < step
+            for shard, at, reached in zip(self.shards, stand, told, strict=True)
+            if at.untouched or at.reached < reached
         ]
 
     def restore(self, snapshot: bytes, shards: Collection[str] = ()) -> None:

@@ -5,7 +5,7 @@ One Ray actor a shard, restarted by Ray; called by the clients in this package. 
 
       proposers ── add · references ──► ┌──────────────────┐
       solvers ──── draw · tasks · rate ─► │ buffers by type  │ ── journal
-      run ──────── advance ─────────────► └──────────────────┘
+      run ──────── advance · resume ────► └──────────────────┘
 
 Nobody waits here but for the journal. Every call may be asked again after a restart; a task that is added again by the
 caller who added it is recognised as his own and not as a duplicate.
@@ -23,7 +23,7 @@ from actors.services.host import Host, Place
 from actors.services.records import ProcessReport, Standing
 from azr.buffers import Estimate, Status, TaskBuffer
 from azr.config.sections.buffers import BuffersConfig
-from azr.game.types import Task
+from azr.game.types import Task, Version
 from azr.journal.tasks import DurableTasks, Written
 
 
@@ -69,7 +69,7 @@ class TaskShard:
 
     async def stands(self) -> Standing:
         """Where it stands."""
-        return await self.host.act(lambda: Standing(self.tasks.step, self.tasks.untouched))
+        return await self.host.act(lambda: Standing(self.tasks.reached, self.tasks.untouched))
 
     async def add_many(self, tasks: Sequence[Task], out: bool, again: bool) -> list[bool]:
         """Take in new tasks; False for duplicates. `out`: they are being attempted already.
@@ -126,6 +126,10 @@ class TaskShard:
             self.host.shorten(lambda: self.tasks.shorten(self.host.place.shorten_bytes))
 
         await self.host.act(act)
+
+    async def resume(self, at: Version) -> None:
+        """The learner went back to this step, and goes on under this lineage."""
+        await self.host.act(lambda: self.tasks.resume(at))
 
     async def snapshot(self) -> bytes:
         """Everything, for a checkpoint."""

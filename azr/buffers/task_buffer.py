@@ -1,7 +1,7 @@
 """The tasks of one type: which is trained on next, which is shown to the proposer, which leaves when there is no room.
 
 Hosted by a shard of the task service, one a task type. Draws from the generator it is given and from nothing else;
-time is the learner's step, told through `advance`.
+time is the learner's step, told through `advance`, and through `resume` where it goes back to a checkpoint.
 
       gate ── add ──► new ── draw ──► out ── rate ──► rated ── draw (by priority) ──► out …
        │                ▲              │                │
@@ -11,7 +11,8 @@ time is the learner's step, told through `advance`.
 New tasks are drawn first in, first out, before any replay; rated ones from a sum-tree. A task that is out is not drawn
 again until its attempts came back. Evidence adds up: an estimate's counts are discounted by their age, then the new
 ones are added. A task's own age counts from the step that proposed it (`Task.born`), so that one rule makes solvers
-begin with the tasks of the step before (`rest_steps`), at step 0 with the seeds.
+begin with the tasks of the step before (`rest_steps`), at step 0 with the seeds. Tasks of steps that a resume undid are
+kept, and are old: they are of no step that will come before another.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from azr.buffers import priority
 from azr.buffers.sum_tree import SumTree
 from azr.buffers.table import Rows, Slots, TableState, TaskTable
 from azr.config.sections.buffers import BuffersConfig
-from azr.game.types import Task
+from azr.game.types import Task, Version
 
 #: At capacity this share of the tasks leaves at once, so that sorting them all is paid by many new ones.
 EVICTION_SHARE = 1 / 64
@@ -82,6 +83,8 @@ class BufferState(msgspec.Struct):
     generator: str
     training: bytes
     reference: bytes
+    lineage: int = 0
+    begun: int = 0
 
 
 class TaskBuffer:
@@ -93,8 +96,12 @@ class TaskBuffer:
         self.config = config
         self.generator = generator
         self.step = 0
+        self.lineage = 0
         self.evicted = 0
+        """Tasks that left to make room."""
         self.duplicates = 0
+        self._begun = 0
+        """The step from which the present lineage goes on."""
         self._table = TaskTable(config.capacity)
         self._new: deque[tuple[int, int]] = deque()
         """Slot and sequence number of tasks to draw first; an entry whose task has left or was drawn is passed over."""
@@ -161,13 +168,17 @@ class TaskBuffer:
         return [task.id for task in self._table.tasks_at(by_use[: min(block, len(self))])]
 
     def evict(self, task_ids: Iterable[str]) -> None:
-        """Let go of these tasks."""
+        """These tasks leave to make room."""
+        self.evicted += self.let_go(task_ids)
+
+    def let_go(self, task_ids: Iterable[str]) -> int:
+        """These tasks leave; returns how many of them were held."""
         slots = [slot for task_id in task_ids if (slot := self._table.slot(task_id)) is not None]
         leaving = np.array(slots, np.int64)
         self._table.remove(leaving)
         for tree in (self._training, self._reference):
             tree.update(leaving, np.zeros(len(leaving)))
-        self.evicted += len(leaving)
+        return len(leaving)
 
     def add(self, task: Task, *, out: bool = False) -> bool:
         """Take in a new task; False when the same is held already."""
@@ -239,6 +250,27 @@ class TaskBuffer:
     def advance(self, step: int) -> None:
         """The learner is at this step: estimates have aged, and what has been out for too long comes back."""
         self.step = max(self.step, step)
+        self._age()
+
+    def resume(self, at: Version) -> None:
+        """The learner went back to this step, and goes on under another lineage: time runs from here again.
+
+        What was drawn or rated later was so just now. What was proposed later is old, and new no more: it would take
+        the places of the tasks that the steps to come propose. What waits to be drawn is gathered anew, as what was
+        too old for that may be new again.
+        """
+        self.step, self.lineage, self._begun = at.step, at.lineage, at.step
+        rows = self._table.used
+        for column in ("out_step", "rated_step"):
+            np.minimum(rows[column], at.step, out=rows[column])
+        rows["added_step"][rows["added_step"] > at.step] = self._long_ago
+        waiting = np.flatnonzero(rows["held"] & ~rows["out"] & (rows["visits"] == 0))
+        entries = sorted((int(rows["sequence"][slot]), slot) for slot in waiting.tolist())
+        self._new = deque((slot, sequence) for sequence, slot in entries)
+        self._age()
+
+    def _age(self) -> None:
+        """Do what is due at this step."""
         rows = self._table.used
         self._come_back(np.flatnonzero(rows["out"] & (self.step - rows["out_step"] > self.config.out_steps)))
         self._training.assign(self._priorities(rows))
@@ -260,6 +292,8 @@ class TaskBuffer:
             generator=json.dumps(self.generator.bit_generator.state),
             training=self._training.weights.tobytes(),
             reference=self._reference.weights.tobytes(),
+            lineage=self.lineage,
+            begun=self._begun,
         )
 
     @classmethod
@@ -272,6 +306,7 @@ class TaskBuffer:
         buffer = cls(config, np.random.default_rng())
         buffer.generator.bit_generator.state = json.loads(state.generator)
         buffer.step, buffer._replay_owed = state.step, state.replay_owed
+        buffer.lineage, buffer._begun = state.lineage, state.begun
         buffer.evicted, buffer.duplicates = state.evicted, state.duplicates
         buffer._table = TaskTable.from_state(state.table)
         buffer._new.extend(state.new)
@@ -294,6 +329,11 @@ class TaskBuffer:
             mean_estimate_age=float((self.step - rated["rated_step"]).mean()) if len(rated) else 0.0,
             mean_learnability=float(self._learnabilities(rated).mean()) if len(rated) else 0.0,
         )
+
+    @property
+    def _long_ago(self) -> int:
+        """The birth of what was proposed in steps that were undone: neither does it rest, nor is it new."""
+        return self._begun - self.config.new_steps - 1
 
     def _send_out(self, slots: Slots) -> list[Task]:
         rows = self._table.rows
@@ -331,6 +371,8 @@ class TaskBuffer:
         slots = []
         for task in tasks:
             slots.append(slot := self._table.enter(task))
+            if task.born.lineage < self.lineage and task.born.step > self._begun:
+                self._table.rows["added_step"][slot] = self._long_ago  # its proposer had not heard of the resume
             self._new.append((slot, self._table.sequence - 1))
         entered = np.array(slots, np.int64)
         self._weigh(entered)

@@ -43,10 +43,11 @@ def problems(config: Config) -> list[Problem]:
     learner = learner_rules.problems(config.learner, longest)
     game, backend = config.algorithm.game, config.sandbox.backend
     gating = gating_rules.problems(config.gating, config.lengths, config.seeding, game, backend)
+    buffers = buffers_rules.problems(config.buffers, config.weights.publish_every)
     return [
         *(Problem(f"algorithm.{key}", what, mend) for key, what, mend in algorithm),
         *(Problem(key, what, mend) for key, what, mend in gating),
-        *(Problem(key, what, mend) for key, what, mend in buffers_rules.problems(config.buffers)),
+        *(Problem(key, what, mend) for key, what, mend in buffers),
         *(Problem(key, what, mend) for key, what, mend in run_rules.problems(config)),
         *(Problem(key, what, mend) for key, what, mend in actors_rules.problems(config.actors, config.algorithm)),
         *(Problem(key, what, mend) for key, what, mend in sandbox_rules.problems(config.sandbox)),

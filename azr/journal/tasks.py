@@ -12,7 +12,7 @@ A journal that has grown begins anew with the buffers themselves. They take many
 
       compacted:  [Held, some tasks] [Held] … [Written, all but the tasks]   then what comes in
 
-      add_many · rate_many · advance ── append, sync ──► buffers ──► answer
+      add_many · rate_many · advance … ── append, sync ──► buffers ──► answer
       draw · references ─────────────────────────────────► buffers ──► answer
 """
 
@@ -24,7 +24,7 @@ from itertools import islice
 import msgspec
 
 from azr.buffers import BufferState, Estimate, TaskBuffer
-from azr.game.types import Task
+from azr.game.types import Task, Version
 from azr.journal.durable import SHORTEN_ABOVE_BYTES
 from azr.journal.journal import Journal, Recovery
 
@@ -37,7 +37,8 @@ REMEMBERED = 16_384
 
 
 class Added(msgspec.Struct, frozen=True, tag="added", array_like=True):
-    """Tasks that were new, and by type the ids of those that left to make room."""
+    """Tasks that were new, and by type the ids of those that left to make room; without any new one, of those that were
+    let go."""
 
     tasks: list[Task]
     left: dict[str, list[str]] = {}
@@ -56,6 +57,8 @@ class Stepped(msgspec.Struct, frozen=True, tag="stepped", array_like=True):
     """The learner is at this step."""
 
     step: int
+    resumed_as: int = 0
+    """Of a learner that went back to this step: the lineage under which it goes on, which is never the first."""
 
 
 class Held(msgspec.Struct, frozen=True, tag="held", array_like=True):
@@ -73,9 +76,9 @@ class Written(msgspec.Struct, frozen=True, tag="written", array_like=True):
     """Groups that rated last, oldest first."""
 
     @property
-    def step(self) -> int:
-        """The learner's, as it was told last."""
-        return max((state.step for state in self.buffers.values()), default=0)
+    def reached(self) -> Version:
+        """The lineage and the step that were told last. It never falls: where the step does, the lineage is new."""
+        return max((Version(state.lineage, state.step) for state in self.buffers.values()), default=Version(0, 0))
 
 
 Event = Added | Rated | Stepped | Held | Written
@@ -99,7 +102,12 @@ class DurableTasks:
     @property
     def step(self) -> int:
         """The learner's, as it was told last."""
-        return max(buffer.step for buffer in self.buffers.values())
+        return self.reached.step
+
+    @property
+    def reached(self) -> Version:
+        """The lineage and the step that were told last."""
+        return max(Version(buffer.lineage, buffer.step) for buffer in self.buffers.values())
 
     @property
     def untouched(self) -> bool:
@@ -157,6 +165,11 @@ class DurableTasks:
         self._record(event := Stepped(step))
         self._apply(event)
 
+    def resume(self, at: Version) -> None:
+        """The learner went back to this step, and goes on under this lineage."""
+        self._record(event := Stepped(at.step, at.lineage))
+        self._apply(event)
+
     def shorten(self, above_bytes: int = SHORTEN_ABOVE_BYTES) -> bool:
         """Put the buffers themselves in place of the journal's history once it has grown; returns whether it did."""
         if not self._journal.outgrew(above_bytes):
@@ -182,14 +195,18 @@ class DurableTasks:
         match event:
             case Added(tasks, left, out):
                 for task_type, task_ids in left.items():
-                    self._buffer(task_type).evict(task_ids)
+                    buffer = self._buffer(task_type)
+                    (buffer.evict if tasks else buffer.let_go)(task_ids)
                 for task in tasks:
                     self._buffer(task.task_type).add(task, out=out)
             case Rated():
                 self._rate(event)
-            case Stepped(step):
+            case Stepped(step, resumed_as):
                 for buffer in self.buffers.values():
-                    buffer.advance(step)
+                    if resumed_as:
+                        buffer.resume(Version(resumed_as, step))
+                    else:
+                        buffer.advance(step)
             case Held(task_type, held):
                 self._held.setdefault(task_type, []).extend(held)
             case Written():

@@ -110,6 +110,10 @@ class Tasks(Protocol):
         """The learner is at this step."""
         ...
 
+    def resume(self, at: Version) -> None:
+        """The learner went back to this step, and goes on under this lineage."""
+        ...
+
     def snapshot(self) -> bytes:
         """Everything, for a checkpoint."""
         ...
@@ -202,7 +206,7 @@ class RunSource:
             # A lost journal may have known fewer lineages than the checkpoint, and none may be used twice.
             self.lineage = max(at.lineage, *(position.lineage for position in positions)) + 1
             self._begun(at, partial(self._experience.resume, at, self.lineage))
-            self._begun(at, partial(self._setting.tasks.advance, step))
+            self._begun(at, partial(self._setting.tasks.resume, Version(self.lineage, step)))
             self._hub.say(f"lineage {self.lineage} goes on from the weights of step {step}")
         self._ancestry = self._experience.ancestry()
 

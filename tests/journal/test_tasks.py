@@ -11,8 +11,9 @@ import pytest
 
 from azr.buffers import Estimate, TaskBuffer
 from azr.config.sections.buffers import BuffersConfig
+from azr.game.types import Version
 from azr.journal import Journal, JournalError
-from azr.journal.tasks import DurableTasks, Written
+from azr.journal.tasks import DurableTasks, Stepped, Written
 from tests.buffers.tasks import mass, names, task
 from tests.journal.disks import CrashingDisk, PowerCutError
 from tests.journal.test_journal import FATES, markers
@@ -56,6 +57,50 @@ def test_a_task_that_was_let_go_stays_away_after_a_crash() -> None:
     tasks.let_go("deduction", ["task-1"])
     for each in (tasks, tasks_on(disk.reboot(0.0, False))):
         assert names(each.buffers["deduction"].draw(2, 0.0)) == [2]
+
+
+def test_what_was_let_go_made_no_room_and_is_not_counted_as_if() -> None:
+    tasks = tasks_on(CrashingDisk())
+    tasks.add_many([task(number) for number in range(16)])
+    tasks.let_go("deduction", ["task-1"])
+    assert tasks.buffers["deduction"].evicted == 0
+    tasks.add_many([task(20), task(21)])
+    assert tasks.buffers["deduction"].evicted == 1
+
+
+class TestGoingBack:
+    """The learner goes back to the checkpoint of step 3, and goes on under another lineage."""
+
+    def gone_back(self, disk: CrashingDisk) -> DurableTasks:
+        tasks = tasks_on(disk)
+        tasks.advance(7)
+        tasks.resume(Version(1, 3))
+        return tasks
+
+    def test_the_step_is_the_earlier_one_also_after_a_crash_and_from_a_shortened_journal(self) -> None:
+        disk = CrashingDisk()
+        tasks = self.gone_back(disk)
+        assert [buffer.step for buffer in tasks.buffers.values()] == [3, 3]
+        assert tasks_on(disk.reboot(0.0, False)).reached == tasks.reached == Version(1, 3)
+        assert tasks.shorten(above_bytes=0)
+        assert tasks_on(disk.reboot(0.0, False)).reached == Version(1, 3)
+
+    def test_what_was_reached_does_not_fall(self) -> None:
+        tasks = tasks_on(CrashingDisk())
+        tasks.advance(7)
+        before = tasks.written().reached
+        tasks.resume(Version(1, 3))
+        assert before == Version(0, 7) < tasks.written().reached
+
+    def test_steps_and_buffers_that_were_written_before_this_was_known_are_read(self) -> None:
+        older = msgspec.msgpack.encode(["stepped", 7])
+        assert msgspec.msgpack.decode(older, type=Stepped) == Stepped(7, 0)
+        tasks = tasks_on(CrashingDisk())
+        tasks.advance(7)
+        content = msgspec.msgpack.decode(msgspec.msgpack.encode(tasks.written()))
+        for state in content[1].values():
+            del state["lineage"], state["begun"]
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(content), type=Written).reached == Version(0, 7)
 
 
 def test_a_rating_of_a_type_that_is_not_kept_is_refused_before_it_is_recorded() -> None:

@@ -148,6 +148,9 @@ class LocalTasks:
     def advance(self, step: int) -> None:
         self.calls.append(f"advance {step}")
 
+    def resume(self, at: Version) -> None:
+        self.calls.append(f"resume {at.lineage}.{at.step}")
+
     def snapshot(self) -> bytes:
         return b"tasks"
 

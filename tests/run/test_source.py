@@ -220,7 +220,7 @@ def test_a_restart_behind_the_books_undoes_what_came_after_and_discards_what_los
     restarted = world.source(1)
     assert restarted.lineage == 1
     assert "resume 0.1 as 1" in world.experience.calls
-    assert world.tasks.calls == ["advance 1"]
+    assert world.tasks.calls == ["resume 1.1"]
     world.experience.books.assert_closed()
     batch = restarted.take(1)
     assert batch is not None, "what was trained at step 1 by weights that still exist is there again"
@@ -312,7 +312,7 @@ def test_a_resume_from_a_spared_checkpoint_takes_up_the_snapshots_that_lie_in_it
     world.go_back(2)
     restarted = world.source(2)
     assert world.experience.calls == ["restore", "resume 0.2 as 1"]
-    assert world.tasks.calls == ["restore tasks", "advance 2"]
+    assert world.tasks.calls == ["restore tasks", "resume 1.2"]
     assert world.hub.said[0] == "the journals do not go back to step 2, only to 5, 6: taking up the snapshots of step 2"
     assert world.experience.books.book.ledger.accounts[Cell("deduction", "solve")].trained.samples == 2 * 4
     world.learn(restarted, range(2, 6))
@@ -384,7 +384,7 @@ def test_lost_journals_are_replaced_by_the_snapshots_of_the_checkpoint(tmp_path:
     empty = World(tmp_path)
     restarted = empty.source(3)
     assert empty.experience.calls[:2] == ["restore", "resume 0.3 as 1"]
-    assert empty.tasks.calls == ["restore tasks", "advance 3"]
+    assert empty.tasks.calls == ["restore tasks", "resume 1.3"]
     assert restarted.lineage == 1
     empty.experience.books.assert_closed()
 
@@ -416,7 +416,7 @@ def test_a_lost_journal_of_the_tasks_alone_is_replaced_and_the_experience_stays(
     world.tasks.calls.clear()
     world.tasks.missing = ["tasks-0"]
     world.source(2)
-    assert world.tasks.calls == ["restore tasks tasks-0", "advance 2"][: 1 + undone]
+    assert world.tasks.calls == ["restore tasks tasks-0", "resume 1.2"][: 1 + undone]
     assert world.experience.calls == ["resume 0.2 as 1"][:undone]
     told = "the journal of tasks-0 is lost, or older than the checkpoint of step 2: taking up its snapshot"
     assert world.hub.said[0] == told

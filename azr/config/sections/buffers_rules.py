@@ -10,7 +10,7 @@ from azr.config.sections.buffers import BuffersConfig
 SELECTIONS = ("learnability", "uniform")
 
 
-def problems(buffers: BuffersConfig) -> Iterator[tuple[str, str, str]]:
+def problems(buffers: BuffersConfig, publish_every: int) -> Iterator[tuple[str, str, str]]:
     """Everything wrong with the section, as (key, what is wrong, how to mend it)."""
     if buffers.selection not in SELECTIONS:
         yield "buffers.selection", f"{buffers.selection!r} is not known", f"choose one of {', '.join(SELECTIONS)}"
@@ -30,3 +30,15 @@ def problems(buffers: BuffersConfig) -> Iterator[tuple[str, str, str]]:
             f"a task rests {buffers.rest_steps} steps but is new for {buffers.new_steps} only, so it never comes first",
             "lower it, or raise buffers.new_steps",
         )
+    elif 0 < buffers.rest_steps <= buffers.new_steps < (rested := _told_after(buffers.rest_steps, publish_every)):
+        yield (
+            "buffers.new_steps",
+            f"buffers are told of every {publish_every}th step only (weights.publish_every), so that a task has rested "
+            f"after {rested} steps but is new for {buffers.new_steps}, and never comes first",
+            f"set it to {rested} or more, or weights.publish_every to {buffers.new_steps} at most",
+        )
+
+
+def _told_after(steps: int, publish_every: int) -> int:
+    """The age at which a task is first seen to be of so many steps."""
+    return -(-steps // max(1, publish_every)) * max(1, publish_every)

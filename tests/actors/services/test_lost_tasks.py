@@ -150,6 +150,22 @@ def test_a_journal_of_an_earlier_time_is_noticed_by_the_step_it_knows(shelves: S
 
 
 @two
+def test_a_journal_from_before_the_learner_went_back_is_older_though_it_knows_a_later_step(
+    shelves: Shelves, tmp_path: Path
+) -> None:
+    shelves.client.add_many([task(number) for number in range(10)])
+    shelves.client.advance(9)
+    shutil.copytree(tmp_path / "journal", tmp_path / "copy")
+    shelves.client.resume(Version(1, 1))
+    shelves.client.add_many([task(number) for number in range(10, 20)])
+    shelves.checkpoint(1)
+    shelves.reopen(0, copy=tmp_path / "copy")
+    assert shelves.held() < all_but()
+    shelves.begin(1)
+    assert shelves.held() == all_but()
+
+
+@two
 def test_journals_that_are_whole_are_left_alone(shelves: Shelves) -> None:
     """However far weights lag behind a checkpoint when the driver dies: the snapshot knows no more than they."""
     shelves.client.add_many([task(number) for number in range(20)])
