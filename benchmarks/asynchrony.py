@@ -172,12 +172,13 @@ def tell(report: Report, name: str, outcomes: list[Outcome]) -> None:
 
 
 def standstills(outcome: Outcome) -> list[float]:
-    """The longest gap of each step and engine between the last token of old weights and the first of new ones."""
+    """The longest gap of each step and engine between the last token of old weights and the first of new ones; nothing
+    of a run from before these were told."""
     return [
         value
         for line in outcome.lines[WARM_UP:]
         for name, value in line.items()
-        if name.startswith("sync/pause/") and name.endswith(".max") and value is not None
+        if name.startswith("sync/gap/") and name.endswith(".max") and value is not None
     ]
 
 

@@ -133,6 +133,8 @@ class Replica:
         self._stood_at = 0.0
         self._tasks: list[asyncio.Task[Any]] = []
         self._gaps: deque[float] = deque(maxlen=_GAPS)
+        self._unreported: list[float] = []
+        """Gaps that no report about weights has told."""
 
     @classmethod
     async def start(
@@ -186,7 +188,7 @@ class Replica:
     def status(self) -> ReplicaStatus:
         """How it is."""
         engine = self._engine
-        self._gaps.extend(engine.seams() if engine else ())
+        self._see_gaps(engine)
         return ReplicaStatus(
             name=self.name,
             pool=self._member.pool,
@@ -199,6 +201,11 @@ class Replica:
             gaps=tuple(self._gaps),
             why=self._member.why,
         )
+
+    def _see_gaps(self, engine: Engine | None) -> None:
+        gaps = engine.seams() if engine else []
+        self._gaps.extend(gaps)
+        self._unreported.extend(gaps)
 
     async def stop(self) -> None:
         """Finish what is being sampled, tell the registry, end the engine."""
@@ -381,6 +388,10 @@ class Replica:
                 done = order.number
                 report = await self._carry_out(engine, order)
                 if report is not None:
+                    if report.times is not None:  # a report of less than an update goes to nobody who counts
+                        self._see_gaps(engine)
+                        report = msgspec.structs.replace(report, gaps=tuple(self._unreported))
+                        self._unreported.clear()
                     self._member = msgspec.structs.replace(self._member, version=report.version)
                     await self._ask("report", report)
 

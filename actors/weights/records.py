@@ -78,6 +78,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """How the weights really came: a replica that missed a broadcast took the file."""
     loaded: str = ""
     """Checksum of the weights of one that had the version before the order came; they cost it nothing now."""
+    gaps: tuple[float, ...] = ()
+    """Of the updates before: seconds from the last token of old weights to the first of new ones. That of this one ends
+    only when the engine has gone on."""
 
     @property
     def holds(self) -> str:

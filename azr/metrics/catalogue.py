@@ -162,9 +162,20 @@ _ALL = (
     ),
     _metric("rollout/replicas", "replicas", "last", "Replicas that serve; not those that stand by or make an engine."),
     _metric("rollout/restarts", "restarts", "sum", "Replicas lost and engines made anew; not what is scaled away."),
-    _metric("rollout/retries", "requests", "sum", "Requests sent again after a replica died."),
+    _metric("rollout/retries", "requests", "sum", "Requests sent again after they failed at a replica, or with it."),
     _metric(
-        "sync/pause", "s", "histogram", "From the last token of the old weights to the first of the new.", "replica"
+        "sync/pause",
+        "s",
+        "histogram",
+        "The engine stands still: from the order to stop until it is told to go on.",
+        "replica",
+    ),
+    _metric(
+        "sync/gap",
+        "s",
+        "histogram",
+        "From the last token of the old weights to the first of the new, of the version before.",
+        "replica",
     ),
     _metric("sync/transfer", "s", "histogram", "Weights in the publisher's hands until all replicas confirmed them."),
     _metric("sync/store", "s", "histogram", "Of it: checksum and file of a version, made by the publisher."),

@@ -115,6 +115,8 @@ def synced(report: UpdateReport) -> Accumulator:
         if one.times is not None:
             metrics.add("sync/stage", one.times.stage, label=one.name)
             metrics.add("sync/pause", one.times.pause + one.times.apply + one.times.resume, label=one.name)
+        for gap in one.gaps:
+            metrics.add("sync/gap", gap, label=one.name)
     for name in report.missing:
         metrics.add("sync/failures", 1.0, label=name.partition(" ")[0].rstrip(":"))
     return metrics

@@ -84,8 +84,8 @@ def test_standing_still_for_new_weights_is_held_against_its_bound_where_it_was_t
     found = watched_run(tmp_path / "eta4-0", playing=1.0, learning=0.5)
     assert standstills(found) == []
     for number, line in enumerate(found.lines):
-        line.update({"sync/pause/a.max": 9.0 if number < 5 else 0.1, "sync/pause/a.p50": 0.05})
-        line["sync/pause/b.max"] = 0.3 if number == 5 else None if number == 6 else 0.1
+        line.update({"sync/gap/a.max": 9.0 if number < 5 else 0.1, "sync/gap/a.p50": 0.05, "sync/pause/a.max": 0.4})
+        line["sync/gap/b.max"] = 0.3 if number == 5 else None if number == 6 else 0.1
     assert sorted(standstills(found)) == [0.1] * 8 + [0.3]
     report = Report("asynchrony", "azr bench asynchrony")
     for name in ("eta4", "eta0"):

@@ -31,7 +31,7 @@ class Publisher:
     def publish(self, version: Version, weights: Weights) -> UpdateReport:
         self.order.append(f"engines {version.lineage}.{version.step}")
         times = UpdateTimes(version=version, stage=0.1, pause=0.02, apply=0.03, resume=0.01, size=10)
-        reports = (Report(name="r0", number=1, version=version, times=times),)
+        reports = (Report(name="r0", number=1, version=version, times=times, gaps=(0.07, 0.09)),)
         return UpdateReport(
             version=version, reports=reports, missing=self.missing, seconds=0.2, store_seconds=0.05, size=10
         )
@@ -172,5 +172,6 @@ def test_what_an_update_cost_is_told(tmp_path: Path) -> None:
     told = synced(publisher.publish(Version(0, 7), {})).report()
     assert told["sync/version/r0"] == 7.0
     assert abs(told["sync/pause/r0.max"] - 0.06) < 1e-9
+    assert (told["sync/gap/r0.max"], told["sync/gap/r0.mean"]) == (0.09, 0.08)
     assert (told["sync/transfer.max"], told["sync/store.max"], told["sync/stage/r0.max"]) == (0.2, 0.05, 0.1)
     assert told["sync/bytes"] == 10.0
