@@ -1,17 +1,20 @@
 """Responses from the engines: what players ask of a rollout client, and what they do when it fails.
 
 request ──► Generator (routes, retries on dead replicas) ──► Generation ──► Trajectory
-                └─✕ again, `tries` times in all ──✕──► PoisonedError
+                ├─✕ no proper answer: again, `tries` times in all ──✕──► PoisonedError
+                └─✕ its own last word: time is over, refused, failed at replica after replica ──► PoisonedError
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Literal, Protocol
 
 import numpy as np
 
 from actors.engine.records import GenerateRequest, Generation, Response
+from actors.rollout.errors import RolloutError
 from azr.config.sections.algorithm import SamplingConfig
 from azr.errors import AzrError
 from azr.game.types import Cell, Trajectory
@@ -23,7 +26,7 @@ class Generator(Protocol):
     """The engines, as players see them; `actors.rollout` has the real one."""
 
     retries: int
-    """Requests sent again after a replica died, so far."""
+    """Requests sent again after they failed at a replica, so far."""
 
     async def generate(self, request: GenerateRequest, deadline: float) -> Generation:
         """The responses, within so many seconds or an error that says who did not answer."""
@@ -31,23 +34,29 @@ class Generator(Protocol):
 
 
 class PoisonedError(Exception):
-    """A request failed every time it was sent."""
+    """A request failed every time it was sent, or for good."""
+
+    @property
+    def blames_request(self) -> bool:
+        """Whether it is the request that nobody can answer; not where engines were only slow, or all is over."""
+        return not (isinstance(self.__cause__, RolloutError) and self.__cause__.cause in ("deadline", "closed"))
 
 
 async def generated(
     engines: Generator, request: GenerateRequest, *, seconds: float, tries: int, failed: Callable[[Exception], None]
 ) -> Generation:
-    """The responses to a request; sent again when it fails, or when an answer is none."""
+    """The responses to a request, within so many seconds in all; sent again when it fails, or an answer is none."""
+    ends = time.monotonic() + seconds
     failures: list[Exception] = []
     for _ in range(tries):
         try:
-            generation = await engines.generate(request, seconds)
+            generation = await engines.generate(request, max(0.0, ends - time.monotonic()))
             _check(request, generation)
         except Exception as error:
             failed(error)
             failures.append(error)
-            if hasattr(error, "cause"):  # a rollout client's own word, after tries of its own
-                break
+            if isinstance(error, RolloutError):
+                break  # Each of its causes is final: it has sent the request again where that was worth it.
         else:
             return generation
     last = failures[-1]

@@ -62,7 +62,7 @@ class Lanes(Generic[Work]):
         self.unbegun: list[Work] = []
         """Work that came in answer to a question on its way when all was stopped: nobody began it."""
         self.waited_seconds = 0.0
-        """Spent waiting for work with a lane free, that is for admission."""
+        """Spent waiting for work with a lane free, that is for admission, whether some came or none."""
 
     @property
     def under_way(self) -> list[str]:
@@ -101,8 +101,7 @@ class Lanes(Generic[Work]):
                 await self._failed(None, error)
                 await self._pause(REST_SECONDS)
                 continue
-            if not found:
-                self.waited_seconds += time.monotonic() - began
+            self.waited_seconds += time.monotonic() - began
             if self.stopping:
                 self.unbegun += found
                 return

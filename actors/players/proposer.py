@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import msgspec
 
 from actors.players.asking import References, draw_ask, sources_of
-from actors.players.generating import trajectory_of
+from actors.players.generating import PoisonedError, trajectory_of
 from actors.players.seeds import generator_of
 from actors.players.table import Table
 from azr.game import play
@@ -26,14 +26,13 @@ from azr.game.rewards.proposer import asks_for_facts
 from azr.game.tasks import TaskType, task_type
 from azr.game.types import Cell, Proposal, Refusal, Task, Trajectory
 from azr.game.wire import encode
+from azr.ledger.book import POISONED
 from azr.ledger.ledger import Sample
 from azr.ledger.work import ToPropose
 from sandbox_wasm.protocol import Facts
 
 #: Why a proposal is dropped for which nothing known could be shown.
 NO_REFERENCES = "no_references"
-#: … whose request failed every time.
-POISONED = "poisoned"
 #: What the task service says of a task that is held already; the gate's own word.
 DUPLICATE = "duplicate"
 #: Reason of a proposal that was cut off at the length limit: never finished, whatever it holds.
@@ -68,8 +67,8 @@ class Proposer:
             return False
         prompt = table.tokens.encode(composition.prompt)
         generation = await table.generate(work.group, prompt, 1, config.algorithm.sampling.temperature)
-        if generation is None:
-            await table.experience.drop(work.group, POISONED, [(cell, 1, 0)])
+        if isinstance(generation, PoisonedError):
+            await table.experience.drop(work.group, POISONED)
             return False
         (response,) = generation.responses
         name = f"{work.group}#0"

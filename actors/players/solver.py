@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from actors.engine.records import Response
-from actors.players.generating import trajectory_of
+from actors.players.generating import PoisonedError, trajectory_of
 from actors.players.table import Table
 from azr.game import play
 from azr.game.plan import Plan
@@ -100,9 +100,9 @@ class Solver:
         algorithm = config.algorithm
         heat = algorithm.rating.temperature if rating else algorithm.sampling.temperature
         generation = await table.generate(group, prompt, size, heat)
-        if generation is None:
+        if isinstance(generation, PoisonedError):
             await table.experience.lost(group, tries)
-            if tries + 1 >= config.staleness.max_tries:
+            if generation.blames_request and tries + 1 >= config.staleness.max_tries:
                 await table.tasks.let_go(task)
             return False
         with table.tally.part("judge"):

@@ -14,6 +14,7 @@ from actors.players.tokens import Tokens
 from actors.services.for_players import PlayerExperience, PlayerTasks
 from azr.config.root import Config
 from azr.game.reasons import clean
+from azr.ledger.book import POISONED
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,11 @@ class Table:
     held_out: frozenset[str] = frozenset()
     """Normal forms of programs that may not be proposed, because evaluation asks about them."""
 
-    async def generate(self, group: str, prompt: tuple[int, ...], samples: int, heat: float) -> Generation | None:
-        """A group's responses to a prompt at temperature `heat`, seeded by its name; None when the request failed
-        every time, which is logged."""
+    async def generate(
+        self, group: str, prompt: tuple[int, ...], samples: int, heat: float
+    ) -> Generation | PoisonedError:
+        """A group's responses to a prompt at temperature `heat`, seeded by its name; or why there are none, which is
+        logged and counted."""
         config = self.config
         seed, longest = seed_of(config.run.seed, group), config.lengths.response
         request = request_of(group, prompt, samples, seed, longest, config.algorithm.sampling, heat)
@@ -48,4 +51,5 @@ class Table:
                 )
         except PoisonedError as error:
             self.logger.warning("%s", clean(str(error)))
-            return None
+            self.tally.failed(POISONED)
+            return error

@@ -137,7 +137,8 @@ class RolloutClient:
         self._background: set[asyncio.Task[None]] = set()
         self._closed = False
         self.retries = 0
-        """Requests sent again after a replica died or sent them elsewhere."""
+        """Requests sent again after they failed at a replica, or with it. Those that it did not take do not count:
+        while none takes any, each is offered several times a second."""
 
     async def generate(self, request: GenerateRequest, deadline: float) -> Generation:
         """The request's responses, within so many seconds; `RolloutError` says why there are none."""
@@ -197,6 +198,7 @@ class RolloutClient:
                 deaths.append(str(error))
             except _ElsewhereError:
                 connection.resting = time.monotonic() + _AGAIN_SECONDS
+                continue
             except _RefusedError as error:
                 raise RolloutError("refused", f"request {request.id}: {error}") from error
             if len(deaths) >= self._attempts:

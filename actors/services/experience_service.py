@@ -33,7 +33,7 @@ from azr.game.batch import BatchPlan
 from azr.game.types import Cell, Role, Version
 from azr.journal.durable import open_experience, restore, shorten
 from azr.journal.journal import JournalError, Recovery
-from azr.ledger.book import AGAIN, POISONED
+from azr.ledger.book import AGAIN
 from azr.ledger.experience import UNCLAIMED, Batch, Experience, Rated
 from azr.ledger.ledger import Sample
 from azr.ledger.snapshots import to_records
@@ -159,30 +159,35 @@ class ExperienceShard:
     async def lost(self, name: str, owner: str, tries: int, blame: bool) -> None:
         """Work on a group failed: given out again, or dropped after too many tries.
 
-        Only its holder can say so, and only of the try that he was given: told again, it changes nothing. What a
-        poisoned group was to hold and nobody could make counts as wasted: samples without tokens.
+        Only its holder can say so, and only of the try that he was given: told again, it changes nothing.
         """
 
         def act() -> None:
-            held = self.experience.book.groups
-            group = held.get(name)
+            group = self.experience.book.groups.get(name)
             if group is None or group.tries != tries or self.experience.leases.holder(name) not in (owner, UNCLAIMED):
                 return
-            unmade = group.missing if group.kind != "proposal" else 0
             self.experience.lost(name, blame=blame)
-            if unmade and name not in held:
-                self.experience.wasted(group.cell, unmade, 0, POISONED)
 
         await self._change(act, WORK, BATCH)
 
-    async def drop(self, group: str, reason: str, wasted: Sequence[tuple[Cell, int, int]]) -> None:
-        """Drop a group whole, and count what was generated for it and never became samples: (cell, samples, tokens)."""
+    async def drop(
+        self, group: str, owner: str, reason: str, wasted: Sequence[tuple[Cell, int, int]], again: bool
+    ) -> None:
+        """Drop a group whole, and count what was generated for it and never became samples: (cell, samples, tokens).
+
+        Only its holder can say so. Of one that was silent for so long that the group is another's by now, or done, what
+        was generated is counted and nothing else; asked `again`, after an answer that was lost, not even that, for it
+        may be counted already.
+        """
 
         def act() -> None:
             held = self.experience.book.groups.get(group)
-            if held is None or held.state == "taken":  # asked again, or the group was swept meanwhile
-                return
-            self.experience.drop([group], reason, wasted)
+            is_open = held is not None and held.state == "open"
+            if is_open and self.experience.leases.holder(group) in (owner, UNCLAIMED):
+                self.experience.drop([group], reason, wasted)
+            elif not again:
+                for counts in wasted:
+                    self.experience.wasted(*counts, reason)
 
         await self._change(act, WORK, BATCH)
 

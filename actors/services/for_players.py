@@ -148,9 +148,9 @@ class PlayerExperience:
             await self._of(group).ask("lost", group, self.owner, tries, blame)
 
     async def drop(self, group: str, reason: str, wasted: Sequence[tuple[Cell, int, int]] = ()) -> None:
-        """Drop a group whole, and count what was generated for it: (cell, samples, tokens)."""
+        """Drop a group whole, if it is still ours, and count what was generated for it: (cell, samples, tokens)."""
         with self._settling(group):
-            await self._of(group).ask("drop", group, reason, list(wasted))
+            await self._of(group).ask("drop", group, self.owner, reason, list(wasted), mark_again=True)
 
     @contextlib.contextmanager
     def _settling(self, group: str) -> Iterator[None]:

@@ -42,10 +42,11 @@ class ActorsConfig:
     call_seconds: float = 90.0
     """How long a call to a service is tried again, across its restarts, before the caller gives up and says so."""
     generate_seconds: float = 600.0
-    """How long a player's request may take, retries on other replicas included."""
+    """How long a player's request may take, all tries included."""
     generate_tries: int = 3
-    """A request that fails so often in one actor is given up: its proposal is dropped as `poisoned`, its attempts go to
-    another actor, until `staleness.max_tries` have failed."""
+    """How often one actor sends a request that gets no proper answer (too few responses, or some without tokens) before
+    it gives up: a proposal is dropped as `poisoned`, attempts go to another actor, until `staleness.max_tries` have
+    failed. It gives up at once where time is over, an engine refuses the request, or it failed at several replicas."""
     judge_tries: int = 3
     """How often a response is judged when the sandbox stumbles, before its group is dropped undecided."""
     reference_pool: int = 64

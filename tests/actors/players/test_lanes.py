@@ -199,6 +199,18 @@ async def test_time_without_work_is_counted_as_waiting_for_admission() -> None:
     assert lanes.waited_seconds > 0
 
 
+async def test_so_is_time_after_which_some_came() -> None:
+    office = Office(1)
+    ask = office.ask
+
+    async def late(lanes: int) -> Sequence[str]:
+        await asyncio.sleep(0.1 if office.left else 0.0)
+        return await ask(lanes)
+
+    office.ask = late  # type: ignore[method-assign]
+    assert (await worked(office, 1)).waited_seconds >= 0.1
+
+
 async def test_a_piece_that_fails_is_told_of_and_frees_its_lane(monkeypatch: object) -> None:
     module.REST_SECONDS, before = 0.01, module.REST_SECONDS
     office = Office(6)

@@ -33,8 +33,17 @@ def task(number: int, kind: str = "deduction") -> Task:
     )
 
 
-@pytest.mark.parametrize(("error", "tries"), [(ValueError("no tokens"), 3), (RolloutError("refused", "too long"), 1)])
-async def test_a_request_that_fails_is_told_with_the_tries_it_had(error: Exception, tries: int) -> None:
+@pytest.mark.parametrize(
+    ("error", "tries", "blamed"),
+    [
+        (ValueError("no tokens"), 3, True),
+        (RolloutError("refused", "too long"), 1, True),
+        (RolloutError("poisoned", "failed 4 times"), 1, True),
+        (RolloutError("deadline", "no answer"), 1, False),
+        (RolloutError("closed", "all is over"), 1, False),
+    ],
+)
+async def test_a_request_that_fails_is_told_with_the_tries_it_had(error: Exception, tries: int, blamed: bool) -> None:
     """A rollout client's own word is not asked for again: it tried replicas itself."""
     heard: list[Exception] = []
 
@@ -49,6 +58,27 @@ async def test_a_request_that_fails_is_told_with_the_tries_it_had(error: Excepti
         await generated(Failing(), request, seconds=1.0, tries=3, failed=heard.append)
     assert heard == [error] * tries
     assert poisoned.value.__cause__ is error
+    assert poisoned.value.blames_request == blamed
+
+
+async def test_all_tries_together_have_the_time_of_one_request() -> None:
+    given: list[float] = []
+
+    class Slow:
+        retries = 0
+
+        async def generate(self, request: GenerateRequest, deadline: float) -> Generation:
+            given.append(deadline)
+            await asyncio.sleep(0.05)
+            return Generation(request=request.id, responses=(), replica="a")
+
+    with pytest.raises(PoisonedError):
+        request = request_of("0.p/1", (1, 2), 1, 0, 8, SamplingConfig(), 1.0)
+        await generated(Slow(), request, seconds=1.0, tries=3, failed=lambda _error: None)
+    first, second, third = given
+    assert first <= 1.0
+    assert second <= first - 0.05
+    assert third <= second - 0.05
 
 
 def test_a_seed_follows_from_the_run_and_the_name_and_from_nothing_else() -> None:

@@ -241,6 +241,7 @@ class TestDeaths:
         await until(lambda: len(fleet.asked["a"]) >= 5, "more often than it may die")
         engine.set()
         assert (await task).replica == "a"
+        assert fleet.client.retries == 0, "it was never taken, and is offered five times a second"
 
     async def test_a_request_that_fails_everywhere_is_called_poisoned_after_so_many_attempts(
         self, fleet: Fleet

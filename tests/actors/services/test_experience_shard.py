@@ -171,7 +171,7 @@ async def test_who_waits_for_a_batch_is_left_alone_by_work_that_begins_and_weigh
     assert await asked.settled() == 1, "a group that is not whole is nothing to train on"
     await shard.attempt_many([(attempts(replay.group, replay.task_type), None)], "s@1", False)
     assert await asked.settled() == 2
-    await shard.drop(work.group, "none", [])
+    await shard.drop(work.group, "proposer-0@1", "none", [], False)
     assert await asked.settled() == 3, "there is one thing less to wait for"
     await fill(shard)
     assert not isinstance(await asyncio.wait_for(waiting, 10), Lack)
@@ -209,7 +209,7 @@ async def test_a_rating_that_is_not_trained_on_is_told_again_while_its_proposal_
     assert (rated.task, rated.rating.correct, rated.rating.attempts) == ("0.task", 3, 4)
     assert rating.group.id not in shard.experience.book.groups, "its slots were given back"
     assert await shard.attempt_many([(made, None)], "s@1", True) == [[rated]], "the answer was lost: it is told again"
-    await shard.drop(work.group, "gone", [])
+    await shard.host.act(lambda: shard.experience.drop([work.group], "gone"))
     assert await shard.attempt_many([(made, None)], "s@1", True) == [[]], "nobody knows it any more"
     await shard.close()
 
@@ -315,12 +315,30 @@ async def test_who_waits_for_a_batch_hears_that_nobody_can_hand_anything_in(shar
 async def test_a_group_that_is_dropped_counts_what_was_generated_for_it(shard: ExperienceShard) -> None:
     work = await opened(shard, "0.p/1")
     cell = Cell(work.task_type, "propose")
-    await shard.drop(work.group, "retry", [(cell, 1, 33)])
-    await shard.drop(work.group, "retry", [(cell, 1, 33)])
+    for again in (False, True):
+        await shard.drop(work.group, "proposer-0@1", "retry", [(cell, 1, 33)], again)
+    assert open_groups(shard) == []
     books = await shard.statistics()
     account = books.accounts[str(cell)]
     assert (account.generated.samples, account.generated.tokens) == (1, 33)
     assert account.discarded["retry"].tokens == 33
+    await shard.assert_closed()
+
+
+@pytest.mark.parametrize("done", [False, True])
+async def test_who_fell_silent_cannot_drop_what_another_makes_meanwhile(shard: ExperienceShard, done: bool) -> None:
+    """Nor what he has made. What the first generated is counted, once."""
+    replay = await replayed(shard, owner="silent@1")
+    await shard.hello("silent")
+    (again,) = await shard.next_work("s@1", ["0.s/2"], ["solve"], [], 0.0)
+    assert isinstance(again, ToAttempt)
+    if done:
+        await shard.attempt_many([(attempts(replay.group, replay.task_type), None)], "s@1", False)
+    cell = Cell(replay.task_type, "solve")
+    for asked_again in (False, True):
+        await shard.drop(replay.group, "silent@1", "retry", [(cell, 4, 50)], asked_again)
+    assert shard.experience.book.groups[replay.group].state == ("ready" if done else "open")
+    assert (await shard.statistics()).accounts[str(cell)].discarded["retry"].tokens == 50
     await shard.assert_closed()
 
 
@@ -336,8 +354,7 @@ async def test_what_fails_for_everybody_is_poisoned_and_takes_its_proposal_along
     assert open_groups(shard) == []
     books = await shard.statistics()
     assert books.accounts[f"{work.task_type}/propose"].discarded["poisoned"].samples == 1
-    unmade = books.accounts[f"{work.task_type}/solve"].discarded["poisoned"]
-    assert (unmade.samples, unmade.tokens) == (4, 0), "four attempts that nobody could make"
+    assert f"{work.task_type}/solve" not in books.accounts, "attempts that nobody could make are none"
     await shard.assert_closed()
 
 
