@@ -165,7 +165,8 @@ def hold_two_ranks_to_one(
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert len(re.findall(r"^killed \d+ of 2$", done.stdout, re.MULTILINE)) == len(kill_after), done.stderr[-3000:]
+    # Anywhere in a line: Ray tells of each death from another thread, at times before the line has its end.
+    assert len(re.findall(r"killed \d+ of 2", done.stdout)) == len(kill_after), done.stderr[-3000:]
 
     one, two = curve(folder / "alone"), curve(together)
     assert len(noted(together, "take")) > steps, "the killed run must have asked for some steps again"
