@@ -4,6 +4,9 @@ Called by `syntax`. Every name the program binds itself (parameters, variables, 
 replaced by the order in which it is first met in its scope; the entry, builtins, attributes, keywords and constants
 keep theirs. The tree is then written out as a list of words, unambiguous because lists carry their lengths; the digest
 of that is the normal form, and the kinds of the nodes in order are the tokens for edit distances.
+
+In a class an annotated name stays where it stands, though its annotation goes: of a dataclass or a NamedTuple it is a
+field, and fields take their arguments in order.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ class _Writer:
         self.words: list[str] = []
         self.tokens: list[str] = []
         self._met = 0
+        self._in_class = False
         scope: dict[str, str] = dict.fromkeys(_bound(tree.body), "")
         if entry in scope:
             scope[entry] = entry
@@ -50,13 +54,13 @@ class _Writer:
         return name
 
     def _statements(self, body: list[ast.stmt]) -> None:
-        kept = [statement for statement in body if not _idle(statement)]
+        kept = [statement for statement in body if not _idle(statement, self._in_class)]
         self.words.append(str(len(kept)))
         for statement in kept:
             self._node(statement)
 
     def _node(self, node: ast.AST) -> None:
-        if isinstance(node, ast.AnnAssign) and node.value is not None:
+        if isinstance(node, ast.AnnAssign) and node.value is not None and not self._in_class:
             node = ast.Assign(targets=[node.target], value=node.value)
         kind = type(node).__name__
         self.words.append(kind)
@@ -102,7 +106,7 @@ class _Writer:
             self.words.append(self._name(node.name))
             for field in ("decorator_list", "bases", "keywords"):
                 self._value(node, field, getattr(node, field))
-            self._statements(node.body)  # names of a class are attributes: kept
+            self._body(node.body, in_class=True)  # names of a class are attributes: kept
             return
         arguments = node.args
         if not isinstance(node, ast.Lambda):
@@ -123,8 +127,13 @@ class _Writer:
         if isinstance(node, ast.Lambda):
             self._node(node.body)
         else:
-            self._statements(node.body)
+            self._body(node.body, in_class=False)
         self._scopes.pop()
+
+    def _body(self, body: list[ast.stmt], *, in_class: bool) -> None:
+        around, self._in_class = self._in_class, in_class
+        self._statements(body)
+        self._in_class = around
 
 
 def _binds(node: ast.AST, field: str) -> bool:
@@ -137,11 +146,13 @@ def _binds(node: ast.AST, field: str) -> bool:
     )
 
 
-def _idle(statement: ast.stmt) -> bool:
-    """Docstrings and other constants standing alone, `pass`, and bare annotations do nothing."""
+def _idle(statement: ast.stmt, in_class: bool) -> bool:
+    """Docstrings and other constants standing alone, `pass`, and bare annotations outside a class do nothing."""
     if isinstance(statement, ast.Expr):
         return isinstance(statement.value, ast.Constant)
-    return isinstance(statement, ast.Pass) or (isinstance(statement, ast.AnnAssign) and statement.value is None)
+    if isinstance(statement, ast.AnnAssign):
+        return statement.value is None and not in_class
+    return isinstance(statement, ast.Pass)
 
 
 def _constant(value: Any) -> str:
