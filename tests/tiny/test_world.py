@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import cast
 
 import numpy as np
 import pytest
 
+from azr.errors import AzrError
 from azr.game import play
 from azr.game.frames import THOUGHT, frame
 from azr.game.gate import GateRules
@@ -17,8 +20,18 @@ from azr.game.types import Task
 from azr.game.verification import VerifyRules
 from azr.tiny.corpus import ABDUCTIONS, DEDUCTIONS, WORKED_OUT, corpus, pairs_of, task_of
 from azr.tiny.grammar import HARDER
-from azr.tiny.world import LONGEST_OUTPUT, PAIRS, Specimen, is_held_out, specimens
-from sandbox_wasm.protocol import Limits, RunJob, RunResult, Sandbox
+from azr.tiny.world import LONGEST_OUTPUT, PAIRS, Specimen, _specimen, is_held_out, specimens
+from sandbox_wasm.protocol import (
+    InspectJob,
+    InspectResult,
+    Job,
+    JobResult,
+    Limits,
+    Outcome,
+    RunJob,
+    RunResult,
+    Sandbox,
+)
 
 FRAME = frame("compact")
 
@@ -138,6 +151,49 @@ def test_a_corpus_repeats_itself_and_holds_all_cells(sandbox: Sandbox) -> None:
     assert cells["#i"] == 12 * ABDUCTIONS
     assert cells["#f"] == cells["#n"] == 12
     assert cells["#d"] + cells["#a"] == 12
+
+
+class Busy:
+    """A machine so busy that each job is undecided the first times it is asked for."""
+
+    def __init__(self, sandbox: Sandbox, times: int) -> None:
+        self._sandbox, self._times, self._asked = sandbox, times, Counter[Job]()
+
+    def run_many(self, jobs: Iterable[Job]) -> Iterator[JobResult]:
+        for job in jobs:
+            self._asked[job] += 1
+            if self._asked[job] > self._times:
+                yield from self._sandbox.run_many([job])
+            elif isinstance(job, InspectJob):
+                yield InspectResult(facts=None, reason="retry", detail="wall time used up")
+            elif isinstance(job, RunJob):
+                yield RunResult(outcomes=(Outcome("retry", error="wall time used up"),) * len(job.inputs))
+
+
+def drawn_on(busy: Busy) -> Iterator[Specimen]:
+    return specimens(cast(Sandbox, busy), np.random.default_rng(0), held_out=False)
+
+
+def test_a_busy_machine_makes_the_same_of_a_seed(sandbox: Sandbox, some: list[Specimen]) -> None:
+    assert list(islice(drawn_on(Busy(sandbox, 2)), 4)) == some[:4]
+
+
+def test_a_machine_too_busy_for_that_is_named(sandbox: Sandbox) -> None:
+    with pytest.raises(AzrError, match="could not be run in 3 tries: retry wall time used up"):
+        next(drawn_on(Busy(sandbox, 3)))
+
+
+def test_a_program_whose_working_fails_on_an_argument_is_passed_over(sandbox: Sandbox, some: list[Specimen]) -> None:
+    """Its other workings would move to the places of arguments that are not theirs."""
+    program, given = some[0].program, some[0].inputs
+    jobs = [RunJob(program=program.text, inputs=given), RunJob(program=program.working, inputs=given)]
+    run, worked, facts = sandbox.run_many([*jobs, InspectJob(program=program.text)])
+    assert isinstance(run, RunResult)
+    assert isinstance(worked, RunResult)
+    assert isinstance(facts, InspectResult)
+    assert _specimen(program, given, run, worked, facts) == some[0]
+    failing = RunResult(outcomes=(Outcome("error", error="ValueError: "), *worked.outcomes[1:]))
+    assert _specimen(program, given, run, failing, facts) is None
 
 
 def test_harder_specimens_exist_on_the_held_out_side(sandbox: Sandbox) -> None:
