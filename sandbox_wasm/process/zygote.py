@@ -76,10 +76,8 @@ _FRAME_SECONDS = 20.0
 #: How long a killed child may take to be gone. One that is stuck in a driver takes the zygote along.
 _BURY_SECONDS = 10.0
 
-#: What a child waits for that has used less than this share of its wall time as CPU and sleeps at its end, and still a
-#: moment later, is nothing that would come: it has nobody to wait for. On a busy machine it would not sleep but want to
-#: run.
-_IDLE = 0.05
+#: What a child waits for that sleeps at the end of its wall time, and still so much later, is nothing that would come,
+#: however long it has computed before: it has nobody to wait for. On a busy machine it would not sleep but want to run.
 _MOMENT_SECONDS = 0.05
 
 #: Exit status of a child that could not be given its filter.
@@ -230,13 +228,12 @@ class Zygote:
         poll.register(answer, select.POLLIN)
         poll.register(self._tasks, 0)
         while True:
-            cpu_used = _clock_seconds(clock)
-            cpu_left = task.cpu_seconds - cpu_used
+            cpu_left = task.cpu_seconds - _clock_seconds(clock)
             wall_left = deadline - time_monotonic()
             if cpu_left <= 0:
                 return conversation.CPU_LIMIT, b"CPU time used up"
             if wall_left <= 0:
-                if cpu_used < _IDLE * task.wall_seconds and _waits_for_nothing(child, answer):
+                if _waits_for_nothing(child, answer):
                     return conversation.ASLEEP, b"waits for what nobody will give it"
                 return conversation.WALL_LIMIT, b"wall time used up"
             for descriptor, _ in poll.poll(1000 * min(cpu_left, wall_left, _LONGEST_WAIT) + 1):

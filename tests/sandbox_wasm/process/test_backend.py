@@ -137,6 +137,7 @@ def test_broken_bytecode_costs_its_own_child_only(backend: ProcessBackend) -> No
         "import queue\ndef f(a): return queue.Queue().get()",
         "import threading\ndef f(a):\n    lock = threading.Lock()\n    return lock.acquire() and lock.acquire()",
         "import threading\ndef f(a):\n    while True: threading.Event().wait(0.01)",
+        "import queue\ndef f(a): return sum(range(5 * 10**6)) and queue.Queue().get()",
     ],
 )
 def test_waiting_for_what_nobody_can_give_is_a_timeout_and_asked_no_more(backend: ProcessBackend, program: str) -> None:
