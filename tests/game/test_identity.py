@@ -51,9 +51,10 @@ def test_abduction_is_told_apart_by_its_output_alone() -> None:
     assert not same("abduction", BASE, output_keys=("int:3",))
 
 
-def test_induction_is_its_set_of_inputs_in_any_order() -> None:
+def test_induction_is_its_set_of_inputs_in_any_order_and_however_often_each_is_asked_for() -> None:
     three = msgspec.structs.replace(BASE, inputs=("1", "2", "3"))
     assert same("induction", three, inputs=("3", "1", "2"), message="the same in other words")
+    assert same("induction", three, inputs=("1", "2", "2", "3"))
     assert not same("induction", three, inputs=("1", "2"))
     assert not same("induction", three, inputs=("1", "2", "4"))
 

@@ -108,8 +108,9 @@ class Induction:
         return gate.task_of_values(self, candidate, examined, read, rules, shown=rules.induction_shown)
 
     def apart_by(self, task: Task) -> Sequence[str]:
-        """The set of inputs, whatever the message, or a proposer would earn again and again by rewording."""
-        return sorted(task.inputs)
+        """The set of inputs, whatever the message and however often each stands among them, or a proposer would earn
+        again and again by rewording and repeating."""
+        return sorted(set(task.inputs))
 
     def parse_answer(self, text: str, style: Style) -> str | Refusal:
         """A program."""

@@ -59,7 +59,14 @@ MUTATIONS = [
     *mutations(
         "azr/game/tasks/deduction.py", "tests/game/test_identity.py", [("return task.inputs", "return task.outputs")]
     ),
-    *mutations("azr/game/tasks/induction.py", "tests/game/test_identity.py", [("sorted(task.inputs)", "task.inputs")]),
+    *mutations(
+        "azr/game/tasks/induction.py",
+        "tests/game/test_identity.py",
+        [
+            ("sorted(set(task.inputs))", "dict.fromkeys(task.inputs)"),
+            ("sorted(set(task.inputs))", "sorted(task.inputs)"),
+        ],
+    ),
     *mutations(
         "azr/buffers/likeness.py",
         "tests/buffers/test_likeness.py",
