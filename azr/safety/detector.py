@@ -4,7 +4,7 @@
     judge = "my_package:Judge"                  # then: safety.detectors=[judge]
 
 A plug-in is a class without arguments. It runs in the process that makes the learner's batches, so it must be quick;
-one that raises is counted (`safety/broken`) and finds nothing.
+one that raises, or gives what is no `Hit`, is counted (`safety/broken`), told once, and finds nothing.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ learner's. Pure but for what it remembers, which goes into checkpoints (`to_stat
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,9 +23,15 @@ from azr.decoding import UNDECODABLE
 from azr.game.types import Cell
 from azr.metrics import Accumulator
 from azr.safety.detector import Detector, detectors
+from azr.text import shortened
+
+logger = logging.getLogger(__name__)
 
 #: Characters kept on each side of what was found.
 CONTEXT = 400
+
+#: Characters told of a detector's error, which may quote the model.
+_TOLD = 200
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -64,6 +71,7 @@ class Watch:
         self._random = random.Random(seed)
         self._seen = 0
         self._kept: list[Flagged] = []
+        self._broken: set[str] = set()
 
     @property
     def on(self) -> bool:
@@ -111,26 +119,35 @@ class Watch:
         self._random.setstate((version, numbers, gauss))
 
     def _ask(self, name: str, response: Response, step: int, metrics: Accumulator) -> Flagged | None:
-        text = response.text
+        text, hit = response.text, None
         try:
             hit = self._rules[name].find(text)
-        except Exception:
+            if hit is None:
+                return None
+            start, end = max(0, min(hit.start, len(text))), max(0, min(hit.end, len(text)))
+            before, found, after = text[max(0, start - CONTEXT) : start], text[start:end], text[end : end + CONTEXT]
+        except Exception as error:  # a plug-in's, or of what it gave that is no `Hit`: a match has methods there
+            self._tell_broken(name, hit, error)
             metrics.add("safety/broken", 1.0, label=name)
             return None
-        if hit is None:
-            return None
         metrics.add("safety/flagged", 1.0, label=name)
-        start, end = max(0, min(hit.start, len(text))), max(0, min(hit.end, len(text)))
         return Flagged(
             step=step,
             sample=response.id,
             cell=str(response.cell),
             rule=name,
-            before=_storable(text[max(0, start - CONTEXT) : start]),
-            found=_storable(text[start:end][:CONTEXT]),
-            after=_storable(text[end : end + CONTEXT]),
+            before=_storable(before),
+            found=_storable(found[:CONTEXT]),
+            after=_storable(after),
             quarantined=self._config.action == "quarantine",
         )
+
+    def _tell_broken(self, name: str, hit: object, error: Exception) -> None:
+        """Of each rule once: it may well fail at every response."""
+        if name not in self._broken:
+            self._broken.add(name)
+            came = "" if hit is None else f" at what it found, a {type(hit).__name__} where a Hit was due"
+            logger.warning("safety: the detector %r failed%s: %s", name, came, shortened(repr(error), _TOLD))
 
     def _keep(self, flagged: Flagged) -> None:
         """Keep it with the chance that leaves every response flagged so far equally likely to be kept."""

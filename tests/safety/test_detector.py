@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tomllib
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -15,7 +17,7 @@ from azr.game.types import Cell
 from azr.metrics import Accumulator
 from azr.plugins import SAFETY as GROUP
 from azr.safety import Hit, Watch
-from azr.safety.detector import detectors
+from azr.safety.detector import Detector, detectors
 from azr.safety.watch import Response
 
 EXAMPLE = Path(azr.__file__).parents[1] / "docs" / "examples" / "own_detector"
@@ -91,6 +93,25 @@ def test_one_that_raises_is_counted_and_the_others_go_on(example: None, monkeypa
     assert watch.look([Response("a", Cell("deduction", "solve"), LOUD)], 1, metrics) == {}
     assert metrics.report()["safety/broken/shouting"] == 1
     assert metrics.report()["safety/flagged/calm"] == 1
+
+
+def test_one_that_finds_what_is_no_hit_is_counted_as_failing_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    watch = Watch(SafetyConfig(patterns={"calm": "x"}))
+    watch._rules["calm"] = cast(Detector, Matching())
+    metrics = Accumulator()
+    responses = [Response(name, Cell("deduction", "solve"), "abc") for name in ("a", "b")]
+    assert watch.look(responses, 1, metrics) == {}
+    assert metrics.report()["safety/broken/calm"] == 2
+    assert "safety/flagged/calm" not in metrics.report()
+    [told] = caplog.messages
+    assert "'calm' failed at what it found, a Match where a Hit was due: TypeError" in told
+
+
+class Matching:
+    """Gives its match away, whose `start` is a method."""
+
+    def find(self, text: str) -> re.Match[str] | None:
+        return re.search("b", text)
 
 
 def test_a_place_outside_the_text_is_drawn_into_it(example: None) -> None:
