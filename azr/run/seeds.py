@@ -259,5 +259,8 @@ async def _proposed(
         generation = await engines.generate(request, config.rollout.request_seconds)
     except RolloutError as error:
         return error
-    plan = judge_proposal(task_type(kind), generation.responses[0].text, composition.ask, tokens.frame, rules)
+    (response,) = generation.responses
+    if response.truncated:  # as players refuse it: what was cut might parse by luck
+        return Refusal("truncated")
+    plan = judge_proposal(task_type(kind), response.text, composition.ask, tokens.frame, rules)
     return await drive_async(plan, sandbox)

@@ -41,10 +41,10 @@ class Letters:
 
 
 class Saying:
-    """An engine that says one thing."""
+    """An engine that says one thing; or is cut off each time."""
 
-    def __init__(self, *texts: str) -> None:
-        self.texts, self.asked = texts, list[GenerateRequest]()
+    def __init__(self, *texts: str, cut: bool = False) -> None:
+        self.texts, self.cut, self.asked = texts, cut, list[GenerateRequest]()
 
     def says(self, request: GenerateRequest) -> str:
         return self.texts[len(self.asked) % len(self.texts)]
@@ -56,6 +56,7 @@ class Saying:
             logprobs=np.zeros(1, np.float32),
             spans=(VersionSpan(0, 1, Version(0, 0)),),
             text=self.says(request),
+            truncated=self.cut,
         )
         return Generation(request=request.id, responses=(response,))
 
@@ -99,6 +100,13 @@ def test_a_model_of_garbage_leaves_the_zero_tasks_and_is_said(sandbox: Sandbox) 
     assert len(told) == 1
     assert told[0].startswith("seeding stands still at 1 of 64 triplets")
     assert "; what there is must do\n  mend: look at the most frequent refusal" in told[0]
+
+
+def test_a_proposal_that_was_cut_off_is_refused_though_it_could_be_read(sandbox: Sandbox) -> None:
+    proposal = "def f(a):\n    return a + 7\n#i 3"
+    state, _ = made(sandbox, Saying(proposal, cut=True), "seeding.stall_batches=1")
+    assert [task.program for task in state.triplets] == [ZERO_PROGRAM]
+    assert state.reasons == {"truncated": 4}
 
 
 def test_requests_are_seeded_named_and_within_bounds(sandbox: Sandbox) -> None:
