@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from azr.cli.sandbox_options import LONGEST_TIMEOUT_SECONDS, add_sandbox_arguments, limits_of, stream
+from azr.cli.sandbox_options import LONGEST_TIMEOUT_SECONDS, add_sandbox_arguments, limits_of, limits_within, stream
 from azr.game import plan
 from azr.game.plan import Plan
 from sandbox_wasm.protocol import Limits, Outcome, RunJob, RunResult
@@ -67,18 +67,17 @@ class ExecHandler:
 
     def plan(self, request: Request) -> Plan[RunResult]:
         """One job, with the line's own time-out if it has one."""
-        limits = self._limits
-        if request.timeout_s is not None:
-            timed = Limits.of_seconds(request.timeout_s)
-            limits = msgspec.structs.replace(limits, fuel=timed.fuel, wall_seconds=timed.wall_seconds)
-        job = RunJob(program=request.program, inputs=tuple(request.inputs), limits=limits)
+        job = RunJob(program=request.program, inputs=tuple(request.inputs), limits=self._limits_of(request))
         (result,) = yield from plan.run(job)
         return result
 
     def answer(self, request: Request, verdict: RunResult) -> Answer:
         """The line's id and what became of its inputs."""
-        wall_seconds = request.timeout_s if request.timeout_s is not None else self._limits.wall_seconds
+        wall_seconds = self._limits_of(request).wall_seconds
         return Answer(request.id, [_result(outcome, wall_seconds) for outcome in verdict.outcomes])
+
+    def _limits_of(self, request: Request) -> Limits:
+        return self._limits if request.timeout_s is None else limits_within(request.timeout_s, self._limits)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

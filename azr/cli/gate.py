@@ -8,7 +8,7 @@ from typing import get_args
 import msgspec
 
 from azr.cli.numbers import whole
-from azr.cli.sandbox_options import add_sandbox_arguments, limits_of, stream
+from azr.cli.sandbox_options import ONE_PAIR, add_sandbox_arguments, limits_of, stream
 from azr.config import Config
 from azr.config.sections.gating import GatingConfig, LengthsConfig
 from azr.config.sections.sandbox_rules import LEAST_MEMORY_MB
@@ -51,8 +51,10 @@ class Request(msgspec.Struct):
 
     def __post_init__(self) -> None:
         task_type(self.task)
-        if self.task != "induction" and len(self.inputs) != 1:
+        if self.task in ONE_PAIR and len(self.inputs) != 1:
             raise ValueError(f"{self.task} takes one input, not {len(self.inputs)}")
+        if self.task != "induction" and not self.inputs:  # of which the gate itself says that they are too few
+            raise ValueError(f"{self.task} takes an input at least")
 
 
 class Answer(msgspec.Struct):

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -29,10 +30,17 @@ from sandbox_wasm.pool import SandboxPool, available_cores
 from sandbox_wasm.protocol import Limits, Statistics
 from sandbox_wasm.registry import BackendConfigurationError, Option, UnknownBackendError, known_backends
 
+#: Task types of azr's own whose tasks have one input and one output. What others' have is theirs to say.
+ONE_PAIR = frozenset({"deduction", "abduction", "error", "composite"})
+
 #: Longest time-out that can be asked for, on the command line or in a line: an hour an input.
 LONGEST_TIMEOUT_SECONDS = 3600.0
 
 _DEFAULTS = SandboxConfig()
+
+#: How many times as long as its fuel lasts a run may take on the wall clock: as by default.
+_WALL = _DEFAULTS.wall_seconds / _DEFAULTS.timeout_seconds
+
 _SOURCE_MEND = "name a file of JSON lines, or - for stdin"
 
 
@@ -57,8 +65,8 @@ def add_pool_arguments(parser: argparse.ArgumentParser, least_memory_mb: int = 1
         "--timeout",
         type=positive(LONGEST_TIMEOUT_SECONDS),
         metavar="SECONDS",
-        help="of one input's run, counted in fuel and so reproducible, the wall clock behind it"
-        f" (default: {_DEFAULTS.timeout_seconds:g}, and {_DEFAULTS.wall_seconds:g} on the clock)",
+        help=f"of one input's run, counted in fuel and so reproducible (default: {_DEFAULTS.timeout_seconds:g}); the"
+        f" wall clock stands {_WALL:g} times as far behind it, and at {_DEFAULTS.wall_seconds:g} s at the nearest",
     )
     least = f", at least {least_memory_mb}" if least_memory_mb > 1 else ""
     parser.add_argument(
@@ -72,10 +80,15 @@ def add_pool_arguments(parser: argparse.ArgumentParser, least_memory_mb: int = 1
 
 def limits_of(arguments: argparse.Namespace) -> Limits:
     """What one run may use by the command line."""
-    seconds: float | None = arguments.timeout
-    memory_bytes = (arguments.memory_mb or _DEFAULTS.memory_mb) << 20
-    timed = Limits() if seconds is None else Limits.of_seconds(seconds)
-    return Limits(fuel=timed.fuel, wall_seconds=timed.wall_seconds, memory_bytes=memory_bytes)
+    limits = Limits(memory_bytes=(arguments.memory_mb or _DEFAULTS.memory_mb) << 20)
+    return limits if arguments.timeout is None else limits_within(arguments.timeout, limits)
+
+
+def limits_within(seconds: float, limits: Limits) -> Limits:
+    """The limits with another time-out. Fuel decides: were the wall clock as near, a program that waits for memory, or
+    meets a machine with other work, would be told of the clock, which decides nothing."""
+    fuel, wall_seconds = Limits.of_seconds(seconds).fuel, max(_DEFAULTS.wall_seconds, _WALL * seconds)
+    return msgspec.structs.replace(limits, fuel=fuel, wall_seconds=wall_seconds)
 
 
 def stream(arguments: argparse.Namespace, handler: LineHandler[Any, Any]) -> int:

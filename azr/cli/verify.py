@@ -7,7 +7,7 @@ from typing import get_args
 
 import msgspec
 
-from azr.cli.sandbox_options import add_sandbox_arguments, limits_of, stream
+from azr.cli.sandbox_options import ONE_PAIR, add_sandbox_arguments, limits_of, stream
 from azr.config import Config
 from azr.config.sections.gating import GatingConfig
 from azr.game.plan import Plan
@@ -51,8 +51,10 @@ class Request(msgspec.Struct):
         if self.task == "induction":
             if len(self.inputs) != len(self.outputs):
                 raise ValueError(f"{len(self.inputs)} inputs beside {len(self.outputs)} outputs")
-        elif len(self.outputs) != 1:
+        elif self.task in ONE_PAIR and len(self.outputs) != 1:
             raise ValueError(f"{self.task} takes one output, not {len(self.outputs)}")
+        elif not self.outputs:
+            raise ValueError(f"{self.task} takes an output at least")
         elif self.task == "abduction" and not self.program.strip():  # or every answer would be an error of its own
             raise ValueError("abduction needs the field `program`, for the answer is what its f is called with")
 

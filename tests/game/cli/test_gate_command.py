@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from azr.cli.main import EXIT_USAGE, main
+from azr.game import tasks
 from azr.game.reasons import MEANINGS
+from azr.game.tasks.induction import Induction
 
 Ask = Callable[..., list[dict[str, Any]]]
 
@@ -88,6 +90,26 @@ def test_the_gates_options_are_its_rules(ask: Ask) -> None:
     reasons = [answer["reason"] for answer in ask("gate", loop, long, pairs, options=options)]
     assert reasons[0] in ("timeout", "retry")
     assert reasons[1:] == ["output_too_long", None]
+
+
+class Several(Induction):
+    """A task type of others with as many pairs as it likes."""
+
+    name = "several"
+
+
+def test_a_task_type_of_others_may_take_several_inputs_and_must_take_one(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(tasks._TASK_TYPES, "several", Several())
+    several = line("def f(a): return a + 1", "1", "2", task="several", message="one more")
+    accepted, bare = ask("gate", several, {**several, "inputs": []}, options=("--inputs", "2"))
+    assert accepted["outputs"] == ["2", "3"]
+    assert bare["error"] == "several takes an input at least"
+    answered = {**several, "outputs": ["2", "3"], "answer": "def f(b): return 1 + b"}
+    verdict, bare = ask("verify", answered, {**answered, "outputs": []})
+    assert verdict["correct"]
+    assert bare["error"] == "several takes an output at least"
 
 
 def test_answers_are_judged_in_the_documented_form(ask: Ask) -> None:
