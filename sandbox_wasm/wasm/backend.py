@@ -232,7 +232,7 @@ class WasmBackend:
 
 
 def _whole(option: str, value: int | str) -> int:
-    """An option that is a number of at least 1; configurations and command lines give it as text."""
+    """An option that is a number of at least 1; it may be given as text."""
     with contextlib.suppress(ValueError):
         if not isinstance(value, bool) and (number := int(str(value))) >= 1:
             return number

@@ -139,7 +139,7 @@ def test_a_value_of_the_wrong_type_is_refused_with_key_and_value(override: str) 
     ("override", "told"),
     [
         ("safety.patterns=[1]", "safety.patterns: it takes names, each with text, as in {name: value}, not a list"),
-        ("sandbox.options=[]", "sandbox.options: it takes names, each with text"),
+        ("sandbox.options=[]", "sandbox.options: it takes names, each with a value"),
         ("rollout.engine_arguments=[1]", "rollout.engine_arguments: it takes names, each with text"),
         ("algorithm.batch.cell_weights=[1]", "algorithm.batch.cell_weights: it takes names, each with a number"),
         ("algorithm.batch.cell_weights={a/solve: [1]}", "cell_weights.a/solve: it takes a number, not a list"),
@@ -153,7 +153,6 @@ def test_a_value_of_the_wrong_type_is_refused_with_key_and_value(override: str) 
         ("algorithm.game.task_types=[[a]]", "algorithm.game.task_types[0]: it takes text, not a list"),
         ("safety.detectors=x", "safety.detectors: it takes a list of text, as in [one, another], not a single value"),
         ("safety.patterns.a.b=x", "safety.patterns.a: it takes text, not keys with values"),
-        ("sandbox.options.a.b=3", "sandbox.options.a: it takes text, not keys with values"),
         ("rollout.engine_arguments.a.b=3", "rollout.engine_arguments.a: it takes text, not keys with values"),
         ("algorithm.proposer_reward.terms=[1]", "terms: it takes names, each with keys of its own"),
         ("algorithm.proposer_reward.terms.a=3", "terms.a: it takes keys of its own, not a single value"),
@@ -261,7 +260,7 @@ def test_a_bare_off_is_the_word_where_a_key_takes_words(tmp_path: Path) -> None:
 def test_options_of_a_sandbox_go_with_the_back_end_they_were_given_for(tmp_path: Path) -> None:
     """A preset's would be refused by any other back end, and no override can take a name out of a mapping."""
 
-    def options(*overrides: str, file: str = "") -> dict[str, str]:
+    def options(*overrides: str, file: str = "") -> dict[str, object]:
         (tmp_path / "my.yaml").write_text(file)
         return load(["tiny", str(tmp_path / "my.yaml")] if file else ["tiny"], overrides).sandbox.options
 
@@ -269,10 +268,22 @@ def test_options_of_a_sandbox_go_with_the_back_end_they_were_given_for(tmp_path:
     assert options("sandbox.workers=1") == options("sandbox.backend=wasm") == {"instances": "restored"}
     assert options("sandbox.backend=process") == options(file="sandbox: {backend: process}") == {}
     for words in (["sandbox.backend=process", own], [own, "sandbox.backend=process"]):
-        assert options(*words) == {"allow_unconfined": "true"}
+        assert options(*words) == {"allow_unconfined": True}
     kept = "sandbox: {backend: process, options: {allow_unconfined: 'true'}}"
     assert options("sandbox.workers=1", file=kept) == {"allow_unconfined": "true"}
     assert options("sandbox.backend=wasm", file=kept) == {}
+
+
+def test_options_of_a_sandbox_are_text_numbers_booleans_or_nothing() -> None:
+    """They travel to its workers, and a plug-in that takes a number shall not have to read it."""
+    given = "sandbox.options={url: 'http://here', port: 8000, share: 0.5, strict: true, log: null, build: '7'}"
+    assert load([], [given]).sandbox.options == {
+        "url": "http://here", "port": 8000, "share": 0.5, "strict": True, "log": None, "build": "7",
+    }  # fmt: skip
+    for wrong, told in (("[1]", "it is a list"), ("{b: 1}", "it is a dict")):
+        assert f"sandbox.options.a: {told} (give text, a number, true, false or null)" in _told(
+            overrides=[f"sandbox.options.a={wrong}"]
+        )
 
 
 def test_overrides_change_a_copy_of_a_configuration_that_was_made_by_hand() -> None:

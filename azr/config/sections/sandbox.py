@@ -6,6 +6,7 @@ Read by the actors, the gate and the verifier through `azr.game`, and by the com
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass
@@ -17,10 +18,10 @@ class SandboxConfig:
     under the entry-point group `azr.sandboxes`."""
     workers: int = 0
     """Worker processes of each pool; 0: one for each core the process may run on."""
-    options: dict[str, str] = field(default_factory=dict)
-    """Passed to the back end by name, e.g. `instances: restored` of `wasm`: one interpreter put back bit by bit between
-    programs instead of a new one for each. They go with the back end they are given for: a preset, file or command line
-    that chooses another begins without those that came before it."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Passed to the back end by name, each text, a number, true, false or null, e.g. `instances: restored` of `wasm`:
+    one interpreter put back bit by bit between programs instead of a new one for each. They go with the back end they
+    are given for: a preset, file or command line that chooses another begins without those that came before it."""
     timeout_seconds: float = 2.0
     """Of one input's run, counted in fuel, which is reproducible: an instruction budget that lasts about this long on a
     server core of 2020, and about half as long on one of today."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from azr.config.sections.sandbox import SandboxConfig
 from azr.plugins import unknown_name
-from sandbox_wasm.registry import BUILT_IN, ENTRY_POINT_GROUP
+from sandbox_wasm.registry import BUILT_IN, ENTRY_POINT_GROUP, Option
 
 #: A task's second run gets half of what a run may have, and the WebAssembly guest begins with 38 MiB.
 LEAST_MEMORY_MB = 96
@@ -16,6 +16,10 @@ def problems(sandbox: SandboxConfig) -> Iterator[tuple[str, str, str]]:
     """Everything wrong with the section, as (key, what is wrong, how to mend it)."""
     if (unknown := unknown_name(ENTRY_POINT_GROUP, sandbox.backend, BUILT_IN)) is not None:
         yield ("sandbox.backend", *unknown)
+    for name, value in sandbox.options.items():
+        if not isinstance(value, Option):
+            kind = type(value).__name__
+            yield f"sandbox.options.{name}", f"it is a {kind}", "give text, a number, true, false or null"
     for name, low in (
         ("workers", 0),
         ("timeout_seconds", 0.001),
