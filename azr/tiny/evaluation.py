@@ -78,7 +78,7 @@ class Row(msgspec.Struct, frozen=True):
     sampling: str
     responses: int
     right: float
-    """Share of answers that are right; of proposals, of those that the gate accepts."""
+    """Share of answers that are right; of proposals, of those that the gate accepts, copies and repeats too."""
     malformed: float
     """Share from which no answer could be read; of proposals, all that the gate refuses."""
     length: float = 0.0
