@@ -3,11 +3,8 @@
     body ──wrap──► prompt ──model──► response ──extract──► answer text, or a Refusal
 
 `r1`       the think/answer conversation for base models; the prompt ends inside the model's thoughts
-`boxed`    the same conversation, the answer in a box; for mathematics in evaluation
 `chat`     the tokenizer's own template, injected; the thoughts and the answer tag may be there or not
 `compact`  nothing around it: the tiny model's style; lines that begin with `#t` are thoughts, the answer follows them
-
-A frame of one's own is a template file with `{question}` in it: `frame_from_template`.
 """
 
 from __future__ import annotations
@@ -17,7 +14,6 @@ from itertools import takewhile
 
 import msgspec
 
-from azr.game import parsing
 from azr.game.reasons import refused
 from azr.game.tasks.base import Style
 from azr.game.templates import fill, template
@@ -52,19 +48,13 @@ def frame(name: str, chat_template: ChatTemplate | None = None) -> Frame:
         return Frame("chat", "full", wrap, after_thought, lambda answer: f"{_THOUGHT_CLOSES}\n\n{answer}")
     if name not in _EXTRACTORS:
         raise ValueError(f"no frame is called {name!r}; known: {', '.join(names())}")
-    return frame_from_template(template(f"frames/{name}"), name, like=name)
+    around, style = template(f"frames/{name}"), _STYLES[name]
+    return Frame(name, style, lambda body: fill(around, question=body), _EXTRACTORS[name], _RESPONDERS[name])
 
 
 def names() -> tuple[str, ...]:
     """The frames that exist."""
     return (*sorted(_EXTRACTORS), "chat")
-
-
-def frame_from_template(text: str, name: str, like: str = "r1") -> Frame:
-    """A frame around `{question}`, whose responses are read like those of a known one."""
-    fill(text, question="")
-    style: Style = "compact" if like == "compact" else "full"
-    return Frame(name, style, lambda body: fill(text, question=body), _EXTRACTORS[like], _RESPONDERS[like])
 
 
 def tagged_answer(response: str) -> str | Refusal:
@@ -87,14 +77,6 @@ def after_thought(response: str) -> str | Refusal:
     if (opened := said.rfind(_ANSWER_OPENS)) >= 0:
         return _inside_answer(said, opened)
     return said.strip("\n") if said.strip() else refused("empty_answer")
-
-
-def boxed_answer(response: str) -> str | Refusal:
-    """Frame `boxed`: what the last box holds."""
-    found = parsing.boxed(response)
-    if found is None:
-        return refused("no_answer_tag", "no \\boxed{…}")
-    return found or refused("empty_answer")
 
 
 def after_lines_of_thought(response: str) -> str | Refusal:
@@ -121,14 +103,14 @@ def _inside_answer(text: str, opened: int) -> str | Refusal:
     return answer if answer.strip() else refused("empty_answer")
 
 
+_STYLES: dict[str, Style] = {"r1": "full", "compact": "compact"}
+
 _EXTRACTORS: dict[str, Callable[[str], str | Refusal]] = {
     "r1": tagged_answer,
-    "boxed": boxed_answer,
     "compact": after_lines_of_thought,
 }
 
 _RESPONDERS: dict[str, Callable[[str], str]] = {
     "r1": lambda answer: f"{_THOUGHT_CLOSES} {_ANSWER_OPENS}\n{answer}\n{_ANSWER_CLOSES}",
-    "boxed": lambda answer: f"{_THOUGHT_CLOSES} {_ANSWER_OPENS}\\boxed{{{answer}}}{_ANSWER_CLOSES}",
     "compact": lambda answer: answer,
 }

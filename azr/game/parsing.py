@@ -211,23 +211,6 @@ def arguments_of(text: str) -> str:
     return text
 
 
-def boxed(text: str) -> str | None:
-    """What the last `\\boxed{…}` holds, its braces balanced."""
-    start = text.rfind("\\boxed{")
-    if start < 0:
-        return None
-    start += len("\\boxed{")
-    depth = 1
-    for offset in range(start, len(text)):
-        if text[offset] == "{":
-            depth += 1
-        elif text[offset] == "}":
-            depth -= 1
-            if depth == 0:
-                return text[start:offset].strip()
-    return None
-
-
 def marked(text: str) -> tuple[str, list[tuple[str, str]]]:
     """The compact style: the text before the first marker line, and every marker (`#i`) with what stands beside it."""
     text = _with_plain_line_ends(text)

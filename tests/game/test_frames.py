@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from azr.game import frames
-from azr.game.frames import frame, frame_from_template
+from azr.game.frames import frame
 from azr.game.types import Refusal
 
 BRACES = "def f(a):\n    return {question: '{program}'}[a]"
@@ -57,12 +57,6 @@ def test_chat_takes_thoughts_and_tags_or_none(response: str, answer: str) -> Non
     assert extracted("chat", response) == answer
 
 
-def test_boxed_takes_the_last_box() -> None:
-    assert extracted("boxed", r"thus \boxed{1} or \boxed{\frac{1}{2}}") == r"\frac{1}{2}"
-    assert extracted("boxed", "thus 1") == "<no_answer_tag>"
-    assert extracted("boxed", r"\boxed{}") == "<empty_answer>"
-
-
 @pytest.mark.parametrize(
     ("response", "answer"),
     [
@@ -87,10 +81,9 @@ def test_compact_takes_all_that_follows_the_first_lines_of_thought(response: str
 def test_a_response_as_the_frame_asks_for_it_holds_the_answer(name: str, answer: str) -> None:
     around = frame(name, chat_template=lambda messages: "")
     assert around.extract(around.respond(answer)) == answer
-    assert frame_from_template("{question}", "mine").respond(answer) == frame("r1").respond(answer)
 
 
-@pytest.mark.parametrize("name", ["r1", "boxed", "compact"])
+@pytest.mark.parametrize("name", ["r1", "compact"])
 def test_braces_in_a_question_mean_nothing(name: str) -> None:
     assert BRACES in frame(name).wrap(BRACES)
 
@@ -100,9 +93,6 @@ def test_r1_follows_the_published_structure() -> None:
     assert prompt.startswith("A conversation between User and Assistant.")
     assert "<think> the reasoning </think> <answer> the answer </answer>" in prompt
     assert prompt.endswith("User: QUESTION\nAssistant: <think>")
-    boxed = frame("boxed").wrap("QUESTION")
-    assert "\\boxed{}" in boxed
-    assert boxed.endswith("User: QUESTION\nAssistant: <think>")
 
 
 def test_chat_is_the_tokenizers_own_template() -> None:
@@ -113,16 +103,6 @@ def test_chat_is_the_tokenizers_own_template() -> None:
 
 
 def test_an_unknown_frame_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="known: boxed, compact, r1, chat"):
+    with pytest.raises(ValueError, match="known: compact, r1, chat"):
         frame("r2")
-    assert frames.names() == ("boxed", "compact", "r1", "chat")
-
-
-def test_a_frame_of_ones_own_is_a_template_with_a_question() -> None:
-    mine = frame_from_template("Q: {question}\nA: <think>", "mine")
-    assert mine.wrap("1 + 1") == "Q: 1 + 1\nA: <think>"
-    assert mine.style == "full"
-    assert mine.extract("</think><answer>2</answer>") == "2"
-    assert frame_from_template("{question}", "mine", like="compact").style == "compact"
-    with pytest.raises(ValueError, match=r"no place for \['question'\]"):
-        frame_from_template("no question", "mine")
+    assert frames.names() == ("compact", "r1", "chat")

@@ -37,7 +37,6 @@ PIECES = (
         "</input>",
         "<message>",
         "</message>",
-        "\\boxed{",
         "}",
     ),
     *("```", "```python\n", "```input\n", "```output\n", "```message\n", "```json\n", "\n```\n", "````", "`", "~~~"),

@@ -137,21 +137,6 @@ def test_a_call_around_arguments_is_taken_off_by_its_ends_alone(text: str, expec
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (r"so \boxed{42}", "42"),
-        (r"\boxed{1} no \boxed{ \frac{1}{2} } yes", r"\frac{1}{2}"),
-        (r"\boxed{}", ""),
-        (r"\boxed{1", None),
-        (r"\boxed 1", None),
-        ("", None),
-    ],
-)
-def test_the_last_box_with_its_braces_balanced(text: str, expected: str | None) -> None:
-    assert parsing.boxed(text) == expected
-
-
-@pytest.mark.parametrize(
     ("text", "head", "marks"),
     [
         (f"{PROGRAM}\n#i 1", PROGRAM, [("i", "1")]),
@@ -177,8 +162,6 @@ EVIL = {
     "headings": "Input:\n" * 150_000,
     "headings with blanks": "Input:\n\n\n\n" * 100_000,
     "heading signs": "#" * 1_000_000 + "Input:",
-    "boxes": "\\boxed{" * 140_000,
-    "braces": "\\boxed{" + "{" * 1_000_000,
     "definitions": "def f" * 200_000,
     "indents": " " * 1_000_000 + "def f(",
     "async": "async " * 160_000,
@@ -204,7 +187,7 @@ def walk_through_all_parsers(text: str) -> float:
     """Seconds of CPU that every parser and frame together take."""
     references = (tasks.task_type("induction").example(),)
     started = time.process_time()
-    for extract in (frames.tagged_answer, frames.after_thought, frames.boxed_answer, frames.after_lines_of_thought):
+    for extract in (frames.tagged_answer, frames.after_thought, frames.after_lines_of_thought):
         extract(text)
     for kind in map(tasks.task_type, ("deduction", "induction")):
         for style in get_args(Style):

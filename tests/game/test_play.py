@@ -104,9 +104,9 @@ def test_a_model_that_knows_the_compact_style_plays_every_type(sandbox: Sandbox,
     assert drive(judge_attempt(kind, proposed, answer, COMPACT, VerifyRules()), sandbox).correct
 
 
-TAGS = ["</answer>", "<answer>", "</think>", "}", "```", "`", "<output>1</output>", "<input>1</input>"]
+TAGS = ["</answer>", "<answer>", "</think>", "```", "`", "<output>1</output>", "<input>1</input>"]
 #: In which frames an answer cannot be told from a response that holds the text in a string.
-LOST = {"</answer>": {"r1"}, "<answer>": {"r1", "chat"}, "</think>": {"chat"}, "}": {"boxed"}}
+LOST = {"</answer>": {"r1"}, "<answer>": {"r1", "chat"}, "</think>": {"chat"}}
 
 
 @pytest.mark.parametrize("kind", ["deduction", "abduction", "error", "composite"])

@@ -17,7 +17,7 @@ from azr.tiny import shipped
 def test_the_list_names_cells_and_frames(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prompts", "list"]) == 0
     told = capsys.readouterr().out.split()
-    assert {"deduction/propose", "induction/solve", "composite/propose", "r1", "compact", "chat", "boxed"} <= set(told)
+    assert {"deduction/propose", "induction/solve", "composite/propose", "r1", "compact", "chat"} <= set(told)
     assert len(cells()) == 10
 
 
