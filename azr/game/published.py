@@ -54,8 +54,10 @@ class PublishedSeed(msgspec.Struct):
 
     @property
     def stated_outputs(self) -> tuple[str, ...]:
-        """The outputs that the file states, as many as it does."""
-        return tuple(self.outputs or ()) if self.inputs is not None else (self.output or "",)
+        """The outputs that the file states, as many as it does; none where it leaves them out."""
+        if self.inputs is not None:
+            return tuple(self.outputs or ())
+        return () if self.output is None else (self.output,)
 
 
 class Imported(msgspec.Struct, frozen=True):
@@ -78,8 +80,8 @@ def bring_in(published: PublishedSeed, rules: GateRules) -> Plan[Imported]:
     outcome = yield from task_type(published.task_type).gate(published.candidate, rules)
     if isinstance(outcome, Refusal):
         return Imported(outcome)
-    same = yield from _same_values(outcome, published.stated_outputs)
-    return Imported(outcome, corrected=not same)
+    stated = published.stated_outputs
+    return Imported(outcome, corrected=bool(stated) and not (yield from _same_values(outcome, stated)))
 
 
 def _same_values(task: Task, stated: Sequence[str]) -> Plan[bool]:

@@ -56,6 +56,16 @@ def test_outputs_are_computed_and_a_false_one_is_noticed(sandbox: Sandbox, state
     assert result.corrected is corrected
 
 
+def test_a_line_that_states_no_output_is_not_corrected(sandbox: Sandbox) -> None:
+    """What `azr seed import` tells of lines with another output than stated is of files that state some."""
+    triplet = imported(sandbox, snippet="def f(a):\n    return a", input="1")
+    inputs = [str(number) for number in range(10)]
+    whole = imported(sandbox, snippet="def f(a):\n    return a % 3", inputs=inputs, message="Remainders.")
+    for result in (triplet, whole):
+        assert isinstance(result.outcome, Task)
+        assert not result.corrected
+
+
 def test_an_induction_task_comes_in_whole(sandbox: Sandbox) -> None:
     inputs = [str(number) for number in range(10)]
     outputs = [str(number % 3) for number in range(10)]
