@@ -14,7 +14,7 @@ import pytest
 from actors.engine import leftovers
 from actors.engine.engine import Engine
 from actors.engine.fork_server import modules
-from actors.engine.leftovers import sweep
+from actors.engine.leftovers import socket_folder, sweep
 from azr.held_folders import LOCK
 
 OWNER = """
@@ -93,3 +93,8 @@ def test_all_that_an_engine_on_this_machine_imports_is_there_to_be_imported() ->
 def test_an_engine_has_no_semaphore_that_would_stay_when_it_is_killed(engine: Engine) -> None:
     """Whoever is to sweep after it must have seen it, and one that was forked a moment ago nobody has."""
     assert [path for pid in engine.pids for path in Path("/dev/shm").glob(f"sem.*{pid}*")] == []
+
+
+def test_its_workers_find_each_other_in_its_owners_folder(engine: Engine) -> None:
+    """Which goes with the owner; the file that vLLM would take lies in /tmp for good once an engine was killed."""
+    assert list(socket_folder().glob("meeting-*")) != []
