@@ -8,7 +8,7 @@ import subprocess
 import psutil
 
 #: A node on which Serve ran may hang in its own end.
-LEAVE_SECONDS = 10.0
+LEAVE_SECONDS = 3.0
 
 
 def end(node: subprocess.Popen[bytes]) -> None:
