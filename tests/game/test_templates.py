@@ -34,7 +34,7 @@ def test_a_fence_is_longer_than_what_it_holds(body: str, fence: str) -> None:
 def test_every_template_file_is_used_and_ends_where_it_should() -> None:
     folder = importlib.resources.files("azr.game") / "prompts"
     found = {f"{part.name}/{file.name}" for part in folder.iterdir() for file in part.iterdir()}
-    assert len(found) == 26
+    assert len(found) == 25
     for name in found:
         text = templates.template(name.removesuffix(".txt"))
         assert not re.search(r"[ \t]\n", text), name
