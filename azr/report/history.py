@@ -44,11 +44,19 @@ class Row(msgspec.Struct, frozen=True):
     malformed: float = 0.0
     length: float = 0.0
     """Mean characters of a response."""
+    asked: str = ""
+    """Digest of the prompts."""
 
     @property
     def name(self) -> str:
-        """By which it is found again in another evaluation."""
+        """What a person calls it."""
         return " ".join(part for part in (self.difficulty, self.cell, self.sampling) if part)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """By which it is found again in another evaluation: only answers to the same questions can be compared, and
+        `evaluation.tasks` may change between two drivers."""
+        return self.name, self.asked
 
 
 class Evaluation(msgspec.Struct, frozen=True):
@@ -102,12 +110,12 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
         if not chosen:
             return {}
         first, last = self.evaluations[0], chosen[-1]
-        before = {row.name: row.right for row in first.rows}
+        before = {row.key: row.right for row in first.rows}
         found: dict[str, float] = {}
         for row in last.rows:
             found[f"{row.name}, step {last.step}"] = row.right
-            if first is not last and row.name in before:
-                found[f"{row.name}, step {first.step}"] = before[row.name]
+            if first is not last and row.key in before:
+                found[f"{row.name}, step {first.step}"] = before[row.key]
         return found
 
     def own_figures(self, step: int) -> dict[str, float]:

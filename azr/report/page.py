@@ -110,11 +110,11 @@ def _before_and_after(evaluations: Sequence[Evaluation]) -> str:
     if not evaluations:
         return ""
     first, last = evaluations[0], evaluations[-1]
-    before = {row.name: row for row in first.rows}
+    before = {row.key: row for row in first.rows}
     rows = []
     for row in last.rows:
         cells = f"<td>{shown(row.difficulty)}</td><td>{shown(row.cell)}</td><td>{shown(row.sampling)}</td>"
-        earlier = before.get(row.name)
+        earlier = before.get(row.key)
         if earlier is not None and first is not last:
             points = 100.0 * (row.right - earlier.right)
             direction = "up" if points > 0 else "down" if points < 0 else ""

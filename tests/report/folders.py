@@ -9,7 +9,7 @@ from typing import Any
 HOSTILE = "</pre><script>alert('x')</script><img src=http://evil.example/x.png> \x1b[2J \u202e"
 
 
-def evaluation(step: int, right: float) -> dict[str, Any]:
+def evaluation(step: int, right: float, asked: str = "") -> dict[str, Any]:
     rows = [
         {
             "difficulty": "common",
@@ -19,6 +19,7 @@ def evaluation(step: int, right: float) -> dict[str, Any]:
             "right": right + extra,
             "malformed": 0.031,
             "length": 20 * right,
+            "asked": asked,
         }
         for sampling, extra in (("greedy", 0.1), ("sampled", 0.0))
     ]

@@ -90,6 +90,15 @@ def test_a_single_evaluation_stands_alone(run: Path) -> None:
     }
 
 
+def test_answers_to_other_questions_are_no_figures_to_compare_with(run: Path) -> None:
+    """`evaluation.tasks` was changed by a resume."""
+    write_lines(run / "evaluations.jsonl", evaluation(0, 0.25, "eight tasks"), evaluation(30, 0.5, "fifty tasks"))
+    assert set(read_history(run).figures(30)) == {
+        "common deduction/solve greedy, step 30",
+        "common deduction/solve sampled, step 30",
+    }
+
+
 def test_weights_that_nobody_evaluated_have_no_figures(run: Path) -> None:
     """A checkpoint of step 20 is another model than the one that was evaluated at step 30."""
     assert read_history(run).figures(20) == {}

@@ -12,7 +12,7 @@ from azr.cli.main import main
 from azr.metrics import METRICS
 from azr.report.history import read_history
 from azr.report.page import GLANCE, page
-from tests.report.folders import HOSTILE, make_run, write_lines
+from tests.report.folders import HOSTILE, evaluation, make_run, write_lines
 
 #: Tags that the page itself is made of.
 OURS = {
@@ -65,6 +65,15 @@ def test_results_before_and_after_stand_first_with_the_difference(text: str) -> 
     assert "25.0%" in text
     assert "50.0%" in text
     assert '<td class="n up">+25.0</td><td class="n">5 → 10</td>' in text
+
+
+def test_results_of_other_questions_are_not_compared(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "warm")
+    write_lines(run / "evaluations.jsonl", evaluation(0, 0.25, "eight tasks"), evaluation(30, 0.5, "fifty tasks"))
+    text = page(read_history(run))
+    assert "50.0%" in text
+    assert "25.0%" not in text
+    assert "+25.0" not in text
 
 
 def test_an_evaluation_that_could_not_be_made_is_told_at_the_head_with_its_reason(text: str) -> None:
