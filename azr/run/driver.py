@@ -64,7 +64,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between rounds of the driver, and between questions to the parts.
 ROUND_SECONDS, POLL_SECONDS = 0.25, 2.0
-#: How long the learner's last words are asked of a hub that does not answer.
+#: How long the last words of a learner that has ended are asked of a hub that does not answer, within the patience that
+#: there is for all parts.
 LAST_WORDS_SECONDS = 20.0
 #: Beyond three polls, how long an actor may not have answered until that is a silence.
 SILENT_SECONDS = 5.0
@@ -104,9 +105,9 @@ class Driver:
         """Seconds of training by earlier drivers."""
         self._noted_at = 0.0
         self._room = Room(folder.root, config.checkpoint.free_gb)
-        self._hurried = False
         self._failure = ""
         """Why the learner said that the run cannot go on, once that was told."""
+        self._hurried = False
         """Something went wrong, or somebody insists: take everything down without waiting for it to finish."""
         self._rayless = False
         """Ray is dead: there is nobody whom anything could be told."""
@@ -350,12 +351,7 @@ class Driver:
                     self.console.say(told)
                 self._note(round_began)
                 learner.wait(max(0.0, ROUND_SECONDS - (time.monotonic() - round_began)))
-            check_ray()
-            last_words = time.monotonic() + self._patience
-            while not self._listen(hub, teller) and time.monotonic() < last_words:
-                time.sleep(
-                    ROUND_SECONDS
-                )  # the hub is busy, or made anew; or the last steps, and a failure, are unheard
+            self._hear_out(hub, teller)
         learner.check()
         self._stand_at_last()
         self.console.end()
@@ -363,7 +359,7 @@ class Driver:
     def _hear_out(self, hub: HubClient, teller: Teller) -> None:
         """The last that the learner told, its last steps or its failure: a hub that is busy is asked again for a while,
         and one that died meanwhile knows nothing of it any more."""
-        ends = time.monotonic() + LAST_WORDS_SECONDS
+        ends = time.monotonic() + min(LAST_WORDS_SECONDS, self._patience)
         while True:
             check_ray()
             if self._listen(hub, teller) or time.monotonic() >= ends:
@@ -510,6 +506,12 @@ def begin(config: Config) -> RunFolder:
     """The folder of a new run. What cannot be begun leaves none."""
     require_reachable(config.cluster.address)
     folder = RunFolder.of(config.run.folder, config.run.name)
+    if not folder.exists and any(folder.checkpoints.glob("step_*")):
+        raise AzrError(
+            f"{folder.root} holds checkpoints of something that is no run, as azr sft leaves them: one would be "
+            "taken up as this run's",
+            "choose another run.name",
+        )
     Room(folder.root, config.checkpoint.free_gb).require()
     seeds.require_file(config, folder)
     load_tokens(at_its_place(config).model)  # a run keeps its model.path: one that was begun with a wrong one is lost

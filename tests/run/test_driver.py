@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -50,6 +51,16 @@ def test_a_run_that_is_begun_twice_keeps_its_configuration(tmp_path: Path) -> No
     with pytest.raises(AzrError, match="holds a run already"):
         begin(load(["tiny"], [f"run.folder={tmp_path}", "checkpoint.free_gb=0", "run.seed=99"]))
     assert load([str(folder.config)]).run.seed != 99
+
+
+def test_a_folder_with_checkpoints_of_another_training_is_no_place_for_a_run(tmp_path: Path) -> None:
+    """`azr sft` leaves such a folder: the newest of them would be taken up as the run's own."""
+    kept(RunFolder.of(str(tmp_path), "tuned"), 8)
+    words = [f"run.folder={tmp_path}", "run.name=tuned", "checkpoint.free_gb=0"]
+    with pytest.raises(AzrError, match="tuned holds checkpoints of something that is no run") as refused:
+        begin(load(["tiny"], words))
+    assert "another run.name" in refused.value.mend
+    assert [path.name for path in (tmp_path / "tuned").iterdir()] == ["checkpoints"]
 
 
 def test_a_model_that_is_not_there_is_refused_before_ray_starts(
@@ -358,3 +369,28 @@ def test_the_learners_last_words_are_asked_for_until_the_hub_answers(
     monkeypatch.setattr("azr.run.driver.LAST_WORDS_SECONDS", 0.0)
     answers.append(None)
     driver._hear_out(Busy(), Silent())  # type: ignore[arg-type]
+
+
+def test_a_hub_that_stays_silent_after_the_learners_end_keeps_a_run_no_longer_than_last_words_may_take(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not as long as parts may take to end, which is a minute."""
+
+    class Gone:
+        asked = 0
+
+        def drain(self, stop: str, *, playing: bool) -> None:
+            self.asked += 1
+
+    class Ended(Learner):
+        def check(self) -> None:
+            """Nothing went wrong."""
+
+    monkeypatch.setattr("azr.run.driver.check_ray", lambda: None)
+    monkeypatch.setattr("azr.run.driver._running", lambda _polls: contextlib.nullcontext())
+    monkeypatch.setattr("azr.run.driver.LAST_WORDS_SECONDS", 0.0)
+    driver.config.cluster.stop_seconds = 1.0
+    asks_nobody = SimpleNamespace(statistics=list)
+    hosted, hub = SimpleNamespace(experience=asks_nobody, tasks=asks_nobody), Gone()
+    driver._train(hub, asks_nobody, hosted, {}, Ended(waits=0), None)  # type: ignore[arg-type]
+    assert hub.asked == 1
