@@ -16,15 +16,14 @@ from azr.config import Config, compose, load, resolved_yaml
 from azr.errors import AzrError, UsageError
 from azr.game.checks import check
 from azr.memory_plan.configured import plan_memory
+from azr.run.folder import RunFolder
 from azr.run.needed_room import require_room, room_lines
 from azr.run.plan import plan_lines
 from azr.run.quiet import hush
 from azr.run.resume import check_changes
+from azr.run.stopping import raised
 from azr.text import printable
-from azr.tiny.shipped import NAME, at_its_place
-
-#: What must change for a finished run to go on.
-BOUNDS = {"run.steps", "run.minutes"}
+from azr.tiny.shipped import NAME, as_kept, at_its_place, same_model
 
 
 def train(*, configs: Sequence[str], overrides: Sequence[str], resume: Path | None, dry_run: bool) -> int:
@@ -34,6 +33,7 @@ def train(*, configs: Sequence[str], overrides: Sequence[str], resume: Path | No
     config, changes = _resumed(resume, overrides) if resume else (check(load(configs, overrides)), [])
     if not config.model.path:
         raise AzrError("no model is named", "choose a preset (azr train --config tiny), or set model.path")
+    config.model.path = as_kept(config.model.path)
     if dry_run:
         standing = standing_checkpoints(resume)
         print("\n".join(map(printable, [*plan_lines(config), *room_lines(config, standing=standing), *changes])))
@@ -45,8 +45,6 @@ def train(*, configs: Sequence[str], overrides: Sequence[str], resume: Path | No
 
 def _resumed(folder: Path, overrides: Sequence[str]) -> tuple[Config, list[str]]:
     """The configuration of a run with what is changed now, and the changes in words."""
-    from azr.run.folder import RunFolder
-
     run = RunFolder(folder)
     card = run.card()
     if not run.config.exists():
@@ -61,14 +59,39 @@ def _resumed(folder: Path, overrides: Sequence[str]) -> tuple[Config, list[str]]
     config = check(load([str(run.config)], overrides))
     for each in (before, config):  # the folder may have been moved or renamed since: it is where it is
         each.run.name, each.run.folder = run.root.name, str(run.root.parent)
+        each.model.path = as_kept(each.model.path)  # runs that were begun by earlier versions name it as it was typed
+    if same_model(before.model.path, config.model.path):
+        config.model.path = before.model.path
     changed = check_changes(_plain(before), _plain(config))
-    if card.ended == "finished" and not changed.keys() & BOUNDS:
-        minutes = 2 * (config.run.minutes or card.elapsed_seconds / 60)
-        raise AzrError(
-            f"{folder} is finished: it has had the steps or minutes that were asked for",
-            f"ask for more, e.g. azr train --resume {quote(str(folder))} run.minutes={minutes:.0f}",
-        )
+    if card.ended == "finished":
+        _require_more(config, run, overrides)
     return config, [f"changed    {key}: {old} -> {new}" for key, (old, new) in changed.items()]
+
+
+def _require_more(config: Config, run: RunFolder, overrides: Sequence[str]) -> None:
+    """Refuse a finished run of which a bound is met still: everything would be brought up to train nothing."""
+    more = raised(
+        steps=config.run.steps,
+        minutes=config.run.minutes,
+        step=_step(run) if config.run.steps else 0,
+        seconds=run.card().elapsed_seconds,
+    )
+    if more:
+        replaced = {word.partition("=")[0] for word in more.split()}
+        others = [quote(word) for word in overrides if word.partition("=")[0] not in replaced]
+        raise AzrError(
+            f"{run.root} is finished: it has had the steps or minutes that are asked for",
+            f"ask for more, e.g. {' '.join(['azr train --resume', quote(str(run.root)), *others, more])}; "
+            "0 is no such bound",
+        )
+
+
+def _step(run: RunFolder) -> int:
+    """Where a resume would take the run up."""
+    from learner import checkpoint
+
+    newest = checkpoint.newest(run.checkpoints)
+    return checkpoint.read_state(newest).step if newest else 0
 
 
 def _plain(config: Config) -> dict[str, object]:
@@ -117,7 +140,6 @@ def _drive(config: Config, resume: Path | None, changes: Sequence[str]) -> int:
     from azr.run.console import Console
     from azr.run.driver import Driver, begin, goal_of, take_up
     from azr.run.evaluation import read
-    from azr.run.folder import RunFolder
     from azr.run.summary import closing_lines, learned
     from azr.run.tracking.mlflow import tracking_uri
 

@@ -60,6 +60,15 @@ def outliving_terminal() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def raised(*, steps: int, minutes: float, step: int, seconds: float) -> str:
+    """The words by which a run that stands there goes on: the bounds that it has reached, doubled; empty where there
+    are none. 0 is no bound, and with less than a second left no driver begins anything."""
+    words = [f"run.steps={2 * step}"] if 0 < steps <= step else []
+    if minutes and seconds >= 60.0 * minutes - 1.0:
+        words.append(f"run.minutes={max(1, round(2 * max(minutes, seconds / 60.0)))}")
+    return " ".join(words)
+
+
 class Stop:
     """Why the run is to end, if it is."""
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from azr.run.console import Goal, clock
 from azr.run.evaluation import Evaluation, change_columns, change_rows
+from azr.run.stopping import raised
 
 
 class Ending(NamedTuple):
@@ -52,10 +53,9 @@ def closing_lines(
         lines.append(f"mlflow     {where}")
         if mlflow_id and mlflow_uri.startswith("sqlite"):
             lines.append(f"           mlflow ui --backend-store-uri {quote(mlflow_uri)}")
-    more = f" run.minutes={max(1, round(2 * goal.seconds / 60))}" if goal.seconds else ""
-    more = more or (f" run.steps={2 * goal.steps}" if goal.steps else "")
+    more = raised(steps=goal.steps, minutes=goal.seconds / 60, step=ending.step, seconds=ending.seconds)
     lines += [
-        "next       " + f"azr train --resume {quote(str(folder))}{more}",
+        "next       " + f"azr train --resume {quote(str(folder))} {more}".rstrip(),
         f"           azr export {quote(str(folder))} ./model          a model folder for transformers and vLLM",
     ]
     if embedded:

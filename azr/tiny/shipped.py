@@ -46,6 +46,20 @@ def resolve(name: str) -> str:
     return str(Path(name).absolute()) if name and Path(name).is_dir() else name
 
 
+def as_kept(name: str) -> str:
+    """A model's name as a run keeps it: a folder by its absolute path, since the run may be resumed from elsewhere; the
+    embedded model by its name, since it may be installed elsewhere by then."""
+    return name if name == NAME else resolve(name)
+
+
+def same_model(one: str, other: str) -> bool:
+    """Whether both name one model, if only in two spellings of the folder's path."""
+    if one == other or not (one and other):
+        return one == other
+    first, second = Path(resolve(one)), Path(resolve(other))
+    return first.is_dir() and second.is_dir() and first.samefile(second)
+
+
 def model_folder(name: str) -> Path:
     """The folder of a model on this machine: the shipped one, or one that is named by its path."""
     found = Path(resolve(name))

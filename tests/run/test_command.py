@@ -9,9 +9,11 @@ import msgspec
 import pytest
 
 from azr.cli import main as cli
-from azr.config import compose, load, write_resolved
+from azr.config import Config, compose, load, write_resolved
+from azr.errors import AzrError
 from azr.run.command import fitting
 from azr.run.folder import Card, RunFolder
+from learner.checkpoint import MARKER, LearnerState, checkpoint_folder
 
 
 @pytest.fixture
@@ -122,6 +124,60 @@ def test_a_finished_run_is_not_started_again_for_nothing(run: RunFolder, capsys:
     assert cli.main([*words, "rollout.replicas=2"]) == cli.EXIT_ERROR, "more engines are no more steps"
     assert cli.main([*words, "run.minutes=20"]) == 0
     assert cli.main([*words, "run.steps=500", "run.minutes=0"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "more"),
+    [
+        ([], "run.steps=10"),
+        (["run.minutes=2"], "run.minutes=2 run.steps=10"),
+        (["run.minutes=0.1"], "run.steps=10 run.minutes=1"),
+        (["run.steps=6"], ""),
+    ],
+)
+def test_a_finished_run_goes_on_once_each_bound_that_it_has_reached_is_raised(
+    run: RunFolder, words: list[str], more: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Five steps in ten seconds, of a run that might have taken ten minutes."""
+    write_resolved(compose([str(run.config)], ["run.steps=5"]), run.root)
+    run.write(msgspec.structs.replace(run.card(), ended="finished", elapsed_seconds=10.0))
+    at = checkpoint_folder(run.checkpoints, 5)
+    at.mkdir()
+    (at / MARKER).write_bytes(msgspec.json.encode(LearnerState(5, 5, "model")))
+    assert cli.main(["train", "--resume", str(run.root), "--dry-run", *words]) == (cli.EXIT_ERROR if more else 0)
+    assert (f"azr train --resume {run.root} {more};" if more else "") in capsys.readouterr().err
+
+
+def test_a_run_keeps_a_folder_of_a_model_by_its_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be resumed from another working directory, and `model.path` cannot be changed then."""
+
+    def begin(config: Config) -> RunFolder:
+        kept.append(config.model.path)
+        raise AzrError("this is enough")
+
+    kept: list[str] = []
+    monkeypatch.setattr("azr.run.driver.begin", begin)
+    monkeypatch.chdir(tmp_path)
+    for folder in ("mine", "tiny"):
+        (tmp_path / folder).mkdir()
+    for named in ("mine", "tiny", "of/a-hub"):
+        words = ["train", "--config", "tiny", f"model.path={named}", "checkpoint.free_gb=0"]
+        assert cli.main(words) == cli.EXIT_ERROR
+    assert kept == [str(tmp_path / "mine"), "tiny", "of/a-hub"]
+
+
+def test_another_spelling_of_a_models_folder_is_no_change(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("mine", "other"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "link").symlink_to("mine")
+    monkeypatch.chdir(tmp_path)
+    write_resolved(compose([str(run.config)], ["model.path=mine"]), run.root)
+    assert cli.main(["train", "--resume", str(run.root), "model.path=other/../link", "--dry-run"]) == 0
+    assert "changed" not in capsys.readouterr().out
+    assert cli.main(["train", "--resume", str(run.root), "model.path=other", "--dry-run"]) == cli.EXIT_ERROR
+    assert f"model.path: {tmp_path / 'mine'} -> {tmp_path / 'other'}" in capsys.readouterr().err
 
 
 def test_a_run_may_have_moved(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,6 +36,13 @@ def test_a_run_by_steps_goes_on_by_steps() -> None:
     assert not any("mlflow" in line for line in lines)
 
 
+def test_a_run_goes_on_by_more_of_the_bound_that_it_has_reached() -> None:
+    lines = closing(Goal(steps=120, seconds=3600.0))
+    assert "next       azr train --resume /runs/tiny run.steps=240" in lines
+    lines = closing(Goal(steps=500, seconds=3600.0))
+    assert "next       azr train --resume /runs/tiny" in lines, "it was stopped before: nothing keeps it from going on"
+
+
 def test_a_server_that_never_answered_is_said() -> None:
     lines = closing(Goal(), mlflow_uri="http://nowhere:5000", mlflow=True)
     assert "mlflow     http://nowhere:5000 did not take the run" in lines
