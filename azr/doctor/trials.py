@@ -18,6 +18,14 @@ from azr.doctor.finding import Finding
 from azr.doctor.packages import installed, installed_extra
 
 
+def rebuilding(extra: str | None) -> str:
+    """The command that makes the environment with this extra anew; without its name make takes the CPU's."""
+    return "make clean setup EXTRA=gpu" if extra == "gpu" else "make clean setup"
+
+
+_REBUILD = rebuilding(installed_extra())
+
+
 class Trial(NamedTuple):
     """Something to try in a fresh Python."""
 
@@ -43,7 +51,7 @@ if torch.cuda.is_available():
 print(f"multiplies on CPU and {torch.cuda.device_count()} CUDA devices")
 """,
     120.0,
-    "reinstall torch: make clean setup",
+    f"reinstall torch: {_REBUILD}",
 )
 
 _TRANSFORMERS = Trial(
@@ -68,7 +76,7 @@ from vllm.platforms import current_platform
 print(f"imports, platform {current_platform.device_type}")
 """,
     300.0,
-    "reinstall the engine: make clean setup",
+    f"reinstall the engine: {_REBUILD}",
 )
 
 _RAY = Trial(

@@ -35,6 +35,19 @@ def test_a_missing_package_fails_with_how_to_install(monkeypatch: pytest.MonkeyP
     assert "make setup" in finding.mend
 
 
+@pytest.mark.parametrize(("version", "level"), [(None, "warn"), ("2.7.0", "warn"), ("2.8.3+cu130torch2.13", "ok")])
+def test_what_only_a_compiler_can_install_is_missed_and_not_asked_for(
+    version: str | None, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No lock and no image holds flash-attn: the GPU environment is sound without it."""
+    monkeypatch.setattr(packages, "installed", lambda _: version)
+    [need] = [need for need in packages.requirements("gpu") if need.name == "flash-attn"]
+    finding = packages._needed(need)
+    assert finding.level == level
+    assert ("pip install flash-attn --no-build-isolation" in finding.mend) == (level == "warn")
+    assert ("torch's variable-length attention" in finding.found) == (version is None)
+
+
 @pytest.mark.parametrize(
     ("need", "version", "level"),
     [

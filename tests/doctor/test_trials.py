@@ -10,7 +10,7 @@ import pytest
 
 from azr.doctor.finding import Finding, graded
 from azr.doctor.rounds import guarded
-from azr.doctor.trials import _RAY, Trial, run_trial
+from azr.doctor.trials import _RAY, Trial, rebuilding, run_trial
 
 
 def _trial(code: str, seconds: float = 30.0) -> Finding:
@@ -36,6 +36,13 @@ def test_rays_trial_is_of_this_machine_whatever_cluster_the_environment_names(mo
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     finding = run_trial(_RAY)
     assert (finding.level, finding.found.partition(" (")[0]) == ("ok", "starts, runs a task, stops")
+
+
+@pytest.mark.parametrize(
+    ("extra", "command"), [("gpu", "clean setup EXTRA=gpu"), ("cpu", "clean setup"), (None, "clean setup")]
+)
+def test_the_mend_rebuilds_the_environment_that_was_tried(extra: str | None, command: str) -> None:
+    assert rebuilding(extra) == f"make {command}"
 
 
 def test_a_trial_that_fails_tells_the_last_line_of_its_error_and_the_mend() -> None:
