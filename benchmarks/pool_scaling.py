@@ -24,7 +24,8 @@ from azr.cli.main import main as azr
 from azr.cli.numbers import whole
 from benchmarks.contest import load_programs
 from benchmarks.programs.make import SETS
-from sandbox_wasm.pool import SandboxPool, available_cores, open_sandbox
+from sandbox_wasm.cores import available_cores
+from sandbox_wasm.pool import SandboxPool, open_sandbox
 from sandbox_wasm.protocol import JobResult, RunJob
 
 SUMMARY = "what the pool adds to a job, and two workers against one"

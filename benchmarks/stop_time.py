@@ -19,7 +19,7 @@ import numpy as np
 
 from azr.bench import Report
 from azr.cli.numbers import positive, whole
-from sandbox_wasm.pool import available_cores
+from sandbox_wasm.cores import available_cores
 from sandbox_wasm.protocol import Backend, Limits, RunJob, RunResult
 from sandbox_wasm.registry import make_backend
 

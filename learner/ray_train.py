@@ -16,6 +16,7 @@ from azr.config.sections.learner import LearnerConfig
 from learner.loop import LearnerPlan, run
 from learner.process_group import HOST_AND_GPU
 from learner.trainer import StepReport
+from sandbox_wasm.cores import available_cores
 
 
 def train(plan: LearnerPlan, cluster: ClusterConfig | None = None) -> Any:
@@ -99,6 +100,6 @@ def _rank(config: dict[str, LearnerPlan]) -> None:
 
     # Where Ray sets no card aside, its answer is the first card of whoever sees one.
     device = get_device() if config["plan"].gpu else torch.device("cpu")
-    cores = len(os.sched_getaffinity(0))
+    cores = available_cores()
     torch.set_num_threads(rank_threads(config["plan"].learner, cores, gpu=device.type != "cpu"))
     run(config["plan"], device, report)

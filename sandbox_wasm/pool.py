@@ -17,7 +17,6 @@ answers.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
@@ -27,6 +26,7 @@ from typing import Self
 from sandbox_wasm import registry
 from sandbox_wasm.backpressure import Places
 from sandbox_wasm.channel import Hello
+from sandbox_wasm.cores import available_cores
 from sandbox_wasm.delivery import Delivery, LoopDelivery, ThreadDelivery
 from sandbox_wasm.dispatcher import Dispatcher, SandboxBrokenError, SandboxClosedError, SandboxError
 from sandbox_wasm.protocol import Job, JobResult, Statistics
@@ -78,11 +78,6 @@ def open_sandbox(
         start_seconds=start_seconds,
         harden=harden,
     )
-
-
-def available_cores() -> int:
-    """Cores this process may run on, which in a container or under `taskset` are fewer than the machine has."""
-    return len(os.sched_getaffinity(0))
 
 
 class SandboxPool:

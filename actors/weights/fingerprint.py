@@ -9,12 +9,13 @@ depend on the order of adding: a CPU and a GPU find the same, and so do several 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
+
+from sandbox_wasm.cores import available_cores
 
 #: Words summed at a time, widened to 64 bits in memory that is used again: on a host what its caches hold, since memory
 #: that is new each time costs more than the sums; on a card enough for each to be worth its call.
@@ -41,7 +42,7 @@ def fingerprint(tensors: Iterable[tuple[str, Tensor]], *, threads: int = 0) -> s
 
 
 def _threads() -> int:
-    return max(1, min(_THREADS_AT_MOST, len(os.sched_getaffinity(0)) // _CORES_A_THREAD))
+    return max(1, min(_THREADS_AT_MOST, available_cores() // _CORES_A_THREAD))
 
 
 def _line(named: tuple[str, Tensor]) -> str:

@@ -12,6 +12,7 @@ import psutil
 
 import azr
 from azr.bench.result import Machine
+from sandbox_wasm.cores import available_cores
 
 #: Packages whose version can move a number.
 PACKAGES = (
@@ -40,7 +41,7 @@ def machine() -> Machine:
     """This machine."""
     return Machine(
         cpu=_cpu_model(),
-        cores=len(os.sched_getaffinity(0)),
+        cores=available_cores(),
         memory_bytes=psutil.virtual_memory().total,
         kernel=f"{platform.system()} {platform.release()}",
         accelerators=_accelerators(),

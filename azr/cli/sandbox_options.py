@@ -26,7 +26,8 @@ from azr.cli.numbers import positive, whole
 from azr.config.sections.sandbox import SandboxConfig
 from azr.errors import AzrError, UsageError
 from azr.files import replacing, require_writable
-from sandbox_wasm.pool import SandboxPool, available_cores
+from sandbox_wasm.cores import available_cores
+from sandbox_wasm.pool import SandboxPool
 from sandbox_wasm.protocol import Limits, Statistics
 from sandbox_wasm.registry import BackendConfigurationError, Option, UnknownBackendError, known_backends
 

@@ -16,6 +16,7 @@ import psutil
 from azr.doctor.finding import Finding, graded
 from azr.doctor.packages import installed, installed_extra, torch_cuda
 from azr.doctor.trials import Trial, run_trial
+from sandbox_wasm.cores import available_cores
 
 _GIB = 1 << 30
 
@@ -58,7 +59,7 @@ def examine_machine() -> Iterator[Finding]:
 
 
 def _resources() -> Iterator[Finding]:
-    cores = len(os.sched_getaffinity(0))
+    cores = available_cores()
     load = os.getloadavg()[0]
     yield graded(
         _GROUP,

@@ -7,7 +7,6 @@ the end, the logs too, unless it fails.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from azr.run.quiet import hush
 from azr.run.stages import Stages
 from azr.run.stopping import leave_on_termination
 from azr.tiny.shipped import at_its_place
+from sandbox_wasm.cores import available_cores
 from sandbox_wasm.pool import SandboxPool
 
 
@@ -51,7 +51,7 @@ def session(config: Config, tell: Callable[[str], None]) -> Iterator[Session]:
         leave_on_termination()
         engines = start_engines(config)
         stack.callback(engines.stop, config.cluster.stop_seconds)
-        workers = config.sandbox.workers or len(os.sched_getaffinity(0))
+        workers = config.sandbox.workers or available_cores()
         sandbox = stack.enter_context(open_tried_pool(config.sandbox, workers))
         with stages.stage("engines", f"{engines.wanted} to load {config.model.path}", wait) as stage:
             engines.ready(stage.remaining, stage.now)

@@ -10,7 +10,6 @@ seeds are made is in `azr.run.evaluation` and `azr.run.seeds`; here are their st
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
@@ -34,6 +33,7 @@ from azr.run.supervision import PartLostError
 from azr.run.tracking import TrackingBoard
 from azr.text import shortened
 from azr.tiny.evaluation import Row, UndecidedError
+from sandbox_wasm.cores import available_cores
 from sandbox_wasm.dispatcher import SandboxError
 from sandbox_wasm.pool import SandboxPool
 from sandbox_wasm.protocol import Sandbox
@@ -157,7 +157,7 @@ class WithoutPlayers:
     def sandbox(self) -> SandboxPool:
         """A pool for the driver's own judging, while nobody else runs programs."""
         config = self._config.sandbox
-        return open_tried_pool(config, config.workers or len(os.sched_getaffinity(0)))
+        return open_tried_pool(config, config.workers or available_cores())
 
     def _stage(self, name: str, waits_for: str) -> AbstractContextManager[Stage]:
         return self._stages.stage(name, waits_for, self._config.cluster.work_seconds, WORK)
