@@ -36,7 +36,10 @@ QUIET_SECONDS = 300.0
 #: How long somebody who looks whether a folder is nobody's, and removes it if so, may take; and the time between tries.
 WAIT_SECONDS, LOOK_SECONDS = 60.0, 0.1
 
-#: Kinds of folders that azr makes in the system's temporary one.
+#: Where folders of sockets go when the system's temporary one has too long a path for them.
+SHORT = Path("/tmp")
+
+#: Kinds of folders that azr makes in the system's temporary one, or there.
 TEMPORARY = ("ray", "engine", "serve", "model", "session")
 
 
@@ -93,10 +96,17 @@ def remove_abandoned(
     return removed
 
 
+def temporary_for_sockets(longest: int) -> Path:
+    """The system's temporary folder, or /tmp where that one's path has more bytes: a socket's may have 107 in all."""
+    folder = Path(tempfile.gettempdir())
+    return folder if len(os.fsencode(folder)) <= longest else SHORT
+
+
 def remove_abandoned_temporary() -> None:
-    """Remove what azr left in the system's temporary folder."""
-    for kind in TEMPORARY:
-        remove_abandoned(Path(tempfile.gettempdir()), f"azr-{kind}-*")
+    """Remove what azr left in the system's temporary folder, or in the short one instead."""
+    for parent in {Path(tempfile.gettempdir()), SHORT}:
+        for kind in TEMPORARY:
+            remove_abandoned(parent, f"azr-{kind}-*")
 
 
 @contextlib.contextmanager

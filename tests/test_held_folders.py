@@ -18,7 +18,15 @@ import pytest
 
 from azr import held_folders
 from azr.errors import AzrError
-from azr.held_folders import LOCK, QUIET_SECONDS, hold, remove_abandoned, scratch
+from azr.held_folders import (
+    LOCK,
+    QUIET_SECONDS,
+    hold,
+    remove_abandoned,
+    remove_abandoned_temporary,
+    scratch,
+    temporary_for_sockets,
+)
 
 #: Holds a folder until it is killed.
 _OWNER = """
@@ -154,6 +162,20 @@ def test_what_another_removes_meanwhile_is_passed_over(tmp_path: Path) -> None:
 
     assert len(remove_abandoned(tmp_path, "*", remove=both, clock=later)) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("length", "short"), [(18, False), (19, True), (90, True)])
+def test_sockets_go_where_their_paths_have_room_and_what_is_abandoned_there_is_found(
+    length: int, short: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/" + "t" * (length - 1))
+    monkeypatch.setattr(held_folders, "SHORT", tmp_path)
+    assert temporary_for_sockets(18) == (tmp_path if short else Path(tempfile.gettempdir()))
+    old = abandoned(tmp_path / "azr-ray-1")
+    for path in (old / LOCK, old):
+        os.utime(path, (1000.0, 1000.0))
+    remove_abandoned_temporary()
+    assert not old.exists()
 
 
 def test_a_scratch_folder_goes_with_its_block_and_takes_along_those_of_the_killed(

@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import IO
 
 from actors.host import host_id
-from azr.held_folders import hold
+from azr.held_folders import hold, temporary_for_sockets
 
 _SHARED_MEMORY = Path("/dev/shm")
-_TEMPORARY = Path(tempfile.gettempdir())
+#: Of a socket's 107 bytes azr-engine-PID-RANDOM/UUID takes 65.
+_TEMPORARY = temporary_for_sockets(42)
 _SOCKETS = "azr-engine"
 _TRANSIENT = ".azr-moment"
 

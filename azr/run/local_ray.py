@@ -1,7 +1,8 @@
 """The Ray that a run lives in: one of its own on this machine, or a cluster that is there already.
 
-Owns starting, joining and leaving. Ray's own files lie in a short folder under /tmp (its socket paths have little room)
-that the driver holds, so that the next run finds and removes what a killed driver left.
+Owns starting, joining and leaving. Ray's own files lie in the system's temporary folder, or in /tmp where that one's
+path is too long for Ray's sockets, in a folder that the driver holds: the next run finds and removes what a killed
+driver left.
 
     address "" ──► ray.init in /tmp/azr-ray-PID-… ──► … ──► ray.shutdown, folder removed, logs kept where it failed
                                                    └─ Ray died: the reaper ends what is left, and this process leaves
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import json
 import logging
 import os
 import shlex
@@ -27,15 +29,19 @@ from typing import Any
 from azr.config.root import Config
 from azr.config.sections.rollout import most_engines
 from azr.errors import AzrError
-from azr.held_folders import hold, remove_abandoned_temporary
+from azr.held_folders import hold, remove_abandoned_temporary, temporary_for_sockets
 from azr.run.gpus import own_gpus
 from azr.run.reaper import Reaper, reaping
 from azr.run.stopping import outliving_terminal
 from azr.text import shortened
+from sandbox_wasm.cores import available_cores
 
 logger = logging.getLogger(__name__)
 
 PREFIX = "azr-ray-"
+#: Bytes that a temporary folder's path may have: what lies below it up to Ray's sockets takes 89 of a socket's 107, in
+#: azr-ray-PID-RANDOM/session_DATE_TIME_PID/sockets/plasma_store.
+_LONGEST_TEMPORARY = 18
 #: Files of Ray's own logs that are kept when a run fails: more would be noise, and a worker may have said much.
 KEPT_LOG_BYTES = 1 << 20
 
@@ -132,7 +138,7 @@ def ray_of(config: Config, logs: Path, weights: Sequence[Path] = ()) -> Iterator
     if ray.is_initialized():
         raise AzrError("this process is in a Ray already", "start a run from a process of its own")
     require_reachable(config.cluster.address)
-    variables = dict(ENVIRONMENT)
+    variables = _variables()
     namespace = driver_name(config)
     remove_abandoned_temporary()
     if config.cluster.address:
@@ -144,13 +150,13 @@ def ray_of(config: Config, logs: Path, weights: Sequence[Path] = ()) -> Iterator
             ray.shutdown()
         return
     _hush_raylet()
-    temporary = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    temporary = _folder_of_its_own()
     failed = True
     with hold(temporary), reaping(os.getpid(), [temporary], weights) as reaper:
         try:
             with outliving_terminal():
                 ray.init(
-                    num_cpus=cores_of(config, len(os.sched_getaffinity(0))),
+                    num_cpus=cores_of(config, available_cores()),
                     num_gpus=own_gpus(),
                     include_dashboard=False,
                     object_store_memory=config.cluster.object_store_mb << 20,
@@ -175,6 +181,21 @@ def ray_of(config: Config, logs: Path, weights: Sequence[Path] = ()) -> Iterator
                 shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _variables() -> dict[str, str]:
+    """What our processes find in their environment, but for what the job that this process is in was submitted with:
+    Ray refuses to be told of a name twice, even with the same value."""
+    from ray._private.runtime_env.constants import RAY_JOB_CONFIG_JSON_ENV_VAR
+
+    job = json.loads(os.environ.get(RAY_JOB_CONFIG_JSON_ENV_VAR) or "{}").get("runtime_env") or {}
+    return {name: value for name, value in ENVIRONMENT.items() if name not in (job.get("env_vars") or ())}
+
+
+def _folder_of_its_own() -> Path:
+    """Where Ray's files go: its sockets are there, too."""
+    parent = temporary_for_sockets(_LONGEST_TEMPORARY)
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
+
+
 def _join(address: str, namespace: str, variables: dict[str, str]) -> None:
     """Become part of a cluster that is there already."""
     import ray
@@ -182,6 +203,11 @@ def _join(address: str, namespace: str, variables: dict[str, str]) -> None:
     try:
         ray.init(address=address, namespace=namespace, log_to_driver=False, runtime_env={"env_vars": variables})
     except (OSError, RuntimeError, ValueError) as error:  # all of them for an address where no cluster answers
+        if "Failed to merge" in str(error):
+            raise AzrError(
+                f"the job's runtime environment and azr's do not agree: {shortened(str(error), 300)}",
+                f"leave {', '.join(variables)} out of the environment that the job was submitted with",
+            ) from error
         raise AzrError(
             f"cluster.address: no cluster can be joined at {address!r}: {shortened(str(error), 300)}",
             "write HOST:PORT of its head, auto on one of its machines, or nothing for a Ray of the run's own",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import tempfile
 import venv
 from pathlib import Path
 
@@ -77,6 +79,56 @@ def test_a_cluster_that_does_not_answer_is_told_likewise(tmp_path: Path, monkeyp
         ray_of(load(["tiny"], ["cluster.address=auto"]), tmp_path),
     ):
         pass
+
+
+class TestInASubmittedJob:
+    """Ray merges its environment with ours and refuses a name that stands in both."""
+
+    @pytest.mark.parametrize(
+        ("job", "left"),
+        [
+            ({"env_vars": {"OMP_NUM_THREADS": "4", "HF_HOME": "/hub"}}, {"TOKENIZERS_PARALLELISM": "false"}),
+            ({"env_vars": dict(local_ray.ENVIRONMENT)}, {}),
+            ({"working_dir": "gcs://a.zip"}, local_ray.ENVIRONMENT),
+            (None, local_ray.ENVIRONMENT),
+        ],
+    )
+    def test_ray_is_told_of_no_variable_that_the_job_names(
+        self, job: dict[str, object] | None, left: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told: list[object] = []
+        monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps({"runtime_env": job, "metadata": {}}))
+        monkeypatch.setattr("ray.init", lambda *, runtime_env, **_options: told.append(runtime_env))
+        monkeypatch.setattr(local_ray, "_leave_serve", lambda: None)
+        with ray_of(load(["tiny"], ["cluster.address=auto"]), tmp_path):
+            pass
+        assert told == [{"env_vars": left}]
+
+    def test_another_conflict_is_not_told_as_a_wrong_address(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(**_options: object) -> None:
+            raise ValueError("Failed to merge the Job's runtime env {} with a ray.init's runtime env {}")
+
+        monkeypatch.setattr("ray.init", refuse)
+        with (
+            pytest.raises(AzrError, match=r"the job's runtime environment and azr's do not agree: Failed") as told,
+            ray_of(load(["tiny"], ["cluster.address=auto"]), tmp_path),
+        ):
+            pass
+        assert "OMP_NUM_THREADS" in told.value.mend
+
+
+def test_where_the_temporary_folder_has_a_long_path_rays_sockets_still_find_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (long := tmp_path / ("long" * 20)).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    folder = local_ray._folder_of_its_own()
+    try:
+        assert len(f"{folder}/session_2026-11-28_07-20-29_123456_4194304/sockets/plasma_store") <= 107
+    finally:
+        folder.rmdir()
 
 
 class TestWhereTheEnvironmentNamesACluster:

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -29,23 +31,32 @@ time.sleep(600)
 """
 
 
-def test_its_socket_lies_in_its_owners_folder_and_goes_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder with a path short enough for sockets, which `tmp_path` may not have."""
+    with tempfile.TemporaryDirectory(prefix="azr-test-") as folder:
+        yield Path(folder)
+
+
+def test_its_socket_lies_in_its_owners_folder_and_goes_with_it(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}
+        [sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(temporary)}
     )
     try:
         assert owner.stdout is not None
         assert owner.stdout.readline().strip() == "forked"
         folder = Path(owner.stdout.readline().strip())
-        assert folder == tmp_path / f"azr-engine-{owner.pid}"
+        assert folder == temporary / f"azr-engine-{owner.pid}"
         assert sorted(path.name.partition("-")[0] for path in folder.iterdir()) == [LOCK, "listener"]
-        assert list(tmp_path.glob("pymp-*")) == []
+        assert list(temporary.glob("pymp-*")) == []
     finally:
         owner.send_signal(signal.SIGKILL)
         owner.wait(30)
-    monkeypatch.setattr(leftovers, "_TEMPORARY", tmp_path)
+    monkeypatch.setattr(leftovers, "_TEMPORARY", temporary)
     assert sweep([owner.pid]) == [str(folder)]
-    assert list(tmp_path.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
 LOADING = """
@@ -59,10 +70,10 @@ time.sleep(600)
 """
 
 
-def test_who_is_forked_ends_with_its_owner_though_nobody_told_it_to_watch(tmp_path: Path) -> None:
+def test_who_is_forked_ends_with_its_owner_though_nobody_told_it_to_watch(temporary: Path) -> None:
     """As an engine that still loads, when its replica is killed."""
     owner = subprocess.Popen(
-        [sys.executable, "-c", LOADING], stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}
+        [sys.executable, "-c", LOADING], stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(temporary)}
     )
     assert owner.stdout is not None
     child = psutil.Process(int(owner.stdout.readline()))
