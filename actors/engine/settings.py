@@ -58,7 +58,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
             model=str(model),
             rollout=vars(rollout),
             weights=vars(weights),
-            dtype=("bfloat16" if gpu else "float32") if rollout.dtype == "auto" else rollout.dtype,
+            dtype=weights_dtype(rollout, gpu=gpu),
             seed=seed,
             gpu=gpu,
         )
@@ -148,6 +148,11 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         if self.gpu:
             arguments["gpu_memory_utilization"] = rollout.memory_fraction
         return arguments | _typed(rollout.engine_arguments)
+
+
+def weights_dtype(rollout: RolloutConfig, *, gpu: bool) -> str:
+    """The type of the weights in engines, `auto` decided."""
+    return ("bfloat16" if gpu else "float32") if rollout.dtype == "auto" else rollout.dtype
 
 
 def has_gpu() -> bool:

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from actors.engine.settings import weights_dtype
 from azr.config.root import Config
 from azr.errors import AzrError
 from azr.memory_plan.configured import versions_kept
 from azr.memory_plan.demand import gib
 from azr.memory_plan.learner import checkpoint_size, shared_memory_demand
 from azr.memory_plan.shapes import shape_of
+from azr.run.gpus import on_gpus
 from azr.tiny.shipped import at_its_place
 
 #: Checkpoints that must find room: one that stands, and the next, which is written beside it. The learner gives older
@@ -82,7 +84,9 @@ def _needs(config: Config, standing: int, free: Free) -> Iterator[Need]:
     if config.weights.folder:
         return
     kept = versions_kept(config)
-    versions = shared_memory_demand(shape, kept, 4 if config.rollout.dtype == "float32" else 2)
+    # A plan of a run on cards may be made where there are none.
+    gpu = bool(config.cluster.gpu) or on_gpus(config, {})
+    versions = shared_memory_demand(shape, kept, 4 if weights_dtype(config.rollout, gpu=gpu) == "float32" else 2)
     # Those of a run that was killed may still lie there for a moment when it is resumed.
     lacks = (there := free(SHARED_MEMORY)) < versions and not standing
     yield Need(

@@ -9,7 +9,9 @@ import pytest
 
 from azr.config import Config, load
 from azr.errors import AzrError
+from azr.memory_plan.configured import versions_kept
 from azr.memory_plan.shapes import shape_of
+from azr.run import gpus
 from azr.run.needed_room import SHARED_MEMORY, free_bytes, require_room, room_lines
 from azr.tiny.shipped import at_its_place
 
@@ -43,6 +45,21 @@ def test_versions_lie_in_shared_memory_one_more_than_are_kept(config: Config) ->
     [_, versions] = room_lines(config, free=_free(disk=1 << 50, shared=5 * GIB))
     assert f"3 versions of them take {3 * 2 * parameters / GIB:.1f} GiB of shared memory; /dev/shm has 5.0" in versions
     assert versions.endswith("or put them into a folder (weights.folder)")
+
+
+@pytest.mark.parametrize(
+    ("words", "cards", "each"),
+    [([], False, 4), ([], True, 2), (["rollout.dtype=bfloat16"], False, 2), (["cluster.gpu=H200"], False, 2)],
+)
+def test_a_version_is_counted_in_the_type_that_its_engine_takes(
+    words: list[str], cards: bool, each: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`auto` is full precision on cores, twice the bytes."""
+    monkeypatch.setattr(gpus, "has_gpu", lambda: cards)
+    tiny = load(["tiny"], words)
+    parameters = shape_of(at_its_place(tiny).model.path).published_parameters
+    size = f"{versions_kept(tiny) * each * parameters / (1 << 20):,.0f} MiB of shared memory"
+    assert size in room_lines(tiny)[1]
 
 
 def test_versions_in_a_folder_ask_for_no_shared_memory(tmp_path: Path) -> None:
