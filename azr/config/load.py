@@ -7,7 +7,8 @@ Called by every command that takes a configuration. Later wins:
 
 Group choices and dotted overrides are applied in the order given. An unknown key is refused with the nearest known one,
 a value of the wrong type with its key, and both with the place they came from. Values are YAML, but for the text of an
-override whose key takes text: it is taken as it stands. Options of a sandbox go with the back end they were given for.
+override whose key takes text: it is taken as it stands. A `~` before a path is the home folder. Options of a sandbox go
+with the back end they were given for.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from azr import files
-from azr.config.presets import groups, preset_path
+from azr.config.presets import groups, preset_folder, preset_path
 from azr.config.root import Config
 from azr.config.rules import problems
 from azr.errors import ConfigError
@@ -32,6 +33,9 @@ from azr.names import did_you_mean, nearest
 
 #: The key under which a preset or file names the presets it builds on.
 INCLUDE = "include"
+
+#: Keys that take a path, where `~` is the home folder as it is for a shell, which sees none in `run.folder=~/runs`.
+_PATHS = ("run.folder", "seeding.file", "model.path", "weights.folder")
 
 _MEND_KEY = "azr config reference lists all keys"
 _MEND_VALUE = "azr config reference says what the key takes"
@@ -44,6 +48,8 @@ class Layer(NamedTuple):
 
     origin: str
     values: dict[str, Any]
+    preset: str = ""
+    """Which preset it is, as in `algorithm/paper`; none for an override or a file of the user's own."""
 
 
 def load(configs: Sequence[str] = (), overrides: Sequence[str] = ()) -> Config:
@@ -58,9 +64,10 @@ def compose(configs: Sequence[str] = (), overrides: Sequence[str] = ()) -> Confi
     """Like `load`, but without asking whether it may run: what a run was begun with may be refused by now, a plug-in
     missing, and be mended by an override."""
     merged = OmegaConf.structured(Config)
-    for layer in _layers(configs):
+    layers = list(_layers(configs))
+    for layer in layers:
         merged = _merge(_without_options_of_another(merged, [layer]), layer)
-    return _overridden(merged, overrides)
+    return _overridden(merged, overrides, layers)
 
 
 def changed(config: Config, overrides: Sequence[str]) -> Config:
@@ -100,9 +107,10 @@ def entry_type(kind: Any) -> type[Any] | None:
     return section_type(typing.get_args(kind)[1]) if typing.get_origin(kind) is dict else None
 
 
-def _overridden(merged: DictConfig, overrides: Sequence[str]) -> Config:
+def _overridden(merged: DictConfig, overrides: Sequence[str], before: Sequence[Layer] = ()) -> Config:
     """The configuration with the words of one command line on top."""
     layers = list(_command_line(overrides))
+    _require_chosen([*before, *layers])
     merged = _without_options_of_another(merged, layers)
     for layer in layers:
         merged = _merge(merged, layer)
@@ -124,11 +132,44 @@ def _without_options_of_another(merged: DictConfig, layers: Sequence[Layer]) -> 
     return merged
 
 
+def _require_chosen(layers: Sequence[Layer]) -> None:
+    """Refuse a choice without keys of its own after another of its group, whose keys would all stay.
+
+    `algorithm=default` names the defaults. It cannot write them out: a model's preset sets some of them otherwise.
+    """
+    chosen: dict[str, Layer] = {}
+    for layer in layers:
+        group, grouped, _ = layer.preset.rpartition("/")
+        if not grouped:
+            continue
+        other = chosen.get(group)
+        if other and other.preset != layer.preset and not any(layer.values.values()):
+            raise ConfigError(
+                f"{layer.origin} would change nothing after {other.origin}: it is what stands where none is chosen",
+                f"leave {other.preset} out, of what is included as well",
+            )
+        chosen[group] = layer
+
+
 def _object(merged: DictConfig) -> Config:
     try:
-        return typing.cast(Config, OmegaConf.to_object(merged))
+        config = typing.cast(Config, OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
         raise ConfigError(_first_line(error), _MEND_VALUE) from error
+    for key in _PATHS:
+        section, _, name = key.partition(".")
+        part = getattr(config, section)
+        setattr(part, name, _from_home(key, getattr(part, name)))
+    return config
+
+
+def _from_home(key: str, path: str) -> str:
+    if not path.startswith("~"):
+        return path
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError as error:
+        raise ConfigError(f"{key}: {path}: {error}", f"write ./{path} for a folder of that name") from error
 
 
 def _layers(configs: Sequence[str]) -> Iterator[Layer]:
@@ -196,7 +237,13 @@ def _read(path: Path, origin: str, within: tuple[str, ...]) -> Iterator[Layer]:
         raise ConfigError(f"{INCLUDE} in {origin} is not a list", f"write {INCLUDE}: [algorithm/default]")
     for name in included:
         yield from _read(preset_path(str(name)), f"preset {name}", (*within, origin))
-    yield Layer(origin, values)
+    yield Layer(origin, values, _preset(path))
+
+
+def _preset(path: Path) -> str:
+    """The name of the preset that a file is; empty for others."""
+    path, folder = path.resolve(), preset_folder().resolve()
+    return path.relative_to(folder).with_suffix("").as_posix() if path.is_relative_to(folder) else ""
 
 
 def _keys_of(read: Callable[[], Any], origin: str) -> dict[str, Any]:

@@ -88,6 +88,36 @@ def test_an_override_after_a_group_choice_changes_what_was_chosen() -> None:
     assert config.algorithm.proposer_reward.learnability == "one_minus_mean"
 
 
+@pytest.mark.parametrize("included", [True, False])
+def test_the_default_is_refused_after_another_choice_which_it_could_not_take_back(
+    included: bool, tmp_path: Path
+) -> None:
+    configs = [_file(tmp_path, "include: [algorithm/paper]")] if included else []
+    told = _told(configs, [*([] if included else ["algorithm=paper"]), "algorithm=default"])
+    before = "preset algorithm/paper" if included else "algorithm=paper"
+    assert told.startswith(f"algorithm=default would change nothing after {before}")
+
+
+def test_the_default_over_a_models_preset_is_that_presets_and_may_be_chosen_away() -> None:
+    assert load(["tiny"], ["algorithm=default", "algorithm=default"]) == load(["tiny"])
+    assert load([], ["algorithm=default", "algorithm=paper"]) == load([], ["algorithm=paper"])
+    assert load([], ["ablation=solver_only", "algorithm=default"]) == load([], ["ablation=solver_only"])
+
+
+def test_a_tilde_before_a_path_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    path = _file(tmp_path, "seeding: {file: ~/seeds.jsonl}\nweights: {folder: ~/weights}")
+    config = load([path], ["run.folder=~/runs", "model.path=~"])
+    assert (config.seeding.file, config.weights.folder) == ("/home/somebody/seeds.jsonl", "/home/somebody/weights")
+    assert (config.run.folder, config.model.path) == ("/home/somebody/runs", "/home/somebody")
+    assert changed(config, ["run.folder=~/elsewhere"]).run.folder == "/home/somebody/elsewhere"
+    assert load([], ["run.folder=a/~b"]).run.folder == "a/~b"
+
+
+def test_a_home_that_nobody_has_is_told() -> None:
+    assert _told([], ["run.folder=~nobody-of-that-name/runs"]).startswith("run.folder: ~nobody-of-that-name/runs: ")
+
+
 def test_a_preset_of_a_group_can_be_named_as_a_whole_configuration() -> None:
     assert load(["algorithm/paper"]) == load([], ["algorithm=paper"])
 
