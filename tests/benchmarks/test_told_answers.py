@@ -99,6 +99,7 @@ def test_a_command_that_fails_is_told_by_what_it_said_last(tmp_path: Path) -> No
         azr("sft", str(tmp_path / "nothing.jsonl"), "--model=tiny", f"--out={tmp_path / 'run'}")
 
 
+@pytest.mark.soak
 def test_a_whole_small_one(tmp_path: Path) -> None:
     """A dozen tasks teach next to nothing; base and told answer the same questions."""
     report = Report("told-answers", "azr bench told-answers")

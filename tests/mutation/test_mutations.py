@@ -78,6 +78,7 @@ def test_the_first_mutation_of_each_module_is_noticed() -> None:
     assert done.stdout.count("noticed  ") == len(short(all_mutations()))
 
 
+@pytest.mark.soak
 def test_tests_that_never_end_are_told_apart_and_pass_only_where_that_is_listed() -> None:
     done = run("-c", ENDLESS, seconds=120)
     assert done.stdout.split() == ["HUNG", "hung"], done.stdout + done.stderr
