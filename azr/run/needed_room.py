@@ -84,8 +84,9 @@ def _needs(config: Config, standing: int, free: Free) -> Iterator[Need]:
     if config.weights.folder:
         return
     kept = versions_kept(config)
-    # A plan of a run on cards may be made where there are none.
-    gpu = bool(config.cluster.gpu) or on_gpus(config, {})
+    # A plan of a run on cards may be made where there are none, and what a cluster has nobody has asked yet: then the
+    # smaller is asked for, since this refuses runs.
+    gpu = bool(config.cluster.gpu or config.cluster.address) or on_gpus(config, {})
     versions = shared_memory_demand(shape, kept, 4 if weights_dtype(config.rollout, gpu=gpu) == "float32" else 2)
     # Those of a run that was killed may still lie there for a moment when it is resumed.
     lacks = (there := free(SHARED_MEMORY)) < versions and not standing

@@ -49,7 +49,13 @@ def test_versions_lie_in_shared_memory_one_more_than_are_kept(config: Config) ->
 
 @pytest.mark.parametrize(
     ("words", "cards", "each"),
-    [([], False, 4), ([], True, 2), (["rollout.dtype=bfloat16"], False, 2), (["cluster.gpu=H200"], False, 2)],
+    [
+        ([], False, 4),
+        ([], True, 2),
+        (["rollout.dtype=bfloat16"], False, 2),
+        (["cluster.gpu=H200"], False, 2),
+        (["cluster.address=auto"], False, 2),
+    ],
 )
 def test_a_version_is_counted_in_the_type_that_its_engine_takes(
     words: list[str], cards: bool, each: int, monkeypatch: pytest.MonkeyPatch
