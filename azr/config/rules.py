@@ -43,7 +43,9 @@ def problems(config: Config) -> list[Problem]:
     learner = learner_rules.problems(config.learner, longest)
     game, backend = config.algorithm.game, config.sandbox.backend
     gating = gating_rules.problems(config.gating, config.lengths, config.seeding, game, backend)
-    buffers = buffers_rules.problems(config.buffers, config.weights.publish_every)
+    buffers = buffers_rules.problems(
+        config.buffers, config.weights.publish_every, rating_trained=config.algorithm.rating.trained
+    )
     return [
         *(Problem(f"algorithm.{key}", what, mend) for key, what, mend in algorithm),
         *(Problem(key, what, mend) for key, what, mend in gating),

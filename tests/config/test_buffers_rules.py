@@ -55,8 +55,9 @@ def test_a_task_that_rests_until_it_is_new_no_more_would_never_come_first() -> N
 
 
 def test_nor_does_one_whose_age_jumps_past_that_from_one_publication_to_the_next() -> None:
-    def of(publish_every: int, **values: int) -> list[str]:
+    def of(publish_every: int, selection: str = "uniform", **values: int) -> list[str]:
         config = Config()
+        config.buffers.selection = selection
         config.staleness.max_staleness, config.weights.publish_every = 8, publish_every
         config.buffers.rest_steps, config.buffers.new_steps = values["rest_steps"], values["new_steps"]
         return [problem.key for problem in problems(config)]
@@ -64,4 +65,5 @@ def test_nor_does_one_whose_age_jumps_past_that_from_one_publication_to_the_next
     assert of(4, rest_steps=1, new_steps=3) == ["buffers.new_steps"]
     assert of(4, rest_steps=1, new_steps=4) == []
     assert of(4, rest_steps=5, new_steps=7) == ["buffers.new_steps"]
+    assert of(4, "learnability", rest_steps=1, new_steps=3) == [], "what nobody has rated comes first at any age"
     assert of(4, rest_steps=0, new_steps=1) == [], "a task that does not rest is drawn before its age is told"

@@ -10,8 +10,11 @@ from azr.config.sections.buffers import BuffersConfig
 SELECTIONS = ("learnability", "uniform")
 
 
-def problems(buffers: BuffersConfig, publish_every: int) -> Iterator[tuple[str, str, str]]:
-    """Everything wrong with the section, as (key, what is wrong, how to mend it)."""
+def problems(buffers: BuffersConfig, publish_every: int, *, rating_trained: bool) -> Iterator[tuple[str, str, str]]:
+    """Everything wrong with the section, as (key, what is wrong, how to mend it).
+
+    Where draws are by learnability and ratings are trained on, a task that nobody rated comes first at any age.
+    """
     if buffers.selection not in SELECTIONS:
         yield "buffers.selection", f"{buffers.selection!r} is not known", f"choose one of {', '.join(SELECTIONS)}"
     for name, low in (("capacity", 1), ("new_steps", 0), ("rest_steps", 0), ("out_steps", 0), ("reference_pool", 1)):
@@ -30,10 +33,12 @@ def problems(buffers: BuffersConfig, publish_every: int) -> Iterator[tuple[str, 
             f"a task rests {buffers.rest_steps} steps but is new for {buffers.new_steps} only, so it never comes first",
             "lower it, or raise buffers.new_steps",
         )
-    elif 0 < buffers.rest_steps <= buffers.new_steps < (rested := _told_after(buffers.rest_steps, publish_every)):
+    elif (buffers.selection == "uniform" or not rating_trained) and (
+        0 < buffers.rest_steps <= buffers.new_steps < (rested := _told_after(buffers.rest_steps, publish_every))
+    ):
         yield (
             "buffers.new_steps",
-            f"buffers are told of every {publish_every}th step only (weights.publish_every), so that a task has rested "
+            f"buffers are told of one step in {publish_every} only (weights.publish_every), so that a task has rested "
             f"after {rested} steps but is new for {buffers.new_steps}, and never comes first",
             f"set it to {rested} or more, or weights.publish_every to {buffers.new_steps} at most",
         )
