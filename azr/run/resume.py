@@ -45,6 +45,7 @@ ALLOWED = (
     "learner.restarts",
     "learner.health_check_seconds",
     "algorithm.optimiser.*",
+    "algorithm.loss.aggregation",
     "staleness.max_tries",
     "staleness.sweep_*",
     "checkpoint.*",
