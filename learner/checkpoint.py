@@ -199,13 +199,14 @@ def prune(root: Path, *, keep_last: int, keep_every: int) -> list[Path]:
 
     Whole ones alone count. A torn one goes when a newer one is whole, for then nobody writes it any more: steps only
     grow, and a learner that begins anew does so from the newest whole one. Any other is in writing, or goes before
-    the next is written. One whose marker is there and cannot be read may be whole, and is left alone.
+    the next is written. One whose marker cannot be read now, or says what this version does not know, may be whole, and
+    is left alone; one whose marker is no marker, as after a power cut, is torn.
     """
     whole, torn = list[Path](), list[Path]()
     for folder in sorted(folder for folder in root.glob("step_*") if _NAME.fullmatch(folder.name)):
         try:
             (torn if _is_torn(folder) else whole).append(folder)
-        except (OSError, *UNDECODABLE) as error:
+        except (OSError, msgspec.ValidationError) as error:
             logger.warning("leaving %s alone, which cannot be read: %s", folder, error)
     if not whole:
         return []
@@ -232,7 +233,9 @@ def _is_torn(folder: Path) -> bool:
         return True
     try:
         read_state(folder)
-    except FileNotFoundError:
+    except msgspec.ValidationError:
+        raise
+    except (FileNotFoundError, *UNDECODABLE):
         return True
     return False
 

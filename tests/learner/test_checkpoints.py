@@ -115,12 +115,20 @@ def test_one_whose_marker_cannot_be_read_may_be_whole_and_is_told_and_left_alone
     assert checkpoint.complete_steps(tmp_path) == [2, 3]
 
 
-def test_so_is_one_whose_marker_is_damaged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_so_is_one_whose_marker_is_of_another_version(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for step in (1, 2):
         whole_checkpoint(tmp_path, step)
-    (tmp_path / "step_00000001" / "learner.json").write_bytes(b'{"step": 1, "upd')
+    (tmp_path / "step_00000001" / "learner.json").write_bytes(b'{"step": "the first"}')
     assert checkpoint.prune(tmp_path, keep_last=1, keep_every=0) == []
     assert f"leaving {tmp_path / 'step_00000001'} alone" in caplog.text
+
+
+@pytest.mark.parametrize("left", [b"", b'{"step": 1, "upd', b"\xff\xfe"])
+def test_one_whose_marker_a_power_cut_left_is_torn(left: bytes, tmp_path: Path) -> None:
+    for step in (1, 2):
+        whole_checkpoint(tmp_path, step)
+    (tmp_path / "step_00000001" / "learner.json").write_bytes(left)
+    assert [folder.name[-1] for folder in checkpoint.prune(tmp_path, keep_last=1, keep_every=0)] == ["1"]
 
 
 def test_a_deletion_that_is_interrupted_leaves_a_torn_one_and_not_one_that_passes_for_whole(
