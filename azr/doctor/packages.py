@@ -95,8 +95,9 @@ def torch_cuda() -> str | None:
 def _needed(need: Requirement) -> Finding:
     version = installed(need.name)
     if need.name == COMPILED:
-        found = version or "not installed: the learner takes torch's variable-length attention"
+        found = version or "not installed; `attention` says what the learner takes"
         good = version is not None and need.specifier.contains(version.partition("+")[0], prereleases=True)
+        good = good or installed("flash-attn-4") is not None  # which it prefers
         return graded(_GROUP, need.name, found, good=good, mend=f"{_COMPILE}: packed sequences may run faster with it")
     if version is None:
         return Finding(_GROUP, need.name, "fail", "not installed", _SET_UP)
