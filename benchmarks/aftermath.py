@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from azr.config import load
 from azr.errors import AzrError
+from azr.held_folders import SHORT
 from azr.journal.durable import open_experience
 from azr.journal.journal import Journal
 from azr.journal.storage import Folder
@@ -31,8 +32,11 @@ from benchmarks.audit import Audit, journals
 #: Where runs put what must not outlive them, and what it is called there.
 _PLACES = (
     (Path("/dev/shm"), "*"),
-    (Path(tempfile.gettempdir()), f"{PREFIX}*"),
-    (Path(tempfile.gettempdir()), "azr-engine-*"),
+    *(
+        (folder, pattern)
+        for folder in {Path(tempfile.gettempdir()), SHORT}
+        for pattern in (f"{PREFIX}*", "azr-engine-*")
+    ),
 )
 
 _OWNER = re.compile(rf"^(?:{PREFIX}|azr-engine-|sem\.loky-)(\d+)|^azr-azr-.*-(\d+)$")
