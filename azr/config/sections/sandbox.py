@@ -17,7 +17,8 @@ class SandboxConfig:
     """`wasm` (default, strongest), `process` (native speed and any package; weaker), or the name of a plug-in announced
     under the entry-point group `azr.sandboxes`."""
     workers: int = 0
-    """Worker processes of each pool; 0: one for each core the process may run on."""
+    """Worker processes of each pool; 0: one for each core that the process may keep busy; a
+    container's limit counts."""
     options: dict[str, Any] = field(default_factory=dict)
     """Passed to the back end by name, each text, a number, true, false or null, e.g. `instances: restored` of `wasm`:
     one interpreter put back bit by bit between programs instead of a new one for each. They go with the back end they
