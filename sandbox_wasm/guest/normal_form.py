@@ -5,8 +5,8 @@ replaced by the order in which it is first met in its scope; the entry, builtins
 keep theirs. The tree is then written out as a list of words, unambiguous because lists carry their lengths; the digest
 of that is the normal form, and the kinds of the nodes in order are the tokens for edit distances.
 
-In a class an annotated name stays where it stands, though its annotation goes: of a dataclass or a NamedTuple it is a
-field, and fields take their arguments in order.
+In a class with a decorator or a base an annotated name stays where it stands, though its annotation goes: of a
+dataclass or a NamedTuple it is a field, and fields take their arguments in order.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class _Writer:
         self.words: list[str] = []
         self.tokens: list[str] = []
         self._met = 0
-        self._in_class = False
+        self._has_fields = False
         scope: dict[str, str] = dict.fromkeys(_bound(tree.body), "")
         if entry in scope:
             scope[entry] = entry
@@ -54,13 +54,13 @@ class _Writer:
         return name
 
     def _statements(self, body: list[ast.stmt]) -> None:
-        kept = [statement for statement in body if not _idle(statement, self._in_class)]
+        kept = [statement for statement in body if not _idle(statement, self._has_fields)]
         self.words.append(str(len(kept)))
         for statement in kept:
             self._node(statement)
 
     def _node(self, node: ast.AST) -> None:
-        if isinstance(node, ast.AnnAssign) and node.value is not None and not self._in_class:
+        if isinstance(node, ast.AnnAssign) and node.value is not None and not self._has_fields:
             node = ast.Assign(targets=[node.target], value=node.value)
         kind = type(node).__name__
         self.words.append(kind)
@@ -106,7 +106,8 @@ class _Writer:
             self.words.append(self._name(node.name))
             for field in ("decorator_list", "bases", "keywords"):
                 self._value(node, field, getattr(node, field))
-            self._body(node.body, in_class=True)  # names of a class are attributes: kept
+            may_have = bool(node.decorator_list or node.bases or node.keywords)
+            self._body(node.body, has_fields=may_have)  # names of a class are attributes: kept
             return
         arguments = node.args
         if not isinstance(node, ast.Lambda):
@@ -127,13 +128,13 @@ class _Writer:
         if isinstance(node, ast.Lambda):
             self._node(node.body)
         else:
-            self._body(node.body, in_class=False)
+            self._body(node.body, has_fields=False)
         self._scopes.pop()
 
-    def _body(self, body: list[ast.stmt], *, in_class: bool) -> None:
-        around, self._in_class = self._in_class, in_class
+    def _body(self, body: list[ast.stmt], *, has_fields: bool) -> None:
+        around, self._has_fields = self._has_fields, has_fields
         self._statements(body)
-        self._in_class = around
+        self._has_fields = around
 
 
 def _binds(node: ast.AST, field: str) -> bool:
@@ -146,12 +147,12 @@ def _binds(node: ast.AST, field: str) -> bool:
     )
 
 
-def _idle(statement: ast.stmt, in_class: bool) -> bool:
-    """Docstrings and other constants standing alone, `pass`, and bare annotations outside a class do nothing."""
+def _idle(statement: ast.stmt, has_fields: bool) -> bool:
+    """Docstrings and other constants standing alone, `pass`, and bare annotations that are no fields do nothing."""
     if isinstance(statement, ast.Expr):
         return isinstance(statement.value, ast.Constant)
     if isinstance(statement, ast.AnnAssign):
-        return statement.value is None and not in_class
+        return statement.value is None and not has_fields
     return isinstance(statement, ast.Pass)
 
 

@@ -148,7 +148,8 @@ SAME = [
         "def f(a):\n    x = 1\n    return x\ndef g(b):\n    y = 2\n    return y",
     ),
     ("class A: pass\ndef f(a): return A()", "class B: 'doc'\ndef f(a): return B()"),
-    ("class A:\n    x: int\ndef f(a): return A", "class B:\n    x: float\ndef f(a): return B"),
+    ("class A(C):\n    x: int\ndef f(a): return A", "class B(C):\n    x: float\ndef f(a): return B"),
+    ("class A: x: int = 1\ndef f(a): return A", "class B:\n    x = 1\n    y: int\ndef f(a): return B"),
     (
         "class A:\n    def g(s):\n        x: int = 1\n        y: int\ndef f(a): return A",
         "class A:\n    def g(s):\n        x = 1\ndef f(a): return A",
@@ -182,9 +183,10 @@ DIFFERENT = [
     ("def f(a): return f'{a}'", "def f(a): return f'{a!r}'"),
     ("def f(a):\n    for x in a: pass\n    return x", "def f(a):\n    for x in a: break\n    return x"),
     ("def f(a, b): return [a for a in b]", "def f(a, b): return [a for c in b]"),
-    # An annotated name of a class is a field of a dataclass or a NamedTuple, and fields take arguments in order.
+    # What a decorator or a base makes fields of takes its arguments in their order.
     ("class C(B):\n x: int\n y: int\ndef f(a): return C", "class C(B):\n y: int\n x: int\ndef f(a): return C"),
     ("class C(B):\n x: int = 1\ndef f(a): return C", "class C(B):\n x = 1\ndef f(a): return C"),
+    ("@d\nclass C:\n x: int\n y: int\ndef f(a): return C", "@d\nclass C:\n y: int\n x: int\ndef f(a): return C"),
     ("class C(B):\n if 1:\n  x: int\ndef f(a): return C", "class C(B):\n if 1: pass\ndef f(a): return C"),
 ]
 
