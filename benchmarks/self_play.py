@@ -180,8 +180,9 @@ def self_play(
     """Start everything but the players, with a Ray of its own, and leave nothing behind."""
     with ray_of(config, folder / "logs"):
         settings = EngineSettings.of(config.model.path, config.rollout, config.weights, seed=config.run.seed)
-        rollouts = Rollouts.start(f"azr-{config.run.name}-{os.getpid()}", settings, tell=tell, wait=False)
+        rollouts = Rollouts.open(f"azr-{config.run.name}-{os.getpid()}", settings)
         try:
+            rollouts.deploy()
             tell("services and seeds")
             services = service_actors.start(config, folder)
             services.tasks.add_many(seeds(config, seed_programs))

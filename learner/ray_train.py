@@ -7,6 +7,7 @@ lost rank costs the steps since the newest checkpoint: Ray Train starts all rank
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -53,12 +54,19 @@ def train(plan: LearnerPlan, cluster: ClusterConfig | None = None) -> Any:
     return trainer.fit()
 
 
+def places_held() -> bool:
+    """Whether Ray has set aside what the ranks of this job's training ask for: from then on nobody else gets it."""
+    from ray.util import placement_group_table
+
+    return any(found["state"] == "CREATED" for _, found in _places(placement_group_table()))
+
+
 def release_places() -> None:
     """Give back what Ray has set aside for a training of this job that is over, and end ranks that outlived it.
 
     A controller that ends by itself does so. One that is killed leaves its placement group behind: Ray Train's cleaner
     asks Ray's dashboard whether the controller lives, and a run's own Ray has none. After a second such death no rank
-    would ever be placed again. Nothing else of the job has a placement group.
+    would ever be placed again.
     """
     import ray
     from ray.util import placement_group_table, remove_placement_group
@@ -66,11 +74,19 @@ def release_places() -> None:
 
     if not ray.is_initialized():
         return
-    job = ray.get_runtime_context().get_job_id()
-    for found in placement_group_table().values():
-        identity = found["placement_group_id"]
-        if identity.endswith(job) and found["state"] != "REMOVED":
+    for identity, found in _places(placement_group_table()):
+        if found["state"] != "REMOVED":
             remove_placement_group(PlacementGroup(ray.PlacementGroupID(bytes.fromhex(identity))))
+
+
+def _places(table: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Ray's placement groups of this job, each by its identity. Nothing but its learner has any."""
+    import ray
+
+    job = ray.get_runtime_context().get_job_id()
+    for found in table.values():
+        if found["placement_group_id"].endswith(job):
+            yield found["placement_group_id"], found
 
 
 def rank_resources(cluster: ClusterConfig, *, gpu: bool) -> dict[str, float]:

@@ -3,7 +3,8 @@
 Serve owns the processes: how many there are, on which machines and GPUs, whether they are well, and that a dead one
 is replaced. What they say to each other and to their callers is ours (`replica`, `client`, `actors.weights.registry`).
 
-    Rollouts.start ──► registry actor, one deployment a pool ──► replicas + standbys ──► wait until enough serve
+    Rollouts.open ──► registry actor;  .deploy ──► one deployment a pool ──► replicas + standbys
+    Rollouts.start ─► both, and waits until enough serve
     Rollouts.scale ──► registry wants n, Serve runs n + standbys; who is taken away finishes what it has
 """
 
@@ -77,7 +78,7 @@ def resources_of(settings: EngineSettings) -> dict[str, float]:
 
 
 class Rollouts:
-    """All replicas of a run; made by `Rollouts.start` in the driver, with Ray up."""
+    """All replicas of a run; made by `Rollouts.open` or `Rollouts.start` in the driver, with Ray up."""
 
     def __init__(self, name: str, settings: EngineSettings, folder: Path) -> None:
         self.name = name
@@ -91,17 +92,9 @@ class Rollouts:
         """When, by pool."""
 
     @classmethod
-    def start(
-        cls,
-        name: str,
-        settings: EngineSettings,
-        *,
-        logs: Path | None = None,
-        tell: Callable[[str], None] = lambda _text: None,
-        wait: bool = True,
-    ) -> Rollouts:
-        """Start registry and replicas; with `wait`, come back when all of them serve. In the folder `logs` each gets a
-        file of its own."""
+    def open(cls, name: str, settings: EngineSettings, *, logs: Path | None = None) -> Rollouts:
+        """Start the registry alone, to which a learner may publish; `deploy` starts replicas. In the folder `logs` each
+        gets a file of its own."""
         weights = settings.weights_config
         folder = versions_folder(weights.folder, name)
         rollouts = cls(name, settings, folder)
@@ -110,14 +103,25 @@ class Rollouts:
             rollouts.registry_name, folder, keep=weights.keep_versions, pools=rollouts._counts, logs=rollouts._logs
         )
         rollouts._call("forget_all")
+        return rollouts
+
+    @classmethod
+    def start(
+        cls, name: str, settings: EngineSettings, *, tell: Callable[[str], None] = lambda _text: None
+    ) -> Rollouts:
+        """Start registry and replicas; comes back when all of them serve."""
+        rollouts = cls.open(name, settings)
+        rollouts.deploy()
+        rollouts.wait(tell=tell)
+        return rollouts
+
+    def deploy(self) -> None:
+        """Have Serve start the replicas, and come back at once."""
         from ray import serve
 
         serve.start(proxy_location="Disabled")
-        for pool in rollouts._counts:
-            rollouts._deploy(pool)
-        if wait:
-            rollouts.wait(tell=tell)
-        return rollouts
+        for pool in self._counts:
+            self._deploy(pool)
 
     def wait(self, *, tell: Callable[[str], None] = lambda _text: None) -> None:
         """Wait until every pool has the replicas it wants; tells what it waits for, at most once a second."""

@@ -7,6 +7,8 @@ Owns the order of starting and stopping, and nothing else: each part is a module
                                                                                                       │
       evaluation ◄─ engines ◄─ players end ◄─ learner ends ◄─ stop? ◄── rounds: reports, silence ◄────┘
 
+In a joined cluster engines begin when the learner's ranks have their places, and not beside the services.
+
 Who waits: this process, at each stage for the part named there, `cluster.start_seconds` at most, or
 `cluster.work_seconds` for an evaluation and for seeds, for which engines must go on to serve; in the rounds for nobody:
 parts are asked in threads (`Poll`), and whoever stays silent too long ends the run by name.
@@ -36,7 +38,7 @@ from azr.files import write_text
 from azr.report import page, read_history
 from azr.run import evaluation, seeds
 from azr.run.console import Console, Goal, Start
-from azr.run.engines import Engines, start_engines, weights_folder
+from azr.run.engines import Engines, open_engines, weights_folder
 from azr.run.folder import Card, RunFolder
 from azr.run.gpus import ranks_on_gpus
 from azr.run.hub import Drained, HubClient, start_hub
@@ -222,8 +224,11 @@ class Driver:
             stack.enter_context(ray_of(config, self.folder.logs, [weights_folder(config)]))
             self._stop.listen_again()
         hub = start_hub(f"azr-{config.run.name}-hub")
-        engines = start_engines(config, ranks=config.learner.ranks)
+        engines = open_engines(config, ranks=config.learner.ranks)
         stack.callback(self._end_part, engines.stop)
+        ranks_first = bool(config.cluster.address)  # of nodes on which either could be; on one machine nobody waits
+        if not ranks_first:
+            engines.deploy()
         with self._stages.stage("services", "task and experience services to read their journals", wait) as stage:
             hosted = services.start(config, self.folder.root, remaining=partial(self._remaining, stage), now=stage.now)
         stack.callback(self._end_part, partial(services.stop, hosted))
@@ -231,6 +236,10 @@ class Driver:
         self._learner = learner = LearnerThread(self._plan(setting, engines), config.cluster, self.console.say)
         learner.start()
         stack.callback(self._end_learner, hub, learner)
+        if ranks_first:
+            with self._stages.stage("places", "Ray to set aside what the learner's ranks ask for", wait) as stage:
+                self._until_placed(learner, engines, stage)
+            engines.deploy()
         with self._stages.stage("engines", f"{engines.wanted} to load {self.asked.model.path}", wait) as stage:
             engines.ready(partial(self._remaining, stage), stage.now)
         with self._stages.stage("learner", "its first weights to reach the engines", wait) as stage:
@@ -300,6 +309,15 @@ class Driver:
             seed=config.run.seed,
             gpu=ranks_on_gpus(config, gpu=engines.gpu),
         )
+
+    def _until_placed(self, learner: LearnerThread, engines: Engines, stage: Stage) -> None:
+        """Wait until ranks have their places. Serve spreads engines over all nodes: had they come first, ranks that
+        are to be on one node (`cluster.placement`) might find no node with enough left."""
+        waits_for = stage.waits_for
+        while not learner.placed:
+            stage.now(waits_for + engines.room())
+            self._remaining(stage)
+            time.sleep(ROUND_SECONDS)
 
     def _until_published(self, hub: HubClient, engines: Engines, stage: Stage) -> int:
         """Wait for the first weights; the step that they are of. Ranks may be waiting for room in the cluster."""

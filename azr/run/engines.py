@@ -67,6 +67,10 @@ class Engines:
         """Whether they run on GPUs."""
         return self._rollouts.settings.gpu
 
+    def deploy(self) -> None:
+        """Have Serve start them, and come back at once: from now on cards and cores are theirs as they find them."""
+        self._rollouts.deploy()
+
     def ready(self, remaining: Callable[[], float], now: Callable[[str], None]) -> None:
         """Wait until all serve; `now` hears who is missing and why one was lost last, `remaining` raises when the time
         is over, and so does that no engine can be made."""
@@ -215,8 +219,8 @@ def transport_of(config: Config) -> str:
     return "shm" if on_cores else config.weights.transport
 
 
-def start_engines(config: Config, *, ranks: int = 0) -> Engines:
-    """Start registry and replicas, and come back at once; Ray is up, and the configuration one `at_its_place`. There
+def open_engines(config: Config, *, ranks: int = 0) -> Engines:
+    """Start the registry of engines that are to be deployed; Ray is up, and the configuration one `at_its_place`. There
     must be room for so many ranks of a learner as well."""
     import ray
 
@@ -234,5 +238,4 @@ def start_engines(config: Config, *, ranks: int = 0) -> Engines:
     asked = Asked(config, settings, ranks=ranks)
     asked.require(resources)
     logs = Path(config.run.folder, config.run.name, "logs")
-    rollouts = Rollouts.start(driver_name(config), settings, logs=logs, wait=False)
-    return Engines(config, rollouts, asked)
+    return Engines(config, Rollouts.open(driver_name(config), settings, logs=logs), asked)

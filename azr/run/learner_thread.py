@@ -60,6 +60,13 @@ class LearnerThread:
         self._thread.start()
 
     @property
+    def placed(self) -> bool:
+        """Whether Ray has set aside what its ranks ask for."""
+        from learner.ray_train import places_held
+
+        return places_held()
+
+    @property
     def running(self) -> bool:
         """Whether training goes on."""
         return self._thread.is_alive()

@@ -18,7 +18,7 @@ from actors.players.judge import open_tried_pool
 from actors.players.tokens import Tokens, load_tokens
 from azr.config.root import Config
 from azr.held_folders import LOCK, hold, scratch
-from azr.run.engines import Engines, start_engines
+from azr.run.engines import Engines, open_engines
 from azr.run.local_ray import ray_of, require_reachable
 from azr.run.quiet import hush
 from azr.run.stages import Stages
@@ -49,8 +49,9 @@ def session(config: Config, tell: Callable[[str], None]) -> Iterator[Session]:
         with stages.stage("cluster", "Ray", wait):
             stack.enter_context(ray_of(config, folder / config.run.name / "logs"))
         leave_on_termination()
-        engines = start_engines(config)
+        engines = open_engines(config)
         stack.callback(engines.stop, config.cluster.stop_seconds)
+        engines.deploy()
         workers = config.sandbox.workers or available_cores()
         sandbox = stack.enter_context(open_tried_pool(config.sandbox, workers))
         with stages.stage("engines", f"{engines.wanted} to load {config.model.path}", wait) as stage:

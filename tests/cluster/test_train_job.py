@@ -99,6 +99,7 @@ def test_a_second_job_takes_up_a_run_that_was_stopped_and_is_followed_to_its_end
     done = head.ray(*submission("resumed"), *goes_on, cwd=client, seconds=RUN_SECONDS)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-3000:]
     assert f"step {stood_at + 1}/{stood_at + 2}" in done.stdout, "its lines are followed"
+    assert done.stdout.index("places ready") < done.stdout.index("engines …"), "ranks choose their nodes first"
     assert f"finished after {stood_at + 2} steps" in done.stdout
     assert steps_of(run) == list(range(1, stood_at + 3))
     assert card_of(run)["ended"] == "finished"

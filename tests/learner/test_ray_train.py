@@ -76,7 +76,7 @@ import sys
 import ray
 from ray.util import placement_group, placement_group_table
 from azr.run.local_ray import on_this_machine
-from learner.ray_train import release_places
+from learner.ray_train import places_held, release_places
 
 @ray.remote(num_cpus=0)
 class Controller:
@@ -92,8 +92,10 @@ ray.init(
     runtime_env=on_this_machine({}),
 )
 for _ in range(2):
+    assert not places_held()
     controller = Controller.remote()
     assert ray.get(controller.place.remote(), timeout=60), "no room: what the one before had set aside is still held"
+    assert places_held()
     ray.kill(controller)
     release_places()
 release_places()

@@ -93,6 +93,9 @@ def test_a_signal_is_heard_while_services_read_their_journals(driver: Driver, mo
     class Started:
         wanted = 1
 
+        def deploy(self) -> None:
+            """Nor to start."""
+
         def stop(self, patience: float) -> None:
             """There is nothing to stop."""
 
@@ -107,12 +110,81 @@ def test_a_signal_is_heard_while_services_read_their_journals(driver: Driver, mo
     monkeypatch.setattr("azr.run.driver.ray_of", lambda *_words: contextlib.nullcontext())
     monkeypatch.setattr("azr.run.driver.check_ray", lambda: None)
     monkeypatch.setattr("azr.run.driver.start_hub", lambda _name: None)
-    monkeypatch.setattr("azr.run.driver.start_engines", lambda *_words, **_options: Started())
+    monkeypatch.setattr("azr.run.driver.open_engines", lambda *_words, **_options: Started())
     monkeypatch.setattr("azr.run.driver.services.start", start)
     monkeypatch.setattr(driver._stop, "listen_again", lambda: None)
     with contextlib.ExitStack() as stack, pytest.raises(StoppedError):
         driver._play(stack, None)  # type: ignore[arg-type]
     assert 590.0 < heard[0] <= driver.config.cluster.start_seconds == 600.0
+
+
+@pytest.mark.parametrize(
+    ("address", "order"),
+    [
+        ("", ["engines", "services", "ranks begin", "engines are waited for"]),
+        ("auto", ["services", "ranks begin", *3 * ["no place yet"], "engines", "engines are waited for"]),
+    ],
+    ids=["a machine of its own", "a joined cluster"],
+)
+def test_in_a_cluster_ranks_have_their_places_before_engines_are_spread_over_its_nodes(
+    address: str, order: list[str], driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ranks that shall be on one node find none with enough cards left where engines came first."""
+    done: list[str] = []
+    looks = iter([False, False, False, True])
+
+    class Standing:
+        wanted = 1
+
+        def deploy(self) -> None:
+            done.append("engines")
+
+        def room(self) -> str:
+            done.append("no place yet")
+            return ""
+
+        def ready(self, remaining: Callable[[], float], now: Callable[[str], None]) -> None:
+            done.append("engines are waited for")
+            raise StoppedError("seen enough")
+
+        def stop(self, patience: float) -> None:
+            """There is nothing to stop."""
+
+    def services_start(*_words: object, **_options: object) -> SimpleNamespace:
+        done.append("services")
+        return SimpleNamespace(experience=None, tasks=None)
+
+    class Ranks:
+        def __init__(self, *_words: object) -> None:
+            self.running = False
+
+        def start(self) -> None:
+            done.append("ranks begin")
+
+        @property
+        def placed(self) -> bool:
+            return next(looks)
+
+        def check(self) -> None:
+            """Nothing is wrong."""
+
+        def abandon(self) -> None:
+            """Nobody to tell."""
+
+    driver.config.cluster.address = address
+    monkeypatch.setattr("azr.run.driver.ROUND_SECONDS", 0.0)
+    monkeypatch.setattr("azr.run.driver.ray_of", lambda *_words: contextlib.nullcontext())
+    monkeypatch.setattr("azr.run.driver.check_ray", lambda: None)
+    monkeypatch.setattr("azr.run.driver.start_hub", lambda _name: None)
+    monkeypatch.setattr("azr.run.driver.open_engines", lambda *_words, **_options: Standing())
+    monkeypatch.setattr("azr.run.driver.services.start", services_start)
+    monkeypatch.setattr("azr.run.driver.services.stop", lambda *_words: None)
+    monkeypatch.setattr("azr.run.driver.LearnerThread", Ranks)
+    monkeypatch.setattr(driver, "_plan", lambda *_words: None)
+    monkeypatch.setattr(driver._stop, "listen_again", lambda: None)
+    with contextlib.ExitStack() as stack, pytest.raises(StoppedError, match="seen enough"):
+        driver._play(stack, None)  # type: ignore[arg-type]
+    assert done == order
 
 
 class Hub:

@@ -19,7 +19,7 @@ from azr.config.root import Config
 from azr.errors import AzrError
 from azr.game.types import Version
 from azr.run import engines
-from azr.run.engines import Engines, start_engines, transport_of, weights_folder
+from azr.run.engines import Engines, open_engines, transport_of, weights_folder
 from azr.run.local_ray import driver_name
 from azr.run.shares import Asked
 
@@ -47,20 +47,20 @@ class TestWhereTheDriversMachineHasNoGpu:
     def test_engines_of_a_joined_cluster_with_gpus_are_set_up_for_them(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        started: list[EngineSettings] = []
+        opened: list[EngineSettings] = []
 
-        def start(_name: str, settings: EngineSettings, **_options: object) -> Rollouts:
-            started.append(settings)
+        def opening(_name: str, settings: EngineSettings, **_options: object) -> Rollouts:
+            opened.append(settings)
             return Rollouts("engines", settings, tmp_path)
 
         monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 8.0, "GPU": 2.0})
-        monkeypatch.setattr(engines.Rollouts, "start", start)
+        monkeypatch.setattr(Rollouts, "open", opening)
         config = Config()
         config.cluster.address = "auto"
-        made = start_engines(config)
+        made = open_engines(config)
         publishing = made.publishing()
         assert made.gpu, "the learner hears it from them"
-        (settings,) = started
+        (settings,) = opened
         assert (settings.gpu, settings.dtype, settings.transport) == (True, "bfloat16", "nccl")
         assert (publishing.dtype, publishing.transport) == ("bfloat16", "nccl")
         assert "CUDA_VISIBLE_DEVICES" not in settings.environment(), "an empty one would hide every card"
@@ -68,11 +68,11 @@ class TestWhereTheDriversMachineHasNoGpu:
     def test_a_run_that_counts_on_gpus_does_not_begin_on_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """As in `.venv`, whose packages use no card that there may be."""
         monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 8.0})
-        monkeypatch.setattr(engines.Rollouts, "start", lambda *_words, **_options: pytest.fail("they were started"))
+        monkeypatch.setattr(Rollouts, "open", lambda *_words, **_options: pytest.fail("they were started"))
         config = Config()
         config.cluster.gpu = "H100-80GB"
         with pytest.raises(AzrError, match=r"cluster\.gpu names H100-80GB, and no GPU can be used here"):
-            start_engines(config, ranks=1)
+            open_engines(config, ranks=1)
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_nothing_is_sent_from_cards_that_the_learner_has_none_of(named: str, car
 def test_engines_that_leave_the_learner_no_card_are_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("azr.run.gpus.has_gpu", lambda: True)
     monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 8.0, "GPU": 1.0})
-    monkeypatch.setattr(engines.Rollouts, "start", lambda *_words, **_options: pytest.fail("they were started"))
+    monkeypatch.setattr(Rollouts, "open", lambda *_words, **_options: pytest.fail("they were started"))
     with pytest.raises(AzrError, match=r"cluster\.learner_gpus.*rollout\.gpus_per_replica"):
-        start_engines(Config(), ranks=1)
+        open_engines(Config(), ranks=1)
 
 
 class TestUntilEnginesServe:
