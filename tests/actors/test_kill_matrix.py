@@ -1,5 +1,6 @@
 """Whatever is killed, the run goes on by itself: no sample that was acknowledged is lost, none is trained on twice.
 
+The long form, by the ids of all samples; in `tests/run/test_soak.py` each kind dies once in a whole run.
 Real engines, services, sandbox and players; a stand-in takes the learner's batches and publishes weights.
 """
 
@@ -46,6 +47,7 @@ def play(tmp_path: Path) -> Iterator[SelfPlay]:
         yield started
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_one_of_each_kind_is_killed_under_load_and_the_run_goes_on(play: SelfPlay) -> None:
     survives(play, list(KINDS), random.Random(1))

@@ -15,7 +15,19 @@ from azr.bench import Report
 from benchmarks import soak
 
 #: One of each part of ours that something else brings back, and the two that the driver does.
-KINDS = ("engine", "solver", "sandbox worker", "tasks", "experience", "registry", "hub", "train controller", "reaper")
+KINDS = (
+    "engine",
+    "replica",
+    "proposer",
+    "solver",
+    "sandbox worker",
+    "tasks",
+    "experience",
+    "registry",
+    "hub",
+    "train controller",
+    "reaper",
+)
 
 
 @pytest.mark.timeout(900)
