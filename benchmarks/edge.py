@@ -28,6 +28,7 @@ END = 0.2
 class Kind(msgspec.Struct, frozen=True):
     """What is read of a proposal's task."""
 
+    id: str
     task_type: str
 
 
@@ -82,14 +83,21 @@ def ends(rated: Sequence[Rated], steps: int) -> tuple[Edge, Edge] | None:
 
 
 def read_rated(path: Path) -> list[Rated]:
-    """All ratings of a run; half a line of a crash is passed over, and so is what a resume did again."""
+    """All ratings of a run; half a line of a crash is passed over, and so is what a resume did again: of each step the
+    last telling stands, a task that comes twice beginning the next."""
     found: list[Rated] = []
+    ids = set[str]()
+    """Of the tasks of the step that is read."""
     for line in path.read_bytes().splitlines() if path.exists() else []:
         try:
             one = msgspec.json.decode(line, type=Rated)
         except UNDECODABLE:
             continue
-        if found and one.step < found[-1].step:
+        if not found or one.step != found[-1].step:
+            ids = set()
+        if found and (one.step < found[-1].step or one.task.id in ids):
             found = [before for before in found if before.step < one.step]
+            ids = set()
+        ids.add(one.task.id)
         found.append(one)
     return found

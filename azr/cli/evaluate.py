@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from azr.cli.config import add_config_arguments, config_of
-from azr.config import Config
+from azr.config import Config, load
 from azr.config.sections.evaluation import EvaluationConfig
 from azr.config.sections.weights import WeightsConfig
 from azr.errors import UsageError
@@ -20,7 +20,8 @@ some times at temperature 1. A run, or a checkpoint in its folder, is asked as i
 tokens, lengths), a model as preset tiny says; --config says otherwise. Engines stand on this machine, also those for
 the run of a cluster, unless cluster.address is given here, as cluster.address=auto in a submitted job. A checkpoint is
 exported into this machine's folder for temporary files (TMPDIR); engines on other machines need one that they see too.
-`--suite tiny` is the embedded model's world: tasks of its own grammar, and harder ones. How many are asked is
+`--suite tiny` is the embedded model's world: tasks of its own grammar, and harder ones. A run with evaluation.suite=none
+may have been trained on them, which is said. How many are asked is
 evaluation.tasks and evaluation.samples of that configuration, where --tasks and --samples do not say otherwise.
 
 examples:
@@ -79,6 +80,17 @@ def configured(arguments: argparse.Namespace) -> Config:
     return config
 
 
+def not_held_out(source: str, suite: str) -> str:
+    """What to say of a run that may have been trained on the suite's tasks; empty where it was kept from them, or where
+    what is named is no run."""
+    from azr.run.session import configuration_of
+
+    own = configuration_of(source)
+    if own is None or (trained := load([str(own)]).evaluation.suite) == suite:
+        return ""
+    return f"evaluation.suite was {trained} in this run: its tasks may be among those of {suite}, which are not held out"
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate and show the table."""
     if arguments.output is not None:
@@ -93,6 +105,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
+
+    if told := not_held_out(arguments.source, config.evaluation.suite):
+        tell(told)
 
     async def ask() -> list[Row]:
         async with at_work.engines.client() as client:

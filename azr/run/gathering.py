@@ -133,9 +133,17 @@ class EnginesStand:
     lost: int = 0
     """Replicas lost since the registry began."""
 
+    def after(self, before: EnginesStand) -> EnginesStand:
+        """This answer, and the counts of those that it does not name as they were last: a registry that was restarted
+        knows a replica when that has told it again."""
+        missing = {name: engine for name, engine in before.engines.items() if name not in self.engines}
+        known = dict([*missing.items(), *self.engines.items()][-REMEMBERED:])
+        return EnginesStand(known, self.states, self.lost)
+
 
 def tell_engines(metrics: Accumulator, now: EnginesStand, before: EnginesStand, step: int) -> None:
-    """How busy the engines were between two answers; one that began anew in between counts from its start."""
+    """How busy the engines were between two answers; one that began anew in between counts from its start. One that is
+    named for the first time has counts of what it did before: from the next answer on it counts as well."""
     made = idle = seconds = 0.0
     # A registry that was restarted counts from nothing. Who is gone without being lost was scaled away.
     replaced = now.lost - before.lost if now.lost >= before.lost else now.lost
@@ -143,7 +151,9 @@ def tell_engines(metrics: Accumulator, now: EnginesStand, before: EnginesStand, 
         metrics.add("rollout/running", engine.running, label=name)
         metrics.add("rollout/waiting", engine.waiting, label=name)
         metrics.add("rollout/kv_use", engine.kv_use, label=name)
-        last = before.engines.get(name, EngineStatistics())
+        last = before.engines.get(name)
+        if last is None:
+            continue
         if engine.seconds < last.seconds:
             last = EngineStatistics()
             # Without counts it makes its next engine, or only stands by now.

@@ -147,7 +147,7 @@ class Teller:
         if (rate := self._executions.told(runs, time.monotonic())) is not None:
             own.add("sandbox/executions_per_second", rate, at=step)
         tell_engines(own, engines, self._engines_before, step)
-        self._engines_before = engines
+        self._engines_before = engines.after(self._engines_before)
 
     def _check_parity(self, values: dict[str, float]) -> None:
         """Engine and learner must say the same of the same tokens under the same weights, at the first steps that have

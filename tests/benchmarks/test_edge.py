@@ -9,8 +9,8 @@ import pytest
 from benchmarks.edge import Edge, Kind, Rated, edge, ends, read_rated
 
 
-def rating(step: int, right: int, attempts: int, kind: str = "deduction") -> Rated:
-    return Rated(step, Kind(kind), right, attempts)
+def rating(step: int, right: int, attempts: int, kind: str = "deduction", name: str = "x") -> Rated:
+    return Rated(step, Kind(name, kind), right, attempts)
 
 
 def test_a_task_solved_half_of_the_time_is_at_the_edge_and_one_that_never_or_always_is_solved_is_not() -> None:
@@ -57,9 +57,15 @@ def test_ratings_are_read_past_half_a_line(tmp_path: Path) -> None:
 
 
 def test_steps_that_a_resume_does_again_count_once(tmp_path: Path) -> None:
+    """Also where the step that was undone is the very one that is told again."""
+    told = [(0, "a", 1), (1, "b", 2), (2, "c", 3), (2, "d", 4), (1, "b", 5), (2, "c", 6), (2, "e", 7), (2, "c", 8)]
     lines = [
-        f'{{"step":{step},"task":{{"task_type":"deduction"}},"right":{right},"attempts":8}}\n'
-        for step, right in [(0, 1), (1, 2), (2, 3), (2, 4), (1, 5), (2, 6)]
+        f'{{"step":{step},"task":{{"id":"{name}","task_type":"deduction"}},"right":{right},"attempts":8}}\n'
+        for step, name, right in told
     ]
     (path := tmp_path / "tasks.jsonl").write_text("".join(lines))
-    assert read_rated(path) == [rating(0, 1, 8), rating(1, 5, 8), rating(2, 6, 8)]
+    assert read_rated(path) == [
+        rating(0, 1, 8, name="a"),
+        rating(1, 5, 8, name="b"),
+        rating(2, 8, 8, name="c"),
+    ]

@@ -163,12 +163,42 @@ def test_rates_of_engines_are_differences() -> None:
         "a": EngineStatistics(seconds=12.0, generated_tokens=3000, busy_seconds=10.5, running=8, kv_use=0.5),
         "b": EngineStatistics(seconds=2.0, generated_tokens=200, busy_seconds=2.0),
     }
+    before["b"] = EngineStatistics()
     metrics = Accumulator()
     tell_engines(metrics, EnginesStand(now), EnginesStand(before), 3)
     told = metrics.report()
     assert told["perf/generated_tokens_per_second"] == pytest.approx(1000.0 + 100.0)
     assert told["perf/rollout_idle"] == pytest.approx(0.5 / 4.0)
     assert told["rollout/running/a"] == 8.0
+
+
+def test_what_an_engine_did_before_it_was_heard_of_is_no_part_of_a_rate() -> None:
+    """At a driver's first step: its start, the evaluation before training, seeding."""
+    metrics = Accumulator()
+    now = {"a": EngineStatistics(seconds=100.0, generated_tokens=9000, busy_seconds=10.0, preempted=7, running=8)}
+    tell_engines(metrics, EnginesStand(now), EnginesStand(), 1)
+    assert metrics.report().keys().isdisjoint(
+        {"perf/rollout_idle", "perf/generated_tokens_per_second", "rollout/preempted/a"}
+    )
+    assert metrics.report()["rollout/running/a"] == 8.0
+
+
+def test_an_engine_that_a_restarted_registry_did_not_know_for_a_while_goes_on_where_it_was() -> None:
+    busy = {name: EngineStatistics(seconds=1000.0, generated_tokens=10**6, busy_seconds=1000.0) for name in "ab"}
+    before = EnginesStand({"a": busy["a"]}).after(EnginesStand(busy))
+    later = EngineStatistics(seconds=1002.0, generated_tokens=10**6 + 2000, busy_seconds=1002.0)
+    metrics = Accumulator()
+    tell_engines(metrics, EnginesStand({"a": later, "b": later}), before, 3)
+    assert metrics.report()["perf/rollout_idle"] == 0.0
+    assert metrics.report()["perf/generated_tokens_per_second"] == pytest.approx(2 * 1000.0)
+
+
+def test_engines_that_are_gone_are_not_remembered_for_ever() -> None:
+    stand = EnginesStand()
+    for number in range(2 * REMEMBERED):
+        stand = EnginesStand({f"engine-{number}": EngineStatistics()}).after(stand)
+    assert len(stand.engines) == REMEMBERED
+    assert list(stand.engines)[-1] == f"engine-{2 * REMEMBERED - 1}", "the newest are"
 
 
 def test_an_engine_that_began_anew_counts_from_its_start() -> None:

@@ -135,6 +135,14 @@ def test_changes_on_the_command_line_stand_above_the_runs_own(run: RunFolder) ->
     assert evaluate.configured(asked(str(run.root), "--config", "tiny")).model.frame == "compact"
 
 
+def test_a_run_that_was_not_kept_from_the_suites_tasks_is_told_of(tmp_path: Path, run: RunFolder) -> None:
+    assert evaluate.not_held_out(str(run.root), "tiny") == ""
+    assert evaluate.not_held_out(str(tmp_path / "no run"), "tiny") == ""
+    write_resolved(load(["tiny"], ["evaluation.suite=none"]), run.root)
+    said = evaluate.not_held_out(str(run.root), "tiny")
+    assert said.startswith("evaluation.suite was none in this run")
+
+
 def test_how_many_tasks_are_asked_is_the_option_or_the_configurations_word(run: RunFolder) -> None:
     def numbers(*words: str) -> tuple[int, int]:
         found = evaluate.configured(asked(str(run.root), *words)).evaluation
