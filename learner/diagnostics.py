@@ -5,8 +5,9 @@ the published numbers of them. Called once a step on the ratios between learner 
 
 * k1, k3: two estimates of the divergence of the engine's policy from the learner's. Restricted to tokens sampled from
   the very weights they are compared with, they measure numerics alone (`off_policy/mismatch_*`).
-* ess: the share of the batch that the importance weights leave effective; 1 when all weights are equal.
-* chi2: E[ρ²] - 1, the variance that the weights bring.
+* ess: the share of the batch that ρ as a weight of each token leaves effective; 1 when all are equal. Of a loss with
+  corrections the trainer tells `learner.objective.effective_share` in its place, which is of the factors in use.
+* chi2: E[ρ²] - 1, the variance that ρ brings as a weight of each token.
 * perplexity_gap: by how much the learner finds the responses more (or less) surprising than the engine, as a factor.
 """
 

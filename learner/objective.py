@@ -10,14 +10,20 @@ correction asks for more, `loss` once a micro-batch. Which loss goes with which 
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
+
 import torch
 from torch import Tensor
 
 from azr.config.sections.algorithm import LossConfig
 from learner.corrections.base import Ratios
 from learner.corrections.registry import WHOLE_BATCH, configured_corrections
-from learner.losses.base import Share, TokenBatch
+from learner.losses.base import Share, TokenBatch, mean_of
 from learner.losses.registry import make_loss
+
+
+#: Metrics of the product of all factors, of which `effective_share` makes one number.
+PRODUCT, PRODUCT_SQUARED = "product", "product_squared"
 
 
 class Objective:
@@ -37,10 +43,19 @@ class Objective:
             factor = correction(ratios)
             weight = weight * factor.values
             metrics |= {f"{name}/{key}": share for key, share in factor.metrics.items()}
-        return weight, metrics
+        return weight, metrics | {PRODUCT: mean_of(weight), PRODUCT_SQUARED: mean_of(weight.square())}
 
     def loss(self, batch: TokenBatch, weight: Tensor, sequence_coefficients: Tensor) -> tuple[Tensor, dict[str, Share]]:
         """The micro-batch's part of the mini-batch's loss (see `learner.aggregation`), and the loss's metrics."""
         output = self._loss(batch, weight)
         coefficients = sequence_coefficients.to(output.per_token.dtype)[batch.sequence]
         return (coefficients * output.per_token).sum(), output.metrics
+
+
+def effective_share(metrics: MutableMapping[str, float], prefix: str) -> float | None:
+    """Take the two means of the product out of a step's metrics: the effective sample size of the tokens under it, as a
+    share of them, (Σw)² / (n Σw²). None where no factor was made; 0 where all is masked."""
+    mean, squared = metrics.pop(prefix + PRODUCT, None), metrics.pop(prefix + PRODUCT_SQUARED, None)
+    if mean is None or squared is None:
+        return None
+    return mean**2 / squared if squared > 0.0 else 0.0

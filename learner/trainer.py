@@ -35,7 +35,7 @@ from learner.corrections.base import Ratios
 from learner.diagnostics import RatioSums
 from learner.losses.base import Share, TokenBatch, mean_of
 from learner.losses.decoupled_ppo import interpolated_proximal
-from learner.objective import Objective
+from learner.objective import Objective, effective_share
 from learner.packing import pack
 from learner.policy import Policy
 from learner.prompt_groups import by_prompt, deal, tokens_of, units
@@ -161,9 +161,12 @@ class Trainer:
             name = f"mini-batch {index + 1} of {len(work)} of step {batch.step}"
             norms.append(self._update(micro_batches, batch.step, current, index == 0, sums, gap, name=name))
         metrics = self.ranks.means(sums.shares)
+        effective = effective_share(metrics, "off_policy/")
         if any(len(sample.token_steps) for sample in batch.samples):  # supervised pairs were sampled by nobody
             metrics |= self._named(gap.everywhere, "off_policy/")
             metrics |= self._named(gap.same_version, "off_policy/mismatch_")
+            if effective is not None:
+                metrics["off_policy/ess"] = effective
         metrics["learner/grad_norm"] = float(np.mean(norms))
         metrics["learner/lr"] = learning_rate(self._rates, self.updates - 1)
         metrics["learner/micro_batches"] = float(sum(len(micro_batches) for micro_batches in work))

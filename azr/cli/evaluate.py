@@ -88,7 +88,9 @@ def not_held_out(source: str, suite: str) -> str:
     own = configuration_of(source)
     if own is None or (trained := load([str(own)]).evaluation.suite) == suite:
         return ""
-    return f"evaluation.suite was {trained} in this run: its tasks may be among those of {suite}, which are not held out"
+    return (
+        f"evaluation.suite was {trained} in this run: its tasks may be among those of {suite}, which are not held out"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

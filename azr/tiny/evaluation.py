@@ -80,7 +80,7 @@ class Row(msgspec.Struct, frozen=True):
     right: float
     """Share of answers that are right; of proposals, of those that the gate accepts, copies and repeats too."""
     malformed: float
-    """Share from which no answer could be read; of proposals, all that the gate refuses."""
+    """Share from which no answer could be read, or that was cut off; of proposals, all that the gate refuses."""
     length: float = 0.0
     """Mean characters of a response: it grows when a model takes to working answers out."""
     asked: str = ""
@@ -123,7 +123,11 @@ class Question:
     def row(self, responses: Sequence[str], judged: Sequence[Verdict | Task | Refusal]) -> Row:
         """The row that responses and their judgements make."""
         right = [one.correct if isinstance(one, Verdict) else isinstance(one, Task) for one in judged]
-        read = [one.well_formed if isinstance(one, Verdict) else isinstance(one, Task) for one in judged]
+        read = [
+            not isinstance(response, CutOff)
+            and (one.well_formed if isinstance(one, Verdict) else isinstance(one, Task))
+            for response, one in zip(responses, judged, strict=True)
+        ]
         return Row(
             self.difficulty,
             self.cell,

@@ -9,7 +9,7 @@ import torch
 from azr.config.sections.algorithm import LossConfig
 from learner.corrections.base import Ratios
 from learner.losses.base import TokenBatch
-from learner.objective import Objective
+from learner.objective import Objective, effective_share
 
 #: A policy over two steps of three actions each: nine responses, so that every expectation is a short sum.
 ACTIONS, STEPS = 3, 2
@@ -119,3 +119,20 @@ def test_without_corrections_every_factor_is_one_on_policy(masks: list[str]) -> 
     ratios = Ratios(torch.zeros(3), torch.ones(3), torch.zeros(3, dtype=torch.long), 1)
     weight, _ = Objective(LossConfig(weight="none", masks=masks)).factors(ratios)
     assert weight.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_the_effective_share_is_of_the_factors_in_use_and_not_of_token_ratios() -> None:
+    """Tokens whose ratios are all near 1 make sequences whose weights are not."""
+    log_ratio = torch.tensor([0.5, 0.5, -0.5, -0.5])
+    ratios = Ratios(log_ratio, torch.ones(4), torch.tensor([0, 0, 1, 1]), 2)
+    _, metrics = Objective(LossConfig(weight="sequence_tis", tis_cap=2.0)).factors(ratios)
+    means = {f"off_policy/{name}": float(share.total / share.count) for name, share in metrics.items()}
+    up, down = 2.0, float(torch.tensor(-1.0).exp())
+    assert effective_share(means, "off_policy/") == pytest.approx((up + down) ** 2 / (2 * (up**2 + down**2)))
+    assert set(means) == {"off_policy/sequence_tis/weight", "off_policy/sequence_tis/truncated_fraction"}
+
+
+def test_masked_tokens_are_no_part_of_the_effective_share() -> None:
+    assert effective_share({"p/product": 0.25, "p/product_squared": 0.25}, "p/") == 0.25
+    assert effective_share({"p/product": 0.0, "p/product_squared": 0.0}, "p/") == 0.0
+    assert effective_share({}, "p/") is None, "nothing is corrected"
