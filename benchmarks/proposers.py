@@ -27,7 +27,7 @@ from azr.game.gate import GateRules
 from azr.game.plan import drive_many
 from azr.game.tasks import Ask, task_type
 from azr.game.types import Task
-from azr.tiny.evaluation import Respond, responder, solving
+from azr.tiny.evaluation import CutOff, Respond, responder, solving
 from azr.tiny.held_out import KINDS
 from azr.tiny.shipped import model_folder
 from azr.tiny.world import PAIRS
@@ -74,19 +74,15 @@ def run(arguments: argparse.Namespace, report: Report) -> None:
     found: dict[tuple[str, str], list[Edge]] = defaultdict(list)
     valid: dict[str, list[float]] = defaultdict(list)
     with open_sandbox("wasm", workers=arguments.workers, instances="restored") as sandbox:
-        base = responder(folders[0], batch=_BATCH)
-        report.progress("the base proposes")
-        of_base = propose(base, sandbox, arguments.proposals)
-        valid[BEFORE].append(of_base.valid)
-        found[BEFORE, BEFORE].append(lie(of_base.tasks, base, sandbox))
         for number, folder in enumerate(folders[1:], 1):
-            report.progress(f"model {number} proposes and solves")
-            trained = responder(folder, batch=_BATCH)
-            proposed = propose(trained, sandbox, arguments.proposals)
-            valid[AFTER].append(proposed.valid)
-            found[AFTER, BEFORE].append(lie(proposed.tasks, base, sandbox))
-            found[BEFORE, AFTER].append(lie(of_base.tasks, trained, sandbox))
-            found[AFTER, AFTER].append(lie(proposed.tasks, trained, sandbox))
+            report.progress(f"model {number} and the base propose and solve")
+            # The base anew for each: chance in what it proposed once would be in all differences, and in no interval.
+            base, trained = (responder(one, batch=_BATCH, seed=number) for one in (folders[0], folder))
+            for proposer, proposing in ((BEFORE, base), (AFTER, trained)):
+                proposed = propose(proposing, sandbox, arguments.proposals)
+                valid[proposer].append(proposed.valid)
+                found[proposer, BEFORE].append(lie(proposed.tasks, base, sandbox))
+                found[proposer, AFTER].append(lie(proposed.tasks, trained, sandbox))
     for proposer, shares in valid.items():
         report.measure(f"{proposer} proposes: accepted", "share", shares)
     tell(report, found)
@@ -111,6 +107,7 @@ def propose(respond: Respond, sandbox: Sandbox, count: int) -> Proposed:
             [
                 play.judge_proposal(family, response, ask, compact, rules)
                 for response, ask in zip(responses, asks, strict=True)
+                if not isinstance(response, CutOff)  # refused in a run, whatever it holds
             ],
             sandbox,
         )
@@ -124,9 +121,9 @@ def lie(tasks: Mapping[str, list[Task]], respond: Respond, sandbox: Sandbox) -> 
     for kind, of_kind in tasks.items():
         asked = solving("proposed", kind, "sampled", [task for task in of_kind for _ in range(ATTEMPTS)])
         judged = list(drive_many(asked.plans(respond(asked.prompts, asked.temperature)), sandbox))
-        for start in range(0, len(judged), ATTEMPTS):
-            right = sum(verdict.correct for verdict in judged[start : start + ATTEMPTS])
-            ratings.append(Rated(step=0, task=Kind(kind), right=right, attempts=ATTEMPTS))
+        for number, task in enumerate(of_kind):
+            right = sum(verdict.correct for verdict in judged[number * ATTEMPTS : (number + 1) * ATTEMPTS])
+            ratings.append(Rated(step=0, task=Kind(task.id, kind), right=right, attempts=ATTEMPTS))
     found = edge(ratings)
     if found is None:
         raise AzrError("not one proposal was accepted", "propose more, or name a model that plays this game")
@@ -141,10 +138,9 @@ def tell(report: Report, found: Mapping[tuple[str, str], list[Edge]]) -> None:
         report.measure(f"{name}: solved at times", "share", [one.between for one in lay])
         report.measure(f"{name}: attempts right", "share", [one.solved for one in lay])
     for solver in (BEFORE, AFTER):
-        of_base = found[BEFORE, solver]
         nearer = [
-            one.learnable - (of_base[number] if len(of_base) > 1 else of_base[0]).learnable
-            for number, one in enumerate(found[AFTER, solver])
+            of_trained.learnable - of_base.learnable
+            for of_trained, of_base in zip(found[AFTER, solver], found[BEFORE, solver], strict=True)
         ]
         report.measure(f"trained proposer less base, {solver} solves: 4 p (1 - p)", "share", nearer)
         if len(nearer) > 1:

@@ -10,6 +10,7 @@ import pytest
 from azr.bench import Report
 from azr.errors import AzrError
 from azr.game.types import Task
+from azr.tiny.evaluation import CutOff
 from azr.tiny.held_out import KINDS, held_out_tasks
 from azr.tiny.shipped import folder
 from benchmarks import proposers
@@ -36,6 +37,15 @@ def test_a_task_that_is_proposed_twice_counts_once(sandbox: Sandbox) -> None:
     assert proposed.valid == 2 / 12
 
 
+def test_a_proposal_that_was_cut_off_is_refused_whatever_it_holds(sandbox: Sandbox) -> None:
+    known = held_out_tasks("common", "deduction", 1)[0]
+    said = f"{known.program}\n#i {known.inputs[0]}"
+    proposed = propose(lambda prompts, _: [said, *map(CutOff, [said] * (len(prompts) - 1))], sandbox, 4)
+    assert proposed.valid == 2 / 12
+    with pytest.raises(AzrError, match="not one deduction was accepted"):
+        propose(lambda prompts, _: list(map(CutOff, [said] * len(prompts))), sandbox, 4)
+
+
 def test_proposals_that_are_nothing_are_told(sandbox: Sandbox) -> None:
     with pytest.raises(AzrError, match="not one deduction was accepted"):
         propose(lambda prompts, _: ["no proposal"] * len(prompts), sandbox, 2)
@@ -56,7 +66,7 @@ def test_a_task_that_is_solved_half_of_the_time_lies_at_the_edge(sandbox: Sandbo
 def test_proposers_are_compared_before_the_same_solver() -> None:
     report = Report("proposers", "azr bench proposers")
     found = {
-        (BEFORE, BEFORE): [lying(0.3)],
+        (BEFORE, BEFORE): [lying(0.3), lying(0.3)],
         (AFTER, BEFORE): [lying(0.2), lying(0.4)],
         (BEFORE, AFTER): [lying(0.1), lying(0.2)],
         (AFTER, AFTER): [lying(0.3), lying(0.3)],
