@@ -39,5 +39,10 @@ def shortened(text: str, width: int) -> str:
     return line if len(line) <= width else line[: width - 1] + ELLIPSIS
 
 
+def counted(number: int, noun: str) -> str:
+    """So many of them, in words that take an -s."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")

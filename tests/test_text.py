@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azr.text import printable, shortened
+from azr.text import counted, printable, shortened
 
 #: Any text, lone surrogates included: a model's tokens need not be valid.
 _ANY = st.text(st.characters())
@@ -67,3 +67,7 @@ def test_what_is_left_out_shows_as_an_ellipsis(text: str, width: int, line: str)
 def test_a_width_that_shows_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="width of 0"):
         shortened("abc", 0)
+
+
+def test_one_is_counted_without_an_s() -> None:
+    assert [counted(number, "step") for number in (0, 1, 2, 1000)] == ["0 steps", "1 step", "2 steps", "1,000 steps"]

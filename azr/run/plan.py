@@ -12,6 +12,7 @@ from azr.config.sections.rollout import RolloutConfig
 from azr.game.batch import quotas
 from azr.game.seeding import SeedingSettings
 from azr.staleness.admission import Limits, capacity
+from azr.text import counted
 
 
 def plan_lines(config: Config) -> list[str]:
@@ -36,13 +37,14 @@ def _parts(config: Config) -> Iterator[tuple[str, str]]:
     yield (
         "players",
         (
-            f"{proposers} proposers of {actors.proposer_lanes} lanes, {actors.solvers} solvers of "
-            f"{actors.solver_lanes}; {actors.sandbox_workers} sandbox workers each ({config.sandbox.backend})"
+            f"{counted(proposers, 'proposer')} of {counted(actors.proposer_lanes, 'lane')}, "
+            f"{counted(actors.solvers, 'solver')} of {actors.solver_lanes}; "
+            f"{counted(actors.sandbox_workers, 'sandbox worker')} each ({config.sandbox.backend})"
         ),
     )
     yield "filling", _filling(config, proposers)
     yield "services", f"{actors.experience_shards} of experience, {actors.task_shards} of tasks"
-    yield "learner", f"{learner.ranks} ranks, {learner.tokens_per_micro_batch:,} tokens a micro-batch"
+    yield "learner", f"{counted(learner.ranks, 'rank')}, {learner.tokens_per_micro_batch:,} tokens a micro-batch"
 
 
 def _filling(config: Config, proposers: int) -> str:
@@ -73,7 +75,8 @@ def _data(config: Config) -> Iterator[tuple[str, str]]:
     cells = ", ".join(f"{quota.cell} {quota.sequences}" for quota in wanted)
     yield "batch", f"{sum(quota.sequences for quota in wanted)} sequences a step: {cells}"
     loss = algorithm.loss
-    yield "loss", f"{loss.name}, weight {loss.weight}, {loss.minibatches} updates a step, lr {algorithm.optimiser.lr:g}"
+    updates = counted(loss.minibatches, "update")
+    yield "loss", f"{loss.name}, weight {loss.weight}, {updates} a step, lr {algorithm.optimiser.lr:g}"
     eta = config.staleness.max_staleness
     room = ", ".join(f"{q.cell} {capacity(eta, q.sequences, 0)}" for q in wanted)
     yield (
@@ -81,7 +84,7 @@ def _data(config: Config) -> Iterator[tuple[str, str]]:
         (
             "0 steps: synchronous, each batch is made by the weights that train on it"
             if eta == 0
-            else f"at most {eta} steps between a sample's oldest token and the step that trains on it"
+            else f"at most {counted(eta, 'step')} between a sample's oldest token and the step that trains on it"
         ),
     )
     yield "queues", f"at most {eta + 1} batches admitted and not yet part of published weights: {room}"

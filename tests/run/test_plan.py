@@ -41,7 +41,7 @@ def test_no_staleness_is_the_synchronous_system() -> None:
 
 def test_the_published_algorithm() -> None:
     plan = told("algorithm=paper")
-    assert plan["loss"].startswith("decoupled_ppo, weight none, 1 updates a step, lr 1e-06")
+    assert plan["loss"].startswith("decoupled_ppo, weight none, 1 update a step, lr 1e-06")
     assert plan["rating"] == "8 attempts at each accepted task, thrown away"
 
 
@@ -55,6 +55,12 @@ def test_the_published_algorithm() -> None:
 )
 def test_when_it_ends(overrides: tuple[str, ...], ends: str) -> None:
     assert told(*overrides)["ends"] == ends
+
+
+def test_one_of_a_kind_is_told_as_one() -> None:
+    plan = told("actors.solvers=2")
+    assert plan["players"].startswith("1 proposer of 32 lanes, 2 solvers of 32; 1 sandbox worker each")
+    assert plan["learner"].startswith("1 rank, ")
 
 
 def test_without_proposers_none_are_planned() -> None:
