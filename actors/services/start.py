@@ -72,13 +72,7 @@ def start(
     buffers = dataclasses.replace(config.buffers, capacity=capacity)
     for shard in range(actors.task_shards):
         place = _place(config, folder, f"tasks-{shard}")
-        shelves = Shelves(
-            shard=shard,
-            task_types=tuple(config.algorithm.game.task_types),
-            seed=config.run.seed,
-            replay_share=config.algorithm.batch.replay_share if config.algorithm.game.train_propose else 1.0,
-        )
-        tasks.append(_started(config, TaskShard, place, options, handles, shelves, buffers))
+        tasks.append(_started(config, TaskShard, place, options, handles, shelves_of(config, shard), buffers))
     try:
         until_ready(
             {service.name: handles[service.actor_name] for service in (*experience, *tasks)},
@@ -91,6 +85,20 @@ def start(
             ray.kill(handle)
         raise
     return Services(ExperienceClient(experience), TaskClient(tasks), handles)
+
+
+def shelves_of(config: Config, shard: int) -> Shelves:
+    """What a shard of the task service holds by this configuration.
+
+    Replay keeps to its share also where nobody proposes. Seeds are new tasks there until each was drawn once; with
+    nothing but replay, the few that were rated first would be drawn for ever.
+    """
+    return Shelves(
+        shard=shard,
+        task_types=tuple(config.algorithm.game.task_types),
+        seed=config.run.seed,
+        replay_share=config.algorithm.batch.replay_share,
+    )
 
 
 def stop(services: Services, deadline_seconds: float = 10.0) -> None:

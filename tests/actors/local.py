@@ -10,7 +10,8 @@ from typing import Any
 from actors.services.experience_service import ExperienceShard, Rules
 from actors.services.for_players import PlayerExperience, PlayerTasks
 from actors.services.host import Place
-from actors.services.task_service import Shelves, TaskShard
+from actors.services.start import shelves_of
+from actors.services.task_service import TaskShard
 from azr.config.root import Config
 from azr.game.batch import divided
 from azr.staleness.admission import Limits
@@ -41,18 +42,7 @@ class Desk:
             for shard in range(config.actors.experience_shards)
         ]
         self.tasks = [
-            LocalService(
-                TaskShard(
-                    place(folder, f"tasks-{shard}"),
-                    Shelves(
-                        shard=shard,
-                        task_types=tuple(config.algorithm.game.task_types),
-                        seed=0,
-                        replay_share=config.algorithm.batch.replay_share,
-                    ),
-                    config.buffers,
-                )
-            )
+            LocalService(TaskShard(place(folder, f"tasks-{shard}"), shelves_of(config, shard), config.buffers))
             for shard in range(config.actors.task_shards)
         ]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from actors.services.for_players import PlayerTasks
+from azr.buffers import Estimate
 from azr.errors import AzrError
 from azr.game.types import Version
 from azr.ledger.events import Rating
@@ -108,6 +109,23 @@ async def test_a_damaged_journal_is_in_the_log_and_its_error_names_the_folder_to
         Desk(config, tmp_path)
     assert refused.value.mend.startswith(f"move {folder} away, such as to {folder}.damaged, and resume: ")
     assert f"CRITICAL {journal} is damaged at bytes" in (tmp_path / "logs" / f"{name}.log").read_text()
+
+
+@pytest.mark.parametrize("selection", ["learnability", "uniform"])
+async def test_solvers_alone_get_every_seed_once_before_replay_has_all_there_is(tmp_path: Path, selection: str) -> None:
+    """Drawn for replay first, the seeds of the first lanes would be rated, and so be all that ever has a priority."""
+    config = small_config(tmp_path)
+    config.algorithm.game.train_propose, config.buffers.selection = False, selection
+    alone = Desk(config, tmp_path)
+    shard = alone.tasks[0].shard
+    await shard.add_many([task(number, step=-1) for number in range(40)], False, False)
+    drawn = []
+    for number in range(60):
+        (given,) = await shard.draw("deduction", 1)
+        drawn.append(given.id)
+        await shard.rate_many("deduction", [Estimate(given.id, 2, 4, 0, f"0.s@1/{number}")])
+    assert len(set(drawn)) == 40
+    await alone.close()
 
 
 async def tell(player: PlayerTasks, said: Rating, group: str = "0.s@1/1") -> None:
