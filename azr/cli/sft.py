@@ -9,6 +9,7 @@ from pathlib import Path
 
 from azr.cli.numbers import positive, whole
 from azr.config.sections.run import LARGEST_SEED
+from azr.errors import AzrError
 
 SUMMARY = "Train a model on JSON lines of prompt and response."
 EPILOG = """a line of the input:
@@ -102,6 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
         gpu=torch.cuda.is_available(),
     )
     with sole_writer(arguments.out):
+        _require_continuable(arguments.out, steps)
         if arguments.ranks > 1:
             from learner.ray_train import train
 
@@ -112,3 +114,24 @@ def run(arguments: argparse.Namespace) -> int:
                 loop.run(plan, device)
     print(f"done: {steps} steps; `azr export {arguments.out} FOLDER` makes a model folder of the newest checkpoint")
     return 0
+
+
+def _require_continuable(out: Path, steps: int) -> None:
+    """Refuse a folder whose newest checkpoint this training cannot go on from: a run's own, which would be trained on
+    and deleted as newer ones come, or one beyond the last step, from which nothing would be trained at all."""
+    from azr.run.checkpoint import STATE
+    from azr.run.folder import RunFolder
+    from learner.checkpoint import checkpoint_folder, complete_steps
+
+    run = RunFolder(out)
+    newest = max(complete_steps(run.checkpoints), default=0)
+    if run.exists or (checkpoint_folder(run.checkpoints, newest) / STATE).exists():
+        raise AzrError(
+            f"{out} holds a run of azr train, whose checkpoints would be continued and then deleted",
+            f"name another folder as --out; `azr export {out} FOLDER` makes a model to begin with",
+        )
+    if newest > steps:
+        raise AzrError(
+            f"{out} holds a checkpoint of step {newest}, and these pairs make {steps} steps: none would be trained",
+            "give the arguments that the folder was begun with, raise --epochs, or name another folder as --out",
+        )

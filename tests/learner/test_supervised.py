@@ -21,6 +21,7 @@ from azr.tiny import shipped
 from azr.tiny.vocabulary import save_tokenizer, train_tokenizer
 from azr.tokens import load_tokenizer
 from learner.supervised import Pair, SupervisedSource, TokenPairs, load_pairs, read_pairs, tokenize
+from tests.learner.plans import whole_checkpoint
 from tests.learner.tiny import VOCABULARY, save_tiny_model
 from tests.test_tokens import PLAIN, ids
 from tests.test_tokens import save_tokenizer as save_special
@@ -218,6 +219,37 @@ def test_azr_sft_tells_in_one_line_that_a_folder_holds_no_whole_model(
     assert what.startswith("azr: error: " + told.format(model=model))
     assert mend.startswith("  mend: name ")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("mark", ["run.json", "checkpoints/step_00000003/run_state.msgpack"])
+def test_azr_sft_leaves_a_run_of_azr_train_as_it_is(
+    mark: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would train on from the run's weights, and delete the run's checkpoints as its own come."""
+    pairs, run = write(tmp_path / "pairs", ['{"prompt": "2+2=", "response": "4"}'] * 9), tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    whole_checkpoint(run / "checkpoints", 3)
+    (run / mark).touch()
+    command = ["sft", str(pairs), "--model", "tiny", "--out", str(run), "--tokens-per-step", "1"]
+    assert cli.main(command) == cli.EXIT_ERROR
+    what, mend = capsys.readouterr().err.splitlines()
+    assert what.startswith(f"azr: error: {run} holds a run of azr train")
+    assert mend.startswith("  mend: name another folder as --out")
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["step_00000003"]
+
+
+def test_azr_sft_refuses_a_folder_that_is_further_than_its_pairs_lead(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else it would train nothing, and say that it is done."""
+    pairs, run = write(tmp_path / "pairs", ['{"prompt": "2+2=", "response": "4"}'] * 2), tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    whole_checkpoint(run / "checkpoints", 3)
+    command = ["sft", str(pairs), "--model", "tiny", "--out", str(run), "--tokens-per-step", "1"]
+    assert cli.main(command) == cli.EXIT_ERROR
+    what, mend = capsys.readouterr().err.splitlines()
+    assert f"{run} holds a checkpoint of step 3, and these pairs make 2 steps" in what
+    assert "raise --epochs" in mend
 
 
 @pytest.mark.parametrize("ranks", ["1", "2"])
