@@ -21,6 +21,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -166,8 +167,11 @@ def wait_until_shown(folder: Path, rank: int) -> None:
 
 
 def newest(root: Path) -> Path | None:
-    """The complete checkpoint of the highest step; what is torn is passed over with a warning."""
+    """The complete checkpoint of the highest step; what is torn, or named otherwise, is passed over with a warning."""
     for folder in sorted(root.glob("step_*"), reverse=True):
+        if not _NAME.fullmatch(folder.name):
+            _tell_other(folder)
+            continue
         if folder.name.endswith(_PARTIAL):
             logger.warning("passing over %s: it was not written to its end", folder)
             continue
@@ -180,6 +184,12 @@ def newest(root: Path) -> Path | None:
     return None
 
 
+@cache
+def _tell_other(folder: Path) -> None:
+    """Once in a process: every save looks for the newest, and what somebody put there stays."""
+    logger.warning("passing over %s: no checkpoint is called so", folder)
+
+
 def complete_steps(root: Path) -> list[int]:
     """Steps of the checkpoints that were written to their end, in order."""
     return sorted(step for folder in root.glob("step_*") if (step := _step_of(folder)) is not None)
@@ -187,8 +197,10 @@ def complete_steps(root: Path) -> list[int]:
 
 def _step_of(folder: Path) -> int | None:
     """The step of a complete checkpoint; None of anything else."""
+    if not _NAME.fullmatch(folder.name) or folder.name.endswith(_PARTIAL):
+        return None
     try:
-        return None if folder.name.endswith(_PARTIAL) else read_state(folder).step
+        return read_state(folder).step
     except (OSError, *UNDECODABLE):
         return None
 

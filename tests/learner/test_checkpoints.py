@@ -38,6 +38,19 @@ def test_torn_ones_are_passed_over_with_a_warning(
     assert checkpoint.complete_steps(tmp_path) == [1]
 
 
+@pytest.mark.parametrize("name", ["step_00000009.bak", "step_00000009-good", "step_by_step"])
+def test_a_copy_under_another_name_is_none_and_that_is_told_once(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever put one aside did not mean it to be gone on from; `prune` does not know it either."""
+    for step in (1, 9):
+        whole_checkpoint(tmp_path, step)
+    (tmp_path / "step_00000009").rename(tmp_path / name)
+    assert [checkpoint.newest(tmp_path) for _ in range(2)] == [tmp_path / "step_00000001"] * 2
+    assert checkpoint.complete_steps(tmp_path) == [1]
+    assert caplog.text.count(f"passing over {tmp_path / name}: no checkpoint is called so") == 1
+
+
 def test_old_ones_go_by_policy(tmp_path: Path) -> None:
     for step in range(1, 9):
         whole_checkpoint(tmp_path, step)
