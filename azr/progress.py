@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import sys
 import time
 
@@ -23,6 +24,7 @@ class Progress:
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
             self._bar = Bar(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True))
             self._task = self._bar.add_task(what, total=total, note="")
+            atexit.register(self._bar.stop)  # whatever ends the work early, the cursor it hides comes back
             self._bar.start()
 
     def show(self, done: int, note: str = "") -> None:
@@ -32,6 +34,7 @@ class Progress:
             self._bar.update(self._task, completed=done, note=note)
             if finished:
                 self._bar.stop()
+                atexit.unregister(self._bar.stop)
         elif finished or time.monotonic() - self._last >= PLAIN_SECONDS:
             self._last = time.monotonic()
             print(f"{self._what} {done}/{self._total}  {note}", file=sys.stderr, flush=True)
