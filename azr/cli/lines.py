@@ -159,7 +159,7 @@ class _Stream(Generic[Request, Verdict]):
             error = f"a line of {line.length:,} bytes; the longest that is read has {LONGEST_LINE_BYTES:,}"
             return BadLine(_NO_ID, line.number, error)
         try:
-            return self._decoder.decode(line.text)
+            return self._decoder.decode(line.text.decode())  # bytes of an id would be answered as they came
         except UNDECODABLE as error:
             return BadLine(_id_of(line.text), line.number, str(error) or type(error).__name__)
 
@@ -188,6 +188,8 @@ _NO_ID = msgspec.Raw(b"null")
 def _id_of(text: bytes) -> msgspec.Raw:
     """The line's id, if it can be told although the rest cannot be understood."""
     try:
-        return msgspec.json.decode(text, type=_Named).id
+        found = msgspec.json.decode(text, type=_Named).id
+        bytes(found).decode()
+        return found
     except UNDECODABLE:
         return _NO_ID

@@ -79,11 +79,11 @@ def process_sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def answers_to(data: bytes, sandbox: Sandbox) -> list[dict[str, object]]:
+def answers_to(data: bytes, sandbox: Sandbox, reader: Reader | None = None) -> list[dict[str, object]]:
     sink = io.BytesIO()
     descriptor = piped(data)
     try:
-        answer_lines(descriptor, sink, Reader(), sandbox)
+        answer_lines(descriptor, sink, reader or Reader(), sandbox)
     finally:
         os.close(descriptor)
     return [json.loads(line) for line in sink.getvalue().splitlines()]
@@ -146,6 +146,27 @@ def test_a_bad_line_is_answered_by_an_error_that_names_it_and_the_rest_is_done(
     assert (kind["line"], kind["id"]) == (4, 9)
     assert "Expected `str`, got `int` - at `$.text`" in str(kind["error"])
     assert (encoding["line"], deep["line"]) == (5, 7)
+
+
+class AnyQuestion(msgspec.Struct):
+    """Its id may be anything, and is answered as it came."""
+
+    text: str
+    id: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class AnyReader(Reader):
+    request_type = AnyQuestion  # type: ignore[assignment]
+
+
+def test_an_id_comes_back_as_it_was_and_one_that_is_no_text_as_null(process_sandbox: Sandbox) -> None:
+    """Bytes that are no UTF-8 would make a line of the output that nobody can read."""
+    data = '{"id": {"ä": [1]}, "text": "1"}\n'.encode() + b'{"id": "\xff", "text": "2"}\n{"id": "\xff", "text": 3}\n'
+    data += b'{"id": 9, "text": "\xff"}\n'
+    first, *bad, named = answers_to(data, process_sandbox, AnyReader())
+    assert (first["id"], first["text"]) == ({"ä": [1]}, "1")
+    assert [(line["id"], line["line"]) for line in bad] == [(None, 2), (None, 3)]
+    assert (named["id"], named["line"]) == (9, 4)
 
 
 def test_a_line_is_answered_without_waiting_for_the_next(process_sandbox: Sandbox) -> None:
