@@ -24,6 +24,7 @@ from azr.cli.ending import tidied_when_ended
 from azr.cli.lines import LineHandler, Tally, answer_lines
 from azr.cli.numbers import positive, whole
 from azr.config.sections.sandbox import SandboxConfig
+from azr.config.sections.sandbox_rules import MOST_MEMORY_MB
 from azr.errors import AzrError, UsageError
 from azr.files import replacing, require_writable
 from sandbox_wasm.cores import available_cores
@@ -72,7 +73,7 @@ def add_pool_arguments(parser: argparse.ArgumentParser, least_memory_mb: int = 1
     least = f", at least {least_memory_mb}" if least_memory_mb > 1 else ""
     parser.add_argument(
         "--memory-mb",
-        type=whole(least_memory_mb),
+        type=whole(least_memory_mb, MOST_MEMORY_MB),
         metavar="MB",
         help=f"of one run{least} (default: {_DEFAULTS.memory_mb})",
     )

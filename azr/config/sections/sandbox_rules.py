@@ -11,6 +11,9 @@ from sandbox_wasm.registry import BUILT_IN, ENTRY_POINT_GROUP, Option
 #: A task's second run gets half of what a run may have, and the WebAssembly guest begins with 38 MiB.
 LEAST_MEMORY_MB = 96
 
+#: A tebibyte: far above what any program may use, and below what counts of bytes can hold.
+MOST_MEMORY_MB = 1 << 20
+
 
 def problems(sandbox: SandboxConfig) -> Iterator[tuple[str, str, str]]:
     """Everything wrong with the section, as (key, what is wrong, how to mend it)."""
@@ -32,3 +35,5 @@ def problems(sandbox: SandboxConfig) -> Iterator[tuple[str, str, str]]:
     ):
         if not (number := getattr(sandbox, name)) >= low:
             yield f"sandbox.{name}", f"{number} is out of range", f"it must be at least {low}"
+    if sandbox.memory_mb > MOST_MEMORY_MB:
+        yield "sandbox.memory_mb", f"{sandbox.memory_mb} is out of range", f"it must be at most {MOST_MEMORY_MB}"
