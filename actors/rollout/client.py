@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Collection
 from typing import Any
 
 from actors.engine.records import GenerateRequest, Generation
@@ -184,18 +185,18 @@ class RolloutClient:
 
     async def _try(self, request: GenerateRequest, payload: bytes, asked: list[str]) -> Generation:
         deaths: list[str] = []
+        failed_at: set[str] = set()
         while True:
-            connection = await self._choose()
-            asked.append(connection.member.name)
+            connection = await self._choose(failed_at)
+            name = connection.member.name
+            asked.append(name)
             try:
                 return await connection.ask(payload)
             except _GoneError:
-                deaths.append(f"{connection.member.name} went away")
-            except _DiedError as error:
+                deaths.append(f"{name} went away")
+            except (_DiedError, _FailedError) as error:
                 deaths.append(str(error))
                 connection.resting = time.monotonic() + _AGAIN_SECONDS
-            except _FailedError as error:
-                deaths.append(str(error))
             except _ElsewhereError:
                 connection.resting = time.monotonic() + _AGAIN_SECONDS
                 continue
@@ -204,9 +205,11 @@ class RolloutClient:
             if len(deaths) >= self._attempts:
                 raise RolloutError("poisoned", f"request {request.id} failed {len(deaths)} times: {'; '.join(deaths)}")
             self.retries += 1
+            failed_at.add(name)
 
-    async def _choose(self) -> _Connection:
-        """The least busy replica; waits while there is none."""
+    async def _choose(self, failed_at: Collection[str]) -> _Connection:
+        """The least busy replica, one at which the request has not failed if it can be: one that fails at once is never
+        busy. Waits while there is none."""
         while True:
             if self._closed:
                 raise RolloutError("closed", "the client was closed")
@@ -214,7 +217,7 @@ class RolloutClient:
             open_ones = [each for each in self._connections.values() if each.open]
             awake = [each for each in open_ones if each.resting <= now]
             if awake:
-                return min(awake, key=lambda each: each.busy)
+                return min(awake, key=lambda each: (each.member.name in failed_at, each.busy))
             await self._change(_AGAIN_SECONDS if open_ones else _WATCH_SECONDS)
 
     async def _change(self, seconds: float = _WATCH_SECONDS) -> None:

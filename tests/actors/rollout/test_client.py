@@ -217,6 +217,24 @@ class TestDeaths:
         generations = await asyncio.gather(*(fleet.client.generate(_ask(str(i)), 10) for i in range(20)))
         assert {generation.replica for generation in generations} == {"b"}
 
+    async def test_a_replica_that_fails_at_once_poisons_no_request_that_another_answers(self, fleet: Fleet) -> None:
+        """It is never busy, while the other is."""
+
+        async def fails(_request: GenerateRequest) -> Generation:
+            raise EngineError("a: out of something")
+
+        async def later(request: GenerateRequest) -> Generation:
+            await asyncio.sleep(0.05)
+            return _generation(request, "b")
+
+        await fleet.add("a", fails)
+        await fleet.add("b", later)
+        await fleet.client.ready(2, 10)
+        generations = await asyncio.gather(*(fleet.client.generate(_ask(str(i)), 10) for i in range(40)))
+        assert {generation.replica for generation in generations} == {"b"}
+        assert len(fleet.asked["a"]) <= 20, "while it rests nobody asks it"
+        assert len(set(fleet.asked["a"])) == len(fleet.asked["a"]), "nor is it asked twice for what it failed at"
+
     async def test_a_request_of_which_engines_die_is_called_poisoned_too(self, fleet: Fleet) -> None:
         async def dies(_request: GenerateRequest) -> Generation:
             raise EngineDiedError("its engine process 1 died")
