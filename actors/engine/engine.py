@@ -276,10 +276,12 @@ class Engine:
         return UpdateTimes(version=version, size=staged["bytes"], received=checksum, loaded=loaded, **clock.seconds)
 
     async def native_init(self, info: dict[str, Any]) -> None:
-        """vLLM's own transfer: join the group of those that weights are sent to."""
+        """vLLM's own transfer: join the group of those that weights are sent to, and leave the one before it. vLLM's
+        worker would only forget that one, and keep its communicator."""
         from vllm.distributed.weight_transfer.base import WeightTransferInitRequest
 
         limit = self.settings.weights_config.stage_seconds
+        await self._exchange("release", limit, self._llm.shutdown_weight_transfer_engine())
         work = self._llm.init_weight_transfer_engine(WeightTransferInitRequest(init_info=info))
         await self._exchange("init", limit, work)
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 from actors.engine.cpu_generators import mend_generators
@@ -32,7 +31,6 @@ class Staging:
         self.tensors: list[tuple[str, torch.Tensor]] = []
         self.checksum = ""
         self.error = ""
-        self.seconds = 0.0
         self._arguments = (kind, info, device, rank)
         self._expected = expected
         self._thread = threading.Thread(target=self._run, name="stage-weights", daemon=True)
@@ -51,10 +49,9 @@ class Staging:
     def state(self) -> dict[str, Any]:
         """What the front end is told."""
         size = sum(tensor.numel() * tensor.element_size() for _, tensor in self.tensors)
-        return {"done": True, "error": self.error, "checksum": self.checksum, "bytes": size, "seconds": self.seconds}
+        return {"done": True, "error": self.error, "checksum": self.checksum, "bytes": size}
 
     def _run(self) -> None:
-        began = time.perf_counter()
         try:
             self.tensors = receive(*self._arguments)
             if self._expected:
@@ -64,7 +61,6 @@ class Staging:
         except Exception as error:  # whatever it is, the old weights are whole and the front end is told
             self.error = f"{type(error).__name__}: {error}"
             self.tensors = []
-        self.seconds = time.perf_counter() - began
 
 
 class WeightExtension:

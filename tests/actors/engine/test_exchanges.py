@@ -7,11 +7,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.worker.gpu_worker import Worker as VllmWorker
 
 from actors.engine.engine import Engine
 from actors.engine.errors import EngineError, EngineOverdueError, EngineStuckError, TornWeightsError
 from actors.rollout.replica import Replica
 from actors.weights.records import Order, Report
+from azr.config.sections.weights import WeightsConfig
 from azr.game.types import Version
 
 
@@ -48,6 +51,29 @@ class TestAnEngine:
         with pytest.raises(EngineOverdueError, match="a: apply took longer"):
             asyncio.run(engine._leg("apply", 0.01, _never()))
         assert engine.stuck == ""
+
+
+class Worker:
+    """vLLM's front end, and what it has its worker do."""
+
+    def __init__(self) -> None:
+        self.llm: Any = object.__new__(AsyncLLM)
+        self.llm.collective_rpc = self.collective_rpc
+        self.done: list[str] = []
+
+    async def collective_rpc(self, method: str, kwargs: Any = None) -> None:
+        """Done by vLLM's real worker."""
+        assert callable(getattr(VllmWorker, method))
+        self.done.append(method)
+
+
+def test_an_engine_leaves_its_group_before_it_joins_another() -> None:
+    """vLLM's worker forgets the one before: its communicator would stay on the card, one more with each regrouping."""
+    engine, worker = engine_of(), Worker()
+    engine._llm = worker.llm
+    engine.settings = SimpleNamespace(weights_config=WeightsConfig())  # type: ignore[assignment]
+    asyncio.run(engine.native_init({"rank_offset": 1}))
+    assert worker.done == ["shutdown_weight_transfer_engine", "init_weight_transfer_engine"]
 
 
 class TestItsReplica:
