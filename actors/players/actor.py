@@ -26,6 +26,7 @@ from actors.players.player import Player
 from actors.players.table import Table
 from actors.players.tally import PlayerTally
 from actors.players.tokens import load_tokens
+from actors.restarts import tried_again
 from actors.services.calls import Service
 from actors.services.for_players import PlayerExperience, PlayerTasks
 from azr.config.root import Config
@@ -71,22 +72,23 @@ class PlayerActor:
         self._began = time.monotonic()
         log_into(seat.logs, seat.name)  # the rollout client says there whom it cannot reach, and why
         self._logger = open_log(seat.logs, seat.name)
-        self._pool = open_pool(config.sandbox, config.actors.sandbox_workers)
-        self._tally = PlayerTally(seat.name, seat.role)
-        self._engines = engines.of(seat.role)
-        table = Table(
-            config=config,
-            experience=PlayerExperience(seat.experience, seat.name),
-            tasks=PlayerTasks(seat.tasks),
-            engines=self._engines,
-            judge=Judge(self._pool, config.actors.judge_tries),
-            tokens=load_tokens(config.model),
-            tally=self._tally,
-            logger=self._logger,
-            held_out=held_out,
-        )
-        self._loop = asyncio.new_event_loop()
-        self._player = Player(table, seat.role, seat.lanes, broken=self._leave)
+        with tried_again(self._logger):
+            self._pool = open_pool(config.sandbox, config.actors.sandbox_workers)
+            self._tally = PlayerTally(seat.name, seat.role)
+            self._engines = engines.of(seat.role)
+            table = Table(
+                config=config,
+                experience=PlayerExperience(seat.experience, seat.name),
+                tasks=PlayerTasks(seat.tasks),
+                engines=self._engines,
+                judge=Judge(self._pool, config.actors.judge_tries),
+                tokens=load_tokens(config.model),
+                tally=self._tally,
+                logger=self._logger,
+                held_out=held_out,
+            )
+            self._loop = asyncio.new_event_loop()
+            self._player = Player(table, seat.role, seat.lanes, broken=self._leave)
         self._thread = threading.Thread(target=self._run, name=f"azr-{seat.name}", daemon=True)
         self._thread.start()
         self._logger.info("plays")

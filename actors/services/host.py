@@ -24,6 +24,7 @@ from typing import IO, TypeVar
 import msgspec
 
 from actors.logs import open_log
+from actors.restarts import is_restarted
 from actors.services.records import ProcessReport
 from actors.services.state_thread import StateThread
 from azr.errors import AzrError
@@ -220,7 +221,7 @@ def _leave(_: BaseException) -> None:
 
 def _locked(folder: Path) -> IO[bytes]:
     """A lock that ends with this process. A restarted shard that finds no lock to take is not where its journal is."""
-    if not (folder / "lock").exists() and _is_restarted():
+    if not (folder / "lock").exists() and is_restarted():
         raise AzrError(
             f"{folder} was never written: this shard was restarted on a machine that does not have its journal",
             "keep services on the machine, or the shared disk, that holds the run's folder",
@@ -237,16 +238,6 @@ def _locked(folder: Path) -> IO[bytes]:
                 "a run of the same name is running; stop it, or give this one another run.name",
             )
         time.sleep(0.05)
-
-
-def _is_restarted() -> bool:
-    """Whether this is an actor that Ray had to construct again."""
-    import ray
-
-    if not ray.is_initialized():
-        return False
-    context = ray.get_runtime_context()
-    return context.get_actor_id() is not None and bool(context.was_current_actor_reconstructed)
 
 
 async def _within(wait: Awaitable[object], seconds: float) -> None:

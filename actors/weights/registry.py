@@ -29,6 +29,7 @@ from actors.engine.leftovers import sweep
 from actors.host import host_id
 from actors.keepalive import keep_alive
 from actors.logs import log_into
+from actors.restarts import tried_again
 from actors.weights.book import Book
 from actors.weights.folders import WANTED, remove_abandoned_versions, remove_others, remove_versions
 from actors.weights.records import Member, Order, Report, Stored
@@ -73,7 +74,6 @@ class Registry:
         self._put = put or _into_object_store
         self._shared: tuple[Stored, asyncio.Task[Any]] | None = None
         self._folder = Path(folder)
-        self._held = hold(self._folder)
         self._book = Book(keep=keep)
         self._pools = pools
         self._book.wanted = dict(pools)
@@ -81,7 +81,9 @@ class Registry:
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self._statuses: dict[str, bytes] = {}
         self._background: set[asyncio.Task[None]] = set()
-        self._load()
+        with tried_again(logger):
+            self._held = hold(self._folder)
+            self._load()
 
     async def begin_publishing(self) -> tuple[str, str]:
         """A publisher begins: on which machine, and in which folder, versions lie. The one before it is dead, and what
@@ -121,10 +123,6 @@ class Registry:
     async def newest(self) -> Stored | None:
         """The newest version, if any was published."""
         return self._book.newest
-
-    async def versions(self) -> list[Stored]:
-        """All versions kept, oldest first."""
-        return [self._book.versions[version] for version in sorted(self._book.versions)]
 
     async def pull(self, version: Version) -> list[Any]:
         """A reference to the bytes of a version's file, for a replica on a machine that does not see it.
@@ -188,10 +186,6 @@ class Registry:
         await self._tell()
         if watcher := self._watchers.pop(name, None):
             watcher.cancel()
-
-    async def member(self, name: str) -> Member | None:
-        """What is known of a replica."""
-        return self._book.members.get(name) or self._book.lost.get(name)
 
     async def members(self, pool: str = "") -> list[Member]:
         """All replicas, or those of one pool."""
