@@ -99,10 +99,10 @@ def rank_resources(cluster: ClusterConfig, *, gpu: bool) -> dict[str, float]:
 _GPU_THREADS = 8
 
 
-def rank_threads(learner: LearnerConfig, cores: int, *, gpu: bool = False) -> int:
-    """Threads of a rank. Ranks share the machine's cores, of which each would otherwise take all; beside a GPU they
-    leave half to players and sandboxes."""
-    share = max(1, cores // learner.ranks)
+def rank_threads(learner: LearnerConfig, cores: int, *, here: int, gpu: bool = False) -> int:
+    """Threads of a rank. The ranks that are here share the machine's cores, of which each would otherwise take all;
+    beside a GPU they leave half to players and sandboxes."""
+    share = max(1, cores // here)
     return learner.threads or (max(1, min(share // 2, _GPU_THREADS)) if gpu else share)
 
 
@@ -116,6 +116,6 @@ def _rank(config: dict[str, LearnerPlan]) -> None:
 
     # Where Ray sets no card aside, its answer is the first card of whoever sees one.
     device = get_device() if config["plan"].gpu else torch.device("cpu")
-    cores = available_cores()
-    torch.set_num_threads(rank_threads(config["plan"].learner, cores, gpu=device.type != "cpu"))
+    cores, here = available_cores(), ray_train.get_context().get_local_world_size()
+    torch.set_num_threads(rank_threads(config["plan"].learner, cores, here=here, gpu=device.type != "cpu"))
     run(config["plan"], device, report)

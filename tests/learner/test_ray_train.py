@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from transformers import AutoModelForCausalLM
 
 from azr.config.sections.cluster import ClusterConfig
 from azr.config.sections.learner import LearnerConfig
+from learner import ray_train
 from learner.export import export
 from learner.loop import run
 from learner.ray_train import rank_resources, rank_threads, train
@@ -59,16 +61,29 @@ def test_ranks_have_gpus_where_the_plan_says_so_whatever_ray_counts(
 
 
 def test_ranks_share_the_cores_unless_they_are_told_how_many_threads_to_take() -> None:
-    assert rank_threads(LearnerConfig(ranks=2), cores=8) == 4
-    assert rank_threads(LearnerConfig(ranks=4), cores=2) == 1
-    assert rank_threads(LearnerConfig(ranks=2, threads=1), cores=8) == 1
+    assert rank_threads(LearnerConfig(), cores=8, here=2) == 4
+    assert rank_threads(LearnerConfig(), cores=2, here=4) == 1
+    assert rank_threads(LearnerConfig(threads=1), cores=8, here=2) == 1
 
 
 def test_ranks_beside_gpus_leave_cores_to_players_and_sandboxes() -> None:
-    assert rank_threads(LearnerConfig(ranks=2), cores=16, gpu=True) == 4
-    assert rank_threads(LearnerConfig(ranks=1), cores=96, gpu=True) == 8
-    assert rank_threads(LearnerConfig(ranks=8), cores=8, gpu=True) == 1
-    assert rank_threads(LearnerConfig(ranks=8, threads=3), cores=8, gpu=True) == 3
+    assert rank_threads(LearnerConfig(), cores=16, here=2, gpu=True) == 4
+    assert rank_threads(LearnerConfig(), cores=96, here=1, gpu=True) == 8
+    assert rank_threads(LearnerConfig(), cores=8, here=8, gpu=True) == 1
+    assert rank_threads(LearnerConfig(threads=3), cores=8, here=8, gpu=True) == 3
+
+
+def test_a_rank_leaves_no_cores_to_ranks_that_are_on_other_machines(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    set_to: list[int] = []
+    monkeypatch.setattr("ray.train.get_context", lambda: SimpleNamespace(get_local_world_size=lambda: 2))
+    monkeypatch.setattr(ray_train, "available_cores", lambda: 8)
+    monkeypatch.setattr(ray_train, "run", lambda *_: None)
+    monkeypatch.setattr(torch, "set_num_threads", set_to.append)
+    asked = plan(tmp_path, tmp_path, steps=1)
+    ray_train._rank({"plan": replace(asked, learner=replace(asked.learner, ranks=4, threads=0))})
+    assert set_to == [4]
 
 
 DEAD_CONTROLLERS = """
