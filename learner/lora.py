@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from azr.config.sections.learner import LoraConfig
+from azr.names import did_you_mean
 from learner.policy import Policy
 
 
@@ -33,18 +34,23 @@ class LoraLinear(nn.Module):
 
 
 def insert_adapters(policy: Policy, config: LoraConfig) -> int:
-    """Freeze the model and give each targeted linear layer an adapter; returns how many. None at all is refused.
+    """Freeze the model and give each targeted linear layer an adapter; returns how many.
 
-    A layer whose weight is frozen already gets none: it is not to be trained.
+    A target that names no layer is refused. A layer whose weight is frozen already gets none: it is not to be trained.
     """
-    named = [
+    linear = [
         (parent, name, child)
         for parent in policy.modules()
         for name, child in parent.named_children()
-        if isinstance(child, nn.Linear) and name in config.targets
+        if isinstance(child, nn.Linear)
     ]
-    if not named:
-        raise ValueError(f"learner.lora.targets {config.targets} name no linear layer of this model")
+    known = {name for _, name, _ in linear}
+    for target in config.targets:
+        if target not in known:
+            raise ValueError(
+                f"learner.lora.targets: {target!r} names no linear layer of this model; {did_you_mean(target, known)}"
+            )
+    named = [(parent, name, child) for parent, name, child in linear if name in config.targets]
     head = policy.language_model.get_output_embeddings()  # type: ignore[operator]
     if heads := [name for _, name, child in named if child is head]:
         raise ValueError(
