@@ -172,6 +172,7 @@ def copy_companions(model: str, out: Path, plain_tokens: Sequence[str] = ()) -> 
 
 
 def let_others_read(folder: Path) -> None:
-    """Safetensors files are made for their owner alone; a model is for whoever may see its folder."""
-    for path in folder.iterdir():
-        path.chmod(0o644)
+    """Safetensors files are made for their owner alone; a model is for whoever may see its folder. Further chat
+    templates lie in a folder of their own."""
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)

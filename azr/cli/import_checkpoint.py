@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from azr.cli.ending import tidied_when_ended
 from azr.progress import Progress
 from azr.tiny import shipped
 
@@ -42,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         progress[0].show(done, "weights")
 
     model = shipped.resolve(arguments.model) if arguments.model else None
-    out = import_verl(folder, arguments.out, model=model, dtype=arguments.dtype, tell=tell)
+    with tidied_when_ended():
+        out = import_verl(folder, arguments.out, model=model, dtype=arguments.dtype, tell=tell)
     print(f"{folder} ({len(paths)} shards) -> {out}")
     return 0

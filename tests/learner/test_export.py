@@ -8,14 +8,15 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from azr.cli.main import main
+from azr.cli.main import EXIT_INTERRUPTED, main
 from azr.config.sections.learner import LearnerConfig, LoraConfig
 from azr.errors import AzrError
 from learner import checkpoint
 from learner.checkpoint import LearnerState
-from learner.export import copy_companions, export, find_checkpoint, model_card
+from learner.export import copy_companions, export, find_checkpoint, let_others_read, model_card
 from learner.samples import StepBatch
 from learner.weights import whole_weights
+from tests.ended import ended_in
 from tests.learner.tiny import make_trainer, random_samples, save_tiny_model
 from tests.report.folders import make_run
 from tests.test_tokens import save_tokenizer
@@ -68,6 +69,24 @@ def test_whoever_may_see_the_folder_may_read_the_model(model: Path, tmp_path: Pa
     checkpoint.save(tmp_path / "checkpoints", make_trainer(model), LearnerState(1, 1, str(model)))
     out = export(tmp_path, tmp_path / "out")
     assert {path.stat().st_mode & 0o777 for path in out.iterdir()} == {0o644}
+
+
+def test_so_they_may_what_lies_in_folders_of_its_own(tmp_path: Path) -> None:
+    """As chat templates beside the first do."""
+    inner = tmp_path / "additional_chat_templates"
+    inner.mkdir(mode=0o700)
+    (inner / "tools.jinja").touch(mode=0o600)
+    let_others_read(tmp_path)
+    assert [path.stat().st_mode & 0o777 for path in (inner, inner / "tools.jinja")] == [0o755, 0o644]
+
+
+def test_an_export_that_is_ended_leaves_nothing_half_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be as large as the model."""
+    base = save_tiny_model(tmp_path / "base")
+    checkpoint.save(tmp_path / "checkpoints", make_trainer(base), LearnerState(1, 1, str(base)))
+    with ended_in("learner.export.let_others_read", monkeypatch):
+        assert main(["export", str(tmp_path), str(tmp_path / "out")]) == EXIT_INTERRUPTED
+    assert list(tmp_path.glob("out*")) == []
 
 
 def test_generation_settings_that_transformers_will_not_write_are_copied_as_they_are(tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 from transformers import AutoModelForCausalLM
 
-from azr.cli.main import main
+from azr.cli.main import EXIT_INTERRUPTED, main
 from azr.errors import AzrError
 from azr.tiny import shipped
 from learner.foreign_shards import Record, join, mesh_ranks, read_shard
 from learner.import_verl import find_shards, import_verl
+from tests.ended import ended_in
 from tests.learner.tiny import save_tiny_model
 from tests.learner.verl_shards import (
     Cut,
@@ -241,6 +242,16 @@ def test_the_command_says_what_it_made(untied: Path, tmp_path: Path, capsys: pyt
     words = ["import", "verl", str(tmp_path / "shards"), str(tmp_path / "out"), "--model", str(untied)]
     assert main(words) == 0
     assert "(2 shards) ->" in capsys.readouterr().out
+
+
+def test_one_that_is_ended_leaves_nothing_half_made(
+    untied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_shards(tmp_path / "shards", weights_of(untied), (1,), by_rows)
+    words = ["import", "verl", str(tmp_path / "shards"), str(tmp_path / "out"), "--model", str(untied)]
+    with ended_in("learner.import_verl.let_others_read", monkeypatch):
+        assert main(words) == EXIT_INTERRUPTED
+    assert list(tmp_path.glob("out*")) == []
 
 
 def test_the_embedded_model_goes_by_its_name_here_too(tmp_path: Path) -> None:
