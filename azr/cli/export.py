@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from azr.cli.ending import tidied_when_ended
+
 SUMMARY = "Write a run's checkpoint as a model folder that transformers and vLLM load."
 EPILOG = """The folder holds safetensors, configuration, tokenizer, chat template, generation settings and a model card.
 Adapters are merged. It does not matter how many ranks wrote the checkpoint. The card carries the run's held-out
@@ -34,16 +36,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     found = find_checkpoint(arguments.checkpoint.absolute())  # the run is found, and named, by the folders above it
     figures, plain = _figures(found.parent.parent, read_state(found).step), plain_tokens_of(found)
-    out = export_run(found, arguments.out, dtype=arguments.dtype, figures=figures, plain_tokens=plain)
+    with tidied_when_ended():
+        out = export_run(found, arguments.out, dtype=arguments.dtype, figures=figures, plain_tokens=plain)
     print(f"{found} -> {out}")
     return 0
 
 
 def _figures(run_folder: Path, step: int) -> dict[str, float]:
     """What the run that made the checkpoint measured of that step; a checkpoint alone has none."""
-    from azr.report import read_history
+    from azr.report import read_figures
 
-    if not (run_folder / "metrics.jsonl").exists():
-        return {}
-    history = read_history(run_folder, tasks=0)
-    return history.figures(step) | history.own_figures(step)
+    return read_figures(run_folder, step) if (run_folder / "metrics.jsonl").exists() else {}

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from azr.report.history import Points
+from azr.report.points import Points
 
 #: Colours that stay apart for colour-blind readers (Okabe and Ito), then lighter ones.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#9467bd", "#8c564b", "#bcbd22")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import msgspec
@@ -9,7 +10,7 @@ import pytest
 
 from azr.errors import AzrError
 from azr.game.types import Task
-from azr.report.history import ShownTask, read_history
+from azr.report.history import ShownTask, read_figures, read_history
 from azr.run.batches import RatedTask
 from tests.report.folders import evaluation, make_run, task_line, write_lines
 
@@ -74,7 +75,7 @@ def test_an_evaluations_own_line_adds_to_its_step(tmp_path: Path) -> None:
 
 
 def test_figures_are_those_of_a_step_beside_the_first(run: Path) -> None:
-    assert read_history(run).figures(30) == {
+    assert read_figures(run, 30) == {
         "common deduction/solve greedy, step 0": pytest.approx(0.35),
         "common deduction/solve greedy, step 30": pytest.approx(0.6),
         "common deduction/solve sampled, step 0": 0.25,
@@ -84,7 +85,7 @@ def test_figures_are_those_of_a_step_beside_the_first(run: Path) -> None:
 
 def test_a_single_evaluation_stands_alone(run: Path) -> None:
     write_lines(run / "evaluations.jsonl", evaluation(30, 0.5))
-    assert set(read_history(run).figures(30)) == {
+    assert set(read_figures(run, 30)) == {
         "common deduction/solve greedy, step 30",
         "common deduction/solve sampled, step 30",
     }
@@ -93,7 +94,7 @@ def test_a_single_evaluation_stands_alone(run: Path) -> None:
 def test_answers_to_other_questions_are_no_figures_to_compare_with(run: Path) -> None:
     """`evaluation.tasks` was changed by a resume."""
     write_lines(run / "evaluations.jsonl", evaluation(0, 0.25, "eight tasks"), evaluation(30, 0.5, "fifty tasks"))
-    assert set(read_history(run).figures(30)) == {
+    assert set(read_figures(run, 30)) == {
         "common deduction/solve greedy, step 30",
         "common deduction/solve sampled, step 30",
     }
@@ -101,7 +102,7 @@ def test_answers_to_other_questions_are_no_figures_to_compare_with(run: Path) ->
 
 def test_weights_that_nobody_evaluated_have_no_figures(run: Path) -> None:
     """A checkpoint of step 20 is another model than the one that was evaluated at step 30."""
-    assert read_history(run).figures(20) == {}
+    assert read_figures(run, 20) == {}
 
 
 def test_how_the_runs_own_tasks_went_is_told_of_the_ten_steps_before_a_checkpoint(tmp_path: Path) -> None:
@@ -109,13 +110,46 @@ def test_how_the_runs_own_tasks_went_is_told_of_the_ten_steps_before_a_checkpoin
     accuracy = "batch/accuracy/deduction"
     lines = [{"step": step, accuracy: step / 100, "batch/loss_weight/x": 1.0} for step in range(1, 31)]
     write_lines(tmp_path / "metrics.jsonl", *lines, {"step": 3, "batch/valid/induction": 0.5})
-    history = read_history(tmp_path)
-    assert history.own_figures(20) == {"own tasks, accuracy deduction, last 10 steps": pytest.approx(0.155)}
-    assert history.own_figures(4) == {
+    assert read_figures(tmp_path, 20) == {"own tasks, accuracy deduction, last 10 steps": pytest.approx(0.155)}
+    assert read_figures(tmp_path, 4) == {
         "own tasks, accuracy deduction, last 4 steps": pytest.approx(0.025),
         "own tasks, valid induction, last 1 steps": 0.5,
     }
-    assert history.own_figures(0) == {}
+    assert read_figures(tmp_path, 0) == {}
+
+
+def test_figures_are_not_of_steps_that_were_undone(tmp_path: Path) -> None:
+    """Steps 1 to 5, then a resume from step 2 that has come to step 4."""
+
+    def line(step: int, accuracy: float) -> dict[str, float]:
+        return {"step": step, "time/elapsed": 60.0 * step, "batch/accuracy/deduction": accuracy}
+
+    first = [line(step, 0.0) for step in range(1, 6)]
+    write_lines(tmp_path / "metrics.jsonl", *first, line(3, 0.5), line(4, 0.5))
+    assert read_figures(tmp_path, 4) == {"own tasks, accuracy deduction, last 4 steps": 0.25}
+
+
+def test_a_long_run_is_read_without_holding_its_lines_in_memory(tmp_path: Path) -> None:
+    """Those of a hundred thousand steps are gigabytes as Python's objects, in a driver that is to write the report."""
+    steps, names = 2000, [f"a/metric/of/{'a/rather/long/label' * 4}/{number}" for number in range(15)]
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(
+        "".join(
+            f'{{"step":{step},"time/elapsed":{step},' + ",".join(f'"{name}":{step}.5' for name in names) + "}\n"
+            for step in range(1, steps + 1)
+        )
+    )
+    tracemalloc.start()
+    try:
+        read_figures(tmp_path, steps)
+        _, of_figures = tracemalloc.get_traced_memory()
+        history = read_history(tmp_path)
+        _, of_history = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (history.steps, len(history.series)) == (steps, 16)
+    assert of_history < path.stat().st_size
+    assert of_figures < path.stat().st_size / 2, "a place for each line"
 
 
 def test_tasks_are_drawn_evenly_and_all_are_counted(run: Path) -> None:
@@ -164,7 +198,7 @@ def test_a_card_that_cannot_be_read_is_left_out(damaged: bytes, run: Path) -> No
 def test_a_folder_with_numbers_alone_is_enough(tmp_path: Path) -> None:
     write_lines(tmp_path / "metrics.jsonl", {"step": 1, "learner/lr": 0.5})
     history = read_history(tmp_path)
-    assert history.figures(1) == {}
+    assert read_figures(tmp_path, 1) == {}
     assert history.card == {}
     assert history.tasks == []
 

@@ -6,6 +6,7 @@ and does not end the run; lines are missing until there is room again.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ import msgspec
 
 from azr.decoding import UNDECODABLE
 from azr.files import append_lines
+from azr.metrics.told import STEP_MARK
 from azr.run.tracking.base import RunInfo
 
 
@@ -58,6 +60,24 @@ class JsonLines:
         if self._failing:
             self._failing = False
             self._tell(f"{self.path} is written again; {self.lost} lines are missing")
+
+
+class _Elapsed(msgspec.Struct):
+    """As much of a line as says how long training had lasted."""
+
+    seconds: float | None = msgspec.field(default=None, name=STEP_MARK)
+
+
+def longest_told(path: Path) -> float:
+    """Seconds of training by then, of the step that tells most. All lines of a long run may not fit into memory."""
+    longest, decoder = 0.0, msgspec.json.Decoder(_Elapsed)
+    if not path.exists():
+        return longest
+    with path.open("rb") as lines:
+        for line in lines:
+            with contextlib.suppress(*UNDECODABLE):
+                longest = max(longest, decoder.decode(line).seconds or 0.0)
+    return longest
 
 
 def read_lines(path: Path) -> list[dict[str, float | None]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from azr.run.tracking.json_lines import JsonLines, read_lines
+from azr.run.tracking.json_lines import JsonLines, longest_told, read_lines
 
 
 def test_a_step_is_a_line(tmp_path: Path) -> None:
@@ -57,6 +58,30 @@ def test_what_is_told_of_a_step_later_is_put_to_its_line(tmp_path: Path) -> None
 
 def test_no_file_has_no_lines(tmp_path: Path) -> None:
     assert read_lines(tmp_path / "metrics.jsonl") == []
+
+
+def test_how_long_a_run_was_trained_is_what_any_of_its_lines_tells_at_most(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    assert longest_told(path) == 0.0
+    path.write_bytes(
+        b'{"step":1,"time/elapsed":9}\n{"step":2,"time/elapsed":20.5}\n{"step":2,"eval/tasks":4}\n'
+        b'{"step":2,"time/elapsed":null}\n[1]\n\xff\n{"step":1,"time/elapsed":12.0}\n{"step":3,"time/ela'
+    )
+    assert longest_told(path) == 20.5
+
+
+def test_for_that_a_long_file_is_read_line_by_line(tmp_path: Path) -> None:
+    """Whoever resumes a run of a hundred thousand steps has no room for all that it told."""
+    path = tmp_path / "metrics.jsonl"
+    rest = ",".join(f'"a/metric/{number}":0.5' for number in range(50))
+    path.write_text("".join(f'{{"step":{step},"time/elapsed":{step},{rest}}}\n' for step in range(3000)))
+    tracemalloc.start()
+    try:
+        assert longest_told(path) == 2999.0
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < path.stat().st_size / 10
 
 
 def test_a_disk_that_takes_nothing_is_said_once_and_ends_nothing(tmp_path: Path) -> None:
