@@ -30,8 +30,20 @@ def plugin_names(group: str) -> tuple[str, ...]:
 
 
 def unknown_name(group: str, name: str, built_in: Iterable[str] = ()) -> tuple[str, str] | None:
-    """What is wrong with a name that nobody brings, and how to mend it; None for one that somebody does."""
-    return None if name in (*built_in, *plugin_names(group)) else _unknown(group, name, built_in)
+    """What is wrong with a name that nobody brings, or several do, and how to mend it; None for one of one package."""
+    if name in built_in:
+        return None
+    return ambiguous_name(group, name) if name in plugin_names(group) else _unknown(group, name, built_in)
+
+
+def ambiguous_name(group: str, name: str) -> tuple[str, str] | None:
+    """What is wrong with a name under which installed packages bring different things, and how to mend it; which of
+    them counts would depend on the order in which they are found."""
+    found = entry_points(group=group, name=name)
+    if len({entry.value for entry in found}) < 2:
+        return None
+    brought = sorted({f"{entry.dist.name if entry.dist else 'a package'} ({entry.value})" for entry in found})
+    return f"{name!r} is brought by {' and by '.join(brought)}", "uninstall all of these packages but one"
 
 
 def load_plugin(group: str, name: str, key: str, built_in: Iterable[str] = ()) -> Any:
@@ -40,6 +52,8 @@ def load_plugin(group: str, name: str, key: str, built_in: Iterable[str] = ()) -
     if not found:
         what, mend = _unknown(group, name, built_in)
         raise ConfigError(f"{key}: {what}", mend)
+    if (ambiguous := ambiguous_name(group, name)) is not None:
+        raise ConfigError(f"{key}: {ambiguous[0]}", ambiguous[1])
     try:
         return found[0].load()
     except Exception as error:

@@ -43,7 +43,7 @@ class UnknownBackendError(ValueError):
 
 
 class BackendConfigurationError(ValueError):
-    """A back end was given an option it does not take, or could not be imported."""
+    """A back end was given an option it does not take, could not be imported, or is brought by several packages."""
 
 
 def known_backends() -> dict[str, EntryPoint]:
@@ -63,6 +63,8 @@ def find_backend(name: str) -> BackendFactory:
             f"no sandbox back end is called {name!r}.{hint} Known: {', '.join(known)}."
             f" Others are found through the entry-point group {ENTRY_POINT_GROUP!r} of installed packages."
         )
+    if name not in BUILT_IN:
+        _require_one(name)
     try:
         factory = entry.load()
     except Exception as error:
@@ -72,6 +74,16 @@ def find_backend(name: str) -> BackendFactory:
     if not callable(factory):
         raise BackendConfigurationError(f"the sandbox back end {name!r} ({entry.value}) is not a class or function")
     return cast(BackendFactory, factory)
+
+
+def _require_one(name: str) -> None:
+    """Refuse a name that installed packages bring for different things: the order they are found in would decide."""
+    found = entry_points(group=ENTRY_POINT_GROUP, name=name)
+    if len({entry.value for entry in found}) > 1:
+        brought = sorted({f"{entry.dist.name if entry.dist else 'a package'} ({entry.value})" for entry in found})
+        raise BackendConfigurationError(
+            f"the sandbox back end {name!r} is brought by {' and by '.join(brought)}: uninstall all of them but one"
+        )
 
 
 def check_options(name: str, factory: BackendFactory, options: Mapping[str, Option]) -> None:

@@ -18,6 +18,7 @@ from sandbox_wasm.registry import (
     known_backends,
     make_backend,
 )
+from tests.plugins import announce
 from tests.sandbox_wasm.pool.jobs import run, said
 
 
@@ -51,6 +52,15 @@ def test_no_plug_in_can_take_the_name_of_a_built_in_back_end(tmp_path: Path, mon
     (about / "entry_points.txt").write_text("[azr.sandboxes]\nwasm = impostor:Backend\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert known_backends()["wasm"].value.startswith("sandbox_wasm.")
+
+
+def test_a_back_end_that_two_distributions_bring_is_not_chosen_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "other"):
+        announce(tmp_path / name, name, {"azr.sandboxes": {"twice": f"{name}:Backend"}}, monkeypatch)
+    with pytest.raises(BackendConfigurationError, match=r"'twice' is brought by one \(one:.*\) and by other \(other:"):
+        find_backend("twice")
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_and_all_known_ones() -> None:
