@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import numpy as np
 
 from azr.game.tasks import Ask, TaskType
+from azr.game.tasks.base import program_is_given
 from azr.game.tasks.composite import components_of
 from azr.game.types import Task
 
@@ -76,7 +77,8 @@ class References:
 
 
 def draw_ask(kind: TaskType, pool: Sequence[Task], count: int, inputs: int, random: np.random.Generator) -> Ask:
-    """An Ask with so many tasks of the pool, or all there are."""
+    """An Ask with so many tasks of the pool, or all there are; no more than are shown where a program is given."""
+    count = kind.least_references if program_is_given(kind) else count
     chosen = random.choice(len(pool), size=min(count, len(pool)), replace=False).tolist() if pool else []
     shown = tuple(pool[index] for index in chosen)
     if kind.name != "composite":

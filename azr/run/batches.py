@@ -25,6 +25,8 @@ from azr.config.sections.algorithm import AlgorithmConfig
 from azr.game.batch import loss_weights, quotas
 from azr.game.rewards.proposer import ProposalReward, ProposerReward
 from azr.game.rewards.term import Answer, RatedProposal
+from azr.game.tasks import task_type
+from azr.game.tasks.base import program_is_given
 from azr.game.types import Attempt, Cell, Proposal, Task, Trajectory, Version
 from azr.game.wire import decode
 from azr.ledger.experience import Item
@@ -117,7 +119,7 @@ def prepare(
     held = look(trajectories, consumer.step, metrics) if look else {}
     trained = [place for place in np.flatnonzero(advantages.trained).tolist() if trajectories[place].id not in held]
     tell(metrics, samples, advantages, weights, baselines, consumer.step)
-    _tell_game(metrics, entries)
+    _tell_game(metrics, entries, ratings_trained=algorithm.rating.trained)
     _tell_age(metrics, entries, consumer, max_staleness)
     broken = _screened(trajectories)
     for place, trajectory in enumerate(trajectories):
@@ -212,6 +214,7 @@ def _rated(entry: _Entry) -> RatedProposal:
         right=rating.correct,
         attempts=rating.attempts,
         program=proposal.task.program,
+        program_given=program_is_given(task_type(proposal.task.task_type)),
         facts=proposal.facts,
         references=proposal.shown,
         answers=_answers(proposal.task),
@@ -275,8 +278,12 @@ def _tell_proposal(metrics: Accumulator, entry: _Entry, rated: RatedProposal, re
         metrics.add("reward/term", value, label=term)
 
 
-def _tell_game(metrics: Accumulator, entries: Sequence[_Entry]) -> None:
-    """What was played: right answers, unreadable ones, and how much was replay."""
+def _tell_game(metrics: Accumulator, entries: Sequence[_Entry], *, ratings_trained: bool) -> None:
+    """What was played: right answers, unreadable ones, and how much was replay.
+
+    Where ratings are not trained on, every attempt is at a task drawn from the buffers, new ones included, and nothing
+    here says how old it is.
+    """
     for entry in entries:
         cell = entry.trajectory.cell
         if entry.proposal is not None:
@@ -284,7 +291,8 @@ def _tell_game(metrics: Accumulator, entries: Sequence[_Entry]) -> None:
         if entry.attempt is not None:
             metrics.add("batch/accuracy", float(entry.attempt.verdict.correct), label=cell.task)
             metrics.add("batch/malformed", float(not entry.attempt.verdict.well_formed), label=cell.task)
-            metrics.add("batch/replay_share", float(entry.item.group.kind == "replay"), label=cell.task)
+            if ratings_trained:
+                metrics.add("batch/replay_share", float(entry.item.group.kind == "replay"), label=cell.task)
 
 
 def _tell_age(metrics: Accumulator, entries: Sequence[_Entry], consumer: Version, max_staleness: int) -> None:

@@ -41,6 +41,7 @@ def rated(
     of: Facts | None = None,
     references: Sequence[Facts] = (),
     answers: Sequence[Answer] = (),
+    program_given: bool = False,
 ) -> RatedProposal:
     return RatedProposal(
         valid=valid,
@@ -50,4 +51,5 @@ def rated(
         facts=facts() if of is None else of,
         references=tuple(references),
         answers=tuple(answers),
+        program_given=program_given,
     )

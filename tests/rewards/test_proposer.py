@@ -100,6 +100,37 @@ def test_only_valid_and_learnable_proposals_reach_the_terms(recording: type[Reco
     assert recording.asked == [2]
 
 
+PROGRAM_TERMS = ("complexity", "halstead", "edit_distance", "cluster_share")
+
+
+@pytest.mark.parametrize("combination", ["sum", "multiply", "sum_multiply", "multiply_sum"])
+def test_a_program_that_was_given_earns_its_proposer_nothing_and_costs_him_nothing(combination: str) -> None:
+    terms = {name: TermConfig(coefficient=0.5) for name in PROGRAM_TERMS}
+    config = ProposerRewardConfig(learnability="min_p", combination=combination, terms=terms)
+    batch = [rated(4, 8, of=facts(cognitive=15), references=[facts()], program_given=True) for _ in range(3)]
+    assert reward_of(config, *batch) == [0.5] * 3
+
+
+def test_what_is_said_of_its_answers_counts_whoever_wrote_the_program(recording: type[Recording]) -> None:
+    config = ProposerRewardConfig(
+        learnability="min_p",
+        terms={name: TermConfig(coefficient=0.1) for name in ("complexity", "answer_diversity", "recording")},
+    )
+    batch = [
+        rated(of=facts(cognitive=15), answers=[Answer("int", "1")], program_given=given) for given in (True, False)
+    ]
+    given, own = ProposerReward(config).rewards(batch)
+    assert given.terms == {"answer_diversity": 0.1, "recording": 0.05}
+    assert own.terms == {"complexity": 0.1, "answer_diversity": 0.1, "recording": 0.05}
+    assert recording.asked == [2], "a term of one's own judges every proposal, unless it says that it judges programs"
+
+
+def test_copies_of_a_program_that_was_given_are_no_copies_of_those_who_wrote_it() -> None:
+    config = ProposerRewardConfig(learnability="min_p", terms={"cluster_share": TermConfig(coefficient=-1.0)})
+    batch = [rated(program_given=True), rated(program_given=True), rated(of=facts("abcdef")), rated(of=facts("uvwxyz"))]
+    assert reward_of(config, *batch) == [0.5] * 4
+
+
 def test_a_term_is_not_asked_about_nothing(recording: type[Recording]) -> None:
     config = ProposerRewardConfig(terms={"recording": TermConfig(coefficient=1.0)})
     assert reward_of(config, rated(valid=False), rated(0, 8)) == [-1.0, 0.0]

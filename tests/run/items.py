@@ -43,12 +43,13 @@ def proposal(
     rated_at: int = 0,
     facts: Facts | None = None,
     shown: tuple[Facts, ...] = (),
+    task_type: str = "deduction",
 ) -> Item:
     """A proposal: refused by the gate, or rated `right` of `attempts` by weights `rated_at`."""
-    cell = Cell("deduction", "propose")
+    cell = Cell(task_type, "propose")
     task = Task(
         id=f"{name}/task",
-        task_type="deduction",
+        task_type=task_type,
         program="def f(x):\n    return x",
         inputs=("1",),
         outputs=("1",),
@@ -63,7 +64,7 @@ def proposal(
         shown=shown,
     )
     known = Rating(*rating, Version(0, rated_at)) if rating else None
-    group = Group(id=name, kind="proposal", task_type="deduction", size=1, rating=known)
+    group = Group(id=name, kind="proposal", task_type=task_type, size=1, rating=known)
     sample = Sample.of(record.trajectory, body=encode(record))
     oldest = min([sample.oldest, *([known.oldest] if known else [])])
     return Item(sample, group, oldest)

@@ -112,6 +112,18 @@ def test_terms_judge_by_the_facts_that_proposals_bring_along() -> None:
     assert report["reward/mean/deduction/propose"] == pytest.approx(2.0 + 0.5 * 6 / 15 + 0.5 * 0.5)
 
 
+def test_an_induction_is_not_paid_for_the_program_that_it_was_given() -> None:
+    """Its program is the one shown: complex by the luck of the draw, and no distance from itself."""
+    config = algorithm()
+    config.game.task_types = ["deduction", "induction"]
+    config.proposer_reward.terms = {"complexity": TermConfig(coefficient=0.5), "edit_distance": TermConfig(0.5)}
+    given = facts(cognitive=6)
+    item = proposal("p1", rating=(1, 2), facts=given, shown=(given,), task_type="induction")
+    report = ready([item], config=config).metrics.report()
+    assert report["reward/mean/induction/propose"] == 2.0
+    assert not any(name.startswith("reward/term") for name in report)
+
+
 def test_answers_count_within_their_types() -> None:
     """The one task of step 0 gives an int; of step 1 as well: neither its type nor its value is rare any more."""
     config = algorithm()
@@ -205,6 +217,15 @@ def test_metrics_tell_what_was_played() -> None:
     assert told["proposal/at_extremes/deduction"] == 0.0
     assert told["reward/learnability/deduction"] == 2.0
     assert told["advantage/without_variance/deduction/solve"] == 0.5
+
+
+def test_where_ratings_are_not_trained_on_nothing_is_said_of_replay() -> None:
+    """All attempts are at drawn tasks then, those of the step before included: the share would always be 1."""
+    config = algorithm()
+    config.rating.trained = False
+    told = ready([*attempts("new", [1.0, -0.5], kind="replay")], config=config).metrics.report()
+    assert told["batch/accuracy/deduction"] == 0.5
+    assert not any(name.startswith("batch/replay_share") for name in told)
 
 
 def test_metrics_tell_how_old_the_data_was() -> None:

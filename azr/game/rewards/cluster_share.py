@@ -63,6 +63,8 @@ def average_link(distance: Floats, threshold: float) -> Integers:
 class ClusterShare:
     """(size of the proposal's cluster - 1) / size of the batch."""
 
+    judges_program = True
+
     def __init__(self, distance: float = 0.5) -> None:
         """0.5 is R-Zero's threshold."""
         if isinstance(distance, bool) or not isinstance(distance, int | float) or not 0.0 <= distance <= 1.0:

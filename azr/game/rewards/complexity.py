@@ -10,6 +10,8 @@ from azr.game.rewards.term import RatedProposal, facts_of
 class Complexity:
     """Cognitive complexity / `scale`."""
 
+    judges_program = True
+
     def __init__(self, scale: float = 15.0) -> None:
         """15 is where linters begin to call a function too complex, and the published divisor."""
         if not scale > 0:

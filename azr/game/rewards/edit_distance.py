@@ -52,6 +52,8 @@ def distances(program: Sequence[str], others: Sequence[Sequence[str]]) -> list[f
 class EditDistance:
     """Mean distance to the references; 1 without any, as nothing was there to copy."""
 
+    judges_program = True
+
     def values(self, batch: Sequence[RatedProposal]) -> list[float]:
         """One value a proposal."""
         return [self._value(proposal) for proposal in batch]

@@ -22,6 +22,8 @@ def halstead(facts: Facts) -> float:
 class Halstead:
     """The published mixture."""
 
+    judges_program = True
+
     def values(self, batch: Sequence[RatedProposal]) -> list[float]:
         """One value a proposal."""
         return [halstead(facts_of(proposal, "halstead")) for proposal in batch]

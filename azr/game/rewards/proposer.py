@@ -18,7 +18,7 @@ from azr.config.sections.algorithm import ProposerRewardConfig
 from azr.game.rewards.combine import COMBINATIONS, capped
 from azr.game.rewards.learnability import LEARNABILITIES
 from azr.game.rewards.registry import make_term
-from azr.game.rewards.term import RatedProposal, Remembering, Term
+from azr.game.rewards.term import RatedProposal, Remembering, Term, judges_program
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,8 @@ class ProposerReward:
         }
 
     def rewards(self, batch: Sequence[RatedProposal]) -> list[ProposalReward]:
-        """One reward a proposal, in order. Only valid proposals with some learnability reach the terms."""
+        """One reward a proposal, in order. Only valid proposals with some learnability reach the terms, and those that
+        judge programs only the proposals that wrote theirs."""
         learnability = [self._learnable(proposal) for proposal in batch]
         asked = [index for index, value in enumerate(learnability) if value > 0.0]
         bonuses = self._bonuses([batch[index] for index in asked])
@@ -79,15 +80,17 @@ class ProposerReward:
 
     def _bonuses(self, batch: Sequence[RatedProposal]) -> list[dict[str, float]]:
         bonuses: list[dict[str, float]] = [{} for _ in batch]
-        if not batch:
-            return bonuses
         for name, term in self._terms.items():
-            values = term.values(batch)
-            if len(values) != len(batch) or not all(map(math.isfinite, values)):
+            # Left out of a bonus, a term neither adds nor multiplies.
+            owed = [place for place, one in enumerate(batch) if not (one.program_given and judges_program(term))]
+            if not owed:
+                continue
+            values = term.values([batch[place] for place in owed])
+            if len(values) != len(owed) or not all(map(math.isfinite, values)):
                 raise ValueError(f"the reward term `{name}` must give one finite value a proposal, not {values}")
             settings = self.config.terms[name]
-            for bonus, value in zip(bonuses, values, strict=True):
-                bonus[name] = capped(value, settings.coefficient, settings.cap)
+            for place, value in zip(owed, values, strict=True):
+                bonuses[place][name] = capped(value, settings.coefficient, settings.cap)
         return bonuses
 
     def _reward(self, proposal: RatedProposal, learnability: float, terms: Mapping[str, float]) -> ProposalReward:

@@ -41,13 +41,19 @@ class RatedProposal:
     """What the sandbox said of the program's syntax; needed by complexity, edit distance and Halstead."""
     references: tuple[Facts, ...] = ()
     """Of the programs that were shown to the proposer."""
+    program_given: bool = False
+    """The proposer was given the program and wrote none (induction)."""
     answers: tuple[Answer, ...] = ()
     """The task's outputs, also where the solver is asked for an input (abduction) or a program (induction)."""
 
 
 @runtime_checkable
 class Term(Protocol):
-    """An intrinsic term: one value a proposal, meant to lie in [0, 1]."""
+    """An intrinsic term: one value a proposal, meant to lie in [0, 1].
+
+    One that pays for the program itself says so by an attribute `judges_program` that is true; then it is not asked
+    about proposals whose program was given to their proposer.
+    """
 
     def values(self, batch: Sequence[RatedProposal]) -> list[float]:
         """Judge proposals, all of them valid and learnable."""
@@ -65,6 +71,11 @@ class Remembering(Protocol):
     def restore(self, content: bytes) -> None:
         """Take up the memory of a checkpoint."""
         ...
+
+
+def judges_program(term: Term) -> bool:
+    """Whether the term pays for the program itself, by its own word."""
+    return bool(getattr(term, "judges_program", False))
 
 
 def facts_of(proposal: RatedProposal, term: str) -> Facts:

@@ -28,7 +28,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """What a proposer is given."""
 
     references: tuple[Task, ...] = ()
-    """Known tasks to differ from; induction invents inputs for the program of the first."""
+    """Known tasks to differ from; of induction the one for whose program inputs are invented."""
     components: tuple[str, ...] = ()
     """Composite tasks: programs whose entry is named g_0, g_1, … and must be called."""
     inputs: int = 10
@@ -43,7 +43,7 @@ class TaskType(Protocol):
 
     least_references: int
     """Known tasks without which no proposal can be asked for: 1 where the proposer works on a given program,
-    or builds on one, else 0."""
+    or builds on one, else 0. Where it works on one (`program_is_given`) they are all that it is shown."""
 
     def propose_prompt(self, ask: Ask, style: Style) -> str:
         """What a proposer is told, before the frame is put around it."""
@@ -85,3 +85,9 @@ class KnowsAnAnswer(Protocol):
     def known_answer(self, task: Task, style: Style) -> tuple[str, str]:
         """A right answer as `parse_answer` must return it, and the same as the solver's prompt asks to write it."""
         ...
+
+
+def program_is_given(kind: TaskType) -> bool:
+    """Whether proposers of this type work on the program of a known task and write none of their own, as the type's
+    attribute `program_is_given` says where it has one: what the program is worth is not theirs to be paid for."""
+    return bool(getattr(kind, "program_is_given", False))

@@ -42,9 +42,10 @@ class Induction:
 
     name = "induction"
     least_references = 1
+    program_is_given = True
 
     def propose_prompt(self, ask: Ask, style: Style) -> str:
-        """Ask for inputs and a message for the program of the first reference."""
+        """Ask for inputs and a message for the program of the only reference."""
         program = ask.references[0].program
         if style == "compact":
             return filled("compact/induction.propose", program=program)

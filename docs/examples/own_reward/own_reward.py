@@ -17,6 +17,9 @@ from azr.game.rewards import RatedProposal
 class Brevity:
     """1 for an empty program, falling to 0 at `lines`."""
 
+    #: It pays for the program itself, so it is not asked where the proposer was given the program (induction).
+    judges_program = True
+
     def __init__(self, lines: int = 40) -> None:
         self.lines = lines
 

@@ -119,6 +119,14 @@ def test_an_ask_shows_different_tasks_and_no_more_than_there_are() -> None:
     assert draw_ask(task_type("induction"), pool, 1, 4, np.random.default_rng(0)).inputs == 4
 
 
+def test_an_induction_is_asked_about_one_program_and_knows_of_no_other() -> None:
+    """What is told of its references is then true: each of them was shown."""
+    pool = [task(number) for number in range(5)]
+    first = {draw_ask(task_type("induction"), pool, 6, 10, np.random.default_rng(seed)).references for seed in range(9)}
+    assert {len(references) for references in first} == {1}
+    assert len(first) > 1
+
+
 def test_a_composite_is_given_functions_to_call() -> None:
     ask = draw_ask(task_type("composite"), [task(1), task(2), task(3)], 1, 10, np.random.default_rng(0))
     assert 1 <= len(ask.components) <= 2

@@ -124,7 +124,9 @@ MUTATIONS = [
             ("ProposalReward(self.config.invalid)", "ProposalReward(-1.0)"),
             ("list(terms.values())) if terms else learnability", "list(terms.values()))"),
             ("proposal.attempts, self.config.target_rate)", "proposal.attempts, 0.5)"),
-            ("        if not batch:\n            return bonuses\n", ""),
+            ("            if not owed:\n                continue\n", ""),
+            ("one.program_given and judges_program(term)", "one.program_given"),
+            ("one.program_given and judges_program(term)", "judges_program(term)"),
         ],
     ),
 ]
