@@ -51,6 +51,7 @@ class Proposer:
             length=table.tokens.length,
             prompt_length=self._solver_prompt_length,
             reads_back=lambda task: play.reads_back(task, task_type(task.task_type), table.tokens.frame),
+            control_texts=table.tokens.control_texts,
             held_out=table.held_out,
         )
         self._game = config.algorithm.game

@@ -7,7 +7,7 @@ that come without such a file, or whose added tokens are to be plain text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,13 @@ from azr.tokens import load_tokenizer, told_briefly
 class Tokens:
     """Text as the model counts it."""
 
-    def __init__(self, encode: Callable[[str], Sequence[int]], around: Frame) -> None:
+    def __init__(
+        self, encode: Callable[[str], Sequence[int]], around: Frame, control_texts: Iterable[str] = ()
+    ) -> None:
         self._encode = encode
         self.frame = around
+        self.control_texts = tuple(control_texts)
+        """Texts of which `encode` makes control tokens, such as the end of a turn, wherever they stand."""
 
     def encode(self, prompt: str) -> tuple[int, ...]:
         """A framed prompt as tokens."""
@@ -49,7 +53,17 @@ def _loaded(model: ModelConfig) -> Tokens:
     # Who saved it may have trained with either. A prompt must neither be cut nor filled, and a length must be its own.
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    return Tokens(lambda text: tokenizer.encode(text).ids, frame(model.frame))
+    controls = _controls(tokenizer.get_added_tokens_decoder().values())
+    return Tokens(lambda text: tokenizer.encode(text).ids, frame(model.frame), controls)
+
+
+def _controls(added: Iterable[Any]) -> tuple[str, ...]:
+    """Which of a tokenizer's added tokens are control tokens: the special ones, and those written as a tag (`<tool>`).
+
+    Others are ordinary text: there are vocabularies with runs of blanks or single letters among them.
+    """
+    texts = [(token.content, token.special) for token in added]
+    return tuple(text for text, special in texts if text.strip() and (special or text[0] + text[-1] == "<>"))
 
 
 def model_folder(path: str) -> str:
@@ -74,4 +88,4 @@ def _by_transformers(path: str, model: ModelConfig) -> Tokens:
         ids: Sequence[int] = tokenizer(text, add_special_tokens=special)["input_ids"]
         return ids
 
-    return Tokens(encode, frame(model.frame, template))
+    return Tokens(encode, frame(model.frame, template), _controls(tokenizer.added_tokens_decoder.values()))

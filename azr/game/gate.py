@@ -114,12 +114,15 @@ class GateRules(msgspec.Struct, frozen=True, kw_only=True):
     length: Callable[[str], int] = len
     """Counts a text as the solver's model does; characters when no tokenizer is at hand."""
     max_output_length: int = 2_000
-    """Longest output literal the solver could be asked to write."""
+    """Longest output literal the solver could be asked to write; `of` sees that a response holds it."""
     prompt_length: Callable[[Task], int] | None = None
     """Length of the prompt in which a solver would meet the task; not checked when None."""
     max_prompt_length: int = 6_144
     reads_back: Callable[[Task], bool] | None = None
     """Whether the known answer would be read as it is from a solver's response; not checked when None."""
+    control_texts: tuple[str, ...] = ()
+    """Texts of the model's control tokens, which no prompt may hold but where the frame puts them; none when no
+    tokenizer is at hand."""
     known: Callable[[str], bool] = lambda _fingerprint: False
     """Whether a task of this fingerprint exists already."""
     held_out: Collection[str] = frozenset()
@@ -138,19 +141,23 @@ class GateRules(msgspec.Struct, frozen=True, kw_only=True):
         length: Callable[[str], int] = len,
         prompt_length: Callable[[Task], int] | None = None,
         reads_back: Callable[[Task], bool] | None = None,
+        control_texts: tuple[str, ...] = (),
         known: Callable[[str], bool] = lambda _fingerprint: False,
         held_out: Collection[str] = frozenset(),
     ) -> GateRules:
         """The rules of a configuration; tokenizer, known and held-out tasks are the caller's."""
-        gating = config.gating
+        gating, longest = config.gating, config.lengths.output
+        if length is not len:  # characters are no measure of a response, whose limit is in tokens, its end one of them
+            longest = min(longest, config.lengths.response - 1)
         return cls(
             limits=limits_of(config.sandbox),
             probes=probes_of(gating.probes),
             length=length,
-            max_output_length=config.lengths.output,
+            max_output_length=longest,
             prompt_length=prompt_length,
             max_prompt_length=config.lengths.prompt,
             reads_back=reads_back,
+            control_texts=control_texts,
             known=known,
             held_out=held_out,
             duplicate_by=msgspec.convert(gating.duplicate_by, DuplicateBy),
@@ -307,6 +314,16 @@ def refusal_of_reading(task: Task, rules: GateRules) -> Refusal | None:
     return refused("answer_unreadable", task.outputs[0])
 
 
+def refusal_of_control(task: Task, rules: GateRules) -> Refusal | None:
+    """Whether prompts that show the task would hold a control token of the model's: a tokenizer makes one of its text,
+    whoever wrote it, and the model takes it for the end of a turn."""
+    for part in (task.program, task.message, *task.inputs, *task.outputs):
+        for text in rules.control_texts:
+            if text in part:
+                return refused("control_token", text)
+    return None
+
+
 def refusal_of_duplicate(task: Task, rules: GateRules) -> Refusal | None:
     """Whether the task is known already."""
     return refused("duplicate", task.fingerprint) if rules.known(task.fingerprint) else None
@@ -323,8 +340,8 @@ def task_of(
     output_types: Sequence[str] = (),
     shown: int = 0,
 ) -> Task | Refusal:
-    """The Task of a candidate whose runs held, unless it is too long for the solver, could not be answered, or is known
-    already."""
+    """The Task of a candidate whose runs held, unless it is too long for the solver, could not be shown or answered, or
+    is known already."""
     unnamed = Task(
         id="",
         task_type=kind.name,
@@ -339,8 +356,13 @@ def task_of(
         components=candidate.components,
     )
     task = identified(kind, unnamed, rules.duplicate_by)
-    refusal = refusal_of_length(task, rules) or refusal_of_reading(task, rules) or refusal_of_duplicate(task, rules)
-    return refusal or task
+    return (
+        refusal_of_length(task, rules)
+        or refusal_of_control(task, rules)
+        or refusal_of_reading(task, rules)
+        or refusal_of_duplicate(task, rules)
+        or task
+    )
 
 
 def task_of_values(

@@ -27,7 +27,7 @@ from azr.errors import AzrError
 from azr.files import write_bytes
 from azr.game.composing import Composition, compose_proposal
 from azr.game.frames import Frame
-from azr.game.gate import GateRules, refusal_of_length, refusal_of_reading
+from azr.game.gate import GateRules, refusal_of_control, refusal_of_length, refusal_of_reading
 from azr.game.identity import DuplicateBy
 from azr.game.plan import drive_async, drive_many
 from azr.game.play import judge_proposal, reads_back, solve_prompt
@@ -45,6 +45,8 @@ class Tokens(Protocol):
     """The model's tokenizer; `actors.players.tokens.Tokens` is one."""
 
     frame: Frame
+    control_texts: tuple[str, ...]
+    """Texts of which it makes control tokens."""
 
     def encode(self, prompt: str) -> tuple[int, ...]:
         """A framed prompt as tokens."""
@@ -120,6 +122,7 @@ def rules_of(config: Config, tokens: Tokens) -> GateRules:
         length=tokens.length,
         prompt_length=prompt_length,
         reads_back=lambda task: reads_back(task, task_type(task.task_type), tokens.frame),
+        control_texts=tokens.control_texts,
         held_out=held_out(config.evaluation),
     )
 
@@ -161,7 +164,8 @@ def fitting(tasks: Sequence[Task], config: Config, tokens: Tokens, warn: Callabl
     rules = rules_of(config, tokens)
     kept, refused = list[Task](), Counter[str]()
     for task in tasks:
-        if (refusal := refusal_of_length(task, rules) or refusal_of_reading(task, rules)) is None:
+        refusal = refusal_of_length(task, rules) or refusal_of_control(task, rules) or refusal_of_reading(task, rules)
+        if refusal is None:
             kept.append(task)
         else:
             refused[refusal.reason] += 1
@@ -169,7 +173,8 @@ def fitting(tasks: Sequence[Task], config: Config, tokens: Tokens, warn: Callabl
         reasons = ", ".join(f"{reason} {count}" for reason, count in refused.most_common())
         told = f"{refused.total()} of {len(tasks)} seeds do not suit this run ({reasons})"
         if not kept:
-            raise AzrError(told, "raise lengths.prompt and lengths.output, or name other seeds (seeding.file)")
+            mend = "raise lengths.prompt, lengths.output or lengths.response, or name other seeds (seeding.file)"
+            raise AzrError(told, mend)
         warn(f"{told} and are left out")
     return kept
 

@@ -331,6 +331,23 @@ def test_a_task_whose_prompt_the_solver_cannot_be_shown_is_refused(gate: Gate) -
     assert refused.reason == "prompt_too_long"
 
 
+@pytest.mark.parametrize(
+    ("kind", "program", "inputs", "message"),
+    [
+        ("deduction", "def f(a):\n    return a  # <|end|>", ("1",), ""),
+        ("abduction", "def f(a):\n    return len(a)", ("'<|end|>'",), ""),
+        ("deduction", "def f(a):\n    return '<|' + a + '|>'", ("'end'",), ""),
+        ("induction", "def f(a):\n    return a + 1", tuple(map(str, range(10))), "one more <|end|>"),
+    ],
+)
+def test_what_a_tokenizer_would_make_a_control_token_of_is_refused_wherever_it_stands(
+    gate: Gate, reason: Reason, kind: str, program: str, inputs: tuple[str, ...], message: str
+) -> None:
+    refused = gate(kind, program, *inputs, message=message, control_texts=("<|start|>", "<|end|>"))
+    assert refused == Refusal("control_token", "<|end|>")
+    assert reason(kind, program, *inputs, message=message) == "accepted", "no tokenizer, no such texts"
+
+
 def test_duplicates_are_found_behind_other_names_comments_and_layout(gate: Gate, reason: Reason) -> None:
     first = gate("deduction", "def f(a, b):\n    total = a + b\n    return total", "1, 2")
     assert isinstance(first, Task)

@@ -44,6 +44,15 @@ def test_the_published_numbers() -> None:
     assert (settings.references, settings.max_prompt_length) == (6, 5600)
 
 
+def test_no_output_may_be_longer_than_a_response_as_the_model_counts_both() -> None:
+    """A response holds its end besides. Characters say nothing of it: there output is what is configured."""
+    config = load(["tiny"], ["algorithm=paper"])
+    assert (config.lengths.output, config.lengths.response) == (400, 128)
+    assert GateRules.of(config, length=lambda text: len(text.split())).max_output_length == 127
+    assert GateRules.of(config).max_output_length == 400
+    assert GateRules.of(Config(), length=lambda text: len(text.split())).max_output_length == 2000
+
+
 def test_every_key_reaches_the_rules() -> None:
     config = load(
         [],
@@ -115,8 +124,15 @@ def test_what_only_the_caller_knows_is_passed_on() -> None:
     known = {"mark"}.__contains__
     reads = lambda task: task.program == "abc"  # noqa: E731
     rules = GateRules.of(
-        Config(), length=lambda _text: 3, prompt_length=measure, reads_back=reads, known=known, held_out={"form"}
+        Config(),
+        length=lambda _text: 3,
+        prompt_length=measure,
+        reads_back=reads,
+        control_texts=("<|end|>",),
+        known=known,
+        held_out={"form"},
     )
+    assert rules.control_texts == ("<|end|>",)
     assert rules.held_out == {"form"}
     task = Task(id="", task_type="", program="abc", inputs=(), outputs=())
     assert (rules.length("x"), rules.known("mark"), rules.known("other")) == (3, True, False)

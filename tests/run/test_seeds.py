@@ -32,6 +32,7 @@ class Letters:
     """A tokenizer of characters."""
 
     frame = frame("compact")
+    control_texts: tuple[str, ...] = ("<|end|>",)
 
     def encode(self, prompt: str) -> tuple[int, ...]:
         return tuple(prompt.encode())
@@ -249,6 +250,16 @@ def test_seeds_that_are_too_long_for_a_run_are_left_out_and_counted(sandbox: San
     with pytest.raises(AzrError, match="1 of 1 seeds do not suit this run") as refused:
         fitting([wordy], config, Letters(), told.append)
     assert "lengths.output" in refused.value.mend
+
+
+def test_seeds_that_spell_a_control_token_of_the_model_are_left_out(sandbox: Sandbox) -> None:
+    """The file may come from a model that has no such token."""
+    config = load(["tiny"], ["evaluation.suite=none", "lengths.prompt=4000"])
+    state, _ = made(sandbox, Inventing(), *FEW)
+    tasks, told = seed_tasks(state, config), list[str]()
+    ending = msgspec.structs.replace(tasks[0], inputs=("'<|end|>'",))
+    assert fitting([ending, *tasks], config, Letters(), told.append) == tasks
+    assert told == [f"1 of {len(tasks) + 1} seeds do not suit this run (control_token 1) and are left out"]
 
 
 def test_seeds_about_programs_that_evaluation_asks_about_are_left_out(sandbox: Sandbox, tmp_path: Path) -> None:

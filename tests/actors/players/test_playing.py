@@ -157,6 +157,15 @@ async def test_a_refused_proposal_is_a_sample_all_the_same(room: Room) -> None:
     assert room.shard.experience.book.groups[work.group].state == "ready"
 
 
+async def test_a_task_that_spells_a_control_token_of_the_solvers_model_is_refused(room: Room) -> None:
+    room.engines.say = lambda _: ["def f(x):\n    return x + '<|end|>'\n#i 'a'"]
+    room.table.tokens.control_texts = ("<|end|>",)
+    work = await room.proposed()
+    await Proposer(room.table).play(work)
+    body = decode(room.samples()[f"{work.group}#0"].body, Proposal)
+    assert (body.task, body.reason) == (None, "control_token")
+
+
 async def test_a_task_that_is_known_is_refused_as_a_duplicate(room: Room) -> None:
     room.engines.say = lambda _: [GOOD]
     first, second = await room.proposed(), await room.proposed()

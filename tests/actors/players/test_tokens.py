@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,23 @@ def test_what_a_file_says_of_cutting_and_filling_is_not_done(tmp_path: Path) -> 
     as_shipped = load_tokens(ModelConfig(path=str(shipped.folder()), frame="compact"))
     for text in ("x", "def f(x): return x + 100" * 10):
         assert tokens.encode(text) == as_shipped.encode(text)
+
+
+@pytest.mark.parametrize("read_by", ["tokenizers", "transformers"])
+def test_control_tokens_are_known_by_their_texts_and_ordinary_added_ones_are_none(tmp_path: Path, read_by: str) -> None:
+    """Some vocabularies add runs of blanks, or letters: refused, no program of theirs would be a task."""
+    saved = Tokenizer.from_file(str(shipped.folder() / "tokenizer.json"))
+    saved.add_special_tokens(["[STOP]"])
+    saved.add_tokens(["        ", "ß", "<tool>", "<think>"])
+    saved.save(str(tmp_path / "tokenizer.json"))
+    shutil.copy(shipped.folder() / "tokenizer_config.json", tmp_path)
+    tokens = load_tokens(
+        ModelConfig(path=str(tmp_path), frame="compact", plain_tokens=["<think>"] if read_by == "transformers" else [])
+    )
+    known = {"<|end|>", "[STOP]", "<tool>"}
+    if read_by == "tokenizers":
+        known.add("<think>")
+    assert set(tokens.control_texts) == known
 
 
 def test_no_model_at_all_is_named_as_before() -> None:
