@@ -20,7 +20,7 @@ from azr.run.folder import RunFolder
 from azr.run.needed_room import require_room, room_lines
 from azr.run.plan import plan_lines
 from azr.run.quiet import hush
-from azr.run.resume import check_changes
+from azr.run.resume import PLACE, check_changes
 from azr.run.stopping import raised
 from azr.text import printable
 from azr.tiny.shipped import NAME, as_kept, at_its_place, same_model
@@ -51,7 +51,7 @@ def _resumed(folder: Path, overrides: Sequence[str]) -> tuple[Config, list[str]]
         raise AzrError(f"{run.config} is missing", "restore it from a checkpoint, which holds a copy")
     before = compose([str(run.config)])
     for word in overrides:
-        if word.partition("=")[0] in ("run.name", "run.folder"):
+        if word.partition("=")[0] in PLACE:
             raise UsageError(
                 f"{word}: a resumed run is where its folder is, and named after it",
                 "move or rename the folder, then resume it there",

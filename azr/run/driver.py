@@ -43,9 +43,10 @@ from azr.run.folder import Card, RunFolder
 from azr.run.gpus import ranks_on_gpus
 from azr.run.hub import Drained, HubClient, start_hub
 from azr.run.learner_thread import LearnerThread
-from azr.run.local_ray import RayLostError, check_ray, ray_of, require_reachable
+from azr.run.local_ray import RESUMED, RayLostError, check_ray, ray_of, require_reachable
 from azr.run.polling import Poll
 from azr.run.publishing import make_publish
+from azr.run.resume import PLACE
 from azr.run.room import Room
 from azr.run.source import RunObserver, RunSource, Setting
 from azr.run.stages import Stage, Stages
@@ -55,7 +56,7 @@ from azr.run.supervision import Patience, Supervision
 from azr.run.telling import Standing, Teller
 from azr.run.tracking import RunInfo, TrackingBoard
 from azr.run.tracking.base import flattened
-from azr.run.tracking.json_lines import read_lines
+from azr.run.tracking.json_lines import longest_told
 from azr.run.without_players import WithoutPlayers
 from azr.text import shortened
 from azr.tiny.shipped import at_its_place, resolve
@@ -76,6 +77,8 @@ NOTE_SECONDS = 5.0
 #: How long the learner may take to end with a run that fails or is stopped before its time. It hears of it within a
 #: second, may be in the middle of a step, and writes what it has.
 LEARNER_SECONDS = 20.0
+#: How long is waited for the report, and for trackers, of a run that is told to end when all else is done.
+HURRIED_SECONDS = 1.0
 #: Steps of a run that only its time ends.
 ENDLESS = 1 << 40
 
@@ -124,43 +127,60 @@ class Driver:
         if older := self._changed_configuration():
             tracking.artifact(older)
         tracking.artifact(write_resolved(self.asked, self.folder.root))
-        try:
-            with self._stop.listening(), contextlib.ExitStack() as stack:
-                try:
-                    reason = self._play(stack, tracking)
-                except BaseException as error:
-                    first = error
-                    self._hurried, self._rayless = True, isinstance(error, RayLostError)
-                    self._end_early(error, tracking)
-                    raise
-                status, over = "stopped" if self._stop.by_signal else "finished", True
-        except BaseException as error:
-            # What goes wrong while everything is taken down changes nothing of how the run ended, an insisting Ctrl-C
-            # included: whoever presses it has to hear why the run failed.
-            first = first or error
-            if not over:
-                status, reason = self._ending_of(first)
-            if (over or first is not error) and isinstance(error, Exception):
-                self.console.say(f"not all was taken down: {shortened(str(error) or type(error).__name__, 200)}")
-            if status == "failed":
-                raise first  # noqa: B904 - its cause is its own, or none
-        finally:
-            self.console.end()
-            self._end_card(status, reason)
-            tracking.over(status)  # first: files may take longer than there is time
-            self._write_report()
-            kept = (  # the largest last: what it has no time for is itself alone
-                self.folder.card_path,
-                self.folder.evaluations,
-                self.folder.report,
-                self.folder.seeds,
-                self.folder.flagged,
-                self.folder.tasks,
-            )
-            for path in kept:
-                tracking.artifact(path)
-            tracking.finish(status)
+        with self._stop.listening():
+            try:
+                with contextlib.ExitStack() as stack:
+                    try:
+                        reason = self._play(stack, tracking)
+                    except BaseException as error:
+                        first = error
+                        self._hurried, self._rayless = True, isinstance(error, RayLostError)
+                        self._end_early(error, tracking)
+                        raise
+                    status, over = "stopped" if self._stop.by_signal else "finished", True
+                self._stop.taken_down()
+            except BaseException as error:
+                # What goes wrong while everything is taken down changes nothing of how the run ended, an insisting
+                # Ctrl-C included: whoever presses it has to hear why the run failed.
+                self._stop.taken_down()
+                first = first or error
+                if not over:
+                    status, reason = self._ending_of(first)
+                if (over or first is not error) and isinstance(error, Exception):
+                    self.console.say(f"not all was taken down: {shortened(str(error) or type(error).__name__, 200)}")
+                if status == "failed":
+                    raise first  # noqa: B904 - its cause is its own, or none
+            finally:
+                self._write_down(status, reason, tracking)
         return Ending(status, reason, self.step, self._card.elapsed_seconds)
+
+    def _write_down(self, status: str, reason: str, tracking: TrackingBoard) -> None:
+        """What is left when everything is taken down: the card, the report, and what trackers have not heard yet."""
+        self.console.end()
+        self._end_card(status, reason)
+        tracking.over(status)  # first: files may take longer than there is time
+        self._unless_hurried("the report", self._write_report)
+        kept = (  # the largest last: what it has no time for is itself alone
+            self.folder.card_path,
+            self.folder.evaluations,
+            self.folder.report,
+            self.folder.seeds,
+            self.folder.flagged,
+            self.folder.tasks,
+        )
+        for path in kept:
+            tracking.artifact(path)
+        self._unless_hurried("trackers", partial(tracking.finish, status))
+
+    def _unless_hurried(self, waits_for: str, act: Callable[[], None]) -> None:
+        """Wait for it in a thread of its own: a signal interrupts it nowhere in its middle, but the wait."""
+        acting = threading.Thread(target=act, name="azr-write-down", daemon=True)
+        acting.start()
+        while acting.is_alive() and not self._stop.hurried:
+            acting.join(ROUND_SECONDS)
+        acting.join(HURRIED_SECONDS)
+        if acting.is_alive():
+            self.console.say(f"not waited for: {waits_for}")
 
     @property
     def _patience(self) -> float:
@@ -221,7 +241,7 @@ class Driver:
         config, wait = self.config, self.config.cluster.start_seconds
         tokens = load_tokens(config.model)  # before engines wait in vain for a model that is not there
         with self._stages.stage("cluster", "Ray", wait):
-            stack.enter_context(ray_of(config, self.folder.logs, [weights_folder(config)]))
+            stack.enter_context(ray_of(config, self.folder.logs, [weights_folder(config)], RESUMED))
             self._stop.listen_again()
         hub = start_hub(f"azr-{config.run.name}-hub")
         engines = open_engines(config, ranks=config.learner.ranks)
@@ -306,6 +326,7 @@ class Driver:
             publish_every=config.weights.publish_every,
             publish_seconds=config.weights.publish_seconds,
             temperature=config.algorithm.sampling.temperature,
+            caches_kept=config.weights.kv_on_update == "keep",
             seed=config.run.seed,
             gpu=ranks_on_gpus(config, gpu=engines.gpu),
         )
@@ -451,12 +472,10 @@ class Driver:
     # ── the card ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _info(self) -> RunInfo:
-        plain = OmegaConf.to_container(OmegaConf.create(resolved_yaml(self.asked)))
-        assert isinstance(plain, dict)
         return RunInfo(
             name=self.config.run.name,
             folder=str(self.folder.root),
-            parameters=flattened({str(key): value for key, value in plain.items()}),
+            parameters=_without_place(resolved_yaml(self.asked)),
             resumed_id=self._card.mlflow,
             starts=self._card.starts,
         )
@@ -464,7 +483,7 @@ class Driver:
     def _changed_configuration(self) -> Path | None:
         """The configuration of the driver before, kept under another name where this one's takes its place."""
         before = self.folder.config.read_text() if self.folder.config.exists() else ""
-        if not before or before == resolved_yaml(self.asked):
+        if not before or _without_place(before) == _without_place(resolved_yaml(self.asked)):
             return None
         kept = self.folder.config_of(self._card.starts - 1)
         write_text(kept, before)
@@ -520,6 +539,15 @@ def _running(polls: list[Poll[Any]]) -> Iterator[None]:
             poll.close()
 
 
+def _without_place(configuration: str) -> dict[str, str]:
+    """What a configuration asks for by dotted keys, but for where the run is: it may be moved, and a resume names its
+    folder in full."""
+    plain = OmegaConf.to_container(OmegaConf.create(configuration))
+    assert isinstance(plain, dict)
+    flat = flattened({str(key): value for key, value in plain.items()})
+    return {key: value for key, value in flat.items() if key not in PLACE}
+
+
 def begin(config: Config) -> RunFolder:
     """The folder of a new run. What cannot be begun leaves none."""
     require_reachable(config.cluster.address)
@@ -549,8 +577,7 @@ def take_up(config: Config, folder: RunFolder) -> None:
     if (newest := checkpoint.newest(folder.checkpoints)) is not None:
         checkpoint.require_tokenizer(newest, resolve(config.model.path))
     card = folder.card()
-    told = [seconds for line in read_lines(folder.metrics) if (seconds := line.get("time/elapsed")) is not None]
-    elapsed = max([card.elapsed_seconds, *told])
+    elapsed = max(card.elapsed_seconds, longest_told(folder.metrics))
     card = msgspec.structs.replace(card, starts=card.starts + 1, ended="", not_evaluated="", elapsed_seconds=elapsed)
     folder.write(card)
 

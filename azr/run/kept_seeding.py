@@ -22,12 +22,9 @@ from azr.config.root import Config
 from azr.decoding import UNDECODABLE
 from azr.files import write_bytes
 from azr.game.seeding import SeedingState
-from azr.run.resume import allowed
+from azr.run.resume import PLACE, allowed
 from azr.run.tracking.base import flattened
 from azr.text import shortened
-
-#: Keys that say where a run is: it may be moved.
-_PLACE = ("run.name", "run.folder")
 
 #: Read of each end of a model's file.
 _END_BYTES = 1 << 16
@@ -95,7 +92,7 @@ def settings_of(config: Config) -> dict[str, str]:
     """What seeds may follow from: all but what a resume may change."""
     flat = flattened(dataclasses.asdict(config))
     flat["model.path (its files)"] = _files_of(Path(config.model.path))
-    return {key: value for key, value in flat.items() if not allowed(key) and key not in _PLACE}
+    return {key: value for key, value in flat.items() if not allowed(key) and key not in PLACE}
 
 
 def _files_of(model: Path) -> str:

@@ -31,8 +31,8 @@ from azr.config.sections.rollout import most_engines
 from azr.errors import AzrError
 from azr.held_folders import hold, remove_abandoned_temporary, temporary_for_sockets
 from azr.run.gpus import own_gpus
-from azr.run.reaper import Reaper, reaping
-from azr.run.stopping import outliving_terminal
+from azr.run.reaper import AGAIN, Reaper, reaping
+from azr.run.stopping import StoppedError, outliving_terminal
 from azr.text import shortened
 from sandbox_wasm.cores import available_cores
 
@@ -44,6 +44,9 @@ PREFIX = "azr-ray-"
 _LONGEST_TEMPORARY = 18
 #: Files of Ray's own logs that are kept when a run fails: more would be noise, and a worker may have said much.
 KEPT_LOG_BYTES = 1 << 20
+
+#: How a run whose driver or Ray is gone goes on.
+RESUMED = "azr train --resume goes on from the newest checkpoint"
 
 #: Of Ray's own processes, those without which nothing goes on, by Ray's names for them.
 _VITAL = {"raylet": "node manager", "gcs_server": "control store"}
@@ -100,7 +103,7 @@ def check_ray() -> None:
     if lost := lost_ray():
         raise RayLostError(
             f"Ray's {lost} died, and everything in it with them",
-            "azr train --resume goes on from the newest checkpoint; logs/ray in the run's folder may say why it died",
+            f"{RESUMED}; logs/ray in the run's folder may say why it died",
         )
 
 
@@ -131,8 +134,9 @@ def require_reachable(address: str) -> None:
 
 
 @contextlib.contextmanager
-def ray_of(config: Config, logs: Path, weights: Sequence[Path] = ()) -> Iterator[None]:
-    """Ray for the run, gone or left when the block ends. Versions in `weights` go should this process be killed."""
+def ray_of(config: Config, logs: Path, weights: Sequence[Path] = (), mend: str = AGAIN) -> Iterator[None]:
+    """Ray for the run, gone or left when the block ends. Versions in `weights` go should this process be killed, and
+    `mend` is what a person is told then."""
     import ray
 
     if ray.is_initialized():
@@ -152,7 +156,7 @@ def ray_of(config: Config, logs: Path, weights: Sequence[Path] = ()) -> Iterator
     _hush_raylet()
     temporary = _folder_of_its_own()
     failed = True
-    with hold(temporary), reaping(os.getpid(), [temporary], weights) as reaper:
+    with hold(temporary), reaping(os.getpid(), [temporary], weights, mend) as reaper:
         try:
             with outliving_terminal():
                 ray.init(
@@ -169,6 +173,9 @@ def ray_of(config: Config, logs: Path, weights: Sequence[Path] = ()) -> Iterator
                 )
             yield
             failed = False
+        except (StoppedError, KeyboardInterrupt) as told:
+            failed = _came_upon_an_error(told)
+            raise
         finally:
             if failed:
                 _keep_logs(temporary, logs / "ray")
@@ -253,8 +260,18 @@ def _hush_raylet() -> None:
         worker.print_to_stdstream = lambda *_words, **_options: None
 
 
+def _came_upon_an_error(told: BaseException) -> bool:
+    """Whether somebody insisted on the end of a run that was failing: of one that was well nobody wants logs."""
+    before: BaseException | None = told
+    while isinstance(before, KeyboardInterrupt):
+        before = before.__context__
+    return before is not None and not isinstance(before, StoppedError)
+
+
 def _keep_logs(session: Path, to: Path) -> None:
-    """Copy the ends of what Ray's processes said to where the user looks."""
+    """Copy the ends of what Ray's processes said to where the user looks, in place of what those of an earlier driver
+    did: each has names of its own for its files, which would add up."""
+    shutil.rmtree(to, ignore_errors=True)
     with contextlib.suppress(OSError):
         to.mkdir(parents=True, exist_ok=True)
         for path in (session / "session_latest" / "logs").glob("*"):

@@ -38,11 +38,13 @@ PROGRAM_WORDS = 3
 #: What a driver may say at its end: it has taken everything down itself, or nobody could be told anything any more.
 DONE, END_ALL = b"done\n", b"end all\n"
 #: What the reaper says for a driver that could not: who is killed, for want of memory say, or ended by its Ray's death,
-#: leaves a terminal without a word.
+#: leaves a terminal without a word. How to go on is what the driver was begun for.
 LAST_WORDS = (
     "azr: error: the driver is gone: it was killed, or its Ray died. What it left is being ended and removed.\n"
-    "  mend: azr train --resume goes on from the newest checkpoint"
+    "  mend: {mend}"
 )
+#: How a short job goes on.
+AGAIN = "give the command again"
 #: The variable in which Ray's workers find the process that started them.
 RAYLET = "RAY_RAYLET_PID"
 #: Between the two kinds of folders on the reaper's command line.
@@ -62,12 +64,15 @@ USUAL = Pace()
 
 
 @contextlib.contextmanager
-def reaping(driver: int, folders: Sequence[Path], weights: Sequence[Path] = (), pace: Pace = USUAL) -> Iterator[Reaper]:
+def reaping(
+    driver: int, folders: Sequence[Path], weights: Sequence[Path] = (), mend: str = AGAIN, pace: Pace = USUAL
+) -> Iterator[Reaper]:
     """A reaper for the block; it leaves when the block ends, however it ends.
 
     `folders` are Ray's and go as a whole; `weights` may lie beside files of the user's and lose only what is ours.
+    `mend` says what to do about a driver that is gone.
     """
-    command = [sys.executable, "-m", "azr.run.reaper", str(driver), *map(str, pace)]
+    command = [sys.executable, "-m", "azr.run.reaper", str(driver), mend, *map(str, pace)]
     command += [*map(str, folders), WEIGHTS, *map(str, weights)]
     reaper = Reaper(command)
     try:
@@ -177,7 +182,7 @@ def _lives(process: psutil.Process) -> bool:
         return False
 
 
-def main(driver: int, pace: Pace, folders: Sequence[Path], weights: Sequence[Path]) -> None:
+def main(driver: int, mend: str, pace: Pace, folders: Sequence[Path], weights: Sequence[Path]) -> None:
     """Watch until the driver is done or gone."""
     known: set[psutil.Process] = set()
     while True:
@@ -202,7 +207,7 @@ def main(driver: int, pace: Pace, folders: Sequence[Path], weights: Sequence[Pat
         return
     if word != END_ALL:
         with contextlib.suppress(OSError):  # nobody may be there to read it
-            print(LAST_WORDS, file=sys.stderr, flush=True)
+            print(LAST_WORDS.format(mend=mend), file=sys.stderr, flush=True)
     ended = end(known | rays_in(folders), pace.grace)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
@@ -215,7 +220,8 @@ if __name__ == "__main__":
     split = sys.argv.index(WEIGHTS)
     main(
         int(sys.argv[1]),
-        Pace(float(sys.argv[2]), float(sys.argv[3])),
-        [Path(word) for word in sys.argv[4:split]],
+        sys.argv[2],
+        Pace(float(sys.argv[3]), float(sys.argv[4])),
+        [Path(word) for word in sys.argv[5:split]],
         [Path(word) for word in sys.argv[split + 1 :]],
     )

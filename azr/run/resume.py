@@ -54,6 +54,8 @@ ALLOWED = (
     "cluster.*",
     "safety.*",
 )
+#: Keys that say where a run is: it may be moved.
+PLACE = ("run.name", "run.folder")
 #: Among what the patterns allow, these decide what programs mean, and which of them may be no tasks because they are
 #: held out (the buffers may hold those of another suite by now): they stay as they were.
 _FIXED = ("sandbox.timeout_seconds", "evaluation.suite")

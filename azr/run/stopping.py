@@ -4,6 +4,9 @@ Ctrl-C, SIGTERM ──► first: `reason` is set: the step is finished, a checkp
                 ├─► second: KeyboardInterrupt in the main thread, `insisted`: everything taken down without patience
                 └─► all others are passed over: there is nothing left that could be given up
 SIGHUP ───────────► as the first of them, unless it is passed over (`nohup`); never as the second
+
+Once everything is taken down a signal interrupts nothing: Ctrl-C and SIGTERM set `hurried`, nobody waits for the report
+and for trackers any longer.
 """
 
 from __future__ import annotations
@@ -77,6 +80,9 @@ class Stop:
         self.by_signal = False
         self.insisted = False
         """Whether a second signal came: nobody is given time to finish any more."""
+        self.hurried = False
+        """Whether somebody asked when everything was taken down: nobody waits for what is only written down."""
+        self._down = False
         self._tell, self._clock = tell, clock
         self._untold = ""
         """What a person should hear of a signal. Its handler may have come in the middle of a write to the very stream
@@ -104,9 +110,16 @@ class Stop:
         if self.by_signal:
             raise StoppedError(self.reason)
 
+    def taken_down(self) -> None:
+        """Everything is taken down, and how the run ended is certain: no signal may change that any more."""
+        self._down = True
+
     def signalled(self, name: str) -> None:
         """A signal came; the second one interrupts. A hang-up is nobody's wish and counts as neither: it comes from the
         shell and once more from the system, and a session that is closed may send a termination along."""
+        if self._down:
+            self.hurried = self.hurried or name != HANG_UP
+            return
         twice = ""
         if name == HANG_UP:
             if self.by_signal:

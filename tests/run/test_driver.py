@@ -21,6 +21,7 @@ from azr.run.driver import Driver, begin
 from azr.run.folder import RunFolder
 from azr.run.hub import Drained, StepParts
 from azr.run.learner_thread import LearnerFailedError
+from azr.run.local_ray import RESUMED
 from azr.run.stages import Stages, StageTimeoutError
 from azr.run.stopping import StoppedError
 from azr.run.summary import Ending
@@ -100,6 +101,11 @@ def test_a_signal_is_heard_while_services_read_their_journals(driver: Driver, mo
             """There is nothing to stop."""
 
     heard: list[float] = []
+    rays: list[tuple[object, ...]] = []
+
+    def ray_of(*words: object) -> contextlib.AbstractContextManager[None]:
+        rays.append(words)
+        return contextlib.nullcontext()
 
     def start(*_words: object, remaining: Callable[[], float], now: Callable[[str], None]) -> None:
         now("tasks-0 to read the journal")
@@ -107,7 +113,7 @@ def test_a_signal_is_heard_while_services_read_their_journals(driver: Driver, mo
         driver._stop.signalled("Ctrl-C")
         remaining()
 
-    monkeypatch.setattr("azr.run.driver.ray_of", lambda *_words: contextlib.nullcontext())
+    monkeypatch.setattr("azr.run.driver.ray_of", ray_of)
     monkeypatch.setattr("azr.run.driver.check_ray", lambda: None)
     monkeypatch.setattr("azr.run.driver.start_hub", lambda _name: None)
     monkeypatch.setattr("azr.run.driver.open_engines", lambda *_words, **_options: Started())
@@ -116,6 +122,7 @@ def test_a_signal_is_heard_while_services_read_their_journals(driver: Driver, mo
     with contextlib.ExitStack() as stack, pytest.raises(StoppedError):
         driver._play(stack, None)  # type: ignore[arg-type]
     assert 590.0 < heard[0] <= driver.config.cluster.start_seconds == 600.0
+    assert rays[0][-1] == RESUMED, "as the reaper tells for a driver that is killed"
 
 
 @pytest.mark.parametrize(
@@ -313,6 +320,9 @@ def test_the_configuration_of_the_driver_before_is_kept_where_this_ones_differs(
     before = driver.folder.config.read_text()
     driver._card.starts = 3
     assert driver._changed_configuration() is None, "it is the same"
+    driver.asked.run.folder, driver.asked.run.name = "/moved/to", "renamed"
+    assert driver._changed_configuration() is None, "nor is it another for where the run is"
+    assert not {"run.folder", "run.name"} & set(driver._info().parameters)
     driver.asked.run.minutes = 77.0
     kept = driver._changed_configuration()
     assert kept == driver.folder.root / "config-2.yaml"

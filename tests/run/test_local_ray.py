@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -9,6 +10,8 @@ import sys
 import tempfile
 import venv
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -24,6 +27,7 @@ from azr.run.local_ray import (
     ray_of,
     require_reachable,
 )
+from azr.run.stopping import StoppedError
 
 
 class Node:
@@ -129,6 +133,74 @@ def test_where_the_temporary_folder_has_a_long_path_rays_sockets_still_find_room
         assert len(f"{folder}/session_2026-11-28_07-20-29_123456_4194304/sockets/plasma_store") <= 107
     finally:
         folder.rmdir()
+
+
+@pytest.mark.parametrize("mend", [[], [local_ray.RESUMED]], ids=["a short job", "a run"])
+def test_who_is_killed_is_told_by_its_reaper_how_to_go_on(
+    mend: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is nothing to resume of an evaluation, or of seeds."""
+    told: list[str] = []
+
+    def reaping(*words: Any) -> contextlib.AbstractContextManager[SimpleNamespace]:
+        told.append(words[-1])
+        return contextlib.nullcontext(SimpleNamespace())
+
+    monkeypatch.setattr("ray.init", lambda **_options: None)
+    monkeypatch.setattr(local_ray, "remove_abandoned_temporary", lambda: None)
+    monkeypatch.setattr(local_ray, "reaping", reaping)
+    with ray_of(load(["tiny"]), tmp_path, [], *mend):
+        pass
+    assert told == (mend or ["give the command again"])
+
+
+class TestRaysOwnLogs:
+    """They are kept for who wants to know why a run failed."""
+
+    @pytest.fixture(autouse=True)
+    def no_ray(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        def init(*, _temp_dir: str, **_options: object) -> None:
+            logs = Path(_temp_dir) / "session_latest" / "logs"
+            logs.mkdir(parents=True)
+            (logs / f"worker-{Path(_temp_dir).name}.out").write_text("words")
+
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+        (tmp_path / "temporary").mkdir()
+        monkeypatch.setattr("ray.init", init)
+        monkeypatch.setattr(local_ray, "remove_abandoned_temporary", lambda: None)
+        monkeypatch.setattr(local_ray, "reaping", lambda *_what: contextlib.nullcontext(SimpleNamespace()))
+
+    def ends(self, logs: Path, *errors: BaseException) -> list[str]:
+        """Names of what is kept by the first of these, and the second while things are taken down for it."""
+        with contextlib.suppress(AzrError, StoppedError, KeyboardInterrupt), contextlib.ExitStack() as stack:
+            stack.enter_context(ray_of(load(["tiny"]), logs))
+            for error in errors[1:]:
+                stack.callback(self._raise, error)
+            for error in errors[:1]:
+                raise error
+        return sorted(path.name for path in (logs / "ray").glob("*"))
+
+    def _raise(self, error: BaseException) -> None:
+        raise error
+
+    def test_of_a_run_that_failed_take_the_place_of_those_of_an_earlier_driver(self, tmp_path: Path) -> None:
+        first = self.ends(tmp_path, AzrError("no engine stands"))
+        second = self.ends(tmp_path, AzrError("no engine stands"))
+        assert (len(first), len(second)) == (1, 1)
+        assert first != second
+
+    @pytest.mark.parametrize(
+        "errors",
+        [(), (StoppedError("Ctrl-C"),), (KeyboardInterrupt(),), (StoppedError("Ctrl-C"), KeyboardInterrupt())],
+        ids=["ended by itself", "stopped", "insisted at once", "insisted"],
+    )
+    def test_of_one_that_was_only_told_to_end_are_not_kept(
+        self, errors: tuple[BaseException, ...], tmp_path: Path
+    ) -> None:
+        assert self.ends(tmp_path, *errors) == []
+
+    def test_are_kept_of_one_that_failed_though_somebody_did_not_wait_for_its_end(self, tmp_path: Path) -> None:
+        assert len(self.ends(tmp_path, AzrError("no engine stands"), KeyboardInterrupt())) == 1
 
 
 class TestWhereTheEnvironmentNamesACluster:

@@ -20,7 +20,8 @@ import os, subprocess, sys, time
 from pathlib import Path
 from azr.run.reaper import Pace, reaping
 stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
-with reaping(os.getpid(), [Path(sys.argv[1])], [Path(sys.argv[2])], Pace(*map(float, sys.argv[3:5]))) as reaper:
+pace = Pace(*map(float, sys.argv[3:5]))
+with reaping(os.getpid(), [Path(sys.argv[1])], [Path(sys.argv[2])], "begin {anew}", pace) as reaper:
     quiet = subprocess.DEVNULL
     child = subprocess.Popen(
         [sys.executable, "-c", stubborn], stdout=subprocess.PIPE, stderr=quiet, start_new_session=True
@@ -68,7 +69,7 @@ def test_a_killed_driver_takes_its_processes_and_folders_along(tmp_path: Path) -
         time.sleep(0.05)
     assert [path.name for path in weights.iterdir()] == ["of the user"]
     assert driver.stderr is not None
-    assert driver.stderr.read() == reaper.LAST_WORDS + "\n", "the reaper speaks for it"
+    assert driver.stderr.read() == reaper.LAST_WORDS.format(mend="begin {anew}") + "\n", "the reaper speaks for it"
 
 
 def test_a_killed_reaper_is_replaced_and_the_next_does_its_work(tmp_path: Path) -> None:

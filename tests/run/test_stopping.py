@@ -59,6 +59,20 @@ def test_the_first_signal_asks_and_the_second_interrupts(number: signal.Signals,
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.parametrize("before", [[], ["Ctrl-C"]])
+def test_when_everything_is_taken_down_a_signal_hurries_and_interrupts_nothing(before: list[str]) -> None:
+    """How the run ended is certain by then; a terminal that goes is nobody's wish."""
+    stop = Stop(print)
+    for name in before:
+        stop.signalled(name)
+    stop.taken_down()
+    stop.signalled(HANG_UP)
+    assert not stop.hurried
+    for _ in range(3):
+        stop.signalled("termination")
+    assert (stop.hurried, stop.by_signal, stop.reason) == (True, bool(before), "".join(before))
+
+
 def test_a_signal_says_nothing_by_itself_for_it_may_come_in_the_middle_of_saying_something() -> None:
     told: list[str] = []
     stop = Stop(told.append)
