@@ -18,6 +18,7 @@ import msgspec
 from actors.engine.records import GenerateRequest, Generation
 from azr.config.sections.evaluation import EvaluationConfig
 from azr.decoding import UNDECODABLE
+from azr.errors import AzrError
 from azr.files import append_lines
 from azr.game.frames import Frame
 from azr.metrics import Accumulator
@@ -27,6 +28,10 @@ from sandbox_wasm.protocol import Sandbox
 
 #: Requests under way at once: more than an engine samples at a time, so that it is never short of them.
 UNDER_WAY = 256
+
+
+class OldWeightsError(AzrError):
+    """An engine answered with weights from before those that were to be evaluated."""
 
 
 class Generator(Protocol):
@@ -69,10 +74,17 @@ def held_out(config: EvaluationConfig) -> frozenset[str]:
 
 
 def responder(
-    engines: Generator, encode: Callable[[str], Sequence[int]], *, tag: str, deadline: float, seed: int, longest: int
+    engines: Generator,
+    encode: Callable[[str], Sequence[int]],
+    *,
+    tag: str,
+    deadline: float,
+    seed: int,
+    longest: int,
+    step: int = 0,
 ) -> RespondAsync:
-    """Answers of the engines to prompts, of so many tokens at most. Requests are named after `tag`, and seeded: the
-    same weights answer alike."""
+    """Answers of the engines to prompts, of so many tokens at most, by weights of this step or later ones. Requests are
+    named after `tag`, and seeded: the same weights answer alike."""
     free = asyncio.Semaphore(UNDER_WAY)
     asked = 0
 
@@ -87,6 +99,12 @@ def responder(
         async with free:
             generation = await engines.generate(request, deadline)
         (response,) = generation.responses
+        for span in response.spans:
+            if span.version.step < step:  # it serves on with what it had when it cannot take new ones
+                raise OldWeightsError(
+                    f"{generation.replica} answered with weights of step {span.version.step}, not of step {step}",
+                    "the logs of the engines say why; azr eval RUN asks the newest checkpoint",
+                )
         return CutOff(response.text) if response.truncated else response.text
 
     async def respond(prompts: list[str], temperature: float) -> list[str]:

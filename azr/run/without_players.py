@@ -46,6 +46,7 @@ _UNEVALUATED = (
     SandboxError,
     SandboxUselessError,
     UndecidedError,
+    evaluation.OldWeightsError,
     OSError,
 )
 
@@ -89,6 +90,7 @@ class WithoutPlayers:
                         deadline=stage.remaining(),
                         seed=self._config.run.seed,
                         longest=self._config.lengths.response,
+                        step=step,
                     )
                     return await evaluation.evaluate(respond, sandbox, config, self._tokens.frame, stage.now)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import msgspec
@@ -160,6 +161,34 @@ def test_a_suite_is_asked_of_engines_and_judged_in_the_sandbox(sandbox: Sandbox)
     assert {request.temperature for request in engines.asked} == {0.0, 1.0}
     assert {request.max_tokens for request in engines.asked} == {99}, "no other bound than the one that is asked for"
     assert told[-1].startswith(f"{len(rows)} of {len(rows)} questions")
+
+
+@pytest.mark.parametrize(
+    ("steps", "refused"), [((9,), False), ((9, 10), False), ((8, 9), True), ((9, 8), True), ((), False)]
+)
+def test_answers_of_older_weights_than_are_evaluated_are_refused_with_the_replica(
+    steps: tuple[int, ...], refused: bool
+) -> None:
+    """An engine that cannot take new weights serves on with those that it has. The lineage says nothing: that of the
+    weights that a run resumes from is a new one."""
+
+    class Behind:
+        async def generate(self, request: GenerateRequest, deadline: float) -> Generation:
+            response = Response(
+                token_ids=np.zeros(2, np.int32),
+                logprobs=np.zeros(2, np.float32),
+                spans=tuple(VersionSpan(at, at + 1, Version(3, step)) for at, step in enumerate(steps)),
+                text="7",
+            )
+            return Generation(request=request.id, responses=(response,), replica="replica-b")
+
+    async def ask() -> list[str]:
+        respond = evaluation.responder(Behind(), str.encode, tag="eval-9", deadline=60.0, seed=7, longest=1, step=9)
+        return await respond(["#o"], 0.0)
+
+    told = "replica-b answered with weights of step 8, not of step 9"
+    with pytest.raises(evaluation.OldWeightsError, match=told) if refused else contextlib.nullcontext():
+        assert asyncio.run(ask()) == ["7"]
 
 
 @pytest.mark.parametrize("truncated", [False, True])

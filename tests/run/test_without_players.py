@@ -12,14 +12,15 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
+import numpy as np
 import pytest
 
-from actors.engine.records import EngineStatistics, GenerateRequest, Generation
+from actors.engine.records import EngineStatistics, GenerateRequest, Generation, Response
 from actors.players.tokens import load_tokens
 from actors.rollout.errors import RolloutError
 from azr.errors import AzrError
 from azr.game.frames import frame
-from azr.game.types import Task
+from azr.game.types import Task, Version, VersionSpan
 from azr.run.driver import Driver
 from azr.run.evaluation import Evaluation
 from azr.run.seeds import write_seeds
@@ -98,6 +99,24 @@ def test_an_evaluation_that_cannot_be_made_fails_no_run_whose_training_is_over(
     card = trained.folder.card()
     assert card.ended == "finished"
     assert card.not_evaluated.startswith(why)
+
+
+def test_weights_that_an_engine_has_not_taken_are_not_evaluated(trained: Driver, said: io.StringIO) -> None:
+    """Its answers would stand under a step whose weights they are not of."""
+
+    class Behind(Unanswering):
+        async def generate(self, request: GenerateRequest, deadline: float) -> Generation:
+            response = Response(
+                token_ids=np.zeros(1, np.int32),
+                logprobs=np.zeros(1, np.float32),
+                spans=(VersionSpan(0, 1, Version(0, 6)),),
+            )
+            return Generation(request=request.id, responses=(response,), replica="engine-1")
+
+    why = asking(trained, Behind(silent=False)).evaluate_last(trained.step)
+    assert why == "engine-1 answered with weights of step 6, not of step 7"
+    assert f"the weights of step 7 are not evaluated: {why}" in said.getvalue()
+    assert not trained.folder.evaluations.exists()
 
 
 @pytest.fixture
