@@ -413,6 +413,8 @@ class Replica:
         except EngineError as failed:
             error = str(failed)
             times = await self._mend(engine, failed)
+            if times is not None:  # or nobody would hear of it: it counts as confirmed
+                logger.warning("%s; healed by the version's file", error)
         else:
             self._orders_failed = 0
         if times is not None and times.loaded:

@@ -73,7 +73,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     version: Version
     """What it serves now."""
     error: str = ""
+    """What went wrong, also where the replica was healed since: a group that it was in is broken all the same."""
     times: UpdateTimes | None = None
+    """What it cost; with an error: it was healed, and has whole weights by the version's file."""
     transport: str = ""
     """How the weights really came: a replica that missed a broadcast took the file."""
     loaded: str = ""
@@ -81,6 +83,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     gaps: tuple[float, ...] = ()
     """Of the updates before: seconds from the last token of old weights to the first of new ones. That of this one ends
     only when the engine has gone on."""
+
+    @property
+    def failed(self) -> str:
+        """What went wrong and was not healed."""
+        return "" if self.times is not None else self.error
 
     @property
     def holds(self) -> str:
