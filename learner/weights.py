@@ -81,8 +81,6 @@ class Publisher:
         self._waiting: tuple[int, Weights] | None = None
         self._error: BaseException | None = None
         self._closing = False
-        self.replaced = 0
-        """Versions that a newer one overtook before they were published."""
         self._thread = threading.Thread(target=self._run, name="weight-publisher", daemon=True)
         self._thread.start()
 
@@ -90,7 +88,6 @@ class Publisher:
         """Hand over a version; the caller must not change its tensors afterwards."""
         with self._condition:
             self._raise_error()
-            self.replaced += self._waiting is not None
             self._waiting = (step, weights)
             self._condition.notify()
 

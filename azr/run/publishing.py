@@ -60,6 +60,8 @@ class Publish:
         """When a refusal first met a run that is to end."""
         begun = setting.experience.lineage()
         self._lineage, self._begun = begun.lineage, begun.step
+        self._handed_on: int | None = None
+        """The step of the version before."""
 
     def __call__(self, step: int, weights: Weights) -> None:
         """Commit the step, bring the weights after it to the engines, then let their slots come free."""
@@ -81,8 +83,13 @@ class Publish:
                 raise
             # The engines have the weights, and nobody plays any more: whoever resumes the run notes what is missing.
             setting.hub.say(f"{what} is not noted, as the run ends: {error.what}")
-        setting.hub.add(synced(report).to_bytes())
+        setting.hub.add(synced(report, self._overtaken(step)).to_bytes())
         setting.hub.publish(step)
+
+    def _overtaken(self, step: int) -> int:
+        """Versions between the one before and this: they waited for engines while newer ones came."""
+        last, self._handed_on = self._handed_on, step
+        return 0 if last is None else max(0, -(-(step - last) // self._setting.config.weights.publish_every) - 1)
 
     def _ended(self, seconds: float) -> Callable[[], bool]:
         """The question whether the run ends, and has had so long to."""
@@ -104,9 +111,10 @@ def make_publish(setting: Setting, publishing: Publishing) -> Publish:
     return Publish(setting, publisher)
 
 
-def synced(report: UpdateReport) -> Accumulator:
+def synced(report: UpdateReport, overtaken: int = 0) -> Accumulator:
     """What the update cost, as metrics."""
     metrics = Accumulator()
+    metrics.add("sync/overtaken", overtaken)
     metrics.add("sync/transfer", report.seconds)
     metrics.add("sync/store", report.store_seconds)
     metrics.add("sync/bytes", report.size)

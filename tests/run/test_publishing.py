@@ -175,3 +175,29 @@ def test_what_an_update_cost_is_told(tmp_path: Path) -> None:
     assert (told["sync/gap/r0.max"], told["sync/gap/r0.mean"]) == (0.09, 0.08)
     assert (told["sync/transfer.max"], told["sync/store.max"], told["sync/stage/r0.max"]) == (0.2, 0.05, 0.1)
     assert told["sync/bytes"] == 10.0
+
+
+@pytest.mark.parametrize(
+    ("every", "steps", "overtaken"),
+    [(1, [0, 1, 2], [0, 0, 0]), (1, [3, 4, 7, 8], [0, 0, 2, 0]), (4, [0, 4, 12, 14], [0, 0, 1, 0])],
+)
+def test_versions_that_newer_ones_overtook_are_counted(
+    every: int, steps: list[int], overtaken: list[int], tmp_path: Path
+) -> None:
+    """They waited while engines took the one before; the weights that a run ends with need no whole distance."""
+
+    class Committed(LocalExperience):
+        def commit(self, consumer: Version) -> None:
+            """Whatever step it is."""
+
+        def publish(self, version: Version) -> None:
+            """Likewise."""
+
+    setting, publisher, _ = world(tmp_path)
+    hub = LocalHub()
+    setting = replace(setting, experience=Committed(config()), hub=hub)
+    setting.config.weights.publish_every = every
+    publish = Publish(setting, publisher)
+    for step in steps:
+        publish(step, {})
+    assert [Accumulator.from_bytes(told).report()["sync/overtaken"] for told in hub.added] == overtaken
