@@ -66,5 +66,19 @@ def test_ipc_is_refused_where_the_learner_has_more_ranks_than_one() -> None:
     assert load([], ["weights.transport=ipc"]).learner.ranks == 1
 
 
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_a_card_for_two_ranks_is_refused(share: float) -> None:
+    """NCCL forms no group of ranks that are on one card, which only the learner's start would tell."""
+    told = rf"cluster\.learner_gpus: {share} may put two ranks on one card.*set it above 0\.5, or learner\.ranks: 1"
+    with pytest.raises(ConfigError, match=told):
+        load([], ["learner.ranks=2", f"cluster.learner_gpus={share}"])
+
+
+@pytest.mark.parametrize(("ranks", "share"), [(1, 0.5), (2, 0.51), (2, 1.0), (2, 0.0)])
+def test_a_card_for_each_rank_passes_and_so_do_ranks_on_cores(ranks: int, share: float) -> None:
+    config = load([], [f"learner.ranks={ranks}", f"cluster.learner_gpus={share}"])
+    assert (config.learner.ranks, config.cluster.learner_gpus) == (ranks, share)
+
+
 def test_the_defaults_pass() -> None:
     assert load().model.path == ""

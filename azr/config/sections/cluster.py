@@ -19,8 +19,8 @@ class ClusterConfig:
     learner_cpus: float = 1.0
     """Cores that Ray sets aside for each learner rank, also beside a GPU."""
     learner_gpus: float = 1.0
-    """GPUs of each learner rank, where there are any; a fraction shares the card, e.g. with an engine; 0: ranks compute
-    on cores."""
+    """GPUs of each learner rank, where there are any; a fraction shares the card, e.g. with an engine, and is above 0.5
+    for more ranks than one, since no two of them can share one; 0: ranks compute on cores."""
     placement: str = "PACK"
     """How learner ranks are laid over machines: `PACK`, `SPREAD`, `STRICT_PACK`, `STRICT_SPREAD`."""
     gpu: str = ""

@@ -64,7 +64,13 @@ def problems(config: Config) -> Iterator[tuple[str, str, str]]:
         yield (
             "cluster.learner_gpus",
             "a rank uses one GPU",
-            "set 1, or a fraction to share a card; learner.ranks takes more",
+            "set 1, or with one rank a fraction to share a card; learner.ranks takes more",
+        )
+    if config.learner.ranks > 1 and 0 < config.cluster.learner_gpus <= 0.5:
+        yield (
+            "cluster.learner_gpus",
+            f"{config.cluster.learner_gpus} may put two ranks on one card, where NCCL cannot join them",
+            "set it above 0.5, or learner.ranks: 1",
         )
     if config.weights.transport == "ipc" and config.learner.ranks > 1:
         yield (
