@@ -146,6 +146,18 @@ def test_an_unknown_transport_is_refused_with_the_nearest(tmp_path: Path) -> Non
         make_transport("glou", tmp_path, WeightsConfig())
 
 
+@installed("own_transport")
+def test_without_its_folder_the_example_is_made_all_the_same_and_fails_as_it_carries(
+    example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from actors.weights.publisher import make_transport
+
+    monkeypatch.delenv("AZR_COPIES", raising=False)
+    transport = make_transport("copied", tmp_path, WeightsConfig(transport="copied"))
+    with pytest.raises(KeyError, match="AZR_COPIES"):
+        transport.carry(Version(0, 3), "sum", {}, None)  # type: ignore[arg-type]
+
+
 @installed("own_tracker")
 def test_a_tracker_of_ones_own_is_told(example: str, tmp_path: Path) -> None:
     from azr.run.folder import RunFolder
@@ -210,10 +222,19 @@ def test_one_that_cannot_be_imported_says_so(tmp_path: Path, monkeypatch: pytest
         load_plugin(LOSSES, "broken", "algorithm.loss.name")
 
 
+def test_one_that_two_packages_bring_is_not_chosen_between(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("one", "other"):
+        announce(tmp_path / package, package, {LOSSES: {"twice": f"{package}:Loss"}}, monkeypatch)
+    with pytest.raises(ConfigError, match=r"loss\.name: 'twice' is brought by one \(one:Loss\) and by other \(other:"):
+        load_plugin(LOSSES, "twice", "algorithm.loss.name")
+
+
 def test_a_task_type_under_another_name_than_its_own_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     install("own_task", tmp_path / "one", monkeypatch)
     announce(tmp_path / "two", "alias", {"azr.tasks": {"alias": "own_task:TypeName"}}, monkeypatch)
-    with pytest.raises(ValueError, match="calls itself 'type_name'"):
-        tasks.task_type("alias")
+    with pytest.raises(ConfigError, match="calls itself 'type_name'"):
+        check(load([], ["algorithm.game.task_types=[deduction,alias]"]))
+    assert main(["prompts", "show", "alias/solve"]) == 1
+    assert "calls itself 'type_name'" in capsys.readouterr().err

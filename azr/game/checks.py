@@ -1,5 +1,5 @@
-"""What in a configuration only the game can know: task types, reward terms with those of plug-ins, and what terms and
-sandbox back ends take as options.
+"""What in a configuration only the game can know: task types, reward terms with those of plug-ins, what terms and
+sandbox back ends take as options, and whether the plug-ins that are named can be loaded at all.
 
 `azr.config` checks what it can without importing the game; whoever starts something from a configuration (every
 command, through `azr.cli.config.config_of`) asks here as well, so that a mistyped name is told before anything runs.
@@ -7,14 +7,18 @@ command, through `azr.cli.config.config_of`) asks here as well, so that a mistyp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from azr.config.root import Config
 from azr.config.rules import Problem
+from azr.config.sections.algorithm_rules import LOSSES as KNOWN_LOSSES
+from azr.config.sections.weights import TRANSPORTS as KNOWN_TRANSPORTS
 from azr.errors import ConfigError
 from azr.game import tasks
 from azr.game.rewards.registry import GROUP, make_term, term_names
 from azr.names import did_you_mean
+from azr.plugins import LOSSES, SAFETY, TRACKERS, TRANSPORTS, load_plugin
 from sandbox_wasm.registry import (
     BUILT_IN,
     BackendConfigurationError,
@@ -38,7 +42,8 @@ def unknown_names(config: Config) -> list[Problem]:
 
 def check(config: Config) -> Config:
     """The configuration as it is, or a `ConfigError` that names everything in it that is unknown or not taken."""
-    if found := [*map(str, unknown_names(config)), *_refused_terms(config), *map(str, _refused_sandbox(config))]:
+    found = [*map(str, unknown_names(config)), *_refused_terms(config), *map(str, _refused_sandbox(config))]
+    if found := [*found, *_broken_plugins(config)]:
         raise ConfigError("\n".join(found), "change the keys named; azr config reference explains each")
     return config
 
@@ -52,6 +57,42 @@ def _refused_terms(config: Config) -> Iterator[str]:
                 make_term(name, term)
             except ConfigError as error:
                 yield f"{error.what} ({error.mend})"
+
+
+def _broken_plugins(config: Config) -> Iterator[str]:
+    """What installed plug-ins say when they are loaded, those that take no arguments when they are made as well. A
+    run would meet it in its parts: a player that plays without the type, a learner that ends when engines are up."""
+    known = tasks.names()
+    kinds = [name for name in config.algorithm.game.task_types if name in known]
+    loss, transport = config.algorithm.loss.name, config.weights.transport
+    others = [
+        *((TRACKERS, name, "tracking.plugins") for name in config.tracking.plugins),
+        *([] if loss in KNOWN_LOSSES else [(LOSSES, loss, "algorithm.loss.name")]),
+        *([] if transport in KNOWN_TRANSPORTS else [(TRANSPORTS, transport, "weights.transport")]),
+    ]
+    loads: list[Callable[[], object]] = [
+        *(partial(tasks.task_type, name) for name in kinds),
+        *(partial(_detector, name) for name in config.safety.detectors),
+        *(partial(load_plugin, *asked) for asked in others),
+    ]
+    for load in loads:
+        try:
+            load()
+        except ConfigError as error:
+            yield f"{error.what} ({error.mend})"
+
+
+def _detector(name: str) -> None:
+    """Make it as `azr.safety` will, which says in full what a detector is and stands above the game."""
+    make = load_plugin(SAFETY, name, "safety.detectors")
+    try:
+        if not hasattr(make(), "find"):
+            raise TypeError("it has no method `find`")
+    except Exception as error:
+        raise ConfigError(
+            f"safety.detectors: {name!r} cannot be made: {type(error).__name__}: {error}",
+            "see azr.safety.detector.Detector",
+        ) from error
 
 
 def _refused_sandbox(config: Config) -> Iterator[Problem]:

@@ -106,6 +106,72 @@ def test_a_back_end_of_others_is_asked_for_its_options_and_not_made(
         check(load([], ["sandbox.backend=costly", "sandbox.options.ulr=here"]))
 
 
+BROKEN = "def(\n"
+RAISES = "class Mine:\n    def __init__(self, *given, **options):\n        raise RuntimeError('no licence')\n"
+
+
+@pytest.mark.parametrize(
+    ("group", "override", "key"),
+    [
+        ("azr.tasks", "algorithm.game.task_types=[deduction,mine]", "algorithm.game.task_types"),
+        ("azr.safety", "safety.detectors=[mine]", "safety.detectors"),
+        ("azr.trackers", "tracking.plugins=[mine]", "tracking.plugins"),
+        ("azr.losses", "algorithm.loss.name=mine", "algorithm.loss.name"),
+        ("azr.transports", "weights.transport=mine", "weights.transport"),
+        ("azr.rewards", TERM.format("mine"), "the reward term"),
+    ],
+)
+def test_a_plug_in_that_cannot_be_imported_is_told_before_anything_runs(
+    group: str, override: str, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run would meet it in one of its parts: a player, the learner's rank, the driver."""
+    (tmp_path / "azr_mine.py").write_text(BROKEN)
+    announce(tmp_path, "azr_mine", {group: {"mine": "azr_mine:Mine"}}, monkeypatch)
+    with pytest.raises(ConfigError) as error:
+        check(load([], [override]))
+    assert error.value.what.startswith(key)
+    assert "'mine' cannot be loaded: SyntaxError: " in error.value.what
+    assert f"mend its entry point in the group '{group}'" in error.value.what
+
+
+@pytest.mark.parametrize(
+    ("group", "override"),
+    [
+        ("azr.tasks", "algorithm.game.task_types=[deduction,mine]"),
+        ("azr.safety", "safety.detectors=[mine]"),
+        ("azr.rewards", TERM.format("mine")),
+    ],
+)
+def test_one_that_cannot_be_made_is_told_as_well(
+    group: str, override: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "azr_raises.py").write_text(RAISES)
+    announce(tmp_path, "azr_raises", {group: {"mine": "azr_raises:Mine"}}, monkeypatch)
+    with pytest.raises(ConfigError, match="'mine' cannot be made: RuntimeError: no licence"):
+        check(load([], [override]))
+
+
+def test_a_detector_that_finds_nothing_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    announce(tmp_path, "azr_blind", {"azr.safety": {"mine": "builtins:object"}}, monkeypatch)
+    with pytest.raises(ConfigError, match="'mine' cannot be made: TypeError: it has no method `find`"):
+        check(load([], ["safety.detectors=[mine]"]))
+
+
+def test_parts_of_our_own_are_not_loaded_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Built-in losses and transports need torch, for which `azr config` does not wait."""
+    monkeypatch.delattr("azr.game.checks.load_plugin")
+    for transport, loss in (("auto", "decoupled_ppo"), ("nccl", "gspo")):
+        config = load(
+            ["tiny"],
+            [
+                f"weights.transport={transport}",
+                f"algorithm.loss.name={loss}",
+                "algorithm.loss.aggregation=sequence_mean",
+            ],
+        )
+        assert check(config) is config
+
+
 def test_a_dry_run_refuses_what_the_run_would_die_of(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--config", "tiny", "--dry-run", "sandbox.options.instanses=restored"]) != 0
     assert "Did you mean 'instances'?" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from azr.config.sections.algorithm import ProposerRewardConfig, TermConfig
 from azr.errors import ConfigError
 from azr.game.rewards import ProposerReward, RatedProposal
 from azr.game.rewards.registry import BUILT_IN, GROUP, find_term, make_term, term_names
+from tests.plugins import announce
 
 EXAMPLE = Path(azr.__file__).parents[1] / "docs" / "examples" / "own_reward"
 
@@ -63,6 +64,13 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
 def test_ours_goes_before_a_users_of_the_same_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, {"complexity": "nowhere:Nothing"}, monkeypatch)
     assert find_term("complexity") is BUILT_IN["complexity"]
+
+
+def test_one_that_two_packages_bring_is_refused_with_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("one", "other"):
+        announce(tmp_path / package, package, {GROUP: {"twice": f"{package}:Term"}}, monkeypatch)
+    with pytest.raises(ConfigError, match=r"'twice' is brought by one \(one:Term\) and by other \(other:Term\)"):
+        find_term("twice")
 
 
 @pytest.mark.parametrize("target", ["nowhere_at_all:Nothing", "json:Nothing"])

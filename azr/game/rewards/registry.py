@@ -21,6 +21,7 @@ from azr.game.rewards.edit_distance import EditDistance
 from azr.game.rewards.halstead import Halstead
 from azr.game.rewards.term import Term
 from azr.names import did_you_mean
+from azr.plugins import ambiguous_name
 
 GROUP = "azr.rewards"
 
@@ -45,6 +46,8 @@ def find_term(name: str) -> TermFactory:
     """The term's class; one of ours goes before a user's of the same name."""
     if name in BUILT_IN:
         return BUILT_IN[name]
+    if (ambiguous := ambiguous_name(GROUP, name)) is not None:
+        raise ConfigError(f"the reward term {ambiguous[0]}", ambiguous[1])
     if found := tuple(entry_points(group=GROUP, name=name)):
         return _loaded(name, found[0].load)
     raise ConfigError(
@@ -60,6 +63,12 @@ def make_term(name: str, config: TermConfig) -> Term:
         term = find_term(name)(**config.options)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{key}.options: {error}", "give the options that the term's class takes") from error
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"{key}: {name!r} cannot be made: {type(error).__name__}: {error}", "mend its class"
+        ) from error
     if not isinstance(term, Term):
         raise ConfigError(f"{key}: {type(term).__name__} has no method `values`", "see azr.game.rewards.term.Term")
     return term
@@ -68,7 +77,8 @@ def make_term(name: str, config: TermConfig) -> Term:
 def _loaded(name: str, load: Callable[[], Any]) -> TermFactory:
     try:
         return cast(TermFactory, load())
-    except (ImportError, AttributeError) as error:
+    except Exception as error:
         raise ConfigError(
-            f"the reward term {name!r} cannot be loaded: {error}", f"mend its entry point in the group {GROUP!r}"
+            f"the reward term {name!r} cannot be loaded: {type(error).__name__}: {error}",
+            f"mend its entry point in the group {GROUP!r}",
         ) from error

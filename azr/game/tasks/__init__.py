@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from azr.errors import ConfigError
 from azr.game.tasks.abduction import Abduction
 from azr.game.tasks.base import Ask, Style, TaskType
 from azr.game.tasks.composite import Composite
@@ -14,6 +15,8 @@ from azr.plugins import TASKS, load_plugin, plugin_names
 __all__ = ["DEFAULT_TASKS", "Ask", "Style", "TaskType", "names", "register", "task_type"]
 
 _TASK_TYPES: dict[str, TaskType] = {}
+
+_KEY = "algorithm.game.task_types"
 
 
 def register(kind: TaskType) -> TaskType:
@@ -30,9 +33,19 @@ def task_type(name: str) -> TaskType:
         return _TASK_TYPES[name]
     if name not in plugin_names(TASKS):
         raise ValueError(f"no task type is called {name!r}; {did_you_mean(name, names())}")
-    made: TaskType = load_plugin(TASKS, name, "algorithm.game.task_types")()
-    if made.name != name:
-        raise ValueError(f"the task type that is installed as {name!r} calls itself {made.name!r}")
+    make = load_plugin(TASKS, name, _KEY)
+    try:
+        made: TaskType = make()
+        called = made.name
+    except Exception as error:
+        raise ConfigError(
+            f"{_KEY}: {name!r} cannot be made: {type(error).__name__}: {error}", "see azr.game.tasks.base.TaskType"
+        ) from error
+    if called != name:
+        raise ConfigError(
+            f"{_KEY}: the task type that is installed as {name!r} calls itself {called!r}",
+            f"choose one name for both, its own and that of its entry point in the group {TASKS!r}",
+        )
     return register(made)
 
 
