@@ -172,8 +172,6 @@ class WeightPublisher:
     def _hand_on(
         self, version: Version, tensors: Mapping[str, Tensor], checksum: str, ends: float
     ) -> tuple[list[Report], list[str]]:
-        if self._transport is None:
-            self._transport = make_transport(self._transport_name, self._folder, self._config)
         # A transport whose sender hangs must leave its replicas the time to take the file instead.
         fleet = _Fleet(self, time.monotonic() + _SENDERS_SHARE * (ends - time.monotonic()))
         expected = sorted({member.name for member in fleet.members} | self._confirmed)
@@ -183,6 +181,8 @@ class WeightPublisher:
             # nothing of what they hold already, and keep its sender waiting; an order by file they confirm.
             return self._wait(self._ask("give", by_file), ends, expected, instead=by_file)
         try:
+            if self._transport is None:
+                self._transport = make_transport(self._transport_name, self._folder, self._config)
             number = carry_in_time(self._transport, version, checksum, tensors, fleet)
         except Exception as error:
             # The version is in the registry: everybody can still take its file. The next one gets a new transport, for
@@ -222,8 +222,9 @@ class WeightPublisher:
         instead: Order | None = None,
         give_up: bool = True,
     ) -> tuple[list[Report], list[str]]:
-        """Reports of all, and the names of those that said nothing in time, which are given up unless more is to be
-        tried. A registry that was restarted knows the order no longer: it is given `instead`."""
+        """Reports of all, and the names of those that failed, or said nothing in time, which are given up unless more
+        is to be tried; then those count that were healed as well, for their transport is to know. A registry that was
+        restarted knows the order no longer: it is given `instead`."""
         while True:
             left = max(0.05, ends - time.monotonic())
             stands, reports, owing = self._ask("outcome", number, list(expected), min(left, _CALL_SECONDS / 2))
@@ -232,7 +233,7 @@ class WeightPublisher:
                     return [], ["registry: it was restarted, and the order is lost"]
                 number = self._ask("give", instead)
                 continue
-            failed = [f"{each.name}: {each.error}" for each in reports if each.error]
+            failed = [f"{each.name}: {each.error}" for each in reports if (each.failed if give_up else each.error)]
             if not owing:
                 return reports, failed
             if time.monotonic() >= ends:
@@ -337,9 +338,9 @@ def _differing(reports: Sequence[Report], version: Version) -> list[str]:
     wrong = [
         f"{each.name} serves {each.version.lineage}.{each.version.step}"
         for each in reports
-        if not each.error and each.version < version
+        if not each.failed and each.version < version
     ]
-    loaded = {each.name: each.holds for each in reports if each.holds and not each.error}
+    loaded = {each.name: each.holds for each in reports if each.holds and not each.failed}
     disagreeing = _disagreeing(reports)
     agreed = next((f"where the others hold {loaded[name]}" for name in loaded if name not in disagreeing), "")
     return wrong + [
@@ -350,7 +351,7 @@ def _differing(reports: Sequence[Report], version: Version) -> list[str]:
 
 def _disagreeing(reports: Sequence[Report]) -> list[str]:
     """Replicas whose loaded weights are not those of most others; all of them where there is no majority."""
-    loaded = {each.name: each.holds for each in reports if each.holds and not each.error}
+    loaded = {each.name: each.holds for each in reports if each.holds and not each.failed}
     [*counted] = Counter(loaded.values()).most_common()
     if len(counted) < 2:
         return []

@@ -5,6 +5,9 @@ and choose it:
 
     AZR_COPIES=/shared/weights azr train --config tiny weights.transport=copied
 
+The variable is read where the learner's first rank is. In a joined cluster that is no child of the command's: set it
+where `ray start` is typed on that node, or among the `env_vars` of the job's runtime environment.
+
 A transport brings one version to all replicas and answers with the order that they report on. This one lets every
 replica take the version's file from the registry, which needs nothing on their side; before that it copies the file.
 One that sends bytes itself (see `actors/weights/transports/gloo.py`) has a receiving side as well. Whatever it raises
@@ -34,15 +37,15 @@ class CopiedFolder:
 
     def __init__(self, folder: Path, config: WeightsConfig) -> None:  # noqa: ARG002 - every transport is given both
         self._folder = folder
-        self._copies = Path(os.environ["AZR_COPIES"])
 
     def carry(self, version: Version, checksum: str, tensors: Mapping[str, Tensor], fleet: Fleet) -> int:
         """The file of this version lies in the registry's folder already; it is complete when its name appears."""
         del tensors
-        name = file_name(version)
-        partial = self._copies / f"{name}.partial"
+        # Read here and not at the beginning: where it is missing, this fails like anything else that goes wrong.
+        name, copies = file_name(version), Path(os.environ["AZR_COPIES"])
+        partial = copies / f"{name}.partial"
         shutil.copyfile(self._folder / name, partial)
-        partial.replace(self._copies / name)
+        partial.replace(copies / name)
         return fleet.give(Order(number=0, action="file", version=version, checksum=checksum))
 
     def close(self) -> None:

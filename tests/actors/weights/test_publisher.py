@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import msgspec
 import pytest
 import torch
 from safetensors import SafetensorError
@@ -32,7 +33,12 @@ NEW, OLD = Version(0, 7), Version(0, 6)
 
 def _report(name: str, version: Version = NEW, loaded: str = "sum", error: str = "") -> Report:
     times = UpdateTimes(version=version, stage=0.0, pause=0.0, apply=0.0, resume=0.0, loaded=loaded)
-    return Report(name=name, number=1, version=version, times=times, error=error)
+    return Report(name=name, number=1, version=version, times=None if error else times, error=error)
+
+
+def _healed(name: str, version: Version = NEW, loaded: str = "sum") -> Report:
+    """Its update was torn, and it took the file."""
+    return msgspec.structs.replace(_report(name, version, loaded), error="torn")
 
 
 class TestComparing:
@@ -51,6 +57,13 @@ class TestComparing:
 
     def test_one_that_failed_is_named_for_that_alone(self) -> None:
         assert _differing([_report("a"), _report("b", OLD, loaded="other", error="torn")], NEW) == []
+
+    def test_one_that_was_healed_is_held_to_what_it_has_now(self) -> None:
+        assert _differing([_report("a"), _healed("b"), _report("c")], NEW) == []
+        assert _differing([_report("a"), _healed("b", OLD, loaded="")], NEW) == ["b serves 0.6"]
+        wrong = [_report("a"), _healed("b", loaded="other"), _report("c")]
+        assert _disagreeing(wrong) == ["b"]
+        assert _differing(wrong, NEW) == ["b holds weights of checksum other where the others hold sum"]
 
     def test_a_version_is_everywhere_when_nobody_is_missing(self) -> None:
         assert UpdateReport(version=NEW, reports=(_report("a"),)).complete
@@ -118,6 +131,22 @@ class Registry:
             case "outcome":
                 return True, [_report("a")], []
         raise AssertionError(method)
+
+
+def test_a_transport_that_cannot_be_made_costs_nothing_but_its_place_and_replicas_take_the_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def make(*_given: object) -> None:
+        raise KeyError("AZR_COPIES")
+
+    registry, publisher = Registry(), _without_ray()
+    publisher._config, publisher._transport_name, publisher._transport = WeightsConfig(), "mine", None
+    publisher._folder = Path()
+    monkeypatch.setattr("actors.weights.publisher.make_transport", make)
+    monkeypatch.setattr(publisher, "_ask", registry.ask)
+    reports, missing = publisher._hand_on(NEW, {}, "sum", time.monotonic() + 5.0)
+    assert ([report.name for report in reports], missing) == (["a"], [])
+    assert [order.action for order in registry.orders] == ["file"]
 
 
 class Hangs:
@@ -215,6 +244,15 @@ def test_an_order_that_a_restarted_registry_does_not_know_any_more_is_put_down_t
     monkeypatch.setattr(publisher, "_ask", lambda method, *arguments: (False, [], []))
     found = publisher._wait(1, time.monotonic() + 1.0, ["a"])
     assert found == ([], ["registry: it was restarted, and the order is lost"])
+
+
+def test_one_that_was_healed_is_missing_nowhere_but_to_its_transport(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The group that it was in is broken, and the next version is to form another."""
+    reports = [_healed("a"), _report("b", OLD, error="no space")]
+    publisher = _without_ray()
+    monkeypatch.setattr(publisher, "_ask", lambda method, *arguments: (True, reports, []))
+    assert publisher._wait(1, time.monotonic(), ["a", "b"]) == (reports, ["b: no space"])
+    assert publisher._wait(1, time.monotonic(), ["a", "b"], give_up=False)[1] == ["a: torn", "b: no space"]
 
 
 def test_who_confirmed_the_version_before_owes_a_report_also_where_a_new_registry_knows_nobody_yet(
