@@ -61,7 +61,7 @@ class MemoryPlan:
         """Raise what does not fit; do nothing if all does."""
         if self.problems:
             what = "\n".join(problem for problem, _ in self.problems)
-            raise AzrError(what, "; or ".join(dict.fromkeys(mend for _, mend in self.problems)))
+            raise AzrError(what, "; and ".join(dict.fromkeys(mend for _, mend in self.problems)))
 
     def lines(self) -> list[str]:
         """The plan as a table for people."""
@@ -144,8 +144,11 @@ def _problems(
     if demand > room:
         who = "an engine beside it leaves" if beside == 1 else f"{beside} engines beside it leave"
         left = f", of which {who} {gib(max(0, room))}" if beside else ""
-        apart = [] if engine.card_share else ["rollout.gpus_per_replica=-1, for a card of the engine's own"]
-        mends = [*apart, *_learner_mends(shape, room, learner, engine)]
+        own = "rollout.gpus_per_replica=-1, for a card of the engine's own"
+        mends = [
+            *([own] if _fits_apart(shape, card, learner, engine) else []),
+            *_learner_mends(shape, room, learner, engine),
+        ]
         yield (
             f"a learner rank wants {gib(demand)} of a {card.name}, which has {gib(card.memory)}{left}",
             " or ".join(mends) or "take larger cards, or a smaller model",
@@ -157,7 +160,10 @@ def _engine_problems(shape: Shape, card: Card, engine: Engine) -> Iterator[tuple
     ways = engine.tensor_parallel
     if shape.heads % ways:
         dividing = ", ".join(str(number) for number in _WAYS if shape.heads % number == 0)
-        yield f"{ways} cards an engine do not divide the {shape.heads} attention heads", f"choose one of {dividing}"
+        yield (
+            f"{ways} cards an engine do not divide the {shape.heads} attention heads",
+            f"set rollout.tensor_parallel to one of {dividing}",
+        )
         return
     cached = cached_tokens(shape, engine, card)
     if cached < engine.sequence_tokens:
@@ -178,6 +184,13 @@ def _engine_problems(shape: Shape, card: Card, engine: Engine) -> Iterator[tuple
             _less(shape, card, engine)
             or "let fewer engines share a card (rollout.gpus_per_replica), or take larger cards",
         )
+
+
+def _fits_apart(shape: Shape, card: Card, learner: LearnerConfig, engine: Engine) -> bool:
+    """Whether a rank would fit if engines that are given no part of a card had cards of their own. New weights then go
+    from its card to theirs by `weights.transport=auto`, and are on it meanwhile."""
+    between = msgspec.structs.replace(engine, sent="by tensor") if engine.sent == "no" else engine
+    return not engine.card_share and learner_demand(shape, learner, sent=_sent(shape, between)).total <= card.memory
 
 
 def _claim(shape: Shape, card: Card, engine: Engine) -> int:
@@ -209,7 +222,7 @@ def _less(shape: Shape, card: Card, engine: Engine) -> str:
     """The change by which all engines of a card fit it; empty where there is none."""
     if not engine.cache:
         highest = _highest(shape, card, engine)
-        return f"set the share to at most {highest:.2f}" if highest > 0 else ""
+        return f"set rollout.memory_fraction to at most {highest:.2f}" if highest > 0 else ""
     others = _claim(shape, card, engine) - engine.cache
     most = (card.memory // _neighbours(engine) - others) // _MIB
     return f"set rollout.kv_cache_mb to at most {most}" if most > 0 else ""
@@ -254,13 +267,13 @@ def _engine_mends(shape: Shape, card: Card, engine: Engine) -> Iterator[str]:
         room = f"rollout.kv_cache_mb={enough}", msgspec.structs.replace(engine, cache=enough * _MIB)
     else:
         highest = _highest(shape, card, engine)
-        room = f"a share of {highest:.2f}", msgspec.structs.replace(engine, share=highest)
-    tried = [
-        room,
-        ("half as many running sequences", msgspec.structs.replace(engine, running=max(1, engine.running // 2))),
-    ]
+        room = f"rollout.memory_fraction={highest:.2f}", msgspec.structs.replace(engine, share=highest)
+    half = max(1, engine.running // 2)
+    tried = [room, (f"rollout.max_sequences={half}", msgspec.structs.replace(engine, running=half))]
+    # A part of a card is for an engine of one worker; several of them have cards of their own.
+    apart = "" if engine.card_share == 1 else " with gpus_per_replica=-1"
     tried += [
-        (f"{ways} cards an engine", msgspec.structs.replace(engine, tensor_parallel=ways))
+        (f"rollout.tensor_parallel={ways}{apart}", msgspec.structs.replace(engine, tensor_parallel=ways, card_share=1))
         for ways in _WAYS
         if ways > engine.tensor_parallel and shape.heads % ways == 0
     ]
