@@ -4,7 +4,8 @@ Owns the sums from which they are computed, so that micro-batches and ranks add 
 the published numbers of them. Called once a step on the ratios between learner and engine.
 
 * k1, k3: two estimates of the divergence of the engine's policy from the learner's. Restricted to tokens sampled from
-  the very weights they are compared with, they measure numerics alone (`off_policy/mismatch_*`).
+  the very weights they are compared with, they measure numerics alone (`off_policy/mismatch_*`). Engines that keep old
+  keys and values sample such tokens only in responses of one version.
 * ess: the share of the batch that ρ as a weight of each token leaves effective; 1 when all are equal. Of a loss with
   corrections the trainer tells `learner.objective.effective_share` in its place, which is of the factors in use.
 * chi2: E[ρ²] - 1, the variance that ρ brings as a weight of each token.

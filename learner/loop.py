@@ -131,6 +131,8 @@ class LearnerPlan:
     publish_seconds: float = WeightsConfig.publish_seconds
     """How long the engines may take to confirm a version, as configured."""
     temperature: float = 1.0
+    caches_kept: bool = False
+    """Whether engines go on with old keys and values when weights change."""
     seed: int = 0
     random_weights: bool = False
     plain_tokens: tuple[str, ...] = ()
@@ -169,6 +171,7 @@ def make_trainer(plan: LearnerPlan, device: torch.device) -> Trainer:
         device=device,
         temperature=plan.temperature,
         seed=plan.seed,
+        caches_kept=plan.caches_kept,
     )
 
 

@@ -76,10 +76,16 @@ class _Gap:
 
     everywhere: RatioSums = field(default_factory=RatioSums)
     same_version: RatioSums = field(default_factory=RatioSums)
+    caches_kept: bool = False
+    """Engines go on with old keys and values (`weights.kv_on_update=keep`): what comes after a seam was sampled from no
+    version's weights alone, so that responses of one version say something and no others."""
 
     def add(self, logprobs: Tensor, batch: MicroBatch, step: int) -> None:
         """Take in a micro-batch scored by the step's first weights."""
         own = batch.token_steps == step
+        if self.caches_kept:
+            others = torch.bincount(batch.sequence[~own], minlength=len(batch.indices))
+            own &= others[batch.sequence] == 0
         self.everywhere += RatioSums.of(logprobs, batch.behaviour)
         self.same_version += RatioSums.of(logprobs[own], batch.behaviour[own])
 
@@ -107,6 +113,7 @@ class Trainer:
         device: torch.device,
         temperature: float = 1.0,
         seed: int = 0,
+        caches_kept: bool = False,
     ) -> None:
         self.ranks = Ranks.here(device)
         sharded = torch.distributed.is_initialized()
@@ -124,6 +131,7 @@ class Trainer:
         self._loss, self._rates, self._learner = loss, optimiser, learner
         self._objective = Objective(loss)
         self._temperature, self._seed, self._device = temperature, seed, device
+        self._caches_kept = caches_kept
 
     @property
     def device(self) -> torch.device:
@@ -152,7 +160,7 @@ class Trainer:
         minibatches = deal(by_prompt(batch.samples, kept), self._loss.minibatches, order)
         work = [self._prepare_minibatch(batch, members) for members in minibatches]
         sums = ShareSums()
-        gap = _Gap()
+        gap = _Gap(caches_kept=self._caches_kept)
         if self._needs_proximal():
             self._fix_proximal(work if self._objective.whole_batch else work[1:], batch, sums, gap)
         norms: list[float] = []

@@ -45,6 +45,7 @@ def make_trainer(
     learner: LearnerConfig | None = None,
     lr: float = 1e-3,
     seed: int = 0,
+    caches_kept: bool = False,
 ) -> Trainer:
     """A trainer of the tiny model on the CPU."""
     return Trainer(
@@ -54,6 +55,7 @@ def make_trainer(
         learner or LearnerConfig(tokens_per_micro_batch=64),
         device=torch.device("cpu"),
         seed=seed,
+        caches_kept=caches_kept,
     )
 
 
