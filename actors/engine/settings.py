@@ -7,11 +7,13 @@ set in the process that will import vLLM, before it does: by Ray in a replica's 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import yaml
 
 from azr.config.sections.rollout import RolloutConfig
 from azr.config.sections.weights import WeightsConfig
@@ -162,6 +164,13 @@ def has_gpu() -> bool:
 
 def _typed(given: dict[str, str]) -> dict[str, Any]:
     """Extra arguments as YAML reads them; one that vLLM does not know is refused by name when the engine starts."""
-    import yaml
+    return {name: yaml.load(value, _Reader) for name, value in given.items()}
 
-    return {name: yaml.safe_load(value) for name, value in given.items()}
+
+class _Reader(yaml.SafeLoader):  # type: ignore[misc]
+    """Takes `1e-6` for a number, as the rest of the configuration does; to YAML 1.1 it is text without a point."""
+
+
+_Reader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)

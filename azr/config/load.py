@@ -37,9 +37,14 @@ INCLUDE = "include"
 #: Keys that take a path, where `~` is the home folder as it is for a shell, which sees none in `run.folder=~/runs`.
 _PATHS = ("run.folder", "seeding.file", "model.path", "weights.folder")
 
+#: Text that a bare `on` or `off` may stand for, and text that is read as YAML once more.
+_SWITCHES = ("tracking.mlflow",)
+_READ_AS_YAML = "rollout.engine_arguments."
+
 _MEND_KEY = "azr config reference lists all keys"
 _MEND_VALUE = "azr config reference says what the key takes"
 _MEND_LAYOUT = "write sections and keys, as in run: {seed: 1}"
+_MEND_QUOTES = "YAML reads bare yes, no, on and off so: put the word in quotes"
 _MEND_PROBLEMS = "change the keys named; azr config reference says what each means"
 
 
@@ -133,7 +138,8 @@ def _without_options_of_another(merged: DictConfig, layers: Sequence[Layer]) -> 
 
 
 def _require_chosen(layers: Sequence[Layer]) -> None:
-    """Refuse a choice without keys of its own after another of its group, whose keys would all stay.
+    """Refuse a choice without keys of its own after another of its group, whose keys would all stay, and one after a
+    narrower one of another group that it would take back, as `algorithm=paper` would an ablation.
 
     `algorithm=default` names the defaults. It cannot write them out: a model's preset sets some of them otherwise.
     """
@@ -148,7 +154,29 @@ def _require_chosen(layers: Sequence[Layer]) -> None:
                 f"{layer.origin} would change nothing after {other.origin}: it is what stands where none is chosen",
                 f"leave {other.preset} out, of what is included as well",
             )
+        for earlier in (other for name, other in chosen.items() if name != group):
+            if key := _taken_back(earlier, layer):
+                raise ConfigError(
+                    f"{layer.origin} would take back {earlier.origin}: it sets {key} otherwise, and the later wins",
+                    f"name {layer.preset} before {earlier.preset}",
+                )
         chosen[group] = layer
+
+
+def _taken_back(earlier: Layer, later: Layer) -> str:
+    """A key that the earlier choice sets and the later, which sets more keys than it does, sets otherwise."""
+    before, after = dict(_leaves(earlier.values)), dict(_leaves(later.values))
+    changed = [key for key, value in before.items() if key in after and after[key] != value]
+    return changed[0] if changed and len(after) > len(before) else ""
+
+
+def _leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys with what is no mapping."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def _object(merged: DictConfig) -> Config:
@@ -267,7 +295,7 @@ def _merge(config: DictConfig, layer: Layer) -> DictConfig:
 
 
 def _as_words(values: dict[str, Any], section: type[Any]) -> dict[str, Any]:
-    """YAML takes a bare `off` for false; where a key takes words, the word was meant."""
+    """YAML takes a bare `off` for false; where a key takes the word, it was meant. Elsewhere it was refused before."""
     hints = typing.get_type_hints(section)
     return {
         name: _as_words(value, inner)
@@ -285,6 +313,8 @@ def _check_keys(values: dict[str, Any], section: type[Any], origin: str, prefix:
     for name, value in values.items():
         key = f"{prefix}{name}"
         if name not in hints:
+            if "." in str(name):  # an override's is taken apart at its dots
+                raise ConfigError(f"{origin}: no key is called {key!r}: in a file keys are nested", _MEND_LAYOUT)
             unknown = f"{origin}: no key is called {key!r}; {_suggestion(str(name), prefix, hints)}"
             raise ConfigError(unknown, _MEND_KEY)
         if (inner := section_type(hints[name])) is not None:
@@ -302,10 +332,13 @@ def _check_keys(values: dict[str, Any], section: type[Any], origin: str, prefix:
 
 
 def _check_kind(value: Any, kind: Any, origin: str, key: str) -> None:
-    """Refuse a list or a mapping where the key takes neither or the other, of which OmegaConf tells little or nothing.
+    """Refuse a list or a mapping where the key takes neither or the other, of which OmegaConf tells little or nothing,
+    and a boolean where it takes text, of which OmegaConf would make `False`, though `no` or `off` was written.
     Whether a single value fits its key is left to OmegaConf, and so is what a reference to another key stands for."""
     if kind is Any or value is None or (isinstance(value, str) and "${" in value):
         return
+    if kind is str and isinstance(value, bool) and key not in _SWITCHES and not key.startswith(_READ_AS_YAML):
+        raise ConfigError(f"{origin}: {key}: it takes text, not {str(value).lower()}", _MEND_QUOTES)
     wanted = dict if section_type(kind) else typing.get_origin(kind)
     if wanted not in (dict, list):
         wanted = None

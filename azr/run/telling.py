@@ -34,6 +34,9 @@ from azr.run.tracking import TrackingBoard
 #: Steps at which a gap between engine and learner ends the run; later it is said.
 COMPARED_STEPS = 2
 
+#: What to mend first where the engine samples from a part of the vocabulary: its log-probs are of that part alone.
+_WHOLE = "set algorithm.sampling.top_p=1 and top_k=-1 (the learner's log-probs are of the whole vocabulary), "
+
 
 class Standing:
     """How services and engines are, as they said last."""
@@ -158,9 +161,11 @@ class Teller:
             return
         self._compared += 1
         if not gap <= limit:
+            sampling = self._config.algorithm.sampling
+            whole = "" if sampling.top_p == 1.0 and sampling.top_k == -1 else _WHOLE
             raise AzrError(
                 f"engine and learner differ by {gap:.2g} nats on the same tokens under the same weights "
                 f"(run.parity_limit is {limit:g})",
-                "make rollout.dtype and learner.compute_dtype alike, look at the attention back end (azr doctor), or "
-                "raise run.parity_limit",
+                f"{whole}make rollout.dtype and learner.compute_dtype alike, look at the attention back end "
+                "(azr doctor), or raise run.parity_limit",
             )

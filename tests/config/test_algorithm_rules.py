@@ -179,7 +179,7 @@ class TestLoss:
         ("batch.solve_lambda", -1.0),
         ("rating.attempts", 0),
         ("loss.clip_low", 1.5),
-        ("loss.dual_clip", 0.5),
+        ("loss.dual_clip", 1.0),
         ("loss.tis_cap", 0.5),
         ("loss.minibatches", 0),
         ("sampling.top_p", 1.5),
@@ -187,6 +187,7 @@ class TestLoss:
         ("sampling.top_p", float("nan")),
         ("sampling.top_k", -7),
         ("sampling.top_k", 0),
+        ("sampling.top_k", 1),
         ("solver_reward.right", float("inf")),
         ("solver_reward.wrong", float("-inf")),
         ("solver_reward.malformed", float("nan")),
@@ -196,6 +197,7 @@ class TestLoss:
         ("loss.entropy_coefficient", float("inf")),
         ("sampling.temperature", 0.0),
         ("loss.geometric_low", 0.0),
+        ("loss.geometric_low", 1.01),
         ("loss.geometric_high", 0.5),
         ("loss.m2po_limit", -1.0),
         ("loss.k3_limit", 0.0),
@@ -232,7 +234,10 @@ def test_a_value_that_makes_no_sense_is_told_by_its_key(path: str, value: object
         ("sampling.top_p", 1e-3),
         ("sampling.top_p", 1.0),
         ("sampling.top_k", -1),
-        ("sampling.top_k", 1),
+        ("sampling.top_k", 2),
+        ("loss.dual_clip", 1.01),
+        ("loss.geometric_low", 1.0),
+        ("loss.geometric_high", 1.0),
         ("optimiser.beta1", 0.0),
         ("optimiser.lr", 0.0),
         ("batch.replay_share", 0.0),
@@ -330,6 +335,14 @@ class TestCombinations:
             algorithm.batch.replay_share = 2.0
 
         assert keys(change) == ["batch.replay_share", "loss.weight"]
+
+    def test_a_rate_falls_for_longer_than_it_warms_up_or_not_at_all(self) -> None:
+        for decay, fits in ((0, True), (1, False), (100, False), (101, True)):
+
+            def change(algorithm: AlgorithmConfig, decay: int = decay) -> None:
+                algorithm.optimiser.warmup_steps, algorithm.optimiser.decay_updates = 100, decay
+
+            assert keys(change) == ([] if fits else ["optimiser.decay_updates"])
 
     def test_without_a_dual_clip_there_is_no_bound_to_check(self) -> None:
         assert keys(put("loss.dual_clip", None)) == []

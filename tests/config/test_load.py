@@ -98,6 +98,21 @@ def test_the_default_is_refused_after_another_choice_which_it_could_not_take_bac
     assert told.startswith(f"algorithm=default would change nothing after {before}")
 
 
+@pytest.mark.parametrize("included", [True, False])
+def test_an_ablation_that_an_algorithm_would_take_back_is_refused_with_the_right_order(
+    included: bool, tmp_path: Path
+) -> None:
+    """It would run whole, and nobody would be told."""
+    configs = [_file(tmp_path, "include: [ablation/without_references]")] if included else []
+    given = [*([] if included else ["ablation=without_references"]), "algorithm=paper"]
+    with pytest.raises(ConfigError, match=r"sets algorithm\.game\.references otherwise, and the later") as refused:
+        load(configs, given)
+    assert refused.value.mend == "name algorithm/paper before ablation/without_references"
+    assert load([], ["algorithm=paper", "ablation=without_references"]).algorithm.game.references == 0
+    apart = load([], ["ablation=deduction_only", "algorithm=paper"])
+    assert apart == load([], ["algorithm=paper", "ablation=deduction_only"])
+
+
 def test_the_default_over_a_models_preset_is_that_presets_and_may_be_chosen_away() -> None:
     assert load(["tiny"], ["algorithm=default", "algorithm=default"]) == load(["tiny"])
     assert load([], ["algorithm=default", "algorithm=paper"]) == load([], ["algorithm=paper"])
@@ -154,6 +169,14 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(override: str, nea
 def test_an_unknown_key_in_a_file_is_told_with_the_file(tmp_path: Path) -> None:
     path = _file(tmp_path, "run: {sed: 7}")
     assert path in _told([path])
+
+
+def test_a_key_with_dots_in_a_file_is_told_that_keys_are_nested_there(tmp_path: Path) -> None:
+    path = _file(tmp_path, "run.seed: 2")
+    with pytest.raises(ConfigError) as refused:
+        load([path])
+    assert refused.value.what == f"{path}: no key is called 'run.seed': in a file keys are nested"
+    assert refused.value.mend == "write sections and keys, as in run: {seed: 1}"
 
 
 @pytest.mark.parametrize(
@@ -285,6 +308,28 @@ def test_a_bare_off_is_the_word_where_a_key_takes_words(tmp_path: Path) -> None:
     path.write_text("tracking: {mlflow: off}\n")
     assert load([str(path)]).tracking.mlflow == "off"
     assert load([], ["tracking.tensorboard=on"]).tracking.tensorboard is True
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("run: {name: no}", "run.name"),
+        ("safety: {detectors: [mine, off]}", "safety.detectors[1]"),
+        ("safety: {patterns: {doubt: yes}}", "safety.patterns.doubt"),
+    ],
+)
+def test_any_other_word_that_yaml_takes_for_true_or_false_is_refused_where_text_is_wanted(
+    text: str, key: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"it takes text, not (true|false)") as refused:
+        load([_file(tmp_path, text)])
+    assert f": {key}: " in refused.value.what
+    assert "put the word in quotes" in refused.value.mend
+
+
+def test_arguments_of_engines_are_yaml_that_is_read_once_more(tmp_path: Path) -> None:
+    path = _file(tmp_path, "rollout: {engine_arguments: {a: false, b: 1e-6}}")
+    assert load([path]).rollout.engine_arguments == {"a": "False", "b": "1e-06"}
 
 
 def test_options_of_a_sandbox_go_with_the_back_end_they_were_given_for(tmp_path: Path) -> None:

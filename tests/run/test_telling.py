@@ -127,6 +127,13 @@ def test_engine_and_learner_that_differ_end_the_run_with_the_reason(run: Telling
     assert "rollout.dtype" in refused.value.mend
 
 
+def test_sampling_from_a_part_of_the_vocabulary_is_named_as_a_reason_to_differ(run: Telling) -> None:
+    run.teller._config.algorithm.sampling.top_k = 50
+    with pytest.raises(AzrError) as refused:
+        run.teller._check_parity({"off_policy/mismatch_k3": 0.5})
+    assert refused.value.mend.startswith("set algorithm.sampling.top_p=1 and top_k=-1 (")
+
+
 def test_tasks_after_half_a_line_of_a_crash_stand_on_lines_of_their_own(run: Telling) -> None:
     run.folder.tasks.write_bytes(b'{"id":"a"}\n{"id":"b","prog')
     run.teller.tell([StepParts(1, {"tasks": b'{"id":"c"}\n{"id":"d"}\n', "flagged": b'{"id":"c"}\n'})], [])

@@ -110,7 +110,6 @@ def _ranges(algorithm: AlgorithmConfig) -> Iterator[Problem]:
         ("advantages.solve.running_weight", algorithm.advantages.solve.running_weight, 0.0, None),
         ("loss.clip_low", loss.clip_low, 0.0, 1.0),
         ("loss.clip_high", loss.clip_high, 0.0, None),
-        ("loss.dual_clip", 3.0 if loss.dual_clip is None else loss.dual_clip, 1.0, None),
         ("loss.tis_cap", loss.tis_cap, 1.0, None),
         ("loss.icepop_low", loss.icepop_low, 0.0, 1.0),
         ("loss.icepop_high", loss.icepop_high, 1.0, None),
@@ -131,7 +130,6 @@ def _ranges(algorithm: AlgorithmConfig) -> Iterator[Problem]:
             yield Problem(key, f"{value} is out of range", f"it must be {allowed}")
     for key, value in (
         ("loss.ratio_max", loss.ratio_max),
-        ("loss.geometric_low", loss.geometric_low),
         ("loss.k3_limit", loss.k3_limit),
         ("loss.negative_sequence_limit", loss.negative_sequence_limit),
         ("loss.m2po_limit", loss.m2po_limit),
@@ -140,16 +138,27 @@ def _ranges(algorithm: AlgorithmConfig) -> Iterator[Problem]:
     ):
         if not value > 0.0:
             yield Problem(key, f"{value} is out of range", "it must be above 0")
-    top_p, top_k = sampling.top_p, sampling.top_k
-    for key, value, fits, mend in (
+    top_p, top_k, dual = sampling.top_p, sampling.top_k, loss.dual_clip
+    for key, given, fits, mend in (
         ("optimiser.lr", optimiser.lr, 0.0 <= optimiser.lr < inf, "it must be at least 0 and finite"),
         ("optimiser.beta1", optimiser.beta1, 0.0 <= optimiser.beta1 < 1.0, "it must be at least 0 and below 1"),
         ("optimiser.beta2", optimiser.beta2, 0.0 <= optimiser.beta2 < 1.0, "it must be at least 0 and below 1"),
         ("sampling.top_p", top_p, 0.0 < top_p <= 1.0, "it must be above 0 and at most 1"),
-        ("sampling.top_k", top_k, top_k == -1 or top_k >= 1, "it must be at least 1, or -1 for off"),
+        # Of one token there is nothing to choose: all answers to a task would be the same.
+        ("sampling.top_k", top_k, top_k == -1 or top_k >= 2, "it must be at least 2, or -1 for off"),
+        # At 1 the bound is the advantage itself: no token of a bad answer that grew likelier would be held back.
+        ("loss.dual_clip", dual, dual is None or dual > 1.0, "it must be above 1, or null for off"),
+        ("loss.geometric_low", loss.geometric_low, 0.0 < loss.geometric_low <= 1.0, "it must be above 0, at most 1"),
     ):
         if not fits:
-            yield Problem(key, f"{value} is out of range", mend)
+            yield Problem(key, f"{given} is out of range", mend)
+    if 0 < optimiser.decay_updates <= optimiser.warmup_steps:
+        yield Problem(
+            "optimiser.decay_updates",
+            f"both count from the first update, so the rate would fall to a tenth after {optimiser.decay_updates} of "
+            f"{optimiser.warmup_steps} updates of warm-up",
+            "set it above algorithm.optimiser.warmup_steps, or to 0 for a constant rate",
+        )
 
 
 def _amounts(algorithm: AlgorithmConfig) -> Iterator[Problem]:

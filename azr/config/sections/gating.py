@@ -39,8 +39,8 @@ class LengthsConfig:
     """
 
     output: int = 2000
-    """Longest output of a task, which a solver may have to write. Published: cut at 400 characters, which makes the
-    task unsolvable."""
+    """Longest output of a task, which a solver may have to write; never more than `response` holds. Published: cut at
+    400 characters, which makes the task unsolvable."""
     prompt: int = 6144
     """Longest prompt that a solver is given (published: 6,144); tasks that need a longer one are refused."""
     content: int = 5600

@@ -10,7 +10,8 @@ class TrackingConfig:
     """Who is told. JSON lines in the run's folder are always written."""
 
     mlflow: str = "sqlite"
-    """`sqlite`: a database `mlflow.db` beside the folders of runs; a URI (`http://host:5000`): that server; `off`."""
+    """`sqlite`: a database `mlflow.db` beside the folders of runs; a URI (`http://host:5000`): that server;
+    `databricks`; `off`."""
     experiment: str = "azr"
     """MLflow experiment under which runs appear."""
     system_metrics: bool = True

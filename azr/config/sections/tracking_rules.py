@@ -7,11 +7,18 @@ from collections.abc import Iterator
 from azr.config.sections.tracking import TrackingConfig
 from azr.plugins import TRACKERS, unknown_name
 
+#: What `tracking.mlflow` may be beside a URI. MLflow takes any other word for a folder.
+PLACES = ("sqlite", "databricks", "off")
+
 
 def problems(tracking: TrackingConfig) -> Iterator[tuple[str, str, str]]:
     """Everything wrong with the section, as (key, what is wrong, how to mend it)."""
-    if not tracking.mlflow:
-        yield "tracking.mlflow", "it names no place", "write sqlite, the URI of a server, or off"
+    if tracking.mlflow not in PLACES and "://" not in tracking.mlflow:
+        yield (
+            "tracking.mlflow",
+            f"{tracking.mlflow!r} names no place",
+            "write sqlite, the URI of a server, as in http://host:5000, or off",
+        )
     if not tracking.experiment:
         yield "tracking.experiment", "an experiment needs a name", "write one, for example azr"
     for name in tracking.plugins:

@@ -108,6 +108,12 @@ class TestAlways:
         assert arguments["kv_cache_dtype"] == "fp8"
         assert arguments["enable_prefix_caching"] is False
 
+    def test_a_number_among_them_may_be_written_as_everywhere_else(self, tmp_path: Path) -> None:
+        """YAML 1.1 takes one without a point for text."""
+        given = {"a": "1e-6", "b": "1e-06", "c": "{d: [2E3]}", "e": "'1e-6'", "f": "1e-6b"}
+        arguments = _settings(tmp_path, engine_arguments=given).arguments()
+        assert [arguments[name] for name in "abcef"] == [1e-6, 1e-6, {"d": [2000.0]}, "1e-6", "1e-6b"]
+
     def test_a_model_folder_that_is_not_there_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(AzrError, match="there is no model folder"):
             _settings(tmp_path / "nowhere").arguments()
