@@ -21,7 +21,6 @@ from learner.corrections.registry import WHOLE_BATCH, configured_corrections
 from learner.losses.base import Share, TokenBatch, mean_of
 from learner.losses.registry import make_loss
 
-
 #: Metrics of the product of all factors, of which `effective_share` makes one number.
 PRODUCT, PRODUCT_SQUARED = "product", "product_squared"
 

@@ -20,9 +20,9 @@ some times at temperature 1. A run, or a checkpoint in its folder, is asked as i
 tokens, lengths), a model as preset tiny says; --config says otherwise. Engines stand on this machine, also those for
 the run of a cluster, unless cluster.address is given here, as cluster.address=auto in a submitted job. A checkpoint is
 exported into this machine's folder for temporary files (TMPDIR); engines on other machines need one that they see too.
-`--suite tiny` is the embedded model's world: tasks of its own grammar, and harder ones. A run with evaluation.suite=none
-may have been trained on them, which is said. How many are asked is
-evaluation.tasks and evaluation.samples of that configuration, where --tasks and --samples do not say otherwise.
+`--suite tiny` is the embedded model's world: tasks of its own grammar, and harder ones. Of a run that had none,
+it is said that it may have been trained on them. How many are asked is evaluation.tasks and evaluation.samples of
+that configuration, where --tasks and --samples do not say otherwise.
 
 examples:
   azr eval tiny                                       the model that ships with azr

@@ -177,8 +177,10 @@ def test_what_an_engine_did_before_it_was_heard_of_is_no_part_of_a_rate() -> Non
     metrics = Accumulator()
     now = {"a": EngineStatistics(seconds=100.0, generated_tokens=9000, busy_seconds=10.0, preempted=7, running=8)}
     tell_engines(metrics, EnginesStand(now), EnginesStand(), 1)
-    assert metrics.report().keys().isdisjoint(
-        {"perf/rollout_idle", "perf/generated_tokens_per_second", "rollout/preempted/a"}
+    assert (
+        metrics.report()
+        .keys()
+        .isdisjoint({"perf/rollout_idle", "perf/generated_tokens_per_second", "rollout/preempted/a"})
     )
     assert metrics.report()["rollout/running/a"] == 8.0
 
