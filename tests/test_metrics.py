@@ -69,7 +69,7 @@ class TestCatalogue:
         def told(name: str) -> bool:
             if f'"{name}"' in everything:
                 return True
-            composed = ((re.fullmatch(pattern, name), *where) for pattern, *where in COMPOSED)
+            composed = ((re.fullmatch(pattern, name), folder, form) for pattern, folder, form in COMPOSED)
             return any(
                 match and form.format(match[1]) in text
                 for match, folder, form in composed

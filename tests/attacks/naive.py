@@ -18,19 +18,20 @@ import os
 import resource
 import signal
 import sys
+from typing import Any
 
 
-def call(program, arguments):
-    namespace = {}
+def call(program: str | bytes, arguments: str) -> Any:
+    namespace: dict[str, Any] = {}
     exec(program, namespace)
     return eval(f"f({arguments})", namespace)
 
 
-def run(job):
+def run(job: Any) -> dict[str, Any]:
     secret = job["planted"]  # a local of the caller's frame, for attacks that walk frames or memory
     if job["alarm"]:
 
-        def too_late(*_):
+        def too_late(*_: Any) -> None:
             raise TimeoutError("time is up")
 
         signal.signal(signal.SIGALRM, too_late)
@@ -44,9 +45,9 @@ def run(job):
     return {"value": repr(value), "planted": len(secret)}
 
 
-def sequence(job):
+def sequence(job: Any) -> dict[str, Any]:
     values = []
-    namespace = {}
+    namespace: dict[str, Any] = {}
     for program, arguments in job["steps"]:
         try:
             if program is not None:  # None: the same program again, on its next input
@@ -61,7 +62,7 @@ def sequence(job):
 BANNED = {"logging", "random", "multiprocessing", "subprocess", "threading", "datetime", "time", "hashlib", "os.path"}
 
 
-def gate(job):
+def gate(job: Any) -> dict[str, Any]:
     """Syntax, banned imports by the name after `import`, run twice, and a look at the last line for "error"."""
     tree = ast.parse(job["program"])
     for node in ast.walk(tree):
@@ -73,7 +74,7 @@ def gate(job):
     differs = False
     for arguments in job["inputs"]:
         try:
-            namespace = {}
+            namespace: dict[str, Any] = {}
             exec(job["program"], namespace)
             value = eval(f"f({arguments})", namespace)
             if value != eval(f"f({arguments})", namespace):
@@ -88,7 +89,7 @@ def gate(job):
     return {"accepted": True, "outputs": outputs, "differs": differs}
 
 
-def verify(job):
+def verify(job: Any) -> dict[str, Any]:
     gold = job["outputs"][-1] if job["outputs"] else ""
     if job["task"] == "deduction":
         try:
@@ -102,7 +103,7 @@ def verify(job):
                 correct = False
         return {"accepted": bool(correct)}
     if job["task"] == "abduction":
-        namespace = {}
+        namespace: dict[str, Any] = {}
         exec(job["program"], namespace)
         return {"accepted": bool(eval(f"{gold} == f({job['answer']})", namespace))}
     hidden = list(zip(job["inputs"], job["outputs"], strict=True))[job["shown"] :]
@@ -111,12 +112,13 @@ def verify(job):
     return {"accepted": all(eval(f"{output} == f({arguments})", namespace) for arguments, output in hidden)}
 
 
-def parse(job):
+def parse(job: Any) -> dict[str, Any]:
     text = job["text"]
     if job["reader"] in ("bytes", "lines"):  # readers that make another text of it first, and then run that
         other = text.encode() if job["reader"] == "bytes" else "\n".join(text.splitlines())
         return {"value": repr(call(other, job["input"]))}
-    readers = {"parse": ast.parse, "compile": lambda text: compile(text, "<text>", "exec"), "literal": ast.literal_eval}
+    readers: dict[str, Any] = {"parse": ast.parse, "literal": ast.literal_eval}
+    readers["compile"] = lambda text: compile(text, "<text>", "exec")
     try:
         readers[job["reader"]](text)
     except SyntaxError:
@@ -124,7 +126,7 @@ def parse(job):
     return {"parsed": True}
 
 
-def limit(memory, file_size):
+def limit(memory: int, file_size: int) -> None:
     """What the child may use: attacks shall succeed, and the machine shall not notice."""
     for which, most in (
         (resource.RLIMIT_AS, memory),

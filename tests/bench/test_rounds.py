@@ -5,14 +5,15 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
 from azr.bench import cpu_seconds, interleave
 
 
-def _recording(names: str, log: list[str]) -> dict[str, object]:
-    def turn(name: str) -> object:
+def _recording(names: str, log: list[str]) -> dict[str, Callable[[], int]]:
+    def turn(name: str) -> Callable[[], int]:
         def run() -> int:
             log.append(name)
             return len(log)
@@ -24,19 +25,19 @@ def _recording(names: str, log: list[str]) -> dict[str, object]:
 
 def test_contenders_take_turns_and_the_order_turns_too() -> None:
     log: list[str] = []
-    interleave(_recording("abc", log), rounds=3, warm_up=0)  # type: ignore[arg-type]
+    interleave(_recording("abc", log), rounds=3, warm_up=0)
     assert "".join(log) == "abcbcacab"
 
 
 def test_the_warm_up_is_run_and_thrown_away() -> None:
     log: list[str] = []
-    measured = interleave(_recording("ab", log), rounds=2, warm_up=1)  # type: ignore[arg-type]
+    measured = interleave(_recording("ab", log), rounds=2, warm_up=1)
     assert len(log) == 6
     assert sorted(itertools.chain.from_iterable(measured.values())) == [3, 4, 5, 6]
 
 
 def test_each_contender_is_measured_once_a_round() -> None:
-    measured = interleave(_recording("abcd", []), rounds=5)  # type: ignore[arg-type]
+    measured = interleave(_recording("abcd", []), rounds=5)
     assert {name: len(values) for name, values in measured.items()} == dict.fromkeys("abcd", 5)
 
 

@@ -51,7 +51,7 @@ class TestTraining:
         assert sorted(audit.twice) == ["r#0", "r#1"]
 
     def test_what_a_resume_undid_may_be_trained_on_again(self) -> None:
-        more = [attempted("s#0"), taken(1, "s"), committed(1), Resumed(Version(0, 1), 1)]
+        more: list[events.Event] = [attempted("s#0"), taken(1, "s"), committed(1), Resumed(Version(0, 1), 1)]
         audit = Audit().read([*self.HISTORY, *more, taken(1, "s", lineage=1), committed(1, lineage=1)])
         assert audit.twice == []
         assert audit.trained == {"p#0": 0, "r#0": 0, "r#1": 0, "s#0": 1}
@@ -127,5 +127,6 @@ class TestBeginning:
 
 
 def test_events_that_say_nothing_of_training_are_passed_over() -> None:
-    passed = [Opened("g", "proposal", "deduction", 1), events.Retried("g"), events.Published(Version(0, 1))]
+    opened = Opened("g", "proposal", "deduction", 1)
+    passed: list[events.Event] = [opened, events.Retried("g"), events.Published(Version(0, 1))]
     assert Audit().read(passed).samples == 0

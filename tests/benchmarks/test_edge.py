@@ -21,7 +21,7 @@ def test_a_task_solved_half_of_the_time_is_at_the_edge_and_one_that_never_or_alw
 def test_by_hand() -> None:
     """p = 1/4, 1, 1/2, 0: 4 p (1 - p) = 3/4, 0, 1, 0."""
     rated = [rating(0, 2, 8), rating(0, 8, 8), rating(0, 2, 4), rating(0, 0, 4)]
-    assert edge(rated) == Edge(4, 0.5, pytest.approx(1.75 / 4), pytest.approx(1.75 / 4))
+    assert edge(rated) == (4, 0.5, pytest.approx(1.75 / 4), pytest.approx(1.75 / 4))
 
 
 def test_types_count_alike_however_many_of_each_there_are() -> None:

@@ -114,7 +114,7 @@ class World:
                 line |= {f"sync/version/{name}": number for name in ("a" if self._away > 0 else "ab")}
                 file.write(json.dumps(line) + "\n")
         found = [DRIVER, *self._kinds] if self.alive else []
-        return [Seen(kind, Process(self, kind, next(self._pids)), 100) for kind in found]  # type: ignore[arg-type]
+        return [Seen(kind, Process(self, kind, next(self._pids)), 100) for kind in found]
 
     def killed(self, process: Process) -> None:
         self.told.append(f"{process.kind} killed {'under way' if self._looks_since_start > 3 else 'too soon'}")

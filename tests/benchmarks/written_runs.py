@@ -6,9 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from azr.run.evaluation import Evaluation, Row, keep
+from azr.run.evaluation import Evaluation, keep
 from azr.run.folder import Card, RunFolder
 from azr.run.tracking.json_lines import JsonLines
+from azr.tiny.evaluation import Row
 from benchmarks.run_folder import Asked, Outcome, outcome, settle
 from tests.run.test_evaluation import AFTER, BEFORE, row
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -33,7 +35,8 @@ class FixedTargets:
 
 
 def draw_at(tree: SumTree, *fractions: float) -> list[int]:
-    return tree.draw(len(fractions), FixedTargets(*fractions)).tolist()  # type: ignore[arg-type]
+    drawn: list[int] = tree.draw(len(fractions), cast(np.random.Generator, FixedTargets(*fractions))).tolist()
+    return drawn
 
 
 def test_a_target_lands_on_the_item_whose_interval_holds_it() -> None:

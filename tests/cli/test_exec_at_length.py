@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 import pytest
@@ -33,7 +33,7 @@ GROWTH = 1.15
 class Run(NamedTuple):
     """One run of the command."""
 
-    answers: list[dict[str, object]]
+    answers: list[dict[str, Any]]
     seconds: float
     memory: list[int]
     """Resident bytes of the command and all its descendants, sampled while it ran."""
@@ -81,7 +81,7 @@ def _watch(process: int, memory: list[int]) -> None:
 def check(run: Run, count: int) -> None:
     assert [answer["id"] for answer in run.answers] == list(range(count))
     for number, answer in enumerate(run.answers):
-        (result,) = answer["results"]  # type: ignore[misc]
+        (result,) = answer["results"]
         if number % LOOPS_EVERY == LOOPS_EVERY // 2:
             assert result["status"] == "timeout"
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import importlib
 import subprocess
 import sys
 import types
@@ -297,7 +298,7 @@ def test_a_missing_optional_package_says_what_to_install(
     def find(_: str) -> types.ModuleType:
         raise ModuleNotFoundError("No module named 'vllm'", name="vllm")
 
-    monkeypatch.setattr(cli.importlib, "import_module", find)
+    monkeypatch.setattr(importlib, "import_module", find)
     assert cli.main(["doctor"]) == cli.EXIT_ERROR
     assert "'vllm', which is not installed" in capsys.readouterr().err
 

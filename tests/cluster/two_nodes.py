@@ -48,7 +48,7 @@ def main(gcs: str, model: Path, folder: Path) -> dict[str, Any]:
     settings = EngineSettings.of(model, rollout, weights, seed=0)
     rollouts = Rollouts.start("two", settings, tell=lambda text: print(text, file=sys.stderr))
     try:
-        found = {"addresses": sorted(member.address for member in rollouts.members())}
+        found: dict[str, Any] = {"addresses": sorted(member.address for member in rollouts.members())}
         publisher = WeightPublisher(rollouts.registry_name, weights, transport=settings.transport, dtype=settings.dtype)
         reports = [publisher.publish(Version(0, step), changed_weights(model, step)) for step in (1, 2)]
         found |= {"complete": [report.complete for report in reports], "missing": [r.missing for r in reports]}
@@ -109,7 +109,7 @@ def _carry_tasks(folder: Path) -> dict[str, Any]:
     hosted = services.start(Config(), folder)
     tasks = [_task(number) for number in range(50)]
 
-    @ray.remote(resources={"second": 0.1}, num_cpus=0)
+    @ray.remote(resources={"second": 0.1}, num_cpus=0)  # type: ignore[untyped-decorator]
     def add(client: Any, added: list[Task]) -> tuple[str, int]:
         return socket.gethostname(), sum(client.add_many(added))
 

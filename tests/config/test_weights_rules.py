@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from azr.config.root import Config
@@ -33,7 +35,7 @@ def test_the_defaults_may_run() -> None:
         ("publish_seconds", 0.0),
     ],
 )
-def test_what_is_out_of_range_is_named(name: str, value: object) -> None:
+def test_what_is_out_of_range_is_named(name: str, value: Any) -> None:
     assert keys(**{name: value}) == [f"weights.{name}"]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import collections
+import platform
 import shutil
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,7 +28,7 @@ def test_everything_is_looked_at() -> None:
 
 @pytest.mark.parametrize(("free_gib", "level"), [(100.0, "ok"), (5.0, "warn"), (0.5, "fail")])
 def test_disk_space_is_graded(free_gib: float, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = collections.namedtuple("usage", "total used free")(200 * _GIB, 0, int(free_gib * _GIB))
+    usage = shutil._ntuple_diskusage(200 * _GIB, 0, int(free_gib * _GIB))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     finding = machine._space("disk", Path("/"), "free some", machine.COMFORTABLE_DISK)
     assert finding.level == level
@@ -41,7 +42,7 @@ def test_disk_space_is_graded(free_gib: float, level: str, monkeypatch: pytest.M
 def test_restoring_instances_wants_a_kernel_that_can_scan_pages(
     release: str, level: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine.platform, "release", lambda: release)
+    monkeypatch.setattr(platform, "release", lambda: release)
     found = _by_subject()["PAGEMAP_SCAN"]
     assert found.level == level
 
@@ -118,7 +119,7 @@ def test_the_memory_of_a_container_is_what_counts(
     (tmp_path / "memory.max").write_text(text)
     monkeypatch.setattr(machine, "CONTROL_GROUP", tmp_path)
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=64 * _GIB, available=32 * _GIB))
-    assert machine._memory_of_group() == (limit or machine.sys.maxsize)
+    assert machine._memory_of_group() == (limit or sys.maxsize)
     found = _by_subject()["memory"]
     assert found.level == level
     assert found.mend == ("" if level == "ok" else "a run of the tiny preset wants 12 GiB")

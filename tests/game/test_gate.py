@@ -9,11 +9,13 @@ import pytest
 
 from azr.game.banned import Banned
 from azr.game.gate import MAX_TEXT, PROBES, GateRules, Probe, examine, limits_of_probe
+from azr.game.plan import Plan
 from azr.game.tasks import task_type
 from azr.game.types import Candidate, Refusal, Task
 from sandbox_wasm.protocol import (
     Facts,
     InspectResult,
+    JobResult,
     Limits,
     LiteralResult,
     Outcome,
@@ -399,7 +401,7 @@ def test_what_the_machine_was_too_busy_for_is_retry_and_no_judgement(sandbox: Sa
     assert stop.value.value == Refusal("retry", "6 s on the wall clock")
 
 
-def drive_first(plan, sandbox):  # type: ignore[no-untyped-def]
+def drive_first(plan: Plan[Task | Refusal], sandbox: Sandbox) -> tuple[JobResult, ...]:
     """The results of a plan's first jobs, for tests that go on by hand."""
     return tuple(sandbox.run_many(next(plan)))
 

@@ -330,12 +330,13 @@ def test_verdicts_show_hostile_text_bounded(verify: Verify) -> None:
 
 
 def test_what_was_accepted_verifies_against_itself(verify: Verify) -> None:
-    for name, answer in {
+    answers: dict[str, Callable[[Task], str]] = {
         "deduction": lambda t: t.outputs[0],
         "abduction": lambda t: t.inputs[0],
         "induction": lambda t: t.program,
         "error": lambda t: t.outputs[0],
         "composite": lambda t: t.outputs[0],
-    }.items():
+    }
+    for name, answer in answers.items():
         example: Task = task_type(name).example()
         assert verify(example, answer(example)) == Verdict(correct=True, well_formed=True, reason="correct"), name

@@ -101,7 +101,8 @@ def test_responses_that_share_a_prompt_have_the_logits_of_each_alone_behind_it(c
         model.set_attn_implementation("eager")
 
         def of(*parts: torch.Tensor) -> torch.Tensor:
-            return model(input_ids=torch.cat(parts)[None]).logits[0]
+            found: torch.Tensor = model(input_ids=torch.cat(parts)[None]).logits[0]
+            return found
 
         expected = [of(prompt), *(of(prompt, response)[30:] for response in responses), of(alone)]
         expected += [of(other), *(of(other, response)[3:] for response in others)]
@@ -113,7 +114,8 @@ def test_gradients_of_a_shared_prompt_are_the_sum_of_its_responses() -> None:
     prompt, first, second = torch.arange(6), torch.arange(20, 24), torch.arange(30, 32)
 
     def gradients(*outputs: torch.Tensor) -> list[torch.Tensor]:
-        return list(torch.autograd.grad(sum(output.square().sum() for output in outputs), list(model.parameters())))
+        squares = sum((output.square().sum() for output in outputs), torch.zeros(()))
+        return list(torch.autograd.grad(squares, list(model.parameters())))
 
     shared = model(**row(torch.cat([prompt, first, second]), [Tree(6, (4, 2))])).logits[0]
     separate = [model(**packed([torch.cat([prompt, response])])).logits[0][6:] for response in (first, second)]
@@ -400,5 +402,6 @@ class TestFlashAttention4InCompiledLayers:
         def layer(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
             return FlashAttention4().attend(query * 2.0, key, value, ROW, SCALE).sum()
 
-        torch.compile(layer, backend="aot_eager", fullgraph=True)(*self.inputs()).backward()
+        total = torch.compile(layer, backend="aot_eager", fullgraph=True)(*self.inputs())
+        total.backward()  # type: ignore[no-untyped-call]
         assert kernels == ["forward", "backward"]

@@ -75,7 +75,7 @@ def test_an_entropy_that_is_only_reported_changes_no_gradient() -> None:
         weight = torch.randn(9, 4, generator=generator, requires_grad=True)
         logprobs, entropy = token_logprobs(hidden, weight, torch.arange(6), with_entropy=with_entropy)
         assert (entropy is not None) == with_entropy
-        logprobs.sum().backward()
+        logprobs.sum().backward()  # type: ignore[no-untyped-call]
         gradients.append((hidden.grad, weight.grad))
     for plain, beside in zip(*gradients, strict=True):
         torch.testing.assert_close(plain, beside, rtol=0.0, atol=0.0)
@@ -85,7 +85,7 @@ def test_an_entropy_has_a_gradient_of_its_own_where_no_log_prob_is_asked_for() -
     hidden = torch.tensor([[1.0, 0.0]], requires_grad=True)
     _, entropy = token_logprobs(hidden, torch.eye(2), torch.tensor([0]), with_entropy=True)
     assert entropy is not None
-    entropy.sum().backward()
+    entropy.sum().backward()  # type: ignore[no-untyped-call]
     p = torch.tensor([1.0, 0.0]).softmax(-1)
     expected = -p * (p.log() + (-(p * p.log()).sum()))
     torch.testing.assert_close(hidden.grad, expected[None])
@@ -111,7 +111,7 @@ def test_a_masked_out_logit_does_not_make_the_entropy_nan() -> None:
 def test_a_frozen_weight_gets_no_gradient() -> None:
     hidden, weight, tokens = inputs()
     logprobs, _ = token_logprobs(hidden, weight.detach(), tokens)
-    logprobs.sum().backward()
+    logprobs.sum().backward()  # type: ignore[no-untyped-call]
     assert hidden.grad is not None
 
 

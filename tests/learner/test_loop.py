@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from traceback import StackSummary
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 from unittest.mock import patch
 
 import msgspec
@@ -71,7 +71,7 @@ class Turns:
                 box[0] = self._sent[called.count("broadcast")]
             called.append("broadcast")
 
-        group = {
+        group: dict[str, Any] = {
             "is_initialized": lambda: True,
             "broadcast_object_list": broadcast,
             "barrier": partial(called.append, "barrier"),
@@ -143,7 +143,7 @@ def test_a_state_that_cannot_be_written_leaves_no_checkpoint(model: Path, tmp_pa
 
 class TestFullDisk:
     @staticmethod
-    def full_until(tmp_path: Path, room: Callable[[int], bool]) -> partial[SeededSource]:
+    def full_until(tmp_path: Path, room: Callable[[int], bool]) -> Callable[[], SeededSource]:
         """A source whose state finds no room in these of its writes, counted from 1."""
         writes: list[int] = []
 
@@ -226,7 +226,7 @@ class TestFullDisk:
     ) -> None:
         begun = plan(model, tmp_path, steps=1)
         run(begun, CPU)
-        monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(10**9, 10**9, 1000))  # type: ignore[attr-defined]
+        monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(10**9, 10**9, 1000))
         trainer = make_trainer(begun, CPU)
         with pytest.raises(checkpoint.NoRoomError, match="has 0 MiB left, and a checkpoint takes"):
             checkpoint.save(begun.checkpoints, trainer, checkpoint.LearnerState(2, 2, "m"))
@@ -400,9 +400,11 @@ def test_the_end_of_a_loop_waits_for_two_versions_as_long_as_is_configured(
     assert over.publish_deadline == 1320.0
     monkeypatch.setattr(loop, "ASIDE_SECONDS", 0.0)
     stuck = threading.Event()
-    hung = replace(
-        over, publish_seconds=0.05, make_publish=lambda: lambda _step, _weights: bool(stuck.wait(10)) and None
-    )
+
+    def publish(_step: int, _weights: Weights) -> None:
+        stuck.wait(10)
+
+    hung = replace(over, publish_seconds=0.05, make_publish=lambda: publish)
     with pytest.raises(PublishingFailedError, match=r"did not end within 0\.15 s"):
         run(hung, CPU)
     stuck.set()

@@ -59,7 +59,11 @@ def test_an_error_reaches_whoever_asks_for_it_while_nothing_is_offered() -> None
 
 def test_a_publication_that_hangs_is_named_at_the_deadline() -> None:
     gate = threading.Event()
-    publisher = Publisher(lambda _step, _weights: bool(gate.wait(10)) and None, deadline=0.05)
+
+    def publish(_step: int, _weights: Weights) -> None:
+        gate.wait(10)
+
+    publisher = Publisher(publish, deadline=0.05)
     publisher.offer(1, {})
     with pytest.raises(PublishingFailedError, match=r"did not end within 0\.05 s"):
         publisher.close()

@@ -305,7 +305,8 @@ def test_a_poisoned_sample_is_dropped_and_counted_and_the_rest_trains(folder: Pa
 def test_a_batch_of_which_nothing_is_left_changes_nothing(folder: Path) -> None:
     trainer = make_trainer(folder)
     before = snapshot(trainer)
-    empty = replace(random_samples(6, 1)[0], response_ids=np.zeros(0, np.int32), behaviour_logprobs=np.zeros(0))
+    nothing = np.zeros(0, np.float32)
+    empty = replace(random_samples(6, 1)[0], response_ids=np.zeros(0, np.int32), behaviour_logprobs=nothing)
     report = trainer.step(StepBatch([empty], 0))
     assert report.samples == 0
     assert difference(before, snapshot(trainer)) == 0.0

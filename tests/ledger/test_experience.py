@@ -7,8 +7,9 @@ import pytest
 from azr.game.batch import BatchPlan, Quota
 from azr.game.types import Cell, Version
 from azr.ledger.events import Rating
-from azr.ledger.experience import Rated, Shortage
+from azr.ledger.experience import Rated
 from azr.ledger.ledger import LedgerError
+from azr.ledger.taking import Shortage
 from azr.staleness.admission import Refusal
 from azr.staleness.bound import StalenessError
 from tests.ledger.play import LIMITS, PLAN, PROPOSE, SOLVE, Play, next_group, propose, replay
@@ -216,7 +217,7 @@ def test_what_was_generated_for_a_dropped_group_is_counted_in_the_record_that_dr
     records: list[int] = []
     play = Play()
     play.replay("r")
-    play.experience._record_events = lambda happened: records.append(len(happened))  # type: ignore[assignment]
+    play.experience._record_events = lambda happened: records.append(len(happened))
     play.experience.drop(["r"], "retry", [(SOLVE, 2, 30)])
     assert records == [2]
     account = play.experience.book.ledger.accounts[SOLVE]

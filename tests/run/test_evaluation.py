@@ -16,8 +16,8 @@ from azr.game.frames import frame
 from azr.game.types import Version, VersionSpan
 from azr.metrics import Accumulator
 from azr.run import evaluation
-from azr.run.evaluation import Evaluation, Row
-from azr.tiny.evaluation import CutOff
+from azr.run.evaluation import Evaluation
+from azr.tiny.evaluation import CutOff, Row
 from azr.tiny.held_out import held_out_tasks
 from sandbox_wasm.protocol import Sandbox
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from azr.run import stages as module
@@ -92,5 +94,5 @@ def test_a_long_wait_shows_life(clock: Clock, monkeypatch: pytest.MonkeyPatch) -
         for _ in range(10_000):
             if len(told) > 1 and "7 s" in told[-1]:
                 break
-            module.time.sleep(0.001)
+            time.sleep(0.001)
     assert "engines … waiting for replica 0, 7 s of 60" in told

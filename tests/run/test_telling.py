@@ -11,7 +11,6 @@ import pytest
 from azr.config import load
 from azr.errors import AzrError
 from azr.metrics import Accumulator
-from azr.run import telling
 from azr.run.console import Console, Goal, Start
 from azr.run.folder import Card, RunFolder
 from azr.run.gathering import EnginesStand
@@ -67,7 +66,7 @@ def players(**values: float) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def plain_reports(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telling.players, "metrics", lambda found: found)
+    monkeypatch.setattr("actors.players.start.metrics", lambda found: found)
 
 
 def test_a_step_has_the_learners_word_and_what_players_said_since_the_last(run: Telling) -> None:

@@ -109,7 +109,7 @@ class WholeRun:
 
     def kill(self) -> list[psutil.Process]:
         """SIGKILL the driver alone; returns the processes it leaves."""
-        children = psutil.Process(self.process.pid).children(recursive=True)
+        children: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
         self.process.kill()
         self.process.wait()
         self._file.close()

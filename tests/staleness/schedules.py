@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
 from azr.game.batch import BatchPlan, Quota
 from azr.game.types import Cell, Version
 from azr.ledger.events import Event, decode, encode
-from azr.ledger.experience import Batch, Experience, Shortage
+from azr.ledger.experience import Batch, Experience
 from azr.ledger.ledger import Sample
+from azr.ledger.taking import Shortage
 from azr.ledger.work import ToAttempt, ToPropose, ToReplay, Work
 from azr.staleness.admission import Limits
 from tests.ledger.play import next_group, replay
@@ -97,7 +99,7 @@ class Schedule:
     def begin(self) -> Experience:
         return Experience(self.limits, record=self.record, lease_seconds=LEASE, max_tries=3)
 
-    def record(self, happened: list[Event]) -> None:
+    def record(self, happened: Sequence[Event]) -> None:
         self.events.append(encode(happened))
 
     def run(self) -> Counter[str]:

@@ -68,7 +68,7 @@ def test_in_half_precision_it_is_as_far_from_the_embedded_one_as_rounding_its_we
 
 def test_the_layers_that_were_added_learn_what_to_write_at_once_and_what_to_read_after_that(folder: Path) -> None:
     model, scores = log_probabilities(folder, widened_in_full(WIDE))
-    scores[..., 7].mean().backward()
+    scores[..., 7].mean().backward()  # type: ignore[no-untyped-call]
     still = {name for name, value in model.named_parameters() if value.grad is None or not bool(value.grad.any())}
     added = ("model.layers.4.", "model.layers.5.")
     assert all(name.startswith(added) for name in still)

@@ -77,9 +77,8 @@ class Worker(BreakingExtension):
 
     def values(self) -> list[float]:
         """What the model holds."""
-        return sorted(
-            {value for layer in (self.model.first, self.model.second) for value in layer.weight.unique().tolist()}
-        )
+        weights = (self.model.first.weight, self.model.second.weight)
+        return sorted({value for each in weights for value in each.unique().tolist()})  # type: ignore[no-untyped-call]
 
 
 class NativeEngine:

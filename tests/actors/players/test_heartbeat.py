@@ -32,12 +32,12 @@ def shard_of(desk: Desk) -> Any:
 
 async def rating(desk: Desk, player: PlayerExperience) -> ToAttempt:
     """A rating that the player holds."""
-    (work,) = await player.next_work(0, [f"0.{player.owner}/p"], ("propose",), (), 0.0)
+    (work,) = await player.next_work(0, [f"0.{player.owner}/p"], ["propose"], (), 0.0)
     assert isinstance(work, ToPropose)
     cell = Cell(work.task_type, "propose")
     sample = Sample(id=f"{work.group}#0", group=work.group, cell=cell, tokens=1, versions=(Version(0, 0),))
     await player.judged(sample, "0.task")
-    (given,) = await player.next_work(0, [f"0.{player.owner}/s"], ("solve",), ALL, 0.0)
+    (given,) = await player.next_work(0, [f"0.{player.owner}/s"], ["solve"], ALL, 0.0)
     assert isinstance(given, ToAttempt)
     return given
 
@@ -60,7 +60,7 @@ async def test_what_was_given_to_another_is_to_be_given_up(desk: Desk) -> None:
     player, other = desk.player("a"), desk.player("b")
     work = await rating(desk, player)
     await shard_of(desk).host.act(lambda: shard_of(desk).experience.lost(work.group.id))
-    await other.next_work(0, ["0.b@0/s"], ("solve",), ALL, 0.0)
+    await other.next_work(0, ["0.b@0/s"], ["solve"], ALL, 0.0)
     assert await player.renew(0) == [work.group.id]
 
 
@@ -76,7 +76,7 @@ async def test_a_group_that_is_being_settled_is_never_to_be_given_up(desk: Desk)
 
 async def test_a_name_that_is_not_open_yet_is_not_spoken_of(desk: Desk) -> None:
     player = desk.player("a")
-    await player.next_work(0, ["0.a@0/1"], ("solve",), (), 0.0)
+    await player.next_work(0, ["0.a@0/1"], ["solve"], (), 0.0)
     assert player._held == {}, "a replay is held once it is opened"
     assert await player.replay("0.a@0/1", "deduction", "0.task") is None
     assert await player.renew(0) == []
@@ -96,13 +96,13 @@ async def test_attempts_by_dead_weights_send_their_group_to_others_at_once_and_w
     shard = shard_of(desk)
     work = await rating(desk, player)
     await shard.resume(Version(0, 0), 1)
-    (again,) = await player.next_work(0, ["0.a@0/t"], ("solve",), ALL, 0.0)
+    (again,) = await player.next_work(0, ["0.a@0/t"], ["solve"], ALL, 0.0)
     assert isinstance(again, ToAttempt)
     dead = [
         Sample(id=name, group=again.group.id, cell=again.group.cell, tokens=1, versions=(Version(0, 5),))
         for name in again.group.awaited
     ]
     assert await player.attempted(dead) == []
-    (third,) = await player.next_work(0, ["0.a@0/u"], ("solve",), ALL, 0.0)
+    (third,) = await player.next_work(0, ["0.a@0/u"], ["solve"], ALL, 0.0)
     assert isinstance(third, ToAttempt)
     assert (third.group.id, third.group.tries) == (work.group.id, 0)

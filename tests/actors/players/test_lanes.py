@@ -181,7 +181,7 @@ async def test_a_stop_ends_the_rest_after_a_failed_question_at_once(monkeypatch:
     office = Office(0)
     asked = asyncio.Event()
 
-    async def ask(_: int) -> Sequence[str]:
+    async def ask(free: int) -> Sequence[str]:
         asked.set()
         raise OSError("the service is away")
 
@@ -203,9 +203,9 @@ async def test_so_is_time_after_which_some_came() -> None:
     office = Office(1)
     ask = office.ask
 
-    async def late(lanes: int) -> Sequence[str]:
+    async def late(free: int) -> Sequence[str]:
         await asyncio.sleep(0.1 if office.left else 0.0)
-        return await ask(lanes)
+        return await ask(free)
 
     office.ask = late  # type: ignore[method-assign]
     assert (await worked(office, 1)).waited_seconds >= 0.1

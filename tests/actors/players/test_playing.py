@@ -72,7 +72,7 @@ class Room:
     async def proposed(self, task_type: str = "deduction") -> ToPropose:
         """An admitted proposal of this type."""
         for _ in range(50):
-            work = await self.work("propose", f"0.player-0@0/p{next(self.numbers)}")
+            work: ToPropose = await self.work("propose", f"0.player-0@0/p{next(self.numbers)}")
             if work.task_type == task_type:
                 return work
         raise AssertionError(f"no {task_type} proposal was admitted")
@@ -91,12 +91,12 @@ class Answers(ScriptedEngines):
 
     say: Callable[[GenerateRequest], list[str]] | None = None
     fail: int = 0
-    of: Exception = RuntimeError("the replica died")
+    error: Exception = RuntimeError("the replica died")
 
     async def generate(self, request: GenerateRequest, deadline: float) -> Generation:
         if self.fail:
             self.fail -= 1
-            raise self.of
+            raise self.error
         generation = await super().generate(request, deadline)
         if self.say is None:
             return generation
@@ -307,9 +307,9 @@ async def test_all_attempts_at_a_task_come_in_together_and_rate_it(room: Room) -
 async def test_equal_answers_to_one_task_are_judged_once(room: Room) -> None:
     rating = await rated_group(room)
     room.engines.say = lambda _: ["21", "22", "21", "21"]
-    before = room.sandbox.statistics().executions  # type: ignore[attr-defined]
+    before = room.sandbox.statistics().executions
     await Solver(room.table).play(rating)
-    assert room.sandbox.statistics().executions == before + 2  # type: ignore[attr-defined]
+    assert room.sandbox.statistics().executions == before + 2
     assert room.shard.experience.book.groups[rating.group.rates].rating.correct == 3
 
 
@@ -378,7 +378,7 @@ async def test_attempts_whose_request_always_fails_go_to_others_until_they_are_p
 ) -> None:
     """A task that engines were too slow for is as sound as any: it stays, to be drawn at another time."""
     rating = await rated_group(room)
-    room.engines.fail, room.engines.of = 10_000, error
+    room.engines.fail, room.engines.error = 10_000, error
     solver = Solver(room.table)
     for _ in range(room.config.staleness.max_tries):
         assert not await solver.play(rating), "the lane rests"

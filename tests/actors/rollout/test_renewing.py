@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import torch
 
+from actors.engine.engine import Engine
 from actors.engine.errors import EngineDiedError, EngineError, EngineStuckError, StagingError, TornWeightsError
 from actors.engine.records import EngineStatistics, GenerateRequest, Generation, UpdateTimes
 from actors.engine.settings import EngineSettings
@@ -152,7 +153,7 @@ async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setattr(module, "find_registry", lambda _name: place.handle)
     monkeypatch.setattr(module, "warm_up", lambda: None)
     monkeypatch.setattr(module, "own_address", lambda: "127.0.0.1")
-    monkeypatch.setattr(module.Engine, "start", place.make_engine)
+    monkeypatch.setattr(Engine, "start", place.make_engine)
     settings = EngineSettings.of("model", RolloutConfig(drain_seconds=0.1), WeightsConfig(), gpu=False)
     place.replica = await Replica.start(settings, "registry", name="a")
     place.replica.leave = place.left.append

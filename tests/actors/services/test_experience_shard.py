@@ -16,8 +16,8 @@ from actors.services.experience_service import ExperienceShard
 from actors.services.records import Books, Lack
 from azr.game.types import Cell, Version
 from azr.journal.journal import JournalError
-from azr.ledger.experience import Shortage
 from azr.ledger.ledger import Count, LedgerError, Sample
+from azr.ledger.taking import Shortage
 from azr.ledger.work import ToAttempt, ToPropose, ToReplay
 from tests.actors.games import small_config
 from tests.actors.local import place, rules_of
@@ -362,8 +362,8 @@ async def test_open_work_is_claimed_after_a_restart_and_the_rest_given_out(tmp_p
     shard = open_shard(tmp_path)
     groups = []
     for number in range(2):
-        work = await opened(shard, f"0.p/{number}")
-        await shard.judge_many([(proposal(work.group, work.task_type), f"0.task-{number}")])
+        opening = await opened(shard, f"0.p/{number}")
+        await shard.judge_many([(proposal(opening.group, opening.task_type), f"0.task-{number}")])
         (rating,) = await shard.next_work("s@1", [f"0.s/{number}"], ["solve"], [], 0.0)
         assert isinstance(rating, ToAttempt)
         groups.append(rating.group)
@@ -522,8 +522,8 @@ async def step_of(shard: ExperienceShard, step: int) -> None:
 async def fill(shard: ExperienceShard, version: Version = OLD) -> None:
     """Enough for a whole batch of every cell."""
     for number in range(18):
-        work = await opened(shard, f"0.p/{version.step}/{number}")
-        await shard.judge_many([(proposal(work.group, work.task_type, version), f"0.task-{number}")])
+        opening = await opened(shard, f"0.p/{version.step}/{number}")
+        await shard.judge_many([(proposal(opening.group, opening.task_type, version), f"0.task-{number}")])
     number = 0
     while works := await shard.next_work("s@1", [f"0.s/{version.step}/{number}"], ["solve"], [], 0.0):
         (work,) = works

@@ -13,8 +13,9 @@ import pytest
 from actors.services.task_client import TaskClient
 from azr.buffers import Estimate
 from azr.game.types import Version
+from azr.run.batches import Memory
 from azr.run.checkpoint import RunState, write_state
-from azr.run.source import Memory, RunSource, Setting
+from azr.run.source import RunSource, Setting
 from learner.checkpoint import checkpoint_folder
 from tests.actors.games import small_config
 from tests.actors.local import Desk, LocalService

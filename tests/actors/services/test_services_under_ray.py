@@ -172,7 +172,7 @@ def test_steps_go_on_over_commits_and_publications(services: Services) -> None:
 def test_without_a_batch_what_is_lacking_names_what_each_cell_lacks_and_who_is_at_work(services: Services) -> None:
     async def begin() -> None:
         hands = Hands(services, "hands-7@1")
-        await hands.experience.next_work(0, [named(0, f"{hands.experience.owner}/1")], ("propose",), (), 0.0)
+        await hands.experience.next_work(0, [named(0, f"{hands.experience.owner}/1")], ["propose"], (), 0.0)
 
     asyncio.run(begin())
     began = time.monotonic()

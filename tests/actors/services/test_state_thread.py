@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -47,9 +48,9 @@ class Disk:
 
 
 def test_calls_run_one_after_the_other_in_the_order_in_which_they_came() -> None:
-    disk, seen = Disk(), []
+    disk, seen = Disk(), list[int]()
     thread = disk.thread()
-    answers = [thread.submit(lambda number=number: seen.append(number)) for number in range(100)]
+    answers = [thread.submit(partial(seen.append, number)) for number in range(100)]
     for answer in answers:
         answer.result(5)
     thread.close()
@@ -100,7 +101,7 @@ def test_a_round_is_bounded() -> None:
 def test_an_error_of_a_call_is_its_own() -> None:
     disk = Disk()
     thread = disk.thread()
-    bad, good = thread.submit(lambda: {}[1]), thread.submit(lambda: 7)
+    bad, good = thread.submit(lambda: {0: 0}[1]), thread.submit(lambda: 7)
     assert good.result(5) == 7
     with pytest.raises(KeyError):
         bad.result(5)
@@ -142,9 +143,9 @@ def test_the_clock_ticks_when_nobody_calls() -> None:
 
 
 def test_what_was_handed_in_before_the_end_is_still_done() -> None:
-    disk, seen = Disk(), []
+    disk, seen = Disk(), list[int]()
     thread = disk.thread()
-    answers = [thread.submit(lambda number=number: seen.append(number)) for number in range(10)]
+    answers = [thread.submit(partial(seen.append, number)) for number in range(10)]
     thread.close()
     assert all(answer.done() for answer in answers)
     assert len(seen) == 10

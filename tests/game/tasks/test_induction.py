@@ -26,7 +26,7 @@ def test_the_first_half_is_shown_and_all_pairs_are_kept(gate: Gate) -> None:
     assert accepted.outputs == ("1", "3", "6", "18", "7", "4", "5", "6", "1", "14")
     assert accepted.message == MESSAGE
     for style in ("full", "compact"):
-        prompt = task_type("induction").solve_prompt(accepted, style)  # type: ignore[arg-type]
+        prompt = task_type("induction").solve_prompt(accepted, style)
         assert "123" in prompt
         assert "1000" not in prompt
         assert MESSAGE in prompt

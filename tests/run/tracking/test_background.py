@@ -22,7 +22,7 @@ class Fake:
 
     name = "fake"
 
-    def __init__(self, during: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, during: Callable[[str], object] = lambda _: None) -> None:
         self.seen: list[str] = []
         self._during = during
 
@@ -263,7 +263,7 @@ def test_how_a_run_ends_is_told_ahead_to_those_who_can_be_told_otherwise_later(k
 class Remembering(Fake):
     """One that can say what it has: by the marks of steps, and of evaluations."""
 
-    def __init__(self, has: set[tuple[int, int]], during: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, has: set[tuple[int, int]], during: Callable[[str], object] = lambda _: None) -> None:
         super().__init__(during)
         self.has = has
 

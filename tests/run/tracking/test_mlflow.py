@@ -34,7 +34,7 @@ def tracker(
         "azr",
         artifacts=tmp_path / "mlartifacts" if uri == "sqlite" else None,
         on_id=ids.append,
-        tell=[].append if said is None else said.append,
+        tell=(said if said is not None else []).append,
         system_metrics=system,
         timeout=2.0,
     )

@@ -99,7 +99,10 @@ class Loud(dict[str, int]):
     def items(self) -> Any:
         raise AssertionError("code of a value must not run")
 
-    __iter__ = __len__ = keys = values = __repr__ = items  # type: ignore[assignment]
+    __iter__ = __len__ = keys = values = __repr__ = items
+
+
+Point = namedtuple("Point", "x")
 
 
 class LoudInteger(int):
@@ -143,13 +146,13 @@ def test_a_type_that_poses_as_another_is_found_out_without_asking_it() -> None:
         (Loud(a=1), "Loud"),
         (LoudInteger(1), "LoudInteger"),
         (NamesItself("Odd", (), {})(), "Odd"),
-        (namedtuple("Point", "x")(1), "Point"),
+        (Point(1), "Point"),
         (deque([1]), "deque"),
         (Decimal(1), "Decimal"),
         (Fraction(1, 2), "Fraction"),
         (lambda: 0, "function"),
         (len, "builtin_function_or_method"),
-        ((x for x in ()), "generator"),
+        ((x for x in ""), "generator"),
         (iter([]), "list_iterator"),
         ({}.keys(), "dict_keys"),
         (memoryview(b""), "memoryview"),

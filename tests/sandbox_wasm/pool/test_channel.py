@@ -25,7 +25,7 @@ from sandbox_wasm.protocol import InspectJob, Job, LiteralJob, Outcome, RunJob, 
 @given(st.lists(st.binary(max_size=50), max_size=8), st.lists(st.integers(1, 40), max_size=12))
 def test_frames_come_out_as_they_went_in_however_the_stream_is_cut(bodies: list[bytes], cuts: list[int]) -> None:
     data = b"".join(HEADER.pack(len(body)) + body for body in bodies)
-    buffer, found = FrameBuffer(), []
+    buffer, found = FrameBuffer(), list[bytes]()
     for cut in cuts:
         found += buffer.feed(data[:cut])
         data = data[cut:]

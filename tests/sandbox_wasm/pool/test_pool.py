@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -54,7 +55,8 @@ def test_run_many_reads_no_further_ahead_than_the_queue_is_long(plugin_site: Pat
 
 def test_an_iterator_that_is_dropped_leaves_its_places_to_others(plugin_site: Path) -> None:
     with open_sandbox("rehearsal", 1, queue_jobs=4) as pool:
-        abandoned = pool.run_many(run("sleep 0.05", str(index)) for index in range(100))
+        results = pool.run_many(run("sleep 0.05", str(index)) for index in range(100))
+        abandoned = cast(Generator[object, None, None], results)
         next(abandoned)
         abandoned.close()
         assert said(next(pool.run_many([run("say", "next")]))) == ["next"]
@@ -141,7 +143,7 @@ async def test_an_error_of_a_streams_source_reaches_who_reads_it(pool: SandboxPo
 async def test_a_stream_that_is_dropped_waits_for_what_feeds_it_and_leaves_its_places(plugin_site: Path) -> None:
     ended = asyncio.Event()
 
-    async def endless() -> AsyncIterator[RunJob]:
+    async def endless() -> AsyncGenerator[RunJob, None]:
         try:
             while True:
                 yield run("sleep 0.01")

@@ -55,7 +55,7 @@ def still_works(backend: ProcessBackend) -> bool:
 def newest() -> int:
     """The descendant that was started last. Numbers do not tell: they begin again at the system's highest."""
     family = psutil.Process().children(recursive=True)
-    return max(family, key=lambda process: (process.create_time(), process.pid)).pid
+    return int(max(family, key=lambda process: (process.create_time(), process.pid)).pid)
 
 
 def descendants() -> set[int]:

@@ -6,6 +6,7 @@ import multiprocessing
 
 import pytest
 from wasmtime import TrapCode
+from wasmtime import _ffi as ffi
 
 from sandbox_wasm.protocol import (
     InspectJob,
@@ -18,7 +19,6 @@ from sandbox_wasm.protocol import (
     RunResult,
 )
 from sandbox_wasm.wasm import backend as module
-from sandbox_wasm.wasm import instance
 from sandbox_wasm.wasm.backend import WasmBackend
 from sandbox_wasm.wasm.instance import GuestStoppedError, Instance, TooLongError
 
@@ -43,8 +43,8 @@ def test_inputs_that_share_a_compilation_answer_as_if_alone(backend: WasmBackend
     together = backend.run(RunJob(program=program, inputs=inputs, limits=LIMITS))
     alone = [backend.run(RunJob(program=program, inputs=(text,), limits=LIMITS)) for text in inputs]
     assert [outcome.value for outcome in together.outcomes] == [  # type: ignore[union-attr]
-        one.outcomes[0].value
-        for one in alone  # type: ignore[union-attr]
+        one.outcomes[0].value  # type: ignore[union-attr]
+        for one in alone
     ]
 
 
@@ -278,9 +278,9 @@ def test_an_instance_that_cannot_come_alive_frees_its_store(
     fresh: WasmBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, freed = [], []
-    make, free = instance.ffi.wasmtime_store_new, instance.ffi.wasmtime_store_delete
-    monkeypatch.setattr(instance.ffi, "wasmtime_store_new", lambda *given: made.append(store := make(*given)) or store)
-    monkeypatch.setattr(instance.ffi, "wasmtime_store_delete", lambda store: freed.append(store) or free(store))
+    make, free = ffi.wasmtime_store_new, ffi.wasmtime_store_delete
+    monkeypatch.setattr(ffi, "wasmtime_store_new", lambda *given: made.append(store := make(*given)) or store)
+    monkeypatch.setattr(ffi, "wasmtime_store_delete", lambda store: freed.append(store) or free(store))
 
     def nothing(_: Instance, name: bytes) -> None:
         raise GuestStoppedError(None, f"the guest does not export {name.decode()}")

@@ -1,5 +1,5 @@
 """A sandbox back end that acts out what a job says, so that a pool can be tested with everything that goes wrong."""
 
-from azr_rehearsal.backend import RehearsalBackend
+from .backend import RehearsalBackend
 
 __all__ = ["RehearsalBackend"]
