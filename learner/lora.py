@@ -36,7 +36,8 @@ class LoraLinear(nn.Module):
 def insert_adapters(policy: Policy, config: LoraConfig) -> int:
     """Freeze the model and give each targeted linear layer an adapter; returns how many.
 
-    A target that names no layer is refused. A layer whose weight is frozen already gets none: it is not to be trained.
+    A target that names no layer is refused, but for those of the default's, of which families of models lack some. A
+    layer whose weight is frozen already gets none: it is not to be trained.
     """
     linear = [
         (parent, name, child)
@@ -46,7 +47,7 @@ def insert_adapters(policy: Policy, config: LoraConfig) -> int:
     ]
     known = {name for _, name, _ in linear}
     for target in config.targets:
-        if target not in known:
+        if target not in known and (config.targets != LoraConfig().targets or known.isdisjoint(config.targets)):
             raise ValueError(
                 f"learner.lora.targets: {target!r} names no linear layer of this model; {did_you_mean(target, known)}"
             )

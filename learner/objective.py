@@ -35,13 +35,15 @@ class Objective:
         """Whether a correction wants all tokens of the step at once, before the first update."""
 
     def factors(self, ratios: Ratios) -> tuple[Tensor, dict[str, Share]]:
-        """The product of all corrections' factors for each token, and their metrics by name."""
+        """The product of all corrections' factors for each token, and their metrics by name; without any, ones."""
         weight = torch.ones_like(ratios.log_ratio)
         metrics: dict[str, Share] = {}
         for name, correction in self._corrections.items():
             factor = correction(ratios)
             weight = weight * factor.values
             metrics |= {f"{name}/{key}": share for key, share in factor.metrics.items()}
+        if not self._corrections:
+            return weight, metrics
         return weight, metrics | {PRODUCT: mean_of(weight), PRODUCT_SQUARED: mean_of(weight.square())}
 
     def loss(self, batch: TokenBatch, weight: Tensor, sequence_coefficients: Tensor) -> tuple[Tensor, dict[str, Share]]:

@@ -58,12 +58,12 @@ def _loaded(model: ModelConfig) -> Tokens:
 
 
 def _controls(added: Iterable[Any]) -> tuple[str, ...]:
-    """Which of a tokenizer's added tokens are control tokens: the special ones, and those written as a tag (`<tool>`).
+    """Which of a tokenizer's added tokens are control tokens: the special ones, and those written `<|so|>`.
 
-    Others are ordinary text: there are vocabularies with runs of blanks or single letters among them.
+    Others are ordinary text: there are vocabularies with runs of blanks, letters or the tags of HTML among them.
     """
     texts = [(token.content, token.special) for token in added]
-    return tuple(text for text, special in texts if text.strip() and (special or text[0] + text[-1] == "<>"))
+    return tuple(text for text, special in texts if text.strip() and (special or text.startswith("<|")))
 
 
 def model_folder(path: str) -> str:

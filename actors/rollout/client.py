@@ -194,9 +194,11 @@ class RolloutClient:
                 return await connection.ask(payload)
             except _GoneError:
                 deaths.append(f"{name} went away")
-            except (_DiedError, _FailedError) as error:
+            except _DiedError as error:
                 deaths.append(str(error))
                 connection.resting = time.monotonic() + _AGAIN_SECONDS
+            except _FailedError as error:
+                deaths.append(str(error))
             except _ElsewhereError:
                 connection.resting = time.monotonic() + _AGAIN_SECONDS
                 continue

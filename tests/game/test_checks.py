@@ -138,7 +138,6 @@ def test_a_plug_in_that_cannot_be_imported_is_told_before_anything_runs(
     ("group", "override"),
     [
         ("azr.tasks", "algorithm.game.task_types=[deduction,mine]"),
-        ("azr.safety", "safety.detectors=[mine]"),
         ("azr.rewards", TERM.format("mine")),
     ],
 )
@@ -153,8 +152,17 @@ def test_one_that_cannot_be_made_is_told_as_well(
 
 def test_a_detector_that_finds_nothing_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     announce(tmp_path, "azr_blind", {"azr.safety": {"mine": "builtins:object"}}, monkeypatch)
-    with pytest.raises(ConfigError, match="'mine' cannot be made: TypeError: it has no method `find`"):
+    with pytest.raises(ConfigError, match="'mine' has no method `find`"):
         check(load([], ["safety.detectors=[mine]"]))
+
+
+def test_a_detector_is_made_where_the_batches_are_and_not_to_look_at_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may hold a model on a card that the driver's machine does not have."""
+    (tmp_path / "azr_judge.py").write_text(f"{RAISES}    def find(self, text):\n        return []\n")
+    announce(tmp_path, "azr_judge", {"azr.safety": {"mine": "azr_judge:Mine"}}, monkeypatch)
+    check(load([], ["safety.detectors=[mine]"]))
 
 
 def test_parts_of_our_own_are_not_loaded_for_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,6 +132,12 @@ def test_the_effective_share_is_of_the_factors_in_use_and_not_of_token_ratios() 
     assert set(means) == {"off_policy/sequence_tis/weight", "off_policy/sequence_tis/truncated_fraction"}
 
 
+def test_where_nothing_is_corrected_no_factor_is_told() -> None:
+    """Ones would hide what the ratios are."""
+    ratios = Ratios(torch.tensor([0.5, -0.5]), torch.ones(2), torch.tensor([0, 1]), 2)
+    assert Objective(LossConfig(weight="none")).factors(ratios)[1] == {}
+
+
 def test_masked_tokens_are_no_part_of_the_effective_share() -> None:
     assert effective_share({"p/product": 0.25, "p/product_squared": 0.25}, "p/") == 0.25
     assert effective_share({"p/product": 0.0, "p/product_squared": 0.0}, "p/") == 0.0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partialmethod
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -15,6 +17,8 @@ from azr.config.load import load
 from azr.config.sections.algorithm import LossConfig, OptimiserConfig
 from azr.config.sections.learner import LearnerConfig, LoraConfig
 from learner import checkpoint
+from learner.lora import insert_adapters
+from learner.policy import Policy
 from learner.process_group import group_of_one
 from learner.samples import Sample, StepBatch, collate
 from learner.trainer import Trainer, learning_rate, supervised
@@ -507,6 +511,16 @@ class TestAdapters:
     def test_a_target_that_names_nothing_is_refused_beside_others_that_do(self, folder: Path) -> None:
         with pytest.raises(ValueError, match=r"'v_porj' names no linear layer of this model; did you mean 'v_proj'\?"):
             make_trainer(folder, learner=LearnerConfig(lora=LoraConfig(rank=2, targets=["q_proj", "v_porj"])))
+
+    def test_the_default_targets_are_those_that_a_model_has(self) -> None:
+        """Fused layers have other names."""
+        policy = torch.nn.Module()
+        policy.q_proj, policy.gate_up_proj = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+        policy.language_model = SimpleNamespace(get_output_embeddings=lambda: None)  # type: ignore[assignment]
+        assert insert_adapters(cast("Policy", policy), LoraConfig(rank=1)) == 1
+        del policy.q_proj
+        with pytest.raises(ValueError, match="'q_proj' names no linear layer"):
+            insert_adapters(cast("Policy", policy), LoraConfig(rank=1))
 
 
 def test_supervised_training_raises_the_likelihood_of_the_responses(folder: Path) -> None:

@@ -50,15 +50,17 @@ def test_control_tokens_are_known_by_their_texts_and_ordinary_added_ones_are_non
     """Some vocabularies add runs of blanks, or letters: refused, no program of theirs would be a task."""
     saved = Tokenizer.from_file(str(shipped.folder() / "tokenizer.json"))
     saved.add_special_tokens(["[STOP]"])
-    saved.add_tokens(["        ", "ß", "<tool>", "<think>"])
+    saved.add_tokens(["        ", "ß", "<b>", "<|tool|>", "<|think|>"])
     saved.save(str(tmp_path / "tokenizer.json"))
     shutil.copy(shipped.folder() / "tokenizer_config.json", tmp_path)
     tokens = load_tokens(
-        ModelConfig(path=str(tmp_path), frame="compact", plain_tokens=["<think>"] if read_by == "transformers" else [])
+        ModelConfig(
+            path=str(tmp_path), frame="compact", plain_tokens=["<|think|>"] if read_by == "transformers" else []
+        )
     )
-    known = {"<|end|>", "[STOP]", "<tool>"}
+    known = {"<|end|>", "[STOP]", "<|tool|>"}
     if read_by == "tokenizers":
-        known.add("<think>")
+        known.add("<|think|>")
     assert set(tokens.control_texts) == known
 
 

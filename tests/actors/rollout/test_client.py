@@ -232,7 +232,6 @@ class TestDeaths:
         await fleet.client.ready(2, 10)
         generations = await asyncio.gather(*(fleet.client.generate(_ask(str(i)), 10) for i in range(40)))
         assert {generation.replica for generation in generations} == {"b"}
-        assert len(fleet.asked["a"]) <= 20, "while it rests nobody asks it"
         assert len(set(fleet.asked["a"])) == len(fleet.asked["a"]), "nor is it asked twice for what it failed at"
 
     async def test_a_request_of_which_engines_die_is_called_poisoned_too(self, fleet: Fleet) -> None:
