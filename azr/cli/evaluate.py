@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 from azr.cli.config import add_config_arguments, config_of
-from azr.config import Config, load
+from azr.config import Config, compose
 from azr.config.sections.evaluation import EvaluationConfig
 from azr.config.sections.weights import WeightsConfig
-from azr.errors import UsageError
+from azr.errors import ConfigError, UsageError
 from azr.files import require_writable
 
 SUMMARY = "Ask a model, or a run's newest checkpoint, the held-out tasks, and judge its answers in the sandbox."
@@ -86,7 +86,11 @@ def not_held_out(source: str, suite: str) -> str:
     from azr.run.session import configuration_of
 
     own = configuration_of(source)
-    if own is None or (trained := load([str(own)]).evaluation.suite) == suite:
+    try:
+        trained = compose([str(own)]).evaluation.suite if own is not None else suite
+    except ConfigError:  # of another version: the evaluation is asked otherwise, or was refused before
+        return ""
+    if trained == suite:
         return ""
     return (
         f"evaluation.suite was {trained} in this run: its tasks may be among those of {suite}, which are not held out"

@@ -144,6 +144,7 @@ def _require_chosen(layers: Sequence[Layer]) -> None:
     `algorithm=default` names the defaults. It cannot write them out: a model's preset sets some of them otherwise.
     """
     chosen: dict[str, Layer] = {}
+    last = {layer.preset.rpartition("/")[0]: layer for layer in layers}
     for layer in layers:
         group, grouped, _ = layer.preset.rpartition("/")
         if not grouped:
@@ -154,8 +155,9 @@ def _require_chosen(layers: Sequence[Layer]) -> None:
                 f"{layer.origin} would change nothing after {other.origin}: it is what stands where none is chosen",
                 f"leave {other.preset} out, of what is included as well",
             )
-        for earlier in (other for name, other in chosen.items() if name != group):
-            if key := _taken_back(earlier, layer):
+        for name, earlier in chosen.items():
+            # One whose group is chosen once more has its say after all.
+            if name != group and earlier is last[name] and (key := _taken_back(earlier, layer)):
                 raise ConfigError(
                     f"{layer.origin} would take back {earlier.origin}: it sets {key} otherwise, and the later wins",
                     f"name {layer.preset} before {earlier.preset}",

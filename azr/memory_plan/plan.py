@@ -147,7 +147,7 @@ def _problems(
         own = "rollout.gpus_per_replica=-1, for a card of the engine's own"
         mends = [
             *([own] if _fits_apart(shape, card, learner, engine) else []),
-            *_learner_mends(shape, room, learner, engine),
+            *_learner_mends(shape, room, learner, engine, rank_share),
         ]
         yield (
             f"a learner rank wants {gib(demand)} of a {card.name}, which has {gib(card.memory)}{left}",
@@ -228,8 +228,9 @@ def _less(shape: Shape, card: Card, engine: Engine) -> str:
     return f"set rollout.kv_cache_mb to at most {most}" if most > 0 else ""
 
 
-def _learner_mends(shape: Shape, room: int, learner: LearnerConfig, engine: Engine) -> Iterator[str]:
-    """Single changes, each enough by itself, the cheapest first."""
+def _learner_mends(shape: Shape, room: int, learner: LearnerConfig, engine: Engine, rank_share: float) -> Iterator[str]:
+    """Single changes, each enough by itself, the cheapest first. Where two ranks would fit
+    a card by their share of it, there can be but one."""
     tried: list[tuple[str, LearnerConfig]] = [
         (f"learner.checkpointing={kind}", replace(learner, checkpointing=kind)) for kind in ("selective", "full")
     ]
@@ -240,7 +241,7 @@ def _learner_mends(shape: Shape, room: int, learner: LearnerConfig, engine: Engi
         tried.append(
             (f"learner.checkpointing=full with tokens_per_micro_batch={tokens}", replace(less, checkpointing="full"))
         )
-    for ranks in _RANKS:
+    for ranks in _RANKS if rank_share > 0.5 else ():
         if ranks > learner.ranks:
             tried.append((f"learner.ranks={ranks}", replace(learner, ranks=ranks)))
             full = replace(learner, ranks=ranks, checkpointing="full")
@@ -270,10 +271,12 @@ def _engine_mends(shape: Shape, card: Card, engine: Engine) -> Iterator[str]:
         room = f"rollout.memory_fraction={highest:.2f}", msgspec.structs.replace(engine, share=highest)
     half = max(1, engine.running // 2)
     tried = [room, (f"rollout.max_sequences={half}", msgspec.structs.replace(engine, running=half))]
-    # A part of a card is for an engine of one worker; several of them have cards of their own.
-    apart = "" if engine.card_share == 1 else " with gpus_per_replica=-1"
+    # A card, or a part of one, is for an engine of one worker; so many cards as there are workers is the default.
     tried += [
-        (f"rollout.tensor_parallel={ways}{apart}", msgspec.structs.replace(engine, tensor_parallel=ways, card_share=1))
+        (
+            f"rollout.tensor_parallel={ways} with gpus_per_replica=-1",
+            msgspec.structs.replace(engine, tensor_parallel=ways, card_share=1),
+        )
         for ways in _WAYS
         if ways > engine.tensor_parallel and shape.heads % ways == 0
     ]

@@ -271,12 +271,13 @@ def _came_upon_an_error(told: BaseException) -> bool:
 def _keep_logs(session: Path, to: Path) -> None:
     """Copy the ends of what Ray's processes said to where the user looks, in place of what those of an earlier driver
     did: each has names of its own for its files, which would add up."""
-    shutil.rmtree(to, ignore_errors=True)
     with contextlib.suppress(OSError):
-        to.mkdir(parents=True, exist_ok=True)
-        for path in (session / "session_latest" / "logs").glob("*"):
-            if not path.is_file() or path.stat().st_size == 0:
-                continue
+        said = [path for path in (session / "session_latest" / "logs").glob("*") if path.is_file()]
+        said = [path for path in said if path.stat().st_size > 0]
+        if said:
+            shutil.rmtree(to, ignore_errors=True)
+            to.mkdir(parents=True, exist_ok=True)
+        for path in said:
             with path.open("rb") as file:
                 file.seek(max(0, path.stat().st_size - KEPT_LOG_BYTES))
                 (to / path.name).write_bytes(file.read())

@@ -109,6 +109,8 @@ def test_an_ablation_that_an_algorithm_would_take_back_is_refused_with_the_right
         load(configs, given)
     assert refused.value.mend == "name algorithm/paper before ablation/without_references"
     assert load([], ["algorithm=paper", "ablation=without_references"]).algorithm.game.references == 0
+    once_more = [*given, "ablation=without_references"]
+    assert load(configs, once_more).algorithm.game.references == 0, "as the mend says, whatever came before"
     apart = load([], ["ablation=deduction_only", "algorithm=paper"])
     assert apart == load([], ["algorithm=paper", "ablation=deduction_only"])
 

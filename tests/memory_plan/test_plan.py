@@ -62,7 +62,9 @@ def test_an_engine_without_room_for_one_sequence_is_told_what_would_make_room() 
     made = plan("Qwen/Qwen2.5-14B", "L40S", replace(LEARNER, ranks=16), msgspec.structs.replace(ENGINE, share=0.7))
     [(what, mend)] = made.problems
     assert "less than one sequence of 14,240" in what
-    assert mend == "rollout.memory_fraction=0.95 or rollout.tensor_parallel=2 or rollout.tensor_parallel=4"
+    apart = "with gpus_per_replica=-1"
+    more = " or ".join(f"rollout.tensor_parallel={ways} {apart}" for ways in (2, 4))
+    assert mend == f"rollout.memory_fraction=0.95 or {more}"
 
 
 def test_cards_that_do_not_divide_the_heads_are_refused() -> None:
@@ -142,6 +144,13 @@ def test_what_a_rank_sends_is_counted_where_it_fits_and_in_the_ways_out() -> Non
     assert plan("Qwen/Qwen3-8B-Base", learner=learner).problems == ()
     [(_, mend)] = plan("Qwen/Qwen3-8B-Base", learner=learner, engine=sending).problems
     assert "learner.ranks=4" in mend
+
+
+def test_more_ranks_are_no_change_where_two_would_be_put_on_one_card() -> None:
+    """Which is refused: NCCL cannot join them."""
+    mends = [mend for _, mend in plan(learner=replace(LEARNER, ranks=1), rank_share=0.5).problems]
+    assert mends
+    assert "learner.ranks" not in "".join(mends)
 
 
 def test_engines_that_share_a_card_share_its_memory() -> None:

@@ -141,6 +141,8 @@ def test_a_run_that_was_not_kept_from_the_suites_tasks_is_told_of(tmp_path: Path
     write_resolved(load(["tiny"], ["evaluation.suite=none"]), run.root)
     said = evaluate.not_held_out(str(run.root), "tiny")
     assert said.startswith("evaluation.suite was none in this run")
+    run.config.write_text("run: {a_key_of_another_version: 1}\n")
+    assert evaluate.not_held_out(str(run.root), "tiny") == "", "the evaluation itself may be asked by other presets"
 
 
 def test_how_many_tasks_are_asked_is_the_option_or_the_configurations_word(run: RunFolder) -> None:

@@ -66,7 +66,8 @@ def problems(config: Config) -> Iterator[tuple[str, str, str]]:
             "a rank uses one GPU",
             "set 1, or with one rank a fraction to share a card; learner.ranks takes more",
         )
-    if config.learner.ranks > 1 and 0 < config.cluster.learner_gpus <= 0.5:
+    apart = config.cluster.placement == "STRICT_SPREAD"
+    if config.learner.ranks > 1 and 0 < config.cluster.learner_gpus <= 0.5 and not apart:
         yield (
             "cluster.learner_gpus",
             f"{config.cluster.learner_gpus} may put two ranks on one card, where NCCL cannot join them",

@@ -13,7 +13,7 @@ PLACES = ("sqlite", "databricks", "off")
 
 def problems(tracking: TrackingConfig) -> Iterator[tuple[str, str, str]]:
     """Everything wrong with the section, as (key, what is wrong, how to mend it)."""
-    if tracking.mlflow not in PLACES and "://" not in tracking.mlflow:
+    if not (tracking.mlflow in PLACES or "://" in tracking.mlflow or tracking.mlflow.startswith("file:")):
         yield (
             "tracking.mlflow",
             f"{tracking.mlflow!r} names no place",
