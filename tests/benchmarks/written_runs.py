@@ -47,12 +47,9 @@ def write_run(folder: Path, *, ended: str = "finished", asked: Asked | None = No
     with run.tasks.open("ab") as file:
         for step in range(STEPS):
             for right in (0 if step < STEPS // 2 else 4, 8):
-                file.write(
-                    msgspec.json.encode(
-                        {"step": step, "task": {"task_type": "deduction"}, "right": right, "attempts": 8}
-                    )
-                    + b"\n"
-                )
+                task = {"id": f"{step}-{right}", "task_type": "deduction"}
+                rated = {"step": step, "task": task, "right": right, "attempts": 8}
+                file.write(msgspec.json.encode(rated) + b"\n")
     if asked is not None:
         settle(folder, asked, begun=False)
     return run.root

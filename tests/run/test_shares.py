@@ -45,10 +45,10 @@ class TestInARayOfItsOwn:
 
     def test_fractions_share_a_card(self) -> None:
         thirds = ["cluster.learner_gpus=0.3333334", "rollout.gpus_per_replica=0.3333333", "rollout.kv_cache_mb=64"]
-        config = load([], ["learner.ranks=2", *thirds])
-        require(config, cards=1, ranks=2)
+        config = load([], ["rollout.replicas=2", *thirds])
+        require(config, cards=1, ranks=1)
         with pytest.raises(AzrError, match="are asked for and 1"):
-            require(config, cards=1, ranks=3)
+            require(config, cards=1, ranks=2)
 
     def test_engines_alone_leave_the_learner_out(self) -> None:
         require(Config(), cards=1, ranks=0)
