@@ -3,26 +3,54 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from azr.cli.numbers import positive, whole
 from azr.config.sections.run import LARGEST_SEED
+from azr.decoding import UNDECODABLE
 from azr.errors import AzrError
+from azr.files import write_bytes
+
+if TYPE_CHECKING:
+    from learner.supervised import TokenPairs
 
 SUMMARY = "Train a model on JSON lines of prompt and response."
 EPILOG = """a line of the input:
   {"prompt": "2+2=", "response": "4"}
 
 The response is learned, the prompt is not; an end token is put after each response. Pairs are packed up to the token
-budget. Stopped at any time, the run continues from its newest checkpoint when the same command is given again.
+budget. Stopped at any time, the run continues from its newest checkpoint when the same command is given again, also
+with more --epochs. With another model, other pairs, or another --tokens-per-step, --lr, --warmup or --seed it would be
+another training, and is refused: that takes another --out.
 
 examples:
   azr sft pairs.jsonl --model Qwen/Qwen2.5-0.5B --out runs/warm --lr 1e-5 --epochs 2
   azr sft a.jsonl b.jsonl --model ./base --out runs/warm --tokens-per-step 65536 --ranks 2
   azr export runs/warm ./warm-model
 """
+
+
+class Recipe(msgspec.Struct, frozen=True):
+    """What makes two trainings one, however often it is stopped; kept beside its checkpoints. Epochs are no part of it:
+    with more of them a training goes on."""
+
+    model: str
+    """As a run keeps it (`shipped.as_kept`)."""
+    tokenizer: str
+    pairs: str
+    """Digest of their tokens: the files may be pipes, which are read once."""
+    tokens_per_step: int
+    lr: float
+    warmup: int
+    seed: int
+    plain_tokens: tuple[str, ...]
+    random_weights: bool
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,6 +132,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     with sole_writer(arguments.out):
         _require_continuable(arguments.out, steps)
+        _claim(arguments.out, _recipe_of(arguments, model, pairs))
         if arguments.ranks > 1:
             from learner.ray_train import train
 
@@ -135,3 +164,68 @@ def _require_continuable(out: Path, steps: int) -> None:
             f"{out} holds a checkpoint of step {newest}, and these pairs make {steps} steps: none would be trained",
             "give the arguments that the folder was begun with, raise --epochs, or name another folder as --out",
         )
+
+
+def _recipe_of(arguments: argparse.Namespace, model: str, pairs: TokenPairs) -> Recipe:
+    from azr.tiny.shipped import as_kept
+    from azr.tokens import tokenizer_digest
+
+    digest = hashlib.sha256(pairs.bounds.tobytes())
+    digest.update(pairs.tokens.data)
+    return Recipe(
+        model=as_kept(arguments.model),
+        tokenizer=tokenizer_digest(model),
+        pairs=digest.hexdigest()[:16],
+        tokens_per_step=arguments.tokens_per_step,
+        lr=arguments.lr,
+        warmup=arguments.warmup,
+        seed=arguments.seed,
+        plain_tokens=tuple(arguments.plain_tokens),
+        random_weights=arguments.random_weights,
+    )
+
+
+def _claim(out: Path, recipe: Recipe) -> None:
+    """See that the newest checkpoint is of the same training, and write down which. A folder without one may be begun
+    anew by any."""
+    from learner.checkpoint import newest, read_state
+
+    path, checkpoint = out / "sft.json", newest(out / "checkpoints")
+    if checkpoint is not None:
+        state = read_state(checkpoint)
+        if path.exists():
+            try:
+                begun = msgspec.json.decode(path.read_bytes(), type=Recipe)
+            except UNDECODABLE as error:
+                mend = "put it back as it was, or name another folder as --out"
+                raise AzrError(f"{path} cannot be read: {error}", mend) from error
+        else:  # begun before recipes were kept: its checkpoint tells of the model alone
+            begun = msgspec.structs.replace(recipe, model=state.model, tokenizer=state.tokenizer)
+        if differing := _differing(begun, recipe):
+            raise AzrError(
+                f"{out} holds another training, with {', '.join(differing)}",
+                "give the arguments that it was begun with, or name another folder as --out",
+            )
+        print(f"going on from step {state.step}")
+    write_bytes(path, msgspec.json.encode(recipe))
+
+
+def _differing(begun: Recipe, asked: Recipe) -> list[str]:
+    """What another training had otherwise, by the names of the options."""
+    from azr.tiny.shipped import same_model
+
+    found = [] if same_model(begun.model, asked.model) else [f"--model {begun.model}"]
+    if begun.tokenizer and asked.tokenizer and begun.tokenizer != asked.tokenizer:
+        found.append("another tokenizer of its model")
+    if begun.pairs != asked.pairs:
+        found.append("other pairs (FILE, --longest, --budget)")
+    found += [
+        f"--{name.replace('_', '-')} {value}"
+        for name in ("tokens_per_step", "lr", "warmup", "seed")
+        if (value := getattr(begun, name)) != getattr(asked, name)
+    ]
+    if begun.plain_tokens != asked.plain_tokens:
+        found.append(" ".join(["--plain-tokens", *begun.plain_tokens]) if begun.plain_tokens else "no --plain-tokens")
+    if begun.random_weights != asked.random_weights:
+        found.append("--random-weights" if begun.random_weights else "the weights of its model")
+    return found

@@ -7,8 +7,10 @@ import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+import torch
 from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
@@ -19,7 +21,9 @@ from azr.run.session import model_of
 from azr.sole_writer import sole_writer
 from azr.tiny import shipped
 from azr.tiny.vocabulary import save_tokenizer, train_tokenizer
-from azr.tokens import load_tokenizer
+from azr.tokens import load_tokenizer, tokenizer_digest
+from learner.checkpoint import LearnerState
+from learner.loop import LearnerPlan
 from learner.supervised import Pair, SupervisedSource, TokenPairs, load_pairs, read_pairs, tokenize
 from tests.learner.plans import whole_checkpoint
 from tests.learner.tiny import VOCABULARY, save_tiny_model
@@ -173,6 +177,7 @@ def test_azr_sft_trains_resumes_and_its_export_loads(
         assert cli.main([*command, "--epochs", "4"]) == cli.EXIT_ERROR, "another is at work there"
     assert "run is in use: process" in capsys.readouterr().err
     assert cli.main([*command, "--epochs", "4"]) == 0
+    assert f"going on from step {len(first)}\n" in capsys.readouterr().out
     both = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert both == list(range(1, both[-1] + 1))
 
@@ -250,6 +255,95 @@ def test_azr_sft_refuses_a_folder_that_is_further_than_its_pairs_lead(
     what, mend = capsys.readouterr().err.splitlines()
     assert f"{run} holds a checkpoint of step 3, and these pairs make 2 steps" in what
     assert "raise --epochs" in mend
+
+
+class TestAnotherTraining:
+    """Weights of one training, trained on as another's, would be a mixture that nobody asked for."""
+
+    @pytest.fixture
+    def command(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """A command that was given, and came as far as a first checkpoint."""
+
+        def train(plan: LearnerPlan, _device: torch.device) -> None:
+            plan.checkpoints.mkdir(exist_ok=True)
+            whole_checkpoint(plan.checkpoints, len(list(plan.checkpoints.iterdir())) + 1)
+
+        monkeypatch.setattr("learner.loop.run", train)
+        pairs = write(tmp_path / "pairs", ['{"prompt": "2+2=", "response": "4"}'] * 9)
+        write(tmp_path / "others", ['{"prompt": "2+2=", "response": "5"}'] * 9)
+        shutil.copytree(shipped.folder(), tmp_path / "copy")
+        command = ["sft", "--model", "tiny", "--out", str(tmp_path / "run"), "--tokens-per-step", "1", str(pairs)]
+        assert cli.main(command) == 0
+        return command
+
+    @pytest.mark.parametrize(
+        ("otherwise", "told"),
+        [
+            (["--lr", "1e-3", "--seed", "3"], "--lr 1e-05, --seed 0"),
+            (["--tokens-per-step", "2", "--warmup", "1"], "--tokens-per-step 1, --warmup 20"),
+            (["--model", "copy"], "--model tiny"),
+            (["--random-weights"], "the weights of its model"),
+            (["others"], "other pairs (FILE, --longest, --budget)"),
+        ],
+        ids=lambda words: words[0] if isinstance(words, list) else "",
+    )
+    def test_is_refused_with_what_differs(
+        self,
+        otherwise: list[str],
+        told: str,
+        command: list[str],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert cli.main([*command, *otherwise]) == cli.EXIT_ERROR
+        what, mend = capsys.readouterr().err.splitlines()
+        assert what == f"azr: error: {tmp_path / 'run'} holds another training, with {told}"
+        assert mend.endswith("or name another folder as --out")
+        assert len(list((tmp_path / "run" / "checkpoints").iterdir())) == 1
+
+    def test_the_same_goes_on_and_says_from_where_also_by_another_road_to_the_model_and_for_more_epochs(
+        self, command: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert cli.main([*command, "--model", str(shipped.folder()), "--epochs", "2", "--checkpoint-every", "9"]) == 0
+        assert "going on from step 1\n" in capsys.readouterr().out
+
+    def test_one_that_came_to_no_checkpoint_stands_in_nobodys_way(self, command: list[str], tmp_path: Path) -> None:
+        shutil.rmtree(tmp_path / "run" / "checkpoints")
+        assert cli.main([*command, "--lr", "1e-3"]) == 0
+        assert cli.main([*command, "--lr", "1e-3"]) == 0
+        assert cli.main(command) == cli.EXIT_ERROR
+
+    @pytest.mark.parametrize(
+        ("model", "tokenizer", "told"),
+        [
+            ("m", "", "--model m"),
+            ("tiny", "other", "another tokenizer of its model"),
+            ("tiny", tokenizer_digest(str(shipped.folder())), ""),
+        ],
+    )
+    def test_a_folder_of_before_recipes_were_kept_is_known_by_its_checkpoints_model(
+        self,
+        model: str,
+        tokenizer: str,
+        told: str,
+        command: list[str],
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        (tmp_path / "run" / "sft.json").unlink()
+        state = LearnerState(1, 1, shipped.resolve(model), tokenizer=tokenizer)
+        (tmp_path / "run" / "checkpoints" / "step_00000001" / "learner.json").write_bytes(msgspec.json.encode(state))
+        assert cli.main(command) == (cli.EXIT_ERROR if told else 0)
+        assert told in capsys.readouterr().err
+
+    def test_a_damaged_recipe_is_told_by_its_file(
+        self, command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "run" / "sft.json").write_text("{")
+        assert cli.main(command) == cli.EXIT_ERROR
+        assert "sft.json cannot be read: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("ranks", ["1", "2"])
