@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 
+from azr.cli.lines import result_bytes
 from azr.cli.sandbox_options import LONGEST_TIMEOUT_SECONDS, add_sandbox_arguments, limits_of, limits_within, stream
 from azr.game import plan
 from azr.game.plan import Plan
@@ -64,6 +65,10 @@ class ExecHandler:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+
+    def most_results(self, request: Request) -> int:
+        """A result for each input."""
+        return result_bytes(len(request.inputs), self._limits)
 
     def plan(self, request: Request) -> Plan[RunResult]:
         """One job, with the line's own time-out if it has one."""

@@ -7,6 +7,7 @@ from typing import get_args
 
 import msgspec
 
+from azr.cli.lines import result_bytes
 from azr.cli.numbers import whole
 from azr.cli.sandbox_options import ONE_PAIR, add_sandbox_arguments, limits_of, stream
 from azr.config import Config
@@ -76,6 +77,11 @@ class GateHandler:
         self._rules = rules
         self._deduplicate = deduplicate
         self._seen: set[int] = set()
+
+    def most_results(self, request: Request) -> int:
+        """A run of each input by every probe, or with each component replaced."""
+        runs = max(len(self._rules.probes), len(request.components))
+        return result_bytes(runs * len(request.inputs), self._rules.limits)
 
     def plan(self, request: Request) -> Plan[Task | Refusal]:
         """The gate of the line's task type."""

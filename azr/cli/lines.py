@@ -5,8 +5,8 @@ are written in the order of the lines and as soon as they are known, so that a p
 ask line by line, while a file of a million lines runs in the same memory as one of a thousand.
 
       reader thread ──► chunks of lines ──► event loop: a chunk's plans together, round by round ──► writer
-       waits for input    at most a window      parse ─► plan ─► sandbox ─► verdict               in line order:
-       and for room       of them is open       a bad line ─► an error object of its own          handler.answer
+       parses, waits      at most a window      plan ─► sandbox ─► verdict                        in line order:
+       for input, room    of them is open       a bad line ─► an error object of its own          handler.answer
 
 Who waits: the reader for input, and for room in the window; the loop for the sandbox, whose every job has its deadline;
 the writer for whoever reads the output, and with it, through the window, the others.
@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -25,7 +25,7 @@ import msgspec
 from azr.cli.line_reader import LONGEST_LINE_BYTES, Line, Room, read_chunks
 from azr.decoding import UNDECODABLE
 from azr.game.plan import Plan, drive_together
-from sandbox_wasm.protocol import Sandbox
+from sandbox_wasm.protocol import Limits, Sandbox
 
 #: Chunks (of at most 32 lines) under way: among 2,048 lines are enough for every worker to be busy when one in a
 #: hundred loops for ever and the writer waits for it.
@@ -33,6 +33,18 @@ WINDOW_CHUNKS = 64
 
 #: Text under way, for files of long lines; a longer line still goes, alone.
 WINDOW_BYTES = 64 << 20
+
+#: What may come of the lines under way: a chunk counts for the most that its lines may bring until it is judged, then
+#: for what they brought. A line of more inputs still goes, alone.
+WINDOW_RESULT_BYTES = 2 << 30
+
+#: What may come of one chunk: more than of 32 lines of one input each that two probes run by the default limits, so
+#: that those still travel together. A line of many inputs has work enough for a round of its own.
+CHUNK_RESULT_BYTES = 128 << 20
+
+#: Bytes that an input's result may take for each character of its output. A value is three texts, and of a character
+#: beyond the first 65,536 one holds four bytes, the two others ten letters.
+_RESULT_BYTES_A_CHARACTER = 24
 
 Request = TypeVar("Request")
 Verdict = TypeVar("Verdict")
@@ -44,6 +56,10 @@ class LineHandler(Protocol[Request, Verdict]):
     @property
     def request_type(self) -> type[Request]:
         """The line's form, a `msgspec.Struct`: fields it does not name are passed over."""
+        ...
+
+    def most_results(self, request: Request) -> int:
+        """The most bytes of results that the line's plan may hold at a time (`result_bytes`); called in a thread."""
         ...
 
     def plan(self, request: Request) -> Plan[Verdict]:
@@ -72,6 +88,11 @@ class BadLine(msgspec.Struct):
     error: str
 
 
+def result_bytes(inputs: int, limits: Limits) -> int:
+    """The most bytes that the results of so many runs may take."""
+    return inputs * limits.output_bytes * _RESULT_BYTES_A_CHARACTER
+
+
 def answer_lines(
     source: int,
     sink: IO[bytes],
@@ -88,9 +109,22 @@ class _Judged(NamedTuple, Generic[Request, Verdict]):
     verdict: Verdict
 
 
+class _Read(NamedTuple, Generic[Request]):
+    """Lines that travel together, as they were understood."""
+
+    requests: list[Request | BadLine]
+    size: int
+    results: int
+
+
+class _Answers(NamedTuple, Generic[Request, Verdict]):
+    lines: list[_Judged[Request, Verdict] | BadLine]
+    results: int
+
+
 class _Chunk(NamedTuple, Generic[Request, Verdict]):
     size: int
-    lines: asyncio.Task[list[_Judged[Request, Verdict] | BadLine]]
+    answers: asyncio.Task[_Answers[Request, Verdict]]
 
 
 class _Stream(Generic[Request, Verdict]):
@@ -109,7 +143,8 @@ class _Stream(Generic[Request, Verdict]):
         self._progress = progress
         self._decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(handler.request_type)
         self._encoder = msgspec.json.Encoder()
-        self._room = Room(WINDOW_CHUNKS, WINDOW_BYTES)
+        self._measure = msgspec.msgpack.Encoder()
+        self._room = Room(WINDOW_CHUNKS, WINDOW_BYTES, WINDOW_RESULT_BYTES)
         self._tally = Tally()
         self._underway: asyncio.Queue[_Chunk[Request, Verdict] | BaseException | None] = asyncio.Queue()
 
@@ -122,11 +157,12 @@ class _Stream(Generic[Request, Verdict]):
             while (chunk := await self._underway.get()) is not None:
                 if isinstance(chunk, BaseException):
                     raise chunk
-                self._write(await chunk.lines)
+                answers = await chunk.answers
+                self._write(answers.lines)
                 self._tally.read_bytes += chunk.size
                 if self._progress is not None:
                     self._progress(self._tally)
-                self._room.leave(chunk.size)
+                self._room.leave(chunk.size, answers.results)
         finally:
             self._room.close()  # The tasks still under way, if any, are cancelled with the loop.
         return self._tally
@@ -137,22 +173,41 @@ class _Stream(Generic[Request, Verdict]):
         with contextlib.suppress(RuntimeError):  # The loop was closed: nobody reads on.
             try:
                 for lines in read_chunks(source):
-                    size = sum(line.length for line in lines)
-                    if not self._room.enter(size):
-                        return
-                    loop.call_soon_threadsafe(self._begin, lines, size)
-            except OSError as error:
+                    for chunk in self._divided(lines):
+                        if not self._room.enter(chunk.size, chunk.results):
+                            return
+                        loop.call_soon_threadsafe(self._begin, chunk)
+            except Exception as error:  # whoever waits for the next chunk would wait for ever
                 ending = error
             loop.call_soon_threadsafe(self._underway.put_nowait, ending)
 
-    def _begin(self, lines: list[Line], size: int) -> None:
-        self._underway.put_nowait(_Chunk(size, asyncio.create_task(self._judge(lines))))
+    def _divided(self, lines: list[Line]) -> Iterator[_Read[Request]]:
+        """The lines understood, with no more of them together than `CHUNK_RESULT_BYTES` lets."""
+        requests: list[Request | BadLine] = []
+        size = results = 0
+        for line in lines:
+            if line.text is None or line.text.strip():
+                request = self._understand(line)
+                most = 0 if isinstance(request, BadLine) else self._handler.most_results(request)
+                if requests and results + most > CHUNK_RESULT_BYTES:
+                    yield _Read(requests, size, results)
+                    requests, size, results = [], 0, 0
+                requests.append(request)
+                results += most
+            size += line.length
+        yield _Read(requests, size, results)
 
-    async def _judge(self, lines: list[Line]) -> list[_Judged[Request, Verdict] | BadLine]:
-        requests = [self._understand(line) for line in lines if line.text is None or line.text.strip()]
-        good = [request for request in requests if not isinstance(request, BadLine)]
-        verdicts = iter(await drive_together([self._handler.plan(request) for request in good], self._sandbox))
-        return [request if isinstance(request, BadLine) else _Judged(request, next(verdicts)) for request in requests]
+    def _begin(self, chunk: _Read[Request]) -> None:
+        self._underway.put_nowait(_Chunk(chunk.size, asyncio.create_task(self._judge(chunk))))
+
+    async def _judge(self, chunk: _Read[Request]) -> _Answers[Request, Verdict]:
+        good = [request for request in chunk.requests if not isinstance(request, BadLine)]
+        verdicts = await drive_together([self._handler.plan(request) for request in good], self._sandbox)
+        brought = min(sum(len(self._measure.encode(verdict)) for verdict in verdicts), chunk.results)
+        self._room.shrink(chunk.results - brought)
+        told = iter(verdicts)
+        lines = [one if isinstance(one, BadLine) else _Judged(one, next(told)) for one in chunk.requests]
+        return _Answers(lines, brought)
 
     def _understand(self, line: Line) -> Request | BadLine:
         if line.text is None:

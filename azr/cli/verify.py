@@ -7,6 +7,7 @@ from typing import get_args
 
 import msgspec
 
+from azr.cli.lines import result_bytes
 from azr.cli.sandbox_options import ONE_PAIR, add_sandbox_arguments, limits_of, stream
 from azr.config import Config
 from azr.config.sections.gating import GatingConfig
@@ -75,6 +76,10 @@ class VerifyHandler:
 
     def __init__(self, rules: VerifyRules) -> None:
         self._rules = rules
+
+    def most_results(self, request: Request) -> int:
+        """A run, or a reading, of each pair."""
+        return result_bytes(max(len(request.inputs), len(request.outputs)), self._rules.limits)
 
     def plan(self, request: Request) -> Plan[Verdict]:
         """The verification of the line's task type."""

@@ -126,7 +126,8 @@ async def drive_together(plans: Iterable[Plan[Verdict]], sandbox: Sandbox) -> li
     """
     opened = [_Open(plan) for plan in plans]
     while waiting := [one for one in opened if not one.ended]:
-        results = iter(await sandbox.run_async([job for one in waiting for job in one.jobs]))
+        # Handed on one by one: what a plan has no use for any more is not kept until the next round is done.
+        results = deque(await sandbox.run_async([job for one in waiting for job in one.jobs]))
         for one in waiting:
-            one.advance(tuple(next(results) for _ in one.jobs))
+            one.advance(tuple(results.popleft() for _ in one.jobs))
     return [one.verdict() for one in opened]

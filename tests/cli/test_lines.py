@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azr.cli import line_reader
+from azr.cli import line_reader, lines
 from azr.cli.line_reader import CHUNK_LINES, LONGEST_LINE_BYTES, Line, Room, read_chunks
 from azr.cli.lines import answer_lines
 from azr.game.plan import Plan
 from sandbox_wasm.pool import open_sandbox
-from sandbox_wasm.protocol import LiteralJob, LiteralResult, Sandbox
+from sandbox_wasm.protocol import (
+    Job,
+    JobResult,
+    Limits,
+    LiteralJob,
+    LiteralResult,
+    Outcome,
+    Sandbox,
+    Statistics,
+    Value,
+)
 
 
 class Question(msgspec.Struct):
@@ -36,6 +47,10 @@ class Reader:
 
     def __init__(self) -> None:
         self.answered = 0
+
+    def most_results(self, request: Question) -> int:
+        """Next to nothing."""
+        return 100
 
     def plan(self, request: Question) -> Plan[str]:
         """Two rounds."""
@@ -112,7 +127,7 @@ def test_a_line_too_long_to_keep_is_told_and_the_next_is_read(monkeypatch: pytes
 
 
 def test_a_reader_waits_for_room_and_a_large_chunk_goes_alone() -> None:
-    room = Room(chunks=2, size=100)
+    room = Room(chunks=2, size=100, results=0)
     assert room.enter(500), "it is alone"
     entered = threading.Event()
     thread = threading.Thread(target=lambda: room.enter(10) and entered.set())
@@ -123,8 +138,20 @@ def test_a_reader_waits_for_room_and_a_large_chunk_goes_alone() -> None:
     thread.join()
 
 
+def test_what_may_come_of_a_chunk_counts_until_it_is_known_what_came_of_it() -> None:
+    room = Room(chunks=9, size=100, results=100)
+    assert room.enter(1, 500), "it is alone"
+    entered = threading.Event()
+    thread = threading.Thread(target=lambda: room.enter(1, 60) and entered.set())
+    thread.start()
+    assert not entered.wait(0.1)
+    room.shrink(460)
+    assert entered.wait(5)
+    thread.join()
+
+
 def test_a_waiting_reader_is_sent_home_when_nobody_writes_any_more() -> None:
-    room = Room(chunks=1, size=100)
+    room = Room(chunks=1, size=100, results=0)
     room.enter(1)
     threading.Timer(0.05, room.close).start()
     assert not room.enter(1)
@@ -187,6 +214,92 @@ def test_a_line_is_answered_without_waiting_for_the_next(process_sandbox: Sandbo
         for descriptor in (reading, answered_reading):
             os.close(descriptor)
         sink.close()
+
+
+class Echo:
+    """A sandbox that reads every text as itself, and counts what is under way; `held` waits for twenty others."""
+
+    def __init__(self, held: str = "") -> None:
+        self.held = held
+        self.inside: list[str] = []
+        self.high_water = 0
+        self.beside: dict[str, int] = {}
+        self._done = 0
+        self._enough = asyncio.Event()
+
+    async def run_async(self, jobs: Sequence[Job]) -> list[JobResult]:
+        texts = [job.texts[0] for job in jobs if isinstance(job, LiteralJob)]
+        self.inside += texts
+        await asyncio.sleep(0)
+        self.high_water = max(self.high_water, len(self.inside))
+        for text in texts:
+            self.beside[text] = len(self.inside) - 1
+        if self.held in texts:
+            async with asyncio.timeout(5):
+                await self._enough.wait()
+        for text in texts:
+            self.inside.remove(text)
+        self._done += len(texts)
+        if self._done >= 20:
+            self._enough.set()
+        return [LiteralResult((Outcome("ok", value=Value(text, text, text)),)) for text in texts]
+
+    def run_many(self, jobs: Iterable[Job]) -> Iterator[JobResult]:
+        raise NotImplementedError
+
+    def stream_async(self, jobs: AsyncIterator[Job]) -> AsyncIterator[JobResult]:
+        raise NotImplementedError
+
+    def statistics(self) -> Statistics:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+
+class Heavy(Reader):
+    """Of whose lines much may come, and little comes; of the one of 7 more than there is room for at all."""
+
+    def most_results(self, request: Question) -> int:
+        """A thousand bytes, or a hundred times as many."""
+        return 100_000 if request.id == 7 else 1000
+
+
+class TestWhatMayComeOfLines:
+    """A short line may ask for megabytes of results, and two thousand of them for more than a machine has."""
+
+    @pytest.fixture(autouse=True)
+    def room(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(lines, "WINDOW_RESULT_BYTES", 10_000)
+        monkeypatch.setattr(lines, "CHUNK_RESULT_BYTES", 2_000)
+
+    def test_no_more_are_under_way_than_there_is_room_for_and_one_beyond_it_goes_alone(self) -> None:
+        sandbox = Echo()
+        data = "\n".join(json.dumps({"id": number, "text": f"[{number}]"}) for number in range(64)).encode()
+        answers = answers_to(data, sandbox, Heavy())
+        assert [answer["id"] for answer in answers] == list(range(64))
+        assert 2 <= sandbox.high_water <= 10
+        assert sandbox.beside["[7]"] == 0
+
+    def test_one_that_takes_long_does_not_hold_back_others_that_brought_little(self) -> None:
+        data = "\n".join(json.dumps({"id": 100 + number, "text": f"[{number}]"}) for number in range(64)).encode()
+        assert len(answers_to(data, Echo(held="[0]"), Heavy())) == 64
+
+    def test_the_most_is_three_texts_of_letters_that_are_written_longest(self) -> None:
+        longest = "\N{GRINNING FACE}" * 1000
+        texts = (longest, ascii(longest), ascii(longest))
+        size = sum(len(text) * (1 if text.isascii() else 4) for text in texts)
+        most = lines.result_bytes(1, Limits(output_bytes=1002))  # with its quotes
+        assert 0.99 * most < size <= most
+
+
+def test_an_error_in_reading_is_raised_and_nobody_waits_for_what_would_have_followed() -> None:
+    class Broken(Reader):
+        def most_results(self, request: Question) -> int:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        answers_to(b'{"text": "1"}\n', Echo(), Broken())
 
 
 def test_an_error_of_the_input_is_raised(process_sandbox: Sandbox, tmp_path: os.PathLike[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
 import pytest
@@ -123,6 +124,35 @@ async def test_plans_that_are_driven_together_share_their_rounds_and_keep_their_
     plans = [steps(name, rounds) for name, rounds in zip("abcd", (3, 0, 1, 2), strict=True)]
     assert await drive_together(plans, sandbox) == ["a0 a1 a2", "b-", "c0", "d0 d1"]
     assert sandbox.batches == [3, 2, 1], "a call a round, for those that are not done"
+
+
+class Watched(RunResult, frozen=True, weakref=True, tag="run"):
+    """A result that can be asked for."""
+
+
+async def test_what_a_plan_has_no_use_for_any_more_is_gone_before_the_next_round() -> None:
+    """Each may hold megabytes, and many are under way."""
+
+    class Watching(Recorder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.given: list[weakref.ref[Watched]] = []
+            self.kept: list[int] = []
+
+        async def run_async(self, jobs: Sequence[Job]) -> list[JobResult]:
+            self.kept.append(sum(each() is not None for each in self.given))
+            results: list[JobResult] = [Watched(()) for _ in jobs]
+            self.given += [weakref.ref(result) for result in results if isinstance(result, Watched)]
+            return results
+
+    def forgetful() -> Plan[str]:
+        for _ in range(2):
+            yield (RunJob(program="", inputs=()),)
+        return ""
+
+    sandbox = Watching()
+    assert await drive_together([forgetful(), forgetful()], sandbox) == ["", ""]
+    assert sandbox.kept == [0, 0]
 
 
 async def test_plans_that_ask_nothing_and_no_plans_at_all_trouble_no_sandbox() -> None:
