@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 
-from actors.engine.errors import EngineUnmadeError
+from actors.engine import http
+from actors.engine.errors import EngineDiedError, EngineUnmadeError
 from azr.cli.main import EXIT_USAGE, main
 from azr.cli.serve import client_name, model_folder
 from azr.errors import AzrError
@@ -145,3 +149,64 @@ class TestWhatIsServed:
         monkeypatch.setattr("actors.engine.http.serve", fails)
         assert main(["serve", "tiny"]) == 1
         assert "azr: error: tiny cannot be served: ValueError: no room for its cache" in capsys.readouterr().err
+
+
+class TestHowServingEnds:
+    """vLLM's server comes back in the same way whether it was told to stop or its engine died."""
+
+    @staticmethod
+    def served(monkeypatch: pytest.MonkeyPatch, *, told: bool, died: str) -> list[str]:
+        """What was done with the engine of a server that ended so."""
+        done: list[str] = []
+
+        async def end() -> None:
+            done.append("ended")
+
+        engine = SimpleNamespace(llm=SimpleNamespace(shutdown=lambda **_: done.append("shut down")), died="", end=end)
+
+        async def start(_settings: Any, *, name: str) -> Any:
+            return engine
+
+        async def build_and_serve(llm: Any, *_: Any) -> Coroutine[Any, Any, None]:
+            if told:
+                llm.shutdown(timeout=0)
+            engine.died = died
+            return asyncio.sleep(0)
+
+        entry = SimpleNamespace(build_and_serve=build_and_serve)
+        launcher = SimpleNamespace(setup_server=lambda *_, **__: ("", socket.socket()))
+        monkeypatch.setitem(sys.modules, "vllm.entrypoints.launchers.api_server.entry", entry)
+        monkeypatch.setitem(sys.modules, "vllm.entrypoints.launchers.launcher", launcher)
+        monkeypatch.setattr(http, "Engine", SimpleNamespace(start=start))
+        monkeypatch.setattr(http, "_arguments", lambda *_: None)
+        settings: Any = SimpleNamespace(environment=dict)
+        asyncio.run(http.serve(settings, name="small", host="127.0.0.1", port=0))
+        return done
+
+    def test_told_to_stop_it_ends_well_although_its_engine_ends_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        done = self.served(monkeypatch, told=True, died="small: its engine process 7 died")
+        assert done == ["shut down", "ended"]
+
+    @pytest.mark.parametrize(
+        ("died", "why"),
+        [("small: its engine process 7 died", "engine process 7 died"), ("", "small: its server ended by itself")],
+    )
+    def test_by_itself_it_says_why(self, died: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        with pytest.raises(EngineDiedError, match=why):
+            self.served(monkeypatch, told=False, died=died)
+
+
+async def test_an_address_of_ipv6_stands_in_brackets(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+
+    async def connect(host: str, port: int) -> tuple[asyncio.StreamReader, Any]:
+        assert (host, port) == ("::1", 8000)
+        reader = asyncio.StreamReader()
+        reader.feed_data(b"HTTP/1.0 200 OK\r\n")
+        return reader, SimpleNamespace(write=asked.append, close=lambda: None)
+
+    monkeypatch.setattr(asyncio, "open_connection", connect)
+    told: list[str] = []
+    await http._announce("::1", 8000, told.append)
+    assert told == ["http://[::1]:8000"]
+    assert b"\r\nHost: [::1]\r\n" in asked[0]
