@@ -219,7 +219,8 @@ class Dispatcher:
                 self._open.difference_update(abandoned)
                 self._schedule.cancel(abandoned)
                 self._answered += len(abandoned)
-        if pieces:
+        # One that was handed in and cancelled in the same round is known to nobody yet who would drop its pieces.
+        if pieces := [piece for piece in pieces if piece.ticket in self._open]:
             self._recorder.work_began(time.monotonic())
             self._schedule.submit(pieces)
 

@@ -132,8 +132,8 @@ class Ticket:
                 again.append(index)
             else:
                 self._found[index] = outcome
-        pieces = [Piece(self, tuple(again), piece.attempt + 1)] if again else []
-        return self._continue_with(pieces)
+        # Each by itself, as after a crash: this attempt is the last, and one that ends its worker ends itself alone.
+        return self._continue_with([Piece(self, (index,), piece.attempt + 1) for index in again])
 
     def crashed(self, piece: Piece, why: str) -> list[Piece]:
         """The worker that ran a piece died; returns what has to be asked again, each input by itself."""

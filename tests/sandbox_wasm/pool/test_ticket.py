@@ -56,6 +56,15 @@ def test_only_the_inputs_that_ran_into_the_wall_clock_are_asked_again() -> None:
     assert ticket.result == RunResult((OK["a"], OK["b"], OK["c"]))
 
 
+def test_inputs_that_are_asked_again_are_so_each_by_itself_and_one_that_crashes_loses_no_other() -> None:
+    ticket, piece = ticket_of(JOB)
+    first, second = ticket.answered(piece, RunResult((RETRY, OK["b"], RETRY)))
+    assert [asked(part) for part in (first, second)] == [("a",), ("c",)]
+    assert ticket.crashed(first, "died") == []
+    ticket.answered(second, RunResult((OK["c"],)))
+    assert ticket.result == RunResult((Outcome("crashed", error="died"), OK["b"], OK["c"]))
+
+
 def test_an_input_that_meets_the_wall_clock_twice_stays_undecided() -> None:
     ticket, piece = ticket_of(RunJob(program="p", inputs=("a",), limits=Limits(wall_seconds=3)))
     (again,) = ticket.answered(piece, RunResult((RETRY,)))
