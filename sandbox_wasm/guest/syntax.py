@@ -12,6 +12,7 @@ machine-readable reason; it raises nothing else, whatever the text.
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from typing import Any
 
 from . import complexity, normal_form, signature
@@ -117,15 +118,40 @@ def _parameters(function: Any) -> int:
 
 def _signature(tree: ast.Module, function: Any, entry: str) -> str:
     """What calls of the entry are bound to; empty where something else than this function may be called by its name."""
-    bindings = 0
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            bindings += node.id == entry and not isinstance(node.ctx, ast.Load)
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            bindings += node.name == entry
-        elif isinstance(node, ast.alias):
-            bindings += (node.asname or node.name) in (entry, "*")
+    bindings = _bindings(tree.body, entry, is_module=True)
     return "" if bindings != 1 or getattr(function, "decorator_list", []) else signature.written(function)
+
+
+def _bindings(body: Sequence[ast.AST], name: str, *, is_module: bool) -> int:
+    """How often a scope and those inside it bind the module's name.
+
+    A local variable, a loop's in a function or an attribute that happens to have the name binds another one.
+    """
+    own = inside = 0
+    waiting = list(body)
+    while waiting:
+        node = waiting.pop()
+        children = list(ast.iter_child_nodes(node))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            own += node.name == name
+            inside += _bindings(node.body, name, is_module=False)
+            children = [child for child in children if not isinstance(child, ast.stmt)]  # defaults may bind by `:=`
+        elif isinstance(node, ast.Lambda):
+            children = [node.args]
+        elif isinstance(node, ast.comprehension):
+            children.remove(node.target)
+        elif isinstance(node, ast.Name):
+            own += node.id == name and not isinstance(node.ctx, ast.Load)
+        elif isinstance(node, ast.alias):
+            own += (node.asname or node.name.partition(".")[0]) in (name, "*")
+        elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)):
+            own += node.name == name
+        elif isinstance(node, ast.MatchMapping):
+            own += node.rest == name
+        elif isinstance(node, ast.Global):
+            is_module = is_module or name in node.names
+        waiting.extend(children)
+    return inside + (own if is_module else 0)
 
 
 def _calls(function: Any) -> list[str]:

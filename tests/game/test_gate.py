@@ -40,7 +40,7 @@ def test_an_accepted_task_carries_canonical_inputs_and_outputs(gate: Gate) -> No
 
 
 def test_one_input_in_several_spellings_is_one_task(gate: Gate) -> None:
-    program = "def f(a, b=2):\n    return [a] * b"
+    program = "def f(a, b=2):\n    f = [a] * b\n    return f"
     marks = set()
     for spelling in ("1", "a=1", "1, 2", "b=2, a=1", "1 , b = 2"):
         accepted = gate("deduction", program, spelling)

@@ -53,6 +53,12 @@ def test_parameters_are_written_with_those_defaults_that_cannot_change(
         "def f(a): pass\nf = print",
         "def f(a): pass\ndef f(a, b=2): pass",
         "def f(a): pass\nclass f: pass",
+        "def f(a): pass\ndef g(x=(f := 1)): pass",
+        "def f(a): pass\nx = [f := y for y in '']",
+        "def f(a): pass\nimport f.x",
+        "def f(a): pass\ntry: pass\nexcept E as f: pass",
+        "def f(a): pass\nmatch 1:\n    case f: pass",
+        "def f(a): pass\nclass C:\n    global f\n    f = 1",
         "from x import *\ndef f(a): pass",
         "def f(a): pass\nimport y as f",
         "def f(a): pass\ndef g():\n    global f\n    f = 1",
@@ -60,6 +66,21 @@ def test_parameters_are_written_with_those_defaults_that_cannot_change(
 )
 def test_nothing_is_written_where_the_name_may_stand_for_something_else(backend: ProcessBackend, program: str) -> None:
     assert written(backend, program) == ""
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "def f(a):\n    f = a\n    return f",
+        "def f(a):\n    def f(b): pass\n    return [f for f in a], lambda f: (f := 1)",
+        "def f(a): pass\ndef g(f):\n    global h\n    from x import y as f",
+        "def f(a): pass\nx = [0 for f in '']",
+        "def f(a): pass\nclass C:\n    f = 1\n    def f(self): pass",
+    ],
+)
+def test_another_scopes_variable_of_the_name_hides_no_signature(backend: ProcessBackend, program: str) -> None:
+    """It would bring back the spellings: one input as several tasks."""
+    assert written(backend, program) == "a"
 
 
 @pytest.mark.parametrize(
