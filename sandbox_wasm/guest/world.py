@@ -117,15 +117,16 @@ def _install_dates() -> None:
     """`datetime.now`, `utcnow`, `today` read C clocks, so the classes themselves must give way to subclasses."""
     real_date: Any = _datetime.date
     real_datetime: Any = _datetime.datetime
+    is_instance, is_subclass = type.__instancecheck__, type.__subclasscheck__
 
     class DateKind(type):
-        """A `datetime` counts as a `date`, as it does of the real classes."""
+        """A `datetime` counts as a `date`, as it does of the real classes; a program's own subclasses are like any."""
 
         def __instancecheck__(cls, instance: Any) -> bool:
-            return _isinstance(instance, real_date)
+            return _isinstance(instance, real_date) if cls is date else is_instance(cls, instance)
 
         def __subclasscheck__(cls, kind: type) -> bool:
-            return _issubclass(kind, real_date)
+            return _issubclass(kind, real_date) if cls is date else is_subclass(cls, kind)
 
     class date(real_date, metaclass=DateKind):  # type: ignore[misc]  # noqa: N801  takes the place of datetime.date
         @classmethod
@@ -138,10 +139,10 @@ def _install_dates() -> None:
 
     class DatetimeKind(type):
         def __instancecheck__(cls, instance: Any) -> bool:
-            return _isinstance(instance, real_datetime)
+            return _isinstance(instance, real_datetime) if cls is datetime else is_instance(cls, instance)
 
         def __subclasscheck__(cls, kind: type) -> bool:
-            return _issubclass(kind, real_datetime)
+            return _issubclass(kind, real_datetime) if cls is datetime else is_subclass(cls, kind)
 
     class datetime(real_datetime, metaclass=DatetimeKind):  # type: ignore[misc]  # noqa: N801  takes the place of datetime.datetime
         @classmethod
@@ -155,6 +156,10 @@ def _install_dates() -> None:
         @classmethod
         def today(cls) -> Any:
             return cls.now()
+
+        def date(self) -> Any:
+            day = super().date()  # of the real class, which is no longer the one that programs know
+            return date(day.year, day.month, day.day)
 
         def __repr__(self) -> str:
             return _named_in_full(datetime, super().__repr__(), self)

@@ -211,6 +211,20 @@ def f(a):
     )
 
 
+def test_a_programs_own_dates_are_told_from_others(backend: ProcessBackend) -> None:
+    program = """
+from datetime import date, datetime
+class Day(date): pass
+class Moment(datetime): pass
+def f(a):
+    day, moment = date(2020, 1, 1), datetime(2020, 1, 1)
+    return [isinstance(day, Day), isinstance(moment, Moment), issubclass(datetime, Moment), issubclass(date, Day),
+        isinstance(Day(2020, 1, 1), date), isinstance(Moment(2020, 1, 1), date), issubclass(Moment, datetime),
+        isinstance(moment.date(), date), type(moment.date()) is date, type(Moment(2020, 1, 1).date()) is date]
+"""
+    assert literal(run(backend, program)) == repr([False] * 4 + [True] * 6)
+
+
 CHANCE = """
 import os, random, secrets, uuid
 class Mine(random.Random): pass
