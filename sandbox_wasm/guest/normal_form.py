@@ -2,8 +2,10 @@
 
 Called by `syntax`. Every name the program binds itself (parameters, variables, functions, classes, import aliases) is
 replaced by the order in which it is first met in its scope; the entry, builtins, attributes, keywords and constants
-keep theirs. The tree is then written out as a list of words, unambiguous because lists carry their lengths; the digest
-of that is the normal form, and the kinds of the nodes in order are the tokens for edit distances.
+keep theirs. A parameter that is only ever named, or has the name of a keyword in some call, keeps its own beside its
+number: calls would not show else which one they name. The tree is then written out as a list of words, unambiguous
+because lists carry their lengths; the digest of that is the normal form, and the kinds of the nodes in order are the
+tokens for edit distances.
 
 In a class with a decorator or a base an annotated name stays where it stands, though its annotation goes: of a
 dataclass or a NamedTuple it is a field, and fields take their arguments in order.
@@ -35,6 +37,7 @@ class _Writer:
         self.words: list[str] = []
         self.tokens: list[str] = []
         self._met = 0
+        self._keywords = {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword)}
         self._has_fields = False
         scope: dict[str, str] = dict.fromkeys(_bound(tree.body), "")
         if entry in scope:
@@ -123,8 +126,11 @@ class _Writer:
                 if argument is not None:
                     scope[argument.arg] = ""
         self._scopes.append(scope)
+        named = {argument.arg for argument in arguments.kwonlyargs}
+        named.update(argument.arg for argument in arguments.args if argument.arg in self._keywords)
         for group in groups:
-            self.words.append(" ".join(self._name(argument.arg) for argument in group if argument is not None))
+            names = [argument.arg for argument in group if argument is not None]
+            self.words.append(" ".join(self._name(name) + (f"={name}" if name in named else "") for name in names))
         if isinstance(node, ast.Lambda):
             self._node(node.body)
         else:

@@ -183,6 +183,16 @@ DIFFERENT = [
     ("def f(a): return f'{a}'", "def f(a): return f'{a!r}'"),
     ("def f(a):\n    for x in a: pass\n    return x", "def f(a):\n    for x in a: break\n    return x"),
     ("def f(a, b): return [a for a in b]", "def f(a, b): return [a for c in b]"),
+    # Calls name parameters by their own names, which must not be lost in what the names are replaced by.
+    (
+        "def g(p, q): return p - q\ndef f(a): return g(p=a, q=1)",
+        "def g(q, p): return q - p\ndef f(a): return g(p=a, q=1)",
+    ),
+    (
+        "g = lambda p, q: p - q\ndef f(a): return g(p=a, q=1)",
+        "g = lambda q, p: q - p\ndef f(a): return g(p=a, q=1)",
+    ),
+    ("def f(*, a, b): return a - b", "def f(*, b, a): return b - a"),
     # What a decorator or a base makes fields of takes its arguments in their order.
     ("class C(B):\n x: int\n y: int\ndef f(a): return C", "class C(B):\n y: int\n x: int\ndef f(a): return C"),
     ("class C(B):\n x: int = 1\ndef f(a): return C", "class C(B):\n x = 1\ndef f(a): return C"),
