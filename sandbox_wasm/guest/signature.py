@@ -122,10 +122,11 @@ def _read(default: ast.expr) -> Any:
 def bound(parameters: Parameters, positional: tuple[Any, ...], named: dict[str, Any]) -> Bound:
     """The arguments in their one spelling: by position as far as possible, then by name, constant defaults filled in.
 
-    What cannot be bound stays as it is, for running it to tell.
+    Names are in the order of the alphabet; those that `**more` takes keep theirs, for the program sees it. What cannot
+    be bound is not, for running it to tell.
     """
     filled = _filled(parameters, positional, dict(named))
-    return (positional, named) if filled is None else filled
+    return (positional, dict(sorted(named.items()))) if filled is None else filled
 
 
 def _filled(parameters: Parameters, positional: tuple[Any, ...], left: dict[str, Any]) -> Bound | None:
@@ -155,4 +156,4 @@ def _filled(parameters: Parameters, positional: tuple[Any, ...], left: dict[str,
             by_name[name] = value
     if left and not parameters.takes_more:
         return None
-    return tuple(ordered), {**by_name, **left}
+    return tuple(ordered), {**dict(sorted(by_name.items())), **left}

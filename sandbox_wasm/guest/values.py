@@ -88,18 +88,26 @@ def name_of(kind: Any) -> str:
 def describe_arguments(
     arguments: tuple[Any, ...], named: dict[str, Any], output_bytes: int
 ) -> tuple[str, str, str, str]:
-    """The texts of a call's arguments, without parentheses: `1, 'a', key=None`. Raises `OpaqueError`."""
-    triples = []
-    for name, value in [*[("", value) for value in arguments], *[(name + "=", named[name]) for name in _sorted(named)]]:
-        try:
-            texts = _walk(value, MAX_DEPTH, output_bytes)
-        except _TooDeepError:
-            raise _too_deep(value) from None
-        triples.append([name + (texts if _type(texts) is _str else texts[form]) for form in (0, 1, 2)])
-    literal, exact, key = [", ".join([triple[form] for triple in triples]) for form in (0, 1, 2)]
+    """The texts of a call's arguments, without parentheses: `1, 'a', key=None`. Raises `OpaqueError`.
+
+    As in a dictionary, names keep their order in the literal alone: what `**more` takes in, a program sees in it.
+    """
+    placed = [_argument("", value, output_bytes) for value in arguments]
+    by_name = {name: _argument(name + "=", value, output_bytes) for name, value in named.items()}
+    literal = ", ".join([triple[0] for triple in [*placed, *by_name.values()]])
+    in_order = [*placed, *[by_name[name] for name in _sorted(by_name)]]
+    exact, key = [", ".join([triple[form] for triple in in_order]) for form in (1, 2)]
     if _len(literal) > output_bytes:
         raise _too_large(output_bytes)
     return literal, exact, key, "arguments"
+
+
+def _argument(name: str, value: Any, budget: int) -> list[str]:
+    try:
+        texts = _walk(value, MAX_DEPTH, budget)
+    except _TooDeepError:
+        raise _too_deep(value) from None
+    return [name + (texts if _type(texts) is _str else texts[form]) for form in (0, 1, 2)]
 
 
 def _walk(value: Any, depth: int, budget: int) -> Any:

@@ -132,6 +132,12 @@ def test_abduction_refuses_what_is_no_list_of_literal_arguments_that_binds(
     assert verdict.well_formed is not why.startswith("malformed:")
 
 
+def test_an_abduction_is_run_with_its_names_in_the_order_it_gave_them(verify: Verify) -> None:
+    ordered = task("abduction", "def f(**k): return list(k)", {"b=1, a=2": "['b', 'a']"})
+    assert verify(ordered, "b=3, a=0").correct
+    assert verify(ordered, "a=2, b=1").reason == "wrong"
+
+
 def test_abduction_counts_fuel_and_memory_of_the_answers_run_as_wrong(verify: Verify) -> None:
     loops = task("abduction", "def f(n):\n    while n != 1: n = n\n    return n", {"1": "1"})
     assert verify(loops, "2").reason == "timeout"

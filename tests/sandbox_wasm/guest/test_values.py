@@ -189,6 +189,12 @@ def test_size_is_bounded_and_nothing_is_ever_cut() -> None:
         assert why_opaque(value) == f"too large: more than {LIMIT} characters"
 
 
+def test_arguments_keep_the_order_of_names_in_the_literal_alone() -> None:
+    assert values.describe_arguments((1,), {"b": 1, "a": True}, LIMIT) == (
+        "1, b=1, a=True", "1, a=True, b=1", "1, a=1, b=1", "arguments",
+    )  # fmt: skip
+
+
 def test_a_value_that_unfolds_without_end_is_stopped_early() -> None:
     folded: Any = ["x"]
     for _ in range(90):
