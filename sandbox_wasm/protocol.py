@@ -52,7 +52,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory_bytes: int = 256 << 20
     """Linear memory of the guest, its interpreter included."""
     output_bytes: int = 64 << 10
-    """Length of the value's text; a longer one is `opaque`, never cut."""
+    """Length of the value's literal; a longer one is `opaque`, never cut. Each other text may be four times as long."""
     recursion: int = 400
     """Python frames; deeper is a RecursionError inside the program."""
 

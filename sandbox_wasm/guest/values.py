@@ -29,6 +29,9 @@ MAX_DEPTH = 100
 #: Longest name of a class that is written: what answers in error prediction may have.
 MAX_NAME = 100
 
+#: How many times as long as a literal the other texts may be: escapes of letters and hexadecimal digits lengthen them.
+_LONGER = 4
+
 #: Integers beyond this many bits are written in hexadecimal: CPython refuses decimals of more than 4,300 digits
 #: (14,281 bits) and reads and writes them in quadratic time. 2**14000 has 4,215 digits.
 _DECIMAL_BITS = 14_000
@@ -57,7 +60,8 @@ class _TooDeepError(Exception):
 def describe(value: Any, output_bytes: int) -> tuple[str, str, str, str]:
     """The literal, exact and key texts of a value and its type's name. Raises `OpaqueError`.
 
-    No text is ever cut: one longer than `output_bytes` characters makes the value opaque.
+    No text is ever cut: a literal longer than `output_bytes` characters makes the value opaque, and so does one of the
+    other texts longer than four times that.
     """
     try:
         texts = _walk(value, MAX_DEPTH, output_bytes)
@@ -67,9 +71,15 @@ def describe(value: Any, output_bytes: int) -> tuple[str, str, str, str]:
         literal = exact = key = texts
     else:
         literal, exact, key = texts
-    if _len(literal) > output_bytes:
-        raise OpaqueError(f"too large: more than {output_bytes} characters")
+    _check_lengths(literal, exact, key, output_bytes)
     return literal, exact, key, name_of(_type(value))
+
+
+def _check_lengths(literal: str, exact: str, key: str, budget: int) -> None:
+    if _len(literal) > budget:
+        raise _too_large(budget)
+    if _len(exact) > _LONGER * budget or _len(key) > _LONGER * budget:
+        raise OpaqueError(f"too large: more than {_LONGER * budget} characters as it is compared")
 
 
 def name_of(kind: Any) -> str:
@@ -97,8 +107,7 @@ def describe_arguments(
     literal = ", ".join([triple[0] for triple in [*placed, *by_name.values()]])
     in_order = [*placed, *[by_name[name] for name in _sorted(by_name)]]
     exact, key = [", ".join([triple[form] for triple in in_order]) for form in (1, 2)]
-    if _len(literal) > output_bytes:
-        raise _too_large(output_bytes)
+    _check_lengths(literal, exact, key, output_bytes)
     return literal, exact, key, "arguments"
 
 

@@ -189,6 +189,15 @@ def test_size_is_bounded_and_nothing_is_ever_cut() -> None:
         assert why_opaque(value) == f"too large: more than {LIMIT} characters"
 
 
+def test_no_text_of_a_value_is_more_than_four_times_as_long_as_its_literal_may_be() -> None:
+    """What is compared is written in ASCII, and large numbers in hexadecimal: up to forty times as long."""
+    assert len(values.describe("é" * 90, 100)[1]) == 362
+    for value in ("\U0001f600" * 90, [1e300] * 12):
+        assert why_opaque(value, 100) == "too large: more than 400 characters as it is compared"
+        with pytest.raises(values.OpaqueError):
+            values.describe_arguments((), {"a": value}, 100)
+
+
 def test_arguments_keep_the_order_of_names_in_the_literal_alone() -> None:
     assert values.describe_arguments((1,), {"b": 1, "a": True}, LIMIT) == (
         "1, b=1, a=True", "1, a=True, b=1", "1, a=1, b=1", "arguments",

@@ -184,7 +184,7 @@ def test_a_job_of_many_inputs_goes_in_portions_whose_results_fit_a_frame(
     pieces = Ticket(many, lambda _: None).first_pieces()
     assert [len(asked(piece)) for piece in pieces] == portions
     assert [text for piece in pieces for text in asked(piece)] == list(many.inputs)
-    # The longest that an honest guest writes: four bytes and twice ten for each character of a literal.
+    # More than an honest guest writes: four bytes for each character of a literal, and texts beside it twice too long.
     value = Value("😀" * output_bytes, r"\U0001f600" * output_bytes, r"\U0001f600" * output_bytes)
     assert len(frame(Answer(1, 0.0, RunResult((Outcome("ok", value=value),) * portions[0])))) <= MAX_FRAME_BYTES
 
