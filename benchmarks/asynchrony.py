@@ -169,6 +169,8 @@ def tell(report: Report, name: str, outcomes: list[Outcome]) -> None:
         each = [getattr(cost, side) / count for cost, count in zip(costs, steps, strict=True)]
         report.measure(f"{name}: processor time a step, {side}", "s a step", each, better="lower")
     report.measure(f"{name}: cores at work", "cores", [cost.busy for cost in costs])
+    if gaps := [seconds for one in outcomes for seconds in standstills(one)]:
+        report.measure(f"{name}: standing still for new weights", "s", gaps, better="lower")
 
 
 def standstills(outcome: Outcome) -> list[float]:

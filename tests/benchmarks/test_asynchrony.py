@@ -88,11 +88,13 @@ def test_standing_still_for_new_weights_is_held_against_its_bound_where_it_was_t
         line["sync/gap/b.max"] = 0.3 if number == 5 else None if number == 6 else 0.1
     assert sorted(standstills(found)) == [0.1] * 8 + [0.3]
     report = Report("asynchrony", "azr bench asynchrony")
-    for name in ("eta4", "eta0"):
-        report.measure(f"{name}: seconds", "s", [1.0])
     for line in found.lines:
         line.update({"perf/rollout_idle": 0.02, "ledger/trained_share": 0.97})
+    for name in ("eta4", "eta0"):
+        tell(report, name, [found])
     judge(report, [found], [found])
+    [told] = [one for one in report.result().measures if one.name == "eta4: standing still for new weights"]
+    assert (told.median, told.low, told.high) == (0.1, 0.1, 0.3)
     met = {goal.name: (goal.met, goal.wanted) for goal in report.result().goals if goal.name.startswith("old weights")}
     assert met == {
         "old weights' last token to new ones' first, p50": (True, "<= 0.25 s"),
