@@ -217,16 +217,21 @@ def examine(program: str, inputs: Sequence[str], rules: GateRules) -> Plan[Exami
     return bound if isinstance(bound, Refusal) else Examined(inspection.facts, bound)
 
 
+#: A signature that takes no names, so that a call with some is bound to nothing and has them in order.
+_UNKNOWN = "_, /"
+
+
 def _bound(values: Sequence[Value], signature: str) -> Plan[tuple[Value, ...] | Refusal]:
     """The inputs as the entry takes them: arguments in their places, defaults filled in, each call in its one spelling.
 
     Otherwise one input would be several tasks, and a hidden input could be shown under another spelling. Where nothing
-    is named and nothing is left to a default, as nearly always, what was read is that spelling already.
+    is named and nothing is left to a default, as nearly always, what was read is that spelling already. Where nobody
+    knows what is called, names are put in order.
     """
-    if not signature or not any("=" in text for text in (signature, *(value.literal for value in values))):
-        return tuple(values)
     texts = tuple(value.literal for value in values)
-    (reading,) = yield from plan.read(LiteralJob(texts=texts, form="arguments", signature=signature))
+    if not any("=" in text for text in (signature, *texts)):
+        return tuple(values)
+    (reading,) = yield from plan.read(LiteralJob(texts=texts, form="arguments", signature=signature or _UNKNOWN))
     return values_of(reading.outcomes)
 
 

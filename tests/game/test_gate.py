@@ -39,6 +39,15 @@ def test_an_accepted_task_carries_canonical_inputs_and_outputs(gate: Gate) -> No
     assert accepted.id == f"deduction-{accepted.fingerprint}"
 
 
+def test_names_are_in_order_where_nobody_knows_what_is_called(gate: Gate) -> None:
+    """Each order would be another task."""
+    program = "def same(g):\n    return g\n\n@same\ndef f(a, b):\n    return a - b"
+    for spelling in ("b=1, a=2", "a=2, b=1"):
+        accepted = gate("deduction", program, spelling)
+        assert isinstance(accepted, Task)
+        assert accepted.inputs == ("a=2, b=1",)
+
+
 def test_one_input_in_several_spellings_is_one_task(gate: Gate) -> None:
     program = "def f(a, b=2):\n    f = [a] * b\n    return f"
     marks = set()
@@ -69,7 +78,8 @@ def test_a_call_that_does_not_bind_is_left_for_the_run_to_tell(gate: Gate, reaso
 
 
 def test_inputs_are_read_twice_only_where_something_is_named_or_left_to_a_default() -> None:
-    for signature, literal, rounds in (("a, b", "1, 2", 1), ("a, b=2", "1", 2), ("a, b", "1, b=2", 2), ("", "a=1", 1)):
+    told = (("a, b", "1, 2", 1), ("a, b=2", "1", 2), ("a, b", "1, b=2", 2), ("", "1", 1), ("", "a=1", 2))
+    for signature, literal, rounds in told:
         plan = examine("def f(a): return a", (literal,), GateRules())
         facts = Facts(1, (), (), ("f",), (), (), "digest", (), 1, 1, 1, 0.0, 0.0, signature)
         read = LiteralResult((Outcome("ok", Value(literal, literal, literal)),))
