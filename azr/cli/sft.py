@@ -25,9 +25,10 @@ EPILOG = """a line of the input:
   {"prompt": "2+2=", "response": "4"}
 
 The response is learned, the prompt is not; an end token is put after each response. Pairs are packed up to the token
-budget. Stopped at any time, the run continues from its newest checkpoint when the same command is given again, also
-with more --epochs. With another model, other pairs, or another --tokens-per-step, --lr, --warmup or --seed it would be
-another training, and is refused: that takes another --out.
+budget. Stopped at any time, the run continues from its newest checkpoint when the same command is given again. With
+more --epochs it goes on as well, its steps beginning at other pairs than before. With another model, other pairs, or
+another --tokens-per-step, --lr, --warmup or --seed it would be another training, and is refused: that takes another
+--out.
 
 examples:
   azr sft pairs.jsonl --model Qwen/Qwen2.5-0.5B --out runs/warm --lr 1e-5 --epochs 2
@@ -38,7 +39,7 @@ examples:
 
 class Recipe(msgspec.Struct, frozen=True):
     """What makes two trainings one, however often it is stopped; kept beside its checkpoints. Epochs are no part of it:
-    with more of them a training goes on."""
+    with more of them a training goes on, though each step begins at another pair."""
 
     model: str
     """As a run keeps it (`shipped.as_kept`)."""
@@ -199,8 +200,11 @@ def _claim(out: Path, recipe: Recipe) -> None:
             except UNDECODABLE as error:
                 mend = "put it back as it was, or name another folder as --out"
                 raise AzrError(f"{path} cannot be read: {error}", mend) from error
-        else:  # begun before recipes were kept: its checkpoint tells of the model alone
-            begun = msgspec.structs.replace(recipe, model=state.model, tokenizer=state.tokenizer)
+        else:  # begun before recipes were kept: its checkpoint tells of the model and its spelling alone
+            plain = state.plain_tokens or recipe.plain_tokens  # and older ones not of that
+            begun = msgspec.structs.replace(
+                recipe, model=state.model, tokenizer=state.tokenizer, plain_tokens=tuple(plain)
+            )
         if differing := _differing(begun, recipe):
             raise AzrError(
                 f"{out} holds another training, with {', '.join(differing)}",
@@ -214,7 +218,10 @@ def _differing(begun: Recipe, asked: Recipe) -> list[str]:
     """What another training had otherwise, by the names of the options."""
     from azr.tiny.shipped import same_model
 
-    found = [] if same_model(begun.model, asked.model) else [f"--model {begun.model}"]
+    # The checkpoint has the weights: of a folder that was moved or removed since, the tokenizer tells enough.
+    gone = Path(begun.model).is_absolute() and not Path(begun.model).exists()
+    moved = gone and bool(begun.tokenizer) and begun.tokenizer == asked.tokenizer
+    found = [] if moved or same_model(begun.model, asked.model) else [f"--model {begun.model}"]
     if begun.tokenizer and asked.tokenizer and begun.tokenizer != asked.tokenizer:
         found.append("another tokenizer of its model")
     if begun.pairs != asked.pairs:

@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from azr.cli import main as cli
 from azr.cli.serve import model_folder as served_folder
+from azr.cli.sft import Recipe
 from azr.errors import AzrError
 from azr.run.session import model_of
 from azr.sole_writer import sole_writer
@@ -337,6 +338,21 @@ class TestAnotherTraining:
         (tmp_path / "run" / "checkpoints" / "step_00000001" / "learner.json").write_bytes(msgspec.json.encode(state))
         assert cli.main(command) == (cli.EXIT_ERROR if told else 0)
         assert told in capsys.readouterr().err
+
+    def test_a_model_whose_folder_has_moved_is_known_by_its_tokenizer(self, command: list[str], tmp_path: Path) -> None:
+        """The checkpoint has the weights."""
+        path = tmp_path / "run" / "sft.json"
+        begun = msgspec.json.decode(path.read_bytes(), type=Recipe)
+        path.write_bytes(msgspec.json.encode(msgspec.structs.replace(begun, model="/gone/base")))
+        assert cli.main(command) == 0
+        path.write_bytes(msgspec.json.encode(msgspec.structs.replace(begun, model="/gone/base", tokenizer="other")))
+        assert cli.main(command) == cli.EXIT_ERROR
+
+    def test_one_of_before_recipes_that_spelt_otherwise_is_another(self, command: list[str], tmp_path: Path) -> None:
+        (tmp_path / "run" / "sft.json").unlink()
+        state = LearnerState(1, 1, "tiny", plain_tokens=("<think>",))
+        (tmp_path / "run" / "checkpoints" / "step_00000001" / "learner.json").write_bytes(msgspec.json.encode(state))
+        assert cli.main(command) == cli.EXIT_ERROR
 
     def test_a_damaged_recipe_is_told_by_its_file(
         self, command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
