@@ -28,7 +28,7 @@ from azr.game.plan import Plan, drive_together
 from sandbox_wasm.protocol import Limits, Sandbox
 
 #: Chunks (of at most 32 lines) under way: among 2,048 lines are enough for every worker to be busy when one in a
-#: hundred loops for ever and the writer waits for it.
+#: hundred loops for ever and the writer waits for it. Lines of many inputs are fewer, each with more to do.
 WINDOW_CHUNKS = 64
 
 #: Text under way, for files of long lines; a longer line still goes, alone.
@@ -42,9 +42,9 @@ WINDOW_RESULT_BYTES = 2 << 30
 #: that those still travel together. A line of many inputs has work enough for a round of its own.
 CHUNK_RESULT_BYTES = 128 << 20
 
-#: Bytes that an input's result may take for each character of its output. A value is three texts, and of a character
-#: beyond the first 65,536 one holds four bytes, the two others ten letters.
-_RESULT_BYTES_A_CHARACTER = 24
+#: Bytes that an input's result may take for each character of its output: a value is three texts, of which one may hold
+#: four bytes a character, and the two others four ASCII letters.
+_RESULT_BYTES_A_CHARACTER = 12
 
 Request = TypeVar("Request")
 Verdict = TypeVar("Verdict")
