@@ -74,28 +74,28 @@ def _line(number: int, parts: list[bytes], length: int) -> Line:
 
 
 class Room:
-    """How much text, and how much that comes of it, may be under way: a reader thread waits in `enter`, the writer
+    """How many lines, and how much that comes of them, may be under way: a reader thread waits in `enter`, the writer
     makes room with `leave`."""
 
-    def __init__(self, chunks: int, size: int, results: int) -> None:
-        self._chunks = chunks
+    def __init__(self, lines: int, size: int, results: int) -> None:
+        self._lines = lines
         self._size = size
         self._results = results
-        self._chunks_inside = 0
+        self._lines_inside = 0
         self._size_inside = 0
         self._results_inside = 0
         self._closed = False
         self._changed = threading.Condition()
         self.high_water = 0
 
-    def enter(self, size: int, results: int = 0) -> bool:
-        """Wait until a chunk of that size, with the most that may come of it, fits or is alone; false when nobody will
-        make room any more."""
+    def enter(self, lines: int, size: int, results: int = 0) -> bool:
+        """Wait until a chunk of so many lines and bytes, with the most that may come of it, fits or is alone; false
+        when nobody will make room any more."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._fits(size, results))
+            self._changed.wait_for(lambda: self._closed or self._fits(lines, size, results))
             if self._closed:
                 return False
-            self._chunks_inside += 1
+            self._lines_inside += lines
             self._size_inside += size
             self._results_inside += results
             self.high_water = max(self.high_water, self._size_inside)
@@ -107,10 +107,10 @@ class Room:
             self._results_inside -= results
             self._changed.notify()
 
-    def leave(self, size: int, results: int = 0) -> None:
+    def leave(self, lines: int, size: int, results: int = 0) -> None:
         """A chunk is done."""
         with self._changed:
-            self._chunks_inside -= 1
+            self._lines_inside -= lines
             self._size_inside -= size
             self._results_inside -= results
             self._changed.notify()
@@ -121,9 +121,9 @@ class Room:
             self._closed = True
             self._changed.notify()
 
-    def _fits(self, size: int, results: int) -> bool:
-        if self._chunks_inside == 0:
+    def _fits(self, lines: int, size: int, results: int) -> bool:
+        if self._lines_inside == 0:
             return True
         if self._size_inside + size > self._size or self._results_inside + results > self._results:
             return False
-        return self._chunks_inside < self._chunks
+        return self._lines_inside + lines <= self._lines

@@ -27,9 +27,9 @@ from azr.decoding import UNDECODABLE
 from azr.game.plan import Plan, drive_together
 from sandbox_wasm.protocol import Limits, Sandbox
 
-#: Chunks (of at most 32 lines) under way: among 2,048 lines are enough for every worker to be busy when one in a
-#: hundred loops for ever and the writer waits for it. Lines of many inputs are fewer, each with more to do.
-WINDOW_CHUNKS = 64
+#: Lines under way: among so many are enough for every worker to be busy when one in a hundred loops for ever and the
+#: writer waits for it.
+WINDOW_LINES = 2_048
 
 #: Text under way, for files of long lines; a longer line still goes, alone.
 WINDOW_BYTES = 64 << 20
@@ -144,7 +144,7 @@ class _Stream(Generic[Request, Verdict]):
         self._decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(handler.request_type)
         self._encoder = msgspec.json.Encoder()
         self._measure = msgspec.msgpack.Encoder()
-        self._room = Room(WINDOW_CHUNKS, WINDOW_BYTES, WINDOW_RESULT_BYTES)
+        self._room = Room(WINDOW_LINES, WINDOW_BYTES, WINDOW_RESULT_BYTES)
         self._tally = Tally()
         self._underway: asyncio.Queue[_Chunk[Request, Verdict] | BaseException | None] = asyncio.Queue()
 
@@ -162,7 +162,7 @@ class _Stream(Generic[Request, Verdict]):
                 self._tally.read_bytes += chunk.size
                 if self._progress is not None:
                     self._progress(self._tally)
-                self._room.leave(chunk.size, answers.results)
+                self._room.leave(len(answers.lines), chunk.size, answers.results)
         finally:
             self._room.close()  # The tasks still under way, if any, are cancelled with the loop.
         return self._tally
@@ -174,7 +174,7 @@ class _Stream(Generic[Request, Verdict]):
             try:
                 for lines in read_chunks(source):
                     for chunk in self._divided(lines):
-                        if not self._room.enter(chunk.size, chunk.results):
+                        if not self._room.enter(len(chunk.requests), chunk.size, chunk.results):
                             return
                         loop.call_soon_threadsafe(self._begin, chunk)
             except Exception as error:  # whoever waits for the next chunk would wait for ever

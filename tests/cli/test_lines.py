@@ -127,22 +127,22 @@ def test_a_line_too_long_to_keep_is_told_and_the_next_is_read(monkeypatch: pytes
 
 
 def test_a_reader_waits_for_room_and_a_large_chunk_goes_alone() -> None:
-    room = Room(chunks=2, size=100, results=0)
-    assert room.enter(500), "it is alone"
+    room = Room(lines=2, size=100, results=0)
+    assert room.enter(1, 500), "it is alone"
     entered = threading.Event()
-    thread = threading.Thread(target=lambda: room.enter(10) and entered.set())
+    thread = threading.Thread(target=lambda: room.enter(1, 10) and entered.set())
     thread.start()
     assert not entered.wait(0.1)
-    room.leave(500)
+    room.leave(1, 500)
     assert entered.wait(5)
     thread.join()
 
 
 def test_what_may_come_of_a_chunk_counts_until_it_is_known_what_came_of_it() -> None:
-    room = Room(chunks=9, size=100, results=100)
-    assert room.enter(1, 500), "it is alone"
+    room = Room(lines=9, size=100, results=100)
+    assert room.enter(1, 1, 500), "it is alone"
     entered = threading.Event()
-    thread = threading.Thread(target=lambda: room.enter(1, 60) and entered.set())
+    thread = threading.Thread(target=lambda: room.enter(1, 1, 60) and entered.set())
     thread.start()
     assert not entered.wait(0.1)
     room.shrink(460)
@@ -150,11 +150,25 @@ def test_what_may_come_of_a_chunk_counts_until_it_is_known_what_came_of_it() -> 
     thread.join()
 
 
+def test_lines_are_counted_and_not_the_chunks_that_they_come_in() -> None:
+    """Of lines with many inputs a chunk holds few."""
+    room = Room(lines=4, size=100, results=0)
+    assert room.enter(3, 1)
+    assert room.enter(1, 1)
+    entered = threading.Event()
+    thread = threading.Thread(target=lambda: room.enter(2, 1) and entered.set())
+    thread.start()
+    assert not entered.wait(0.1)
+    room.leave(3, 1)
+    assert entered.wait(5)
+    thread.join()
+
+
 def test_a_waiting_reader_is_sent_home_when_nobody_writes_any_more() -> None:
-    room = Room(chunks=1, size=100, results=0)
-    room.enter(1)
+    room = Room(lines=1, size=100, results=0)
+    room.enter(1, 1)
     threading.Timer(0.05, room.close).start()
-    assert not room.enter(1)
+    assert not room.enter(1, 1)
 
 
 def test_answers_come_in_order_and_may_depend_on_it(process_sandbox: Sandbox) -> None:
