@@ -60,8 +60,8 @@ def _refused_terms(config: Config) -> Iterator[str]:
 
 
 def _broken_plugins(config: Config) -> Iterator[str]:
-    """What installed plug-ins say when they are loaded, those that take no arguments when they are made as well. A
-    run would meet it in its parts: a player that plays without the type, a learner that ends when engines are up."""
+    """What installed plug-ins say when they are loaded, task types when they are made as well. A run would meet it in
+    its parts: a player that plays without the type, a learner that ends when engines are up."""
     known = tasks.names()
     kinds = [name for name in config.algorithm.game.task_types if name in known]
     loss, transport = config.algorithm.loss.name, config.weights.transport
