@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from azr import files
-from azr.files import append_lines, make_folder, require_writable, sync_folder
+from azr.files import append_lines, free_bytes, make_folder, require_writable, sync_folder
 
 
 def test_what_is_written_can_be_read(tmp_path: Path) -> None:
@@ -221,3 +221,9 @@ def test_what_cannot_be_written_is_told_by_the_name_that_was_asked_for(
     with pytest.raises(PermissionError) as denied:
         require_writable(tmp_path / "a")
     assert denied.value.filename == str(tmp_path / "a")
+
+
+def test_room_is_looked_for_where_a_folder_will_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert free_bytes(tmp_path / "not" / "yet") == pytest.approx(free_bytes(tmp_path), rel=0.1)
+    monkeypatch.chdir(tmp_path)
+    assert free_bytes(Path("not", "yet")) == pytest.approx(free_bytes(tmp_path), rel=0.1)

@@ -8,7 +8,6 @@ known nothing is said. That a disk fills up later is watched by `azr.run.room`, 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from typing import NamedTuple
 from actors.engine.settings import weights_dtype
 from azr.config.root import Config
 from azr.errors import AzrError
+from azr.files import free_bytes
 from azr.memory_plan.configured import versions_kept
 from azr.memory_plan.demand import gib
 from azr.memory_plan.learner import checkpoint_size, shared_memory_demand
@@ -31,12 +31,6 @@ _LEAST = 2
 SHARED_MEMORY = Path("/dev/shm")
 
 Free = Callable[[Path], int]
-
-
-def free_bytes(folder: Path) -> int:
-    """Bytes that are left where the folder is, or would be."""
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    return shutil.disk_usage(there).free
 
 
 class Need(NamedTuple):

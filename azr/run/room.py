@@ -5,17 +5,16 @@ Called by the driver. A checkpoint that does not fit all the same is the learner
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from azr.errors import AzrError
+from azr.files import free_bytes
 
 
 def free_gb(folder: Path) -> float:
     """GiB that are left where the folder is, or would be."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    return shutil.disk_usage(there).free / 2**30
+    return free_bytes(folder) / 2**30
 
 
 class Room:
