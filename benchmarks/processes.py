@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import psutil
 
+from azr.run.reaper import lives
 from benchmarks.victims import DRIVER, ENGINE, FORK_SERVER, kind_of
 
 
@@ -43,14 +44,6 @@ def of_kind(root: int, kind: str, below: tuple[str, ...] = ()) -> list[psutil.Pr
     if below:
         everybody = [one for above in everybody if above.kind in below for one in seen(above.process.pid)[1:]]
     return [one.process for one in everybody if one.kind == kind]
-
-
-def lives(process: psutil.Process) -> bool:
-    """Whether it is still the same process, and no zombie."""
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 def title(process: psutil.Process) -> str:

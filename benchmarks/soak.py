@@ -28,10 +28,11 @@ from azr.cli.numbers import positive, whole
 from azr.config import load
 from azr.config.sections.run import LARGEST_SEED
 from azr.errors import AzrError
+from azr.run.reaper import lives
 from benchmarks.aftermath import books, left_by, remains, same_mlflow_run
 from benchmarks.audit import Audit, Beginning, journals
 from benchmarks.growth import FLAT, Memory, growth, thirds
-from benchmarks.processes import Seen, lives
+from benchmarks.processes import Seen
 from benchmarks.victims import DRIVER, ENGINE, FORK_SERVER, OURS, RAYS, drawn, moments
 from benchmarks.whole_run import Lines, Step, WholeRun
 
@@ -384,8 +385,8 @@ def _recoveries(kills: Sequence[Kill], *, starting: bool) -> list[float]:
     return [kill.recovered for kill in kills if kill.recovered is not None and kill.starting == starting]
 
 
-def _wait_for_end(victim: Seen, seconds: float = 10.0) -> None:
-    """Until a killed process writes no more."""
-    gone = time.monotonic() + seconds
+def _wait_for_end(victim: Seen) -> None:
+    """Until a killed process writes no more, for ten seconds at most."""
+    gone = time.monotonic() + 10.0
     while lives(victim.process) and time.monotonic() < gone:
         time.sleep(0.01)

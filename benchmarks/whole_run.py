@@ -27,7 +27,8 @@ from azr.bench.machine import checkout
 from azr.decoding import UNDECODABLE
 from azr.errors import AzrError
 from azr.run.folder import Card, RunFolder
-from benchmarks.processes import Seen, lives, seen
+from azr.run.reaper import lives
+from benchmarks.processes import Seen, seen
 
 #: From the kill of what is left until it is gone.
 GONE_SECONDS = 10.0

@@ -160,7 +160,7 @@ def end(processes: set[psutil.Process], grace: float) -> list[int]:
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             for one in [*process.children(recursive=True), process]:
-                if _lives(one):
+                if lives(one):
                     one.kill()
                     killed.add(one)
     _wait_for(killed, GONE_SECONDS)
@@ -170,11 +170,11 @@ def end(processes: set[psutil.Process], grace: float) -> list[int]:
 def _wait_for(processes: set[psutil.Process], seconds: float) -> None:
     """Until none of these lives, or the time is over."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and any(map(_lives, processes)):
+    while time.monotonic() < deadline and any(map(lives, processes)):
         time.sleep(0.1)
 
 
-def _lives(process: psutil.Process) -> bool:
+def lives(process: psutil.Process) -> bool:
     """Whether it is still the same process, and no zombie."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
@@ -187,7 +187,7 @@ def main(driver: int, mend: str, pace: Pace, folders: Sequence[Path], weights: S
     known: set[psutil.Process] = set()
     while True:
         # At once and not at the end: a reaper that is killed takes along what it knows of the dead.
-        sweep(dead := {process.pid for process in known if not _lives(process)})
+        sweep(dead := {process.pid for process in known if not lives(process)})
         known = {process for process in known if process.pid not in dead} | descendants(driver)
         ready, _, _ = select.select([sys.stdin.buffer], [], [], pace.look)
         if ready:

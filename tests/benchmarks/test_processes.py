@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from benchmarks.processes import lives, of_kind, seen, title
+from azr.run.reaper import lives
+from benchmarks.processes import of_kind, seen, title
 from benchmarks.victims import DRIVER
 
 #: A "solver" that has a "sandbox worker", and beside it a sandbox worker that is nobody's we know.

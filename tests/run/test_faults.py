@@ -111,7 +111,7 @@ def test_a_run_that_is_told_twice_to_leave_leaves_at_once_noted_as_stopped_and_w
     told = client.get_run(str(card(run.folder)["mlflow"])).info.status
     assert told == "KILLED" or (exit_status == 1 and told == "RUNNING"), "Ray may be faster than MLflow's database"
     reaper._wait_for(set(parts), 60.0)
-    assert [process.pid for process in parts if reaper._lives(process)] == []
+    assert [process.pid for process in parts if reaper.lives(process)] == []
     assert list(Path("/tmp").glob(f"azr-ray-{run.process.pid}-*")) == []
     assert list(Path("/dev/shm").glob("azr-azr-insisted*")) == []
 
