@@ -22,7 +22,8 @@ from typing import IO, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from azr.cli.line_reader import LONGEST_LINE_BYTES, Line, Room, read_chunks
+from azr.cli.line_reader import LONGEST_LINE_BYTES, Line, read_chunks
+from azr.cli.window import Window
 from azr.decoding import UNDECODABLE
 from azr.game.plan import Plan, drive_together
 from sandbox_wasm.protocol import Limits, Sandbox
@@ -144,7 +145,7 @@ class _Stream(Generic[Request, Verdict]):
         self._decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(handler.request_type)
         self._encoder = msgspec.json.Encoder()
         self._measure = msgspec.msgpack.Encoder()
-        self._room = Room(WINDOW_LINES, WINDOW_BYTES, WINDOW_RESULT_BYTES)
+        self._window = Window(WINDOW_LINES, WINDOW_BYTES, WINDOW_RESULT_BYTES)
         self._tally = Tally()
         self._underway: asyncio.Queue[_Chunk[Request, Verdict] | BaseException | None] = asyncio.Queue()
 
@@ -162,9 +163,9 @@ class _Stream(Generic[Request, Verdict]):
                 self._tally.read_bytes += chunk.size
                 if self._progress is not None:
                     self._progress(self._tally)
-                self._room.leave(len(answers.lines), chunk.size, answers.results)
+                self._window.leave(len(answers.lines), chunk.size, answers.results)
         finally:
-            self._room.close()  # The tasks still under way, if any, are cancelled with the loop.
+            self._window.close()  # The tasks still under way, if any, are cancelled with the loop.
         return self._tally
 
     def _read(self, source: int, loop: asyncio.AbstractEventLoop) -> None:
@@ -174,7 +175,7 @@ class _Stream(Generic[Request, Verdict]):
             try:
                 for lines in read_chunks(source):
                     for chunk in self._divided(lines):
-                        if not self._room.enter(len(chunk.requests), chunk.size, chunk.results):
+                        if not self._window.enter(len(chunk.requests), chunk.size, chunk.results):
                             return
                         loop.call_soon_threadsafe(self._begin, chunk)
             except Exception as error:  # whoever waits for the next chunk would wait for ever
@@ -204,7 +205,7 @@ class _Stream(Generic[Request, Verdict]):
         good = [request for request in chunk.requests if not isinstance(request, BadLine)]
         verdicts = await drive_together([self._handler.plan(request) for request in good], self._sandbox)
         brought = min(sum(len(self._measure.encode(verdict)) for verdict in verdicts), chunk.results)
-        self._room.shrink(chunk.results - brought)
+        self._window.shrink(chunk.results - brought)
         told = iter(verdicts)
         lines = [one if isinstance(one, BadLine) else _Judged(one, next(told)) for one in chunk.requests]
         return _Answers(lines, brought)

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azr.cli import line_reader, lines
-from azr.cli.line_reader import CHUNK_LINES, LONGEST_LINE_BYTES, Line, Room, read_chunks
+from azr.cli.line_reader import CHUNK_LINES, LONGEST_LINE_BYTES, Line, read_chunks
 from azr.cli.lines import answer_lines
 from azr.game.plan import Plan
 from sandbox_wasm.pool import open_sandbox
@@ -124,51 +124,6 @@ def test_a_line_too_long_to_keep_is_told_and_the_next_is_read(monkeypatch: pytes
     (chunk,) = [[line for chunk in read_all(b"a\n" + b"x" * 1_000_000 + b"\nb\n") for line in chunk]]
     assert [(line.number, line.text) for line in chunk] == [(1, b"a"), (2, None), (3, b"b")]
     assert chunk[1].length == 1_000_001
-
-
-def test_a_reader_waits_for_room_and_a_large_chunk_goes_alone() -> None:
-    room = Room(lines=2, size=100, results=0)
-    assert room.enter(1, 500), "it is alone"
-    entered = threading.Event()
-    thread = threading.Thread(target=lambda: room.enter(1, 10) and entered.set())
-    thread.start()
-    assert not entered.wait(0.1)
-    room.leave(1, 500)
-    assert entered.wait(5)
-    thread.join()
-
-
-def test_what_may_come_of_a_chunk_counts_until_it_is_known_what_came_of_it() -> None:
-    room = Room(lines=9, size=100, results=100)
-    assert room.enter(1, 1, 500), "it is alone"
-    entered = threading.Event()
-    thread = threading.Thread(target=lambda: room.enter(1, 1, 60) and entered.set())
-    thread.start()
-    assert not entered.wait(0.1)
-    room.shrink(460)
-    assert entered.wait(5)
-    thread.join()
-
-
-def test_lines_are_counted_and_not_the_chunks_that_they_come_in() -> None:
-    """Of lines with many inputs a chunk holds few."""
-    room = Room(lines=4, size=100, results=0)
-    assert room.enter(3, 1)
-    assert room.enter(1, 1)
-    entered = threading.Event()
-    thread = threading.Thread(target=lambda: room.enter(2, 1) and entered.set())
-    thread.start()
-    assert not entered.wait(0.1)
-    room.leave(3, 1)
-    assert entered.wait(5)
-    thread.join()
-
-
-def test_a_waiting_reader_is_sent_home_when_nobody_writes_any_more() -> None:
-    room = Room(lines=1, size=100, results=0)
-    room.enter(1, 1)
-    threading.Timer(0.05, room.close).start()
-    assert not room.enter(1, 1)
 
 
 def test_answers_come_in_order_and_may_depend_on_it(process_sandbox: Sandbox) -> None:
