@@ -12,13 +12,12 @@ from concurrent.futures import Future
 
 
 class Places:
-    """`capacity` places, taken one at a time. Thread-safe; `high_water` is the most ever taken at once."""
+    """`capacity` places, taken one at a time. Thread-safe."""
 
     def __init__(self, capacity: int) -> None:
         if capacity < 1:
             raise ValueError(f"a queue needs at least one place, not {capacity}")
         self.capacity = capacity
-        self.high_water = 0
         self._taken = 0
         self._lock = threading.Lock()
         self._waiting: deque[Future[None]] = deque()
@@ -62,7 +61,7 @@ class Places:
             while self._waiting and self._taken < self.capacity:
                 future = self._waiting.popleft()
                 if future.set_running_or_notify_cancel():
-                    self._count_one()
+                    self._taken += 1
                     granted.append(future)
         for future in granted:  # Outside the lock: a future's callbacks run here.
             future.set_result(None)
@@ -79,9 +78,5 @@ class Places:
     def _take_if_free(self) -> bool:
         if self._waiting or self._taken >= self.capacity:
             return False
-        self._count_one()
-        return True
-
-    def _count_one(self) -> None:
         self._taken += 1
-        self.high_water = max(self.high_water, self._taken)
+        return True

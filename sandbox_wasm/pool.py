@@ -4,12 +4,12 @@ Owns admission and order; the work itself is the dispatcher's. Any number of thr
 the same time.
 
       run_many ──┐                                                          ┌── worker 1
-      run_async ─┼─► places (bounded) ──► tickets ──► Dispatcher's thread ──┼── worker 2
-      stream ────┘        who is full waits            one per pool         └── …
+      run_async ─┴─► places (bounded) ──► tickets ──► Dispatcher's thread ──┼── worker 2
+                          who is full waits            one per pool         └── …
                           ◄── answers, in the order of the jobs
 
-Bounds: at most `queue_jobs` jobs are handed in and unanswered in the whole pool; each `run_many` or `stream_async`
-holds at most `queue_jobs` jobs that its caller has not yet taken the answers of. Who finds the pool full waits for
+Bounds: at most `queue_jobs` jobs are handed in and unanswered in the whole pool; each `run_many` holds at most
+`queue_jobs` jobs that its caller has not yet taken the answers of. Who finds the pool full waits for
 workers alone, for as long as the jobs ahead may take by their own limits, never for another caller to read its
 answers.
 """
@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -173,39 +173,6 @@ class SandboxPool:
             self._abandon(unread)
         return results
 
-    async def stream_async(self, jobs: AsyncIterator[Job]) -> AsyncGenerator[JobResult, None]:
-        """Answer an asynchronous stream of jobs in order, in bounded memory; a slow source does not delay answers."""
-        delivery = LoopDelivery()
-        unread: deque[Ticket] = deque()
-        queue: asyncio.Queue[Ticket | None] = asyncio.Queue()
-        room = asyncio.Semaphore(self.queue_jobs)
-
-        async def feed() -> None:
-            try:
-                await room.acquire()
-                async for job in jobs:
-                    await self._take_place_async()
-                    ticket = self._hand_in(job, delivery)
-                    unread.append(ticket)
-                    queue.put_nowait(ticket)
-                    await room.acquire()
-            finally:
-                queue.put_nowait(None)
-
-        feeder = asyncio.create_task(feed(), name="azr-sandbox-stream")
-        try:
-            while (ticket := await queue.get()) is not None:
-                yield await delivery.wait(ticket, self._dispatcher.check, CHECK_SECONDS)
-                unread.popleft()
-                room.release()
-            await feeder  # Raises what the source raised.
-        finally:
-            feeder.cancel()
-            try:
-                await asyncio.gather(feeder, return_exceptions=True)  # It may be about to hand in one more.
-            finally:
-                self._abandon(unread)
-
     async def _take_place_async(self) -> None:
         if self._places.try_take():
             return
@@ -224,11 +191,6 @@ class SandboxPool:
     def statistics(self) -> Statistics:
         """What the pool has done since it opened. The rate is over the time in which it had work."""
         return self._recorder.snapshot(time.monotonic())
-
-    @property
-    def queue_high_water(self) -> int:
-        """The most jobs that were ever handed in and unanswered at once; never above `queue_jobs`."""
-        return self._places.high_water
 
     def worker_ids(self) -> list[int]:
         """Process ids of the workers that are ready."""

@@ -19,7 +19,7 @@ Three kinds of job, in order of trust needed:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
@@ -223,10 +223,6 @@ class Sandbox(Protocol):
 
     async def run_async(self, jobs: Sequence[Job]) -> list[JobResult]:
         """Answer jobs in order without blocking the event loop; waits while the pool's queue is full."""
-        ...
-
-    def stream_async(self, jobs: AsyncIterator[Job]) -> AsyncIterator[JobResult]:
-        """Answer an asynchronous stream of jobs in order, in bounded memory."""
         ...
 
     def statistics(self) -> Statistics:

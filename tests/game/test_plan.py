@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 
@@ -39,9 +39,6 @@ class Recorder:
         self.batches.append(len(jobs))
         await asyncio.sleep(0)
         return [self._answer(job) for job in jobs]
-
-    def stream_async(self, jobs: AsyncIterator[Job]) -> AsyncIterator[JobResult]:
-        raise NotImplementedError
 
     def statistics(self) -> Statistics:
         raise NotImplementedError
