@@ -67,6 +67,8 @@ class _Work:
     coefficients: Tensor
     proximal: Tensor
     weight: Tensor
+    scored: bool = False
+    """These two were made by a pass of their own, and counted in the step's gap."""
 
 
 @dataclass
@@ -88,6 +90,15 @@ class _Gap:
             own &= others[batch.sequence] == 0
         self.everywhere += RatioSums.of(logprobs, batch.behaviour)
         self.same_version += RatioSums.of(logprobs[own], batch.behaviour[own])
+
+
+@dataclass
+class _Tally:
+    """What a step adds up as it goes."""
+
+    step: int
+    gap: _Gap
+    sums: ShareSums = field(default_factory=ShareSums)
 
 
 def learning_rate(config: OptimiserConfig, updates: int) -> float:
@@ -159,20 +170,19 @@ class Trainer:
         order = np.random.default_rng([self._seed, batch.step])
         minibatches = deal(by_prompt(batch.samples, kept), self._loss.minibatches, order)
         work = [self._prepare_minibatch(batch, members) for members in minibatches]
-        sums = ShareSums()
-        gap = _Gap(caches_kept=self._caches_kept)
+        tally = _Tally(batch.step, _Gap(caches_kept=self._caches_kept))
         if self._needs_proximal():
-            self._fix_proximal(work if self._objective.whole_batch else work[1:], batch, sums, gap)
+            self._fix_proximal(work if self._objective.whole_batch else work[1:], tally)
         norms: list[float] = []
         for index, micro_batches in enumerate(work):
             current = batch.step + index / len(work)
             name = f"mini-batch {index + 1} of {len(work)} of step {batch.step}"
-            norms.append(self._update(micro_batches, batch.step, current, index == 0, sums, gap, name=name))
-        metrics = self.ranks.means(sums.shares)
+            norms.append(self._update(micro_batches, tally, current_at=current, first=index == 0, name=name))
+        metrics = self.ranks.means(tally.sums.shares)
         effective = effective_share(metrics, "off_policy/")
         if any(len(sample.token_steps) for sample in batch.samples):  # supervised pairs were sampled by nobody
-            metrics |= self._named(gap.everywhere, "off_policy/")
-            metrics |= self._named(gap.same_version, "off_policy/mismatch_")
+            metrics |= self._named(tally.gap.everywhere, "off_policy/")
+            metrics |= self._named(tally.gap.same_version, "off_policy/mismatch_")
             if effective is not None:
                 metrics["off_policy/ess"] = effective
         metrics["learner/grad_norm"] = float(np.mean(norms))
@@ -228,14 +238,14 @@ class Trainer:
         return wanted and self._loss.proximal == "recompute"
 
     @torch.no_grad()
-    def _fix_proximal(self, work: list[list[_Work]], batch: StepBatch, sums: ShareSums, gap: _Gap) -> None:
+    def _fix_proximal(self, work: list[list[_Work]], tally: _Tally) -> None:
         """Score micro-batches with the step's first weights, and make the corrections' factors of it."""
         flat = [item for micro_batches in work for item in micro_batches]
         if not flat:
             return
         for item in flat:
             item.proximal, _ = self.policy(item.batch, self._temperature)
-            gap.add(item.proximal, item.batch, batch.step)
+            tally.gap.add(item.proximal, item.batch, tally.step)
         offset, sequences = 0, []
         for item in flat:
             sequences.append(item.batch.sequence + offset)
@@ -249,16 +259,16 @@ class Trainer:
             gather=self.ranks.concatenate,
         )
         weight, metrics = self._objective.factors(ratios)
-        sums.add(metrics, "off_policy/")
+        tally.sums.add(metrics, "off_policy/")
         counts = [len(item.batch.targets) for item in flat]
         for item, part in zip(flat, torch.split(weight, counts), strict=True):
-            item.weight = part
+            item.weight, item.scored = part, True
 
-    def _factors(self, batch: MicroBatch, proximal: Tensor, sums: ShareSums) -> Tensor:
+    def _factors(self, batch: MicroBatch, proximal: Tensor, tally: _Tally) -> Tensor:
         """The corrections' weight of each token of one micro-batch; for corrections that look at no other."""
         ratios = Ratios.of(proximal, batch.behaviour, batch.advantages, batch.sequence, len(batch.indices))
         weight, metrics = self._objective.factors(ratios)
-        sums.add(metrics, "off_policy/")
+        tally.sums.add(metrics, "off_policy/")
         return weight
 
     def _named(self, sums: RatioSums, prefix: str) -> dict[str, float]:
@@ -266,62 +276,18 @@ class Trainer:
         numbers = self.ranks.sum(torch.tensor(sums.numbers(), dtype=torch.float64, device=self._device))
         return {prefix + name: value for name, value in RatioSums(*numbers.tolist()).report().items()}
 
-    def _update(
-        self,
-        work: list[_Work],
-        step: int,
-        current_at: float,
-        first: bool,
-        sums: ShareSums,
-        gap: _Gap,
-        *,
-        name: str,
-    ) -> float:
+    def _update(self, work: list[_Work], tally: _Tally, *, current_at: float, first: bool, name: str) -> float:
         """One optimiser update from a mini-batch's micro-batches; returns the gradient's norm before clipping.
 
         `name` is what an error calls the mini-batch.
         """
         self.optimiser.zero_grad(set_to_none=True)
-        with_entropy = self._learner.report_entropy or self._loss.entropy_coefficient != 0.0
+        among = self.ranks.count * len(work)
         for item in work:
-            logprobs, entropy = self.policy(item.batch, self._temperature, with_entropy)
-            proximal, weight = item.proximal, item.weight
-            if first and not (self._needs_proximal() and self._objective.whole_batch):
-                gap.add(logprobs, item.batch, step)
-            if self._loss.proximal == "interpolate":
-                proximal = interpolated_proximal(
-                    logprobs,
-                    item.batch.behaviour,
-                    sampled_at=item.batch.token_steps,
-                    proximal_at=torch.full_like(item.batch.token_steps, step),
-                    current_at=torch.full_like(logprobs.detach(), current_at),
-                )
-                weight = self._factors(item.batch, proximal, sums)
-            elif first and self._needs_proximal() and not self._objective.whole_batch:
-                proximal = logprobs.detach()
-                weight = self._factors(item.batch, proximal, sums)
-            batch = TokenBatch(
-                current=logprobs,
-                proximal=proximal,
-                behaviour=item.batch.behaviour,
-                advantages=item.batch.advantages,
-                sequence=item.batch.sequence,
-                sequences=len(item.batch.indices),
-            )
-            loss, metrics = self._objective.loss(batch, weight, item.coefficients)
-            metrics |= {"loss": Share(loss.detach(), torch.ones_like(loss) / (self.ranks.count * len(work)))}
-            if len(logprobs):
-                anchor = item.batch.behaviour if self._loss.name not in _PROXIMAL_LOSSES else proximal
-                moved = logprobs.detach() - anchor
-                metrics |= {"ppo_kl": mean_of(-moved)}
-            if entropy is not None:
-                metrics |= {"entropy": mean_of(entropy)}
-                if self._loss.entropy_coefficient != 0.0:  # or the head would go backward through it for nothing
-                    per_token = item.coefficients[item.batch.sequence] * entropy
-                    loss = loss - self._loss.entropy_coefficient * per_token.sum()
+            loss, metrics = self._loss_of(item, tally, current_at=current_at, first=first, among=among)
             # FSDP averages gradients over ranks; the coefficients already share the whole batch out.
             (loss * self.ranks.count).backward()  # type: ignore[no-untyped-call]
-            sums.add(metrics, "learner/")
+            tally.sums.add(metrics, "learner/")
         norm = torch.nn.utils.clip_grad_norm_(
             [parameter for parameter in self.policy.parameters() if parameter.grad is not None],
             self._rates.grad_clip if self._rates.grad_clip > 0 else math.inf,
@@ -338,6 +304,51 @@ class Trainer:
         self.optimiser.step()
         self.updates += 1
         return value
+
+    def _loss_of(
+        self, item: _Work, tally: _Tally, *, current_at: float, first: bool, among: int
+    ) -> tuple[Tensor, dict[str, Share]]:
+        """What a micro-batch adds to its mini-batch's loss, and what is told of it.
+
+        `first`: the weights are those of the step's start. `among`: micro-batches of the mini-batch, all ranks'.
+        """
+        with_entropy = self._learner.report_entropy or self._loss.entropy_coefficient != 0.0
+        logprobs, entropy = self.policy(item.batch, self._temperature, with_entropy)
+        proximal, weight = item.proximal, item.weight
+        if first and not item.scored:
+            tally.gap.add(logprobs, item.batch, tally.step)
+        if self._loss.proximal == "interpolate":
+            proximal = interpolated_proximal(
+                logprobs,
+                item.batch.behaviour,
+                sampled_at=item.batch.token_steps,
+                proximal_at=torch.full_like(item.batch.token_steps, tally.step),
+                current_at=torch.full_like(logprobs.detach(), current_at),
+            )
+            weight = self._factors(item.batch, proximal, tally)
+        elif self._needs_proximal() and not item.scored:  # by the first weights: they are the proximal policy's
+            proximal = logprobs.detach()
+            weight = self._factors(item.batch, proximal, tally)
+        batch = TokenBatch(
+            current=logprobs,
+            proximal=proximal,
+            behaviour=item.batch.behaviour,
+            advantages=item.batch.advantages,
+            sequence=item.batch.sequence,
+            sequences=len(item.batch.indices),
+        )
+        loss, metrics = self._objective.loss(batch, weight, item.coefficients)
+        metrics |= {"loss": Share(loss.detach(), torch.ones_like(loss) / among)}
+        if len(logprobs):
+            anchor = item.batch.behaviour if self._loss.name not in _PROXIMAL_LOSSES else proximal
+            moved = logprobs.detach() - anchor
+            metrics |= {"ppo_kl": mean_of(-moved)}
+        if entropy is not None:
+            metrics |= {"entropy": mean_of(entropy)}
+            if self._loss.entropy_coefficient != 0.0:  # or the head would go backward through it for nothing
+                per_token = item.coefficients[item.batch.sequence] * entropy
+                loss = loss - self._loss.entropy_coefficient * per_token.sum()
+        return loss, metrics
 
 
 def supervised(loss: LossConfig) -> LossConfig:
