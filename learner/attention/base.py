@@ -89,3 +89,10 @@ def cuda_reason(minimum_capability: tuple[int, int]) -> str | None:
             f"needs compute capability {minimum_capability[0]}.{minimum_capability[1]}, the device has {major}.{minor}"
         )
     return None
+
+
+def newer_reason(major: int) -> str | None:
+    """Why a CUDA kernel for one generation of devices cannot run here, or None: what is here is of a later one."""
+    if torch.cuda.is_available() and (device := torch.cuda.get_device_capability())[0] > major:
+        return f"needs compute capability {major}.x, the device has {device[0]}.{device[1]}"
+    return None

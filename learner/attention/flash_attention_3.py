@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from learner.attention.base import PackedRows, kernel_reason
+from learner.attention.base import PackedRows, kernel_reason, newer_reason
 
 
 class FlashAttention3:
@@ -13,9 +13,10 @@ class FlashAttention3:
     name = "flash_attention_3"
 
     def unavailable(self) -> str | None:
-        """Needs the module, which is built from flash-attn's `hopper` folder, and a Hopper device."""
+        """Needs the module, which is built from flash-attn's `hopper` folder, and a Hopper device: a Blackwell has no
+        such instructions, and the module is imported there all the same."""
         needed = "the module flash_attn_interface (flash-attn's hopper build)"
-        return kernel_reason("flash_attn_interface", "flash_attn_varlen_func", needed, (9, 0))
+        return newer_reason(9) or kernel_reason("flash_attn_interface", "flash_attn_varlen_func", needed, (9, 0))
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, rows: PackedRows, scale: float) -> Tensor:
         """One kernel for all segments; some releases return the normaliser as well."""

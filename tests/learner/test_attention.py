@@ -264,6 +264,19 @@ class TestPackagesOnAGpu:
         assert survey()["flash_attention_2"] == "needs the package flash-attn (in the gpu extra)"
         assert survey()["flash_attention_4"] == "needs compute capability 9.0, the device has 8.0"
 
+    @pytest.mark.parametrize(
+        ("capability", "reason"), [((9, 0), None), ((10, 0), "needs compute capability 9.x, the device has 10.0")]
+    )
+    def test_version_3_is_for_one_generation_of_devices_and_not_for_the_next(
+        self, packages: Path, monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], reason: str | None
+    ) -> None:
+        """Its module is imported there all the same, and the first step would fail."""
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+        monkeypatch.delitem(sys.modules, "flash_attn_interface", raising=False)
+        self.write(packages / "flash_attn_interface.py", "def flash_attn_varlen_func(): ...")
+        assert survey()["flash_attention_3"] == reason
+        sys.modules.pop("flash_attn_interface", None)
+
     def test_what_a_package_itself_lacks_is_named(self, packages: Path) -> None:
         self.write(packages / "flash_attn/__init__.py", "")
         self.write(packages / "flash_attn/flash_attn_interface.py", "import einops_of_another_age")
