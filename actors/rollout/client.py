@@ -1,4 +1,4 @@
-"""Who asks replicas: sends each request to the least busy one, and to another when that one dies.
+"""The client of the replicas: sends each request to the least busy one, and to another when that one dies.
 
 Used by players, evaluation and benchmarks, on their own event loop; one client a process is enough for any number of
 requests. It learns of replicas from the registry and keeps a connection to each that serves. While the registry is

@@ -15,7 +15,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ import msgspec
 
 from actors.engine.settings import EngineSettings
 from actors.logs import log_into
-from actors.rollout.replica import ORPHAN_SECONDS, ReplicaStatus
+from actors.rollout.asking_registry import ORPHAN_SECONDS
+from actors.rollout.replica import ReplicaStatus
 from actors.weights.folders import remove_versions, versions_folder
 from actors.weights.records import Member
 from actors.weights.registry import find_registry, start_registry
@@ -47,6 +48,9 @@ _UNMADE_MOST = 8
 
 #: Between two questions to Serve whether it has given up.
 _SERVE_SECONDS = 1.0
+
+#: Times that Serve is told to start the replicas, `_SERVE_SECONDS` apart, if its controller dies each time.
+_DEPLOY_TRIES = 30
 
 #: Characters of what Serve says, from its end, where a traceback has the error.
 _MESSAGE_WIDTH = 600
@@ -75,6 +79,12 @@ def resources_of(settings: EngineSettings) -> dict[str, float]:
     if gpus < 0:
         gpus = float(rollout.tensor_parallel if settings.gpu else 0)
     return {"num_cpus": rollout.cpus_per_replica, "num_gpus": gpus}
+
+
+def environment_of(own: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
+    """The runtime environment of a replica: the driver's own, with these variables. What is left out Ray takes from
+    Serve's controller, and that is as the job which first started Serve was submitted, somebody else's maybe."""
+    return {**own, "env_vars": {**own.get("env_vars", {}), **variables}}
 
 
 class Rollouts:
@@ -116,12 +126,27 @@ class Rollouts:
         return rollouts
 
     def deploy(self) -> None:
-        """Have Serve start the replicas, and come back at once."""
-        from ray import serve
+        """Have Serve start the replicas, and come back at once.
 
-        serve.start(proxy_location="Disabled")
-        for pool in self._counts:
-            self._deploy(pool)
+        Another run that has just ended may be shutting Serve down. Its controller then takes nothing, and dies under
+        who waits for it; the next one has to be told anew, and another run may be first to start that.
+        """
+        from ray import serve
+        from ray.exceptions import ActorAlreadyExistsError, RayActorError
+
+        for left in reversed(range(_DEPLOY_TRIES)):
+            try:
+                serve.start(proxy_location="Disabled")
+                for pool in self._counts:
+                    self._deploy(pool)
+                return
+            except (RayActorError, ActorAlreadyExistsError) as error:
+                if not left:
+                    raise AzrError(
+                        f"Ray Serve's controller was gone {_DEPLOY_TRIES} times when it was to start engines: {error}",
+                        "look whether other runs of the cluster end all the time, or what ends it (serve status)",
+                    ) from error
+                time.sleep(_SERVE_SECONDS)
 
     def wait(self, *, tell: Callable[[str], None] = lambda _text: None) -> None:
         """Wait until every pool has the replicas it wants; tells what it waits for, at most once a second."""
@@ -213,7 +238,7 @@ class Rollouts:
     def _deploy(self, pool: str) -> None:
         """Tell Serve how many replicas the pool has. Nothing but the number changes from call to call, so that those
         which run stay untouched."""
-        from ray import serve
+        from ray import get_runtime_context, serve
 
         rollout = self.settings.rollout_config
         deployment: Any = serve.deployment(
@@ -224,7 +249,7 @@ class Rollouts:
             graceful_shutdown_timeout_s=rollout.drain_seconds + 30.0,
             ray_actor_options={
                 **resources_of(self.settings),
-                "runtime_env": {"env_vars": self.settings.environment()},
+                "runtime_env": environment_of(get_runtime_context().runtime_env, self.settings.environment()),
             },
             max_replicas_per_node=rollout.replicas_per_node or None,
         )(ServedReplica)

@@ -24,7 +24,6 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -36,33 +35,26 @@ from actors.engine.errors import (
     EngineStuckError,
     EngineUnmadeError,
     NoEngineError,
-    StagingError,
     TornWeightsError,
 )
 from actors.engine.fork_server import warm_up
-from actors.engine.leftovers import sweep_transients, transient
+from actors.engine.leftovers import sweep_transients
 from actors.engine.records import EngineStatistics, GenerateRequest, Generation, UpdateTimes
 from actors.engine.settings import EngineSettings
 from actors.host import host_id
+from actors.rollout.asking_registry import POLL_SECONDS, AskedRegistry
+from actors.rollout.intake import WeightIntake
 from actors.rollout.server import Server
 from actors.weights.records import Member, Order, Report, State, Stored
-from actors.weights.registry import find_registry, own_address
+from actors.weights.registry import own_address
 from azr.errors import AzrError
 from azr.game.types import Version
 from azr.held_folders import remove_abandoned_temporary
 
 logger = logging.getLogger(__name__)
 
-#: How long one question to the registry stays open. Whether the replica is there the registry sees by its connection.
-_POLL_SECONDS = 20.0
 #: How often a replica says how it is.
 _STATUS_SECONDS = 1.0
-#: A registry that nobody knows by name for so long went with its run: on a cluster that outlives the run, Serve and the
-#: replicas are left, for they belong to no job.
-ORPHAN_SECONDS = 20.0
-
-#: Pause after the registry could not be asked.
-_AGAIN_SECONDS = 0.2
 #: Updates whose gaps are told.
 _GAPS = 64
 #: How often a new engine asks for the newest weights, each time they were gone before it had them.
@@ -74,8 +66,6 @@ _SETTLED_SECONDS = 60.0
 _ORDERS_IN_A_ROW = 3
 #: How long the process stays to free what its last engine left.
 _BURY_SECONDS = 30.0
-#: How long a version's bytes may be on their way from the registry's machine: 15 GB at 25 MB/s.
-_FETCH_SECONDS = 600.0
 #: Exit status of a process that cannot mend its engine. Serve sees it end and starts another.
 _EXIT_BROKEN = 70
 
@@ -89,9 +79,7 @@ class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True):
     version: Version
     checksum: str
     """Of the weights as the engine holds them."""
-    unanswered: int
     engine: EngineStatistics
-    engines_started: int
     gaps: tuple[float, ...] = ()
     """Of the last updates: seconds from the last token of old weights to the first of new ones."""
     why: str = ""
@@ -100,15 +88,21 @@ class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True):
 class Replica:
     """The replica's life; made by `Replica.start` on the event loop that serves."""
 
-    def __init__(self, settings: EngineSettings, registry_name: str, *, name: str, pool: str) -> None:
+    def __init__(
+        self,
+        settings: EngineSettings,
+        registry_name: str,
+        *,
+        name: str,
+        pool: str,
+        orphaned: Callable[[], None],
+    ) -> None:
         self.settings = settings
         self.name = name
         self.leave: Callable[[int], None] = os._exit
         """How the process leaves when the engine cannot be mended."""
-        self.orphaned: Callable[[], None] = lambda: None
-        """What is done when the run is gone without having said so."""
-        self._registry_name = registry_name
-        self._registry: Any = find_registry(registry_name)
+        self._registry = AskedRegistry(registry_name, name=name, orphaned=orphaned)
+        self._intake = WeightIntake(name, self._registry)
         self._engine: Engine | None = None
         self._server: Server | None = None
         self._member = Member(
@@ -126,7 +120,6 @@ class Replica:
         """What the engine's first weights cost."""
         self._renewed_by = 0
         """Number of the last order on which an engine was replaced."""
-        self._engines = 0
         self._failures = 0
         self._orders_failed = 0
         self._healing = False
@@ -146,9 +139,9 @@ class Replica:
         pool: str = "shared",
         orphaned: Callable[[], None] = lambda: None,
     ) -> Replica:
-        """Join the registry; the answer comes when the replica serves, or stands by."""
-        replica = cls(settings, registry_name, name=name, pool=pool)
-        replica.orphaned = orphaned
+        """Join the registry; the answer comes when the replica serves, or stands by. `orphaned` is called when the run
+        is gone without having said so."""
+        replica = cls(settings, registry_name, name=name, pool=pool, orphaned=orphaned)
         member = replica._member
         # Listening first: the registry sees by the connection's end when this process dies, at whatever it is then.
         replica._server = await Server.start(
@@ -158,7 +151,7 @@ class Replica:
             address=member.address,
         )
         replica._server.refusing = "it has no engine yet"
-        joined = await replica._ask("join", msgspec.structs.replace(member, port=replica._server.port))
+        joined = await replica._registry.ask("join", msgspec.structs.replace(member, port=replica._server.port))
         replica._member = joined
         os.environ.update(settings.environment())
         await asyncio.to_thread(sweep_transients)
@@ -195,9 +188,7 @@ class Replica:
             state=self._member.state,
             version=self._member.version,
             checksum=self._loaded,
-            unanswered=self._server.unanswered if self._server else 0,
             engine=engine.statistics() if engine else EngineStatistics(),
-            engines_started=self._engines,
             gaps=tuple(self._gaps),
             why=self._member.why,
         )
@@ -212,14 +203,14 @@ class Replica:
         if self._server is not None:
             self._server.refusing = "it is being taken away"
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(self._tell(state="leaving"), _POLL_SECONDS)
+                await asyncio.wait_for(self._tell(state="leaving"), POLL_SECONDS)
             left = await self._server.drain(self.settings.rollout_config.drain_seconds)
             if left:
                 logger.warning("%s leaves %d requests unanswered", self.name, left)
         for task in self._tasks:
             task.cancel()
         with contextlib.suppress(Exception):
-            await asyncio.wait_for(self._registry.leave.remote(self.name), _POLL_SECONDS)
+            await self._registry.tell_once("leave", self.name)
         if self._server is not None:
             await self._server.close()
         if self._engine is not None:
@@ -235,9 +226,9 @@ class Replica:
     async def _stand_by(self) -> None:
         """Wait, with imports done, until a replica is lost and this one is told to take its place."""
         while True:
-            member: Member | None = await self._ask("await_role", self.name, _POLL_SECONDS)
+            member: Member | None = await self._registry.ask("await_role", self.name, POLL_SECONDS)
             if member is None:
-                member = await self._ask("join", self._member)
+                member = await self._registry.ask("join", self._member)
             if member.state == "starting":
                 break
         logger.warning("%s takes a lost replica's place", self.name)
@@ -284,7 +275,6 @@ class Replica:
         try:
             async with asyncio.timeout(limit):
                 engine = await Engine.start(self.settings, name=self.name)
-                self._engines += 1
                 try:
                     return engine, await self._newest_into(engine)
                 except BaseException:
@@ -297,11 +287,11 @@ class Replica:
         """The newest weights into a new engine. Asked for now, not before it stood; and again, should they be replaced
         by newer ones meanwhile."""
         for _ in range(_NEWEST_TRIES):
-            stored: Stored | None = await self._ask("newest")
+            stored: Stored | None = await self._registry.ask("newest")
             if stored is None:
                 return None
             try:
-                return await self._pull(engine, stored)
+                return await self._intake.pull(engine, stored)
             except (EngineDiedError, EngineStuckError, TornWeightsError):
                 raise
             except EngineError as error:
@@ -367,7 +357,7 @@ class Replica:
     async def _give_up(self, why: str, *, unmade: bool = False) -> None:
         logger.critical("%s; the process leaves", why)
         with contextlib.suppress(Exception):
-            await asyncio.wait_for(self._registry.leave.remote(self.name, why, unmade), _POLL_SECONDS)
+            await self._registry.tell_once("leave", self.name, why, unmade)
         self.leave(_EXIT_BROKEN)
 
     # --- weights ----------------------------------------------------------------------------------------------------
@@ -376,11 +366,11 @@ class Replica:
         """Carry out the registry's orders for as long as this engine lives."""
         done = 0
         while engine is self._engine:
-            state, order = await self._ask("next_order", self.name, done, _POLL_SECONDS)
+            state, order = await self._registry.ask("next_order", self.name, done, POLL_SECONDS)
             if engine is not self._engine or self._member.state == "leaving":
                 return
             if state == "lost":
-                self._member = await self._ask("join", self._member)
+                self._member = await self._registry.ask("join", self._member)
             if state == "standby":
                 await self._retire(engine)
                 return
@@ -393,7 +383,7 @@ class Replica:
                         report = msgspec.structs.replace(report, gaps=tuple(self._unreported))
                         self._unreported.clear()
                     self._member = msgspec.structs.replace(self._member, version=report.version)
-                    await self._ask("report", report)
+                    await self._registry.ask("report", report)
 
     async def _carry_out(self, engine: Engine, order: Order) -> Report | None:
         """What became of an order; None for one that asks nothing of this engine."""
@@ -407,7 +397,7 @@ class Replica:
         error, times = "", None
         transport: str = order.action
         try:
-            times, transport = await self._by_transport(engine, order)
+            times, transport = await self._intake.by_transport(engine, order)
         except EngineDiedError:
             return None  # its successor loads the newest by itself
         except EngineError as failed:
@@ -450,7 +440,7 @@ class Replica:
             self._spawn(self._renew(engine, f"{self.name}: its weights are not those of the others"))
             return None
         try:
-            times = await self._pull(engine, await self._stored(order.version))
+            times = await self._intake.pull(engine, await self._intake.stored(order.version))
         except EngineDiedError:
             return None
         except EngineError as error:
@@ -472,66 +462,6 @@ class Replica:
                 self._healing = False
             await self._replace_engine(engine, why)
 
-    async def _by_transport(self, engine: Engine, order: Order) -> tuple[UpdateTimes | None, str]:
-        """The weights by the order's transport; by the version's file where this replica has no part in it."""
-        own = order.details.get(self.name)
-        if order.details and own is None and order.action != "native_init":
-            return await self._pull(engine, await self._stored(order.version)), "file"
-        info = order.info | (own or {})
-        match order.action:
-            case "file":
-                return await self._pull(engine, await self._stored(order.version)), "file"
-            case "gloo":
-                try:
-                    return await engine.update(order.version, "gloo", info, checksum=order.checksum), "gloo"
-                except StagingError as error:
-                    logger.warning("%s; the version's file is taken instead", error)
-                    return await self._pull(engine, await self._stored(order.version)), "file"
-            case "native_init":
-                if own is not None:
-                    await engine.native_init(info)
-                return None, order.action
-            case "native_update":
-                return await engine.native_update(order.version, info), order.action
-            case _:
-                raise EngineError(f"{self.name}: there is no way {order.action!r} for weights")
-
-    async def _stored(self, version: Version) -> Stored:
-        """The version's entry, or a newer one's."""
-        newest: Stored | None = await self._ask("newest")
-        if newest is None or newest.version < version:
-            raise StagingError(f"{self.name}: the registry does not have {version}, nor anything newer")
-        return newest
-
-    async def _pull(self, engine: Engine, stored: Stored) -> UpdateTimes:
-        """A stored version into the engine: by its file where it is seen, by the registry's bytes elsewhere."""
-        if await asyncio.to_thread(Path(stored.path).exists):
-            return await engine.update(stored.version, "file", {"path": stored.path}, checksum=stored.checksum)
-        content = await self._fetched(await self._ask("pull", stored.version))
-        path = transient(f"{self.name}-{stored.version.lineage}.{stored.version.step}")
-        try:
-            try:
-                await asyncio.to_thread(content.tofile, path)
-            except OSError as error:
-                raise StagingError(
-                    f"{self.name}: {path.parent} does not take {content.nbytes} bytes: {error}"
-                ) from error
-            return await engine.update(stored.version, "file", {"path": str(path)}, checksum=stored.checksum)
-        finally:
-            path.unlink(missing_ok=True)
-
-    async def _fetched(self, reference: list[Any]) -> Any:
-        """The bytes behind the registry's reference; they go with a registry that dies."""
-        import ray
-
-        try:
-            async with asyncio.timeout(_FETCH_SECONDS):
-                return await reference[0]
-        except TimeoutError:
-            raise EngineError(f"{self.name}: the registry's weights did not come within {_FETCH_SECONDS:g} s") from None
-        except ray.exceptions.RayError as error:
-            raise EngineError(f"{self.name}: the registry's weights could not be had: {error}") from error
-
     async def _heal(self, engine: Engine) -> UpdateTimes | None:
         """Put whole weights into an engine whose update was torn; if that fails too it gets a new engine."""
         why = engine.torn or f"{self.name}: its weights could not be made whole"
@@ -540,9 +470,9 @@ class Replica:
             self._server.refusing = why  # or what is asked meanwhile would wait in an engine that stands still
         try:
             with contextlib.suppress(EngineError):
-                newest: Stored | None = await self._ask("newest")
+                newest: Stored | None = await self._registry.ask("newest")
                 if newest is not None:
-                    times = await self._pull(engine, newest)
+                    times = await self._intake.pull(engine, newest)
                     if self._server is not None and self._server.refusing == why:
                         self._server.refusing = ""
                     return times
@@ -557,40 +487,14 @@ class Replica:
     async def _tell(self, **changes: Any) -> None:
         """Tell the registry what changed about this replica."""
         self._member = msgspec.structs.replace(self._member, **changes)
-        if not await self._ask("update", self._member):
-            self._member = await self._ask("join", self._member)
-
-    async def _ask(self, method: str, *arguments: Any) -> Any:
-        """Ask the registry; while it is away (dead, being restarted) again and again."""
-        import ray
-
-        told = False
-        nameless: float | None = None
-        while True:
-            try:
-                return await getattr(self._registry, method).remote(*arguments)
-            except ray.exceptions.RayTaskError as error:
-                raise EngineError(f"{self.name}: the registry's {method} failed: {error.cause}") from error
-            except ray.exceptions.RayError as error:
-                if not told:
-                    logger.warning("%s: the registry cannot be asked for %s: %s", self.name, method, error)
-                told = True
-                await asyncio.sleep(_AGAIN_SECONDS)
-                try:
-                    self._registry, nameless = find_registry(self._registry_name), None
-                except ValueError:  # a registry that is being restarted keeps its name
-                    nameless = time.monotonic() if nameless is None else nameless
-                    if time.monotonic() - nameless > ORPHAN_SECONDS:
-                        logger.error("%s: the registry is gone, and with it the run", self.name)
-                        self.orphaned()
-                        nameless = None
+        if not await self._registry.ask("update", self._member):
+            self._member = await self._registry.ask("join", self._member)
 
     async def _tell_status(self) -> None:
         """Say how it is, over and over; nobody waits for it, so a registry that is away misses some."""
         while True:
             with contextlib.suppress(Exception):
-                status = msgspec.msgpack.encode(self.status())
-                await asyncio.wait_for(self._registry.tell_status.remote(self.name, status), _POLL_SECONDS)
+                await self._registry.tell_once("tell_status", self.name, msgspec.msgpack.encode(self.status()))
             await asyncio.sleep(_STATUS_SECONDS)
 
     def _spawn(self, work: Any) -> None:

@@ -169,9 +169,7 @@ def test_a_role_that_no_engine_serves_is_one_however_many_make_theirs_stand_by_o
             state=state,
             version=Version(0, 0),
             checksum="",
-            unanswered=0,
             engine=EngineStatistics(),
-            engines_started=1,
         )
 
     told = [status("solve", "serving"), status("propose", "starting"), status("propose", "standby")]

@@ -90,7 +90,7 @@ class TestItsReplica:
             done.append("heal")
 
         replica: Any = object.__new__(Replica)
-        replica.name, replica._by_transport, replica._heal = "a", by_transport, heal
+        replica.name, replica._intake, replica._heal = "a", SimpleNamespace(by_transport=by_transport), heal
         replica._orders_failed = 0
         replica._renew = lambda _engine, why: why
         replica._spawn = lambda work: done.append(f"renew: {work}")

@@ -11,14 +11,10 @@ import pytest
 import ray
 import torch
 
-from actors.engine.settings import EngineSettings
-from actors.rollout import deployment
-from actors.rollout import replica as module
+from actors.rollout import asking_registry, deployment
+from actors.rollout.asking_registry import AskedRegistry
 from actors.rollout.deployment import _end_application, _require_run
-from actors.rollout.replica import Replica
 from actors.weights.transports.files import file_name, write_file
-from azr.config.sections.rollout import RolloutConfig
-from azr.config.sections.weights import WeightsConfig
 from azr.game.types import Version
 from tests.actors.waiting import until
 
@@ -52,21 +48,19 @@ class Names:
         return self.registry
 
 
-def made(names: Names, patch: pytest.MonkeyPatch) -> tuple[Replica, asyncio.Event]:
-    patch.setattr(module, "find_registry", names)
-    patch.setattr(module, "_AGAIN_SECONDS", 0.01)
-    patch.setattr(module, "ORPHAN_SECONDS", 0.2)
-    settings = EngineSettings.of("model", RolloutConfig(), WeightsConfig(), gpu=False)
-    replica, told = Replica(settings, "registry", name="r", pool="shared"), asyncio.Event()
-    replica.orphaned = told.set
-    return replica, told
+def made(names: Names, patch: pytest.MonkeyPatch) -> tuple[AskedRegistry, asyncio.Event]:
+    patch.setattr(asking_registry, "find_registry", names)
+    patch.setattr(asking_registry, "_AGAIN_SECONDS", 0.01)
+    patch.setattr(asking_registry, "ORPHAN_SECONDS", 0.2)
+    told = asyncio.Event()
+    return AskedRegistry("registry", name="r", orphaned=told.set), told
 
 
 async def test_a_registry_that_nobody_knows_by_name_is_gone_and_with_it_the_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    replica, told = made(Names(Registry(10_000), float("inf")), monkeypatch)
-    asking = asyncio.create_task(replica._ask("orders"))
+    registry, told = made(Names(Registry(10_000), float("inf")), monkeypatch)
+    asking = asyncio.create_task(registry.ask("orders"))
     async with asyncio.timeout(10):
         await told.wait()
     asking.cancel()
@@ -103,14 +97,14 @@ async def test_one_that_serve_starts_after_the_run_died_ends_the_application_too
 
 
 async def test_one_that_is_being_restarted_keeps_its_name_and_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    replica, told = made(Names(Registry(60), 0), monkeypatch)
+    registry, told = made(Names(Registry(60), 0), monkeypatch)
     async with asyncio.timeout(10):
-        assert await replica._ask("orders") == "answered"
+        assert await registry.ask("orders") == "answered"
     assert not told.is_set()
 
 
 async def test_a_name_that_comes_back_in_time_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    replica, told = made(Names(Registry(60), 5), monkeypatch)
+    registry, told = made(Names(Registry(60), 5), monkeypatch)
     async with asyncio.timeout(10):
-        assert await replica._ask("orders") == "answered"
+        assert await registry.ask("orders") == "answered"
     assert not told.is_set()

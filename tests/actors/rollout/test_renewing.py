@@ -16,6 +16,7 @@ from actors.engine.engine import Engine
 from actors.engine.errors import EngineDiedError, EngineError, EngineStuckError, StagingError, TornWeightsError
 from actors.engine.records import EngineStatistics, GenerateRequest, Generation, UpdateTimes
 from actors.engine.settings import EngineSettings
+from actors.rollout import asking_registry
 from actors.rollout import replica as module
 from actors.rollout.client import RolloutClient
 from actors.rollout.replica import Replica
@@ -150,7 +151,7 @@ class Place:
 @pytest.fixture
 async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
     place = Place(tmp_path / "versions")
-    monkeypatch.setattr(module, "find_registry", lambda _name: place.handle)
+    monkeypatch.setattr(asking_registry, "find_registry", lambda _name: place.handle)
     monkeypatch.setattr(module, "warm_up", lambda: None)
     monkeypatch.setattr(module, "own_address", lambda: "127.0.0.1")
     monkeypatch.setattr(Engine, "start", place.make_engine)
@@ -191,7 +192,9 @@ class TestAnEngineThatHangs:
         first = place.engines[0]
         first.hangs, first.closing = True, 0.1
         asked = asyncio.create_task(place.ask("r"))
-        await until(lambda: place.replica.status().unanswered == 1, "it is taken", 5)
+        server = place.replica._server
+        assert server is not None
+        await until(lambda: server.unanswered == 1, "it is taken", 5)
         await place.replica.check()
         assert len(place.engines) == 1, "so far it may be busy"
         first.stuck = "a: it has requests and said nothing for more than 300 s"
@@ -260,7 +263,7 @@ class TestAnEngineThatTakesNoWeights:
             def tofile(self, _path: Path) -> None:
                 raise OSError("12 requested and 0 written")
 
-        ask = place.replica._ask
+        ask = place.replica._registry.ask
 
         async def of_another_machine(method: str, *arguments: Any) -> Any:
             if method == "pull":
@@ -268,7 +271,7 @@ class TestAnEngineThatTakesNoWeights:
             answer = await ask(method, *arguments)
             return msgspec.structs.replace(answer, path="/not/seen/here") if method == "newest" else answer
 
-        monkeypatch.setattr(place.replica, "_ask", of_another_machine)
+        monkeypatch.setattr(place.replica._registry, "ask", of_another_machine)
         report = await place.publish(1)
         assert (report.version, report.error.endswith("does not take 12 bytes: 12 requested and 0 written")) == (
             Version(0, 0),
@@ -368,14 +371,14 @@ class TestWhileAnEngineIsReplaced:
         self, place: Place, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It was given up as its engine died, and a standby was called."""
-        ask = place.replica._ask
+        ask = place.replica._registry.ask
 
         async def given_up_before(method: str, *arguments: Any) -> Any:
             if method == "update" and arguments[0].state == "starting":
                 await place.registry.leave("a", "it did not confirm weights")
             return await ask(method, *arguments)
 
-        monkeypatch.setattr(place.replica, "_ask", given_up_before)
+        monkeypatch.setattr(place.replica._registry, "ask", given_up_before)
         await place.registry.join(Member(name="b", state="standby"))
         place.engines[0].died = "it died"
         place.engines[0].on_death("a: its engine process died")
