@@ -97,27 +97,27 @@ def seconds_of(outcome: Outcome, skip: int = WARM_UP) -> float:
     return end - begin
 
 
-def taken(outcome: Outcome, skip: int = WARM_UP) -> Spent:
+def taken(outcome: Outcome) -> Spent:
     """Processor time that the sides took in that time."""
-    found = spent(read_looks(looks_path(outcome.folder)), *window(outcome, skip))
+    found = spent(read_looks(looks_path(outcome.folder)), *window(outcome))
     if found is None:
         raise AzrError(f"nobody watched what cores {outcome.folder} took", "remove this run to make it anew")
     return found
 
 
-def phases(outcome: Outcome, skip: int = WARM_UP) -> tuple[float, float]:
+def phases(outcome: Outcome) -> tuple[float, float]:
     """Seconds a step that generating and learning take by themselves, in the synchronous run where they take turns."""
-    wait, update = outcome.mean("time/wait_for_batch", skip=skip), outcome.mean("time/update", skip=skip)
+    wait, update = (outcome.mean(metric, skip=WARM_UP) for metric in ("time/wait_for_batch", "time/update"))
     return wait, update
 
 
-def waits(outcome: Outcome, skip: int = WARM_UP) -> dict[str, float]:
+def waits(outcome: Outcome) -> dict[str, float]:
     """Shares of the time that the sides' own cores have nothing to do, where each has one.
 
     Of all that makes a batch the engine is one part, and idles while the others have the core: that is no wait for the
     other side.
     """
-    cost = taken(outcome, skip)
+    cost = taken(outcome)
     return {side: max(0.0, 1.0 - getattr(cost, side) / cost.wall) for side in ("learning", "playing")}
 
 
@@ -127,10 +127,10 @@ def implied_idle(generate: float, learn: float) -> dict[str, float]:
     return {"learning": 1.0 - learn / longer, "playing": 1.0 - generate / longer}
 
 
-def idle_gap(outcome: Outcome, generate: float, learn: float, skip: int = WARM_UP) -> float:
+def idle_gap(outcome: Outcome, generate: float, learn: float) -> float:
     """By how much the idle side idles otherwise than the rates imply."""
     side, implied = max(implied_idle(generate, learn).items(), key=lambda item: item[1])
-    return abs(waits(outcome, skip)[side] - implied)
+    return abs(waits(outcome)[side] - implied)
 
 
 def run(arguments: argparse.Namespace, report: Report) -> None:

@@ -1,6 +1,6 @@
 """What ended an engine's process: noted there, read by its owner, for vLLM tells its front end only that it ended.
 
-    engine process, its workers:  vLLM logs the exception it ends of ──► `note_causes` ──► OWNER'S FOLDER/cause-PID
+    engine process, its workers:  vLLM logs the exception it dies of ──► `note_causes` ──► OWNER'S FOLDER/cause-PID
     owner (`Engine`):             no engine came, or it died ──► `take_cause` ──► the error says it
 
 The owner's folder is that of its sockets (`leftovers.socket_folder`). A process that is killed notes nothing.
@@ -22,7 +22,7 @@ from azr.decoding import UNDECODABLE
 from azr.files import write_bytes
 from azr.text import shortened
 
-#: Where vLLM logs the exception that an engine, or one of its workers, ends of; and how it says so. Other exceptions
+#: Where vLLM logs the exception that an engine, or one of its workers, dies of; and how it says so. Other exceptions
 #: that it logs there are answers to a caller, who hears of them.
 _LOGGERS = ("vllm.v1.engine.core", "vllm.v1.executor.multiproc_executor")
 _LAST_WORDS = ("failed to start", "encountered a fatal error")
@@ -34,7 +34,7 @@ _WIDTH = 800
 
 
 class Cause(msgspec.Struct, frozen=True):
-    """What a process ended of."""
+    """What a process died of."""
 
     pid: int
     at: float
@@ -51,7 +51,7 @@ def one_line(error: BaseException) -> str:
 
 
 def note_causes(folder: Path) -> None:
-    """Have this process note there what it ends of; asked again in a process forked from one that does, it changes
+    """Have this process note there what it dies of; asked again in a process forked from one that does, it changes
     nothing."""
     for logger in map(logging.getLogger, _LOGGERS):
         if not any(isinstance(noting, _Noting) for noting in logger.filters):
@@ -60,7 +60,7 @@ def note_causes(folder: Path) -> None:
 
 def take_cause(folder: Path, pids: Collection[int] = ()) -> Cause | None:
     """What was noted first, by one of these processes or, without any, by whichever; the notes are removed. A worker's
-    comes before that of the engine which ends of the worker's end."""
+    comes before that of the engine which dies of the worker's end."""
     found: list[Cause] = []
     for path in folder.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError, *UNDECODABLE):  # another's, or half a disk's

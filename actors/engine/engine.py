@@ -273,7 +273,7 @@ class Engine:
             clock.mark("resume")
             loaded = await self._loaded() if limits.verify else ""
         self._counter.updates += 1
-        return UpdateTimes(version=version, size=staged["bytes"], received=checksum, loaded=loaded, **clock.seconds)
+        return UpdateTimes(version=version, size=staged["bytes"], loaded=loaded, **clock.seconds)
 
     async def native_init(self, info: dict[str, Any]) -> None:
         """vLLM's own transfer: join the group of those that weights are sent to, and leave the one before it. vLLM's

@@ -1,4 +1,4 @@
-"""How an engine fails. Who asks it tells these apart: try elsewhere, never try again, or replace the engine."""
+"""How an engine fails. Whoever asks it tells these apart: try elsewhere, never try again, or replace the engine."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Imported first by the fork server: who is forked from it ends with its owner, from the first moment on, and notes for
-it what it ends of.
+"""Imported first by the fork server: whoever is forked from it ends with its owner, from the first moment on, and notes
+for it what it dies of.
 
 The fork server itself is no help: Python keeps it alive as long as one of those it forked. And an engine that outlived
 its replica while it loads or compiles, before anybody could tell it to watch, would hold a card's memory, and its

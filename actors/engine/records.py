@@ -72,7 +72,6 @@ class EngineStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """Responses queued in the engine."""
     kv_use: float = 0.0
     """Share of the KV cache in use."""
-    prompt_tokens: int = 0
     generated_tokens: int = 0
     requests: int = 0
     """Requests answered."""
@@ -82,11 +81,6 @@ class EngineStatistics(msgspec.Struct, frozen=True, kw_only=True):
     preempted: int = 0
     """Times that a response's cache was taken: for others, or by an update of weights that has caches recomputed
     (`weights.kv_on_update`), which takes those of all that run. vLLM counts both as one."""
-    first_token_seconds: float = 0.0
-    """Sum of the times to a request's first token, over `first_tokens`."""
-    first_tokens: int = 0
-    tokens_per_second: float = 0.0
-    """Sampled over the last seconds."""
     busy_seconds: float = 0.0
     """Time in which something was being sampled."""
     updates: int = 0
@@ -107,7 +101,5 @@ class UpdateTimes(msgspec.Struct, frozen=True, kw_only=True):
     """Until it was told to go on."""
     size: int = 0
     """Bytes of weights."""
-    received: str = ""
-    """Checksum of what arrived."""
     loaded: str = ""
     """Checksum of the weights as the engine holds them; equal on all engines of one kind."""

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from actors.engine.records import EngineStatistics
-
-#: Span over which the present rate of tokens is told.
-_RATE_SECONDS = 5.0
 
 
 class StepCounter:
@@ -20,13 +16,9 @@ class StepCounter:
         self._clock = clock
         self._began = self.last = clock()
         """When the last step was recorded."""
-        self._window: deque[tuple[float, int]] = deque()
         self._running = self._waiting = 0
         self._kv_use = 0.0
-        self._counts = dict.fromkeys(
-            ("prompt_tokens", "generated_tokens", "prefix_queries", "prefix_hits", "preempted", "first_tokens"), 0
-        )
-        self._first_token_seconds = 0.0
+        self._counts = dict.fromkeys(("generated_tokens", "prefix_queries", "prefix_hits", "preempted"), 0)
         self._busy_seconds = 0.0
         self.requests = 0
         self.updates = 0
@@ -50,14 +42,8 @@ class StepCounter:
                 self._counts["prefix_queries"] += prefix.queries
                 self._counts["prefix_hits"] += prefix.hits
         if iteration_stats is not None:
-            generated = iteration_stats.num_generation_tokens
-            self._counts["generated_tokens"] += generated
-            self._counts["prompt_tokens"] += iteration_stats.num_prompt_tokens
+            self._counts["generated_tokens"] += iteration_stats.num_generation_tokens
             self._counts["preempted"] += iteration_stats.num_preempted_reqs
-            self._counts["first_tokens"] += len(iteration_stats.time_to_first_tokens_iter)
-            self._first_token_seconds += sum(iteration_stats.time_to_first_tokens_iter)
-            self._window.append((now, generated))
-            self._forget(now)
 
     def log(self) -> None:
         """Nothing: who wants the counts asks for them."""
@@ -70,25 +56,16 @@ class StepCounter:
 
     def snapshot(self) -> EngineStatistics:
         """The counts as they stand."""
-        now = self._clock()
-        self._forget(now)
         return EngineStatistics(
-            seconds=now - self._began,
+            seconds=self._clock() - self._began,
             running=self._running,
             waiting=self._waiting,
             kv_use=self._kv_use,
             requests=self.requests,
             updates=self.updates,
-            first_token_seconds=self._first_token_seconds,
             busy_seconds=self._busy_seconds,
-            tokens_per_second=sum(tokens for _, tokens in self._window)
-            / min(_RATE_SECONDS, max(now - self._began, 1e-9)),
             **self._counts,
         )
-
-    def _forget(self, now: float) -> None:
-        while self._window and self._window[0][0] < now - _RATE_SECONDS:
-            self._window.popleft()
 
 
 class Seams:

@@ -60,7 +60,6 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     grace_seconds: float
     max_tries: int
     sweep_window: int
-    sweep_alarm: float
 
 
 class ExperienceShard:
@@ -88,7 +87,7 @@ class ExperienceShard:
             lease_seconds=rules.silence_seconds,
             grace_seconds=rules.grace_seconds,
             max_tries=rules.max_tries,
-            swept=SweptByLength(rules.sweep_window, rules.sweep_alarm),
+            swept=SweptByLength(rules.sweep_window),
         )
 
     async def ready(self) -> Position:
@@ -345,11 +344,9 @@ class ExperienceShard:
     def _books(self) -> Books:
         """Of one moment: accounts are copied, for they travel later, when further calls have changed them."""
         book = self.experience.book
-        cells = [Cell(kind, role) for kind in self.rules.algorithm.game.task_types for role in ("propose", "solve")]
         return Books(
             accounts={str(cell): copy.deepcopy(account) for cell, account in book.ledger.accounts.items()},
             in_flight={str(cell): count for cell, count in book.ledger.in_flight().items()},
-            slots={str(cell): book.admission.outstanding(cell) for cell in cells},
             groups=dict(Counter(group.state for group in book.groups.values())),
             swept_shares=self.experience.swept.shares(),
             position=self._position(),

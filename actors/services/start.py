@@ -65,7 +65,6 @@ def start(
             grace_seconds=actors.grace_seconds,
             max_tries=config.staleness.max_tries,
             sweep_window=config.staleness.sweep_window,
-            sweep_alarm=config.staleness.sweep_alarm,
         )
         experience.append(_started(config, ExperienceShard, place, options, handles, rules))
     capacity = -(-config.buffers.capacity // actors.task_shards)

@@ -50,11 +50,6 @@ class Measure(msgspec.Struct, frozen=True):
             raise ValueError(f"{name} has no rounds; a measure needs at least one")
         return cls(name, unit, tuple(rounds), statistics.median(rounds), min(rounds), max(rounds), better)
 
-    @property
-    def spread(self) -> float:
-        """Distance between the extremes as a share of the median."""
-        return (self.high - self.low) / abs(self.median) if self.median else 0.0
-
 
 class Ratio(msgspec.Struct, frozen=True):
     """How one measure stands to another: the median of the ratios within each round.

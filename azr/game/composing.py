@@ -32,8 +32,6 @@ class Composition(msgspec.Struct, frozen=True):
     prompt: str
     ask: Ask
     length: int
-    redraws: int
-    """Draws that were too long and thrown away."""
 
 
 def compose_proposal(
@@ -55,7 +53,7 @@ def compose_proposal(
             prompt = propose_prompt(kind, ask, frame)
             measured = length(prompt)
             if measured <= limit:
-                return Composition(prompt, ask, measured, thrown_away)
+                return Composition(prompt, ask, measured)
             thrown_away += 1
             shortest = measured if shortest is None else min(shortest, measured)
         if count <= kind.least_references:

@@ -109,12 +109,13 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
         return int(max((points[-1][0] for points in self.series.values() if points), default=0))
 
 
-def read_history(folder: Path, *, tasks: int = 40, seed: int = 0) -> History:
-    """A run's history; `tasks` of those that it trained on are drawn evenly. A folder that holds no run is refused."""
+def read_history(folder: Path, *, tasks: int = 40) -> History:
+    """A run's history; `tasks` of those that it trained on are drawn evenly, each time
+    the same. A folder that holds no run is refused."""
     metrics = folder / "metrics.jsonl"
     if not metrics.exists():
         raise AzrError(f"{folder} holds no metrics.jsonl", "name a run's folder, e.g. runs/default")
-    drawn, count = _draw(_tasks(folder / "tasks.jsonl"), tasks, seed)
+    drawn, count = _draw(_tasks(folder / "tasks.jsonl"), tasks)
     config = folder / "config.yaml"
     places, undone = _standing_places(metrics)
     return History(
@@ -267,9 +268,9 @@ def _tasks(path: Path) -> Iterator[ShownTask]:
             yield line.task
 
 
-def _draw(records: Iterator[ShownTask], wanted: int, seed: int) -> tuple[list[ShownTask], int]:
+def _draw(records: Iterator[ShownTask], wanted: int) -> tuple[list[ShownTask], int]:
     """A fair sample in one pass, and how many there were."""
-    generator, kept, count = random.Random(seed), list[ShownTask](), 0
+    generator, kept, count = random.Random(0), list[ShownTask](), 0
     for record in records:
         count += 1
         if len(kept) < wanted:

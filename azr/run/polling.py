@@ -25,15 +25,14 @@ class Poll(Generic[Answer]):
         *,
         seconds: float,
         heard: Callable[[Answer], None] = lambda _: None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self.latest: Answer | None = None
-        self.at = clock()
+        self.at = time.monotonic()
         """When the last answer came; before the first, when asking began."""
         self.error = ""
         """What went wrong last, if nothing was heard since."""
-        self._ask, self._seconds, self._heard, self._clock = ask, seconds, heard, clock
+        self._ask, self._seconds, self._heard = ask, seconds, heard
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"poll-{name}", daemon=True)
 
@@ -54,6 +53,6 @@ class Poll(Generic[Answer]):
             except Exception as error:
                 self.error = error.what if isinstance(error, AzrError) else f"{type(error).__name__}: {error}"
             else:
-                self.latest, self.at, self.error = answer, self._clock(), ""
+                self.latest, self.at, self.error = answer, time.monotonic(), ""
             if self._over.wait(self._seconds):
                 return

@@ -1,4 +1,4 @@
-"""Who of a run's actors has been silent for too long. Pure; asked by the driver at each of its rounds.
+"""Which of a run's actors have been silent for too long. Pure; asked by the driver at each of its rounds.
 
 Actors are restarted by Ray, and what they held comes back by itself; so silence is no error at first. Whoever stays
 silent past its patience is gone for good (it dies whenever it starts, or its machine is gone): the run ends, naming it.
@@ -47,11 +47,6 @@ class Supervision:
         self._missed: dict[str, float] = {}
         self.returns: dict[str, int] = {}
         """How often each came back after a silence."""
-
-    @property
-    def silent(self) -> list[str]:
-        """Who was silent in the last round."""
-        return list(self._missed)
 
     def news(
         self, answered: Iterable[str], asked: Iterable[str], now: float, why: Mapping[str, str] | None = None

@@ -35,7 +35,6 @@ class Refusal(NamedTuple):
     """Why work was not admitted: whoever asked waits for this cell."""
 
     cell: Cell
-    needed: int
     free: int
 
 
@@ -142,10 +141,10 @@ class Admission:
         """
         propose, solve = Cell(task_type, "propose"), Cell(task_type, "solve")
         if (free := self.free(propose)) < 1:
-            return Refusal(propose, 1, free)
+            return Refusal(propose, free)
         slots = self.limits.rating_slots
         if (free := self.free(solve)) < slots and self._open[propose] >= self.limits.propose:
-            return Refusal(solve, slots, free)
+            return Refusal(solve, free)
         return None
 
     def refuses_replay(self, task_type: str) -> Refusal | None:
@@ -158,10 +157,10 @@ class Admission:
         size = self.limits.replay_attempts
         proposals = max(0, self.free(Cell(task_type, "propose")))
         if (left := self.free(cell) - proposals * self.limits.rating_slots) < size:
-            return Refusal(cell, size, left)
+            return Refusal(cell, left)
         share = capacity(self.limits.max_staleness, self.limits.replay_slots, self._replay[cell])
         if share < size and (proposals or self._open[cell] + size > self.limits.solve):
-            return Refusal(cell, size, share)
+            return Refusal(cell, share)
         return None
 
     def wanted(self) -> list[Cell]:

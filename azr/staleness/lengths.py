@@ -1,8 +1,9 @@
-"""Watches whether long responses vanish: the share swept as stale, by length quartile, with an alarm.
+"""Watches whether long responses vanish: the shares swept as stale, by length quartile.
 
 Fed by `azr.ledger.experience` with every sample that leaves for training or is swept. Long answers take long, so they
 are what a staleness bound sweeps first; when a visible share of them goes, what is trained on is no longer what the
-policy does. The cure is a larger bound, fewer lanes, or shorter answers; the alarm says that one is needed.
+policy does. The cure is a larger bound, fewer lanes, or shorter answers; the alarm that `azr.run.gathering` makes of
+the shares says that one is needed.
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ import numpy as np
 class SweptByLength:
     """Looks back on the last `window` samples that left."""
 
-    def __init__(self, window: int = 4096, alarm: float = 0.01) -> None:
-        self.alarm = alarm
+    def __init__(self, window: int = 4096) -> None:
         self._samples: deque[tuple[int, bool]] = deque(maxlen=window)
 
     def observe(self, lengths: Iterable[int], *, swept: bool) -> None:
@@ -34,7 +34,3 @@ class SweptByLength:
         lengths, swept = (np.array(column) for column in zip(*self._samples, strict=True))
         by_length = swept[np.argsort(lengths, kind="stable")].astype(float)
         return tuple(float(part.mean()) if len(part) else 0.0 for part in np.array_split(by_length, 4))
-
-    def alarms(self) -> list[int]:
-        """Quartiles (0 the shortest) of which more than the alarm's share is swept."""
-        return [quartile for quartile, share in enumerate(self.shares()) if share > self.alarm]

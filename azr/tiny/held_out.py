@@ -80,21 +80,16 @@ def held_out_tasks(difficulty: str, kind: str, tasks: int | None = None, *, fold
     ]
 
 
-def held_out_normal_forms(folder: Path = _FOLDER) -> frozenset[str]:
+def held_out_normal_forms() -> frozenset[str]:
     """Normal forms of all programs of the files."""
-    return frozenset(
-        task.normal_form
-        for name in DIFFICULTIES
-        for kind in KINDS
-        for task in held_out_tasks(name, kind, folder=folder)
-    )
+    return frozenset(task.normal_form for name in DIFFICULTIES for kind in KINDS for task in held_out_tasks(name, kind))
 
 
-def write_held_out(folder: Path, sandbox: Sandbox, *, tasks: int = TASKS, seed: int = HELD_OUT_SEED) -> list[Path]:
-    """Make the files anew; the same seed makes the same bytes."""
+def write_held_out(folder: Path, sandbox: Sandbox, *, tasks: int = TASKS) -> list[Path]:
+    """Make the files anew; always the same bytes."""
     paths = []
     for number, (name, difficulty) in enumerate(DIFFICULTIES.items()):
-        generator = np.random.default_rng([seed, number])
+        generator = np.random.default_rng([HELD_OUT_SEED, number])
         made = sorted(_drawn(sandbox, generator, difficulty, tasks), key=lambda task: KINDS.index(task.task_type))
         path = folder / f"{name}.jsonl"
         with replacing(path) as file:

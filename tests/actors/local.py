@@ -70,7 +70,6 @@ def rules_of(config: Config, shard: int = 0) -> Rules:
         grace_seconds=config.actors.grace_seconds,
         max_tries=config.staleness.max_tries,
         sweep_window=config.staleness.sweep_window,
-        sweep_alarm=config.staleness.sweep_alarm,
     )
 
 

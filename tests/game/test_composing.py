@@ -22,10 +22,13 @@ def known(length: int) -> Task:
     return msgspec.structs.replace(KIND.example(), program="#" * length)
 
 
-def drawing(tasks: list[Task], seed: int = 0) -> Callable[[int], Ask]:
+def drawing(tasks: list[Task], seed: int = 0, drawn: list[int] | None = None) -> Callable[[int], Ask]:
+    """Random ones of the tasks; how many were asked for, draw by draw, goes to `drawn`."""
     random = np.random.default_rng(seed)
 
     def draw(count: int) -> Ask:
+        if drawn is not None:
+            drawn.append(count)
         chosen = random.choice(len(tasks), size=min(count, len(tasks)), replace=False)
         return Ask(references=tuple(tasks[index] for index in chosen))
 
@@ -33,29 +36,33 @@ def drawing(tasks: list[Task], seed: int = 0) -> Callable[[int], Ask]:
 
 
 def test_what_fits_is_taken_at_once() -> None:
-    composed = compose_proposal(KIND, SHAPE, drawing([known(5)] * 6), references=6, length=len, limit=1_000)
+    drawn: list[int] = []
+    draw = drawing([known(5)] * 6, drawn=drawn)
+    composed = compose_proposal(KIND, SHAPE, draw, references=6, length=len, limit=1_000)
     assert len(composed.ask.references) == 6
-    assert composed.redraws == 0
+    assert drawn == [6]
     assert composed.length == len(composed.prompt) <= 1_000
     assert composed.prompt == KIND.propose_prompt(composed.ask, "compact")
 
 
 def test_an_over_long_reference_is_drawn_again_and_never_cut() -> None:
     tasks = [known(5) for _ in range(9)] + [known(5_000)]
-    redrawn = 0
+    drawn: list[int] = []
     for seed in range(40):
-        composed = compose_proposal(KIND, SHAPE, drawing(tasks, seed), references=3, length=len, limit=300)
+        composed = compose_proposal(KIND, SHAPE, drawing(tasks, seed, drawn), references=3, length=len, limit=300)
         assert len(composed.ask.references) == 3
         assert all(reference.program in composed.prompt for reference in composed.ask.references)
         assert "#" * 6 not in composed.prompt
-        redrawn += composed.redraws > 0
-    assert redrawn > 0
+    assert len(drawn) > 40
+    assert set(drawn) == {3}
 
 
 def test_fewer_references_are_shown_where_so_many_never_fit() -> None:
-    composed = compose_proposal(KIND, SHAPE, drawing([known(100)] * 6), references=6, length=len, limit=300, redraws=2)
+    drawn: list[int] = []
+    draw = drawing([known(100)] * 6, drawn=drawn)
+    composed = compose_proposal(KIND, SHAPE, draw, references=6, length=len, limit=300, redraws=2)
     assert len(composed.ask.references) == 1
-    assert composed.redraws == 4
+    assert drawn == [6, 6, 3, 3, 1]
 
 
 def test_the_tokenizer_counts() -> None:

@@ -53,7 +53,7 @@ def test_a_full_cell_refuses_and_names_itself() -> None:
     assert not propose(play.experience, "c")
     for name in "wxyz":
         play.replay(name)
-    assert replay(play.experience, "v", "deduction", "task", "solver", 0.0) == Refusal(SOLVE, 2, 0)
+    assert replay(play.experience, "v", "deduction", "task", "solver", 0.0) == Refusal(SOLVE, 0)
 
 
 def test_ratings_are_given_out_before_anything_else_in_the_order_of_proposals() -> None:

@@ -84,7 +84,7 @@ class TestGranting:
         assert play.experience.book.admission.outstanding(SOLVE) == 0
         tasks = [(name, "deduction", f"task {name}") for name in "abcde"]
         answers = play.experience.replay_many(tasks, "solver", 0.0)
-        assert answers == [None, None, None, None, Refusal(SOLVE, 2, 0)]
+        assert answers == [None, None, None, None, Refusal(SOLVE, 0)]
         assert play.group("c").task == "task c"
 
     def test_asking_again_with_the_same_names_grants_nothing_twice_and_is_a_sign_of_life(self) -> None:
@@ -149,7 +149,7 @@ class TestReplayMany:
         return play.experience.replay_many([(name, "deduction", "task") for name in names], "solver", 0.0)
 
     def test_each_is_answered_in_its_order(self) -> None:
-        assert self.admit(Play(LIMITS._replace(propose=0)), "abcde") == [None] * 4 + [Refusal(SOLVE, 2, 0)]
+        assert self.admit(Play(LIMITS._replace(propose=0)), "abcde") == [None] * 4 + [Refusal(SOLVE, 0)]
 
     def test_those_that_were_admitted_are_admitted_again(self) -> None:
         play = Play(LIMITS._replace(propose=0))

@@ -42,7 +42,7 @@ def test_who_is_asked_no_more_is_not_waited_for() -> None:
     supervision = Supervision(Patience(30.0, "actors.restart_seconds"))
     assert supervision.news(["engines"], ["engines", "solver-0"], 0.0)
     assert supervision.news(["engines"], ["engines"], 100.0) == []
-    assert supervision.silent == []
+    assert supervision.round(["engines"], ["engines"], 101.0) == []
     assert supervision.news(["engines", "solver-0"], ["engines", "solver-0"], 200.0) == [], "nor said to be back"
 
 

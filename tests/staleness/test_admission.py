@@ -37,7 +37,7 @@ def test_a_full_propose_cell_refuses_and_says_what_to_wait_for() -> None:
     for _ in range(4):  # (1 + 1)·2
         assert admission.refuses_proposal("deduction") is None
         admission.hold_proposal("deduction")
-    assert admission.refuses_proposal("deduction") == Refusal(PROPOSE, needed=1, free=0)
+    assert admission.refuses_proposal("deduction") == Refusal(PROPOSE, 0)
 
 
 def test_cells_of_other_task_types_have_slots_of_their_own() -> None:
@@ -61,8 +61,8 @@ def test_slots_in_training_come_free_only_when_the_weights_they_make_are_publish
         admission.hold_proposal("deduction")
     admission.train(PROPOSE, 2)
     admission.train(SOLVE, 8)
-    assert admission.refuses_proposal("deduction") == Refusal(PROPOSE, 1, 0)
-    assert admission.refuses_replay("deduction") == Refusal(SOLVE, 4, 0)
+    assert admission.refuses_proposal("deduction") == Refusal(PROPOSE, 0)
+    assert admission.refuses_replay("deduction") == Refusal(SOLVE, 0)
     admission.publish({PROPOSE: 2, SOLVE: 8})
     assert admission.refuses_proposal("deduction") is None
     assert admission.free(SOLVE) == 8
@@ -73,7 +73,7 @@ def test_replay_keeps_to_its_share_while_proposals_can_come() -> None:
     for _ in range(2):
         assert admission.refuses_replay("deduction") is None
         admission.hold(SOLVE, 4, replay=True)
-    assert admission.refuses_replay("deduction") == Refusal(SOLVE, 4, 0)
+    assert admission.refuses_replay("deduction") == Refusal(SOLVE, 0)
     assert admission.free(SOLVE) == 24
 
 
@@ -82,29 +82,29 @@ def test_replay_leaves_the_slots_of_proposals_that_may_still_come() -> None:
     for _ in range(2):
         assert admission.refuses_replay("deduction") is None
         admission.hold(SOLVE, 4, replay=True)
-    assert admission.refuses_replay("deduction") == Refusal(SOLVE, 4, 0)
+    assert admission.refuses_replay("deduction") == Refusal(SOLVE, 0)
     admission.hold_proposal("deduction")
-    assert admission.refuses_replay("deduction") == Refusal(SOLVE, 4, 0), "its slots were kept for it"
+    assert admission.refuses_replay("deduction") == Refusal(SOLVE, 0), "its slots were kept for it"
     admission.release(SOLVE, 4)
     assert admission.refuses_replay("deduction") is None, "the gate refused it: its slots are free for replay"
 
 
 def test_replay_fills_the_next_batch_when_proposals_are_full_and_bring_nothing() -> None:
     admission = Admission(limits(replay_share=0.0))
-    assert admission.refuses_replay("deduction") == Refusal(SOLVE, 4, 0)
+    assert admission.refuses_replay("deduction") == Refusal(SOLVE, 0)
     for _ in range(4):
         admission.hold_proposal("deduction")
         admission.release(SOLVE, 4)
     for _ in range(2):
         assert admission.refuses_replay("deduction") is None
         admission.hold(SOLVE, 4, replay=True)
-    assert admission.refuses_replay("deduction") == Refusal(SOLVE, 4, -8)
+    assert admission.refuses_replay("deduction") == Refusal(SOLVE, -8)
 
 
 def test_replay_gives_its_share_back_when_it_is_trained_on_or_dropped() -> None:
     admission = Admission(limits(max_staleness=0, solve=16, replay_share=0.25))
     admission.hold(SOLVE, 4, replay=True)
-    assert admission.refuses_replay("deduction") == Refusal(SOLVE, 4, 0)
+    assert admission.refuses_replay("deduction") == Refusal(SOLVE, 0)
     admission.release(SOLVE, 4, replay=True)
     assert admission.refuses_replay("deduction") is None
     admission.hold(SOLVE, 4, replay=True)
@@ -133,7 +133,7 @@ def test_a_full_solve_cell_refuses_proposals_that_the_next_batch_does_not_lack()
         admission.hold_proposal("deduction")
     admission.hold(SOLVE, 8)
     assert admission.free(SOLVE) == 0
-    assert admission.refuses_proposal("deduction") == Refusal(SOLVE, 4, 0)
+    assert admission.refuses_proposal("deduction") == Refusal(SOLVE, 0)
 
 
 def test_a_full_solve_cell_is_overdrawn_for_proposals_that_the_next_batch_lacks() -> None:
@@ -144,7 +144,7 @@ def test_a_full_solve_cell_is_overdrawn_for_proposals_that_the_next_batch_lacks(
     admission.hold_proposal("deduction")
     assert admission.free(SOLVE) == -4
     assert admission.overdraft(SOLVE) == -4  # four more could be overdrawn before anything is surplus
-    assert admission.refuses_proposal("deduction") == Refusal(SOLVE, 4, -4)
+    assert admission.refuses_proposal("deduction") == Refusal(SOLVE, -4)
 
 
 def test_a_batch_that_was_taken_back_holds_its_slots_as_before() -> None:

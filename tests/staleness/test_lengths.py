@@ -1,4 +1,4 @@
-"""The share swept by length, and its alarm."""
+"""The share swept by length."""
 
 from __future__ import annotations
 
@@ -11,20 +11,13 @@ def test_quartiles_are_of_the_samples_that_left_shortest_first() -> None:
     swept.observe([70, 15], swept=True)
     # Ranked: 10, 15s | 20, 30 | 40, 50 | 60, 70s
     assert swept.shares() == (0.5, 0.0, 0.0, 0.5)
-    assert swept.alarms() == [0, 3]
 
 
-def test_the_alarm_is_quiet_up_to_its_share_and_rings_above() -> None:
-    swept = SweptByLength(alarm=0.01)
-    swept.observe(range(400), swept=False)
-    assert swept.alarms() == []
-    swept = SweptByLength(alarm=0.01)
+def test_one_long_sample_of_a_hundred_in_its_quartile_is_a_share_of_a_hundredth() -> None:
+    swept = SweptByLength()
     swept.observe(range(399), swept=False)
     swept.observe([1000], swept=True)
-    assert swept.shares()[3] == 0.01
-    assert swept.alarms() == []
-    swept.observe([1001], swept=True)
-    assert swept.alarms() == [3]
+    assert swept.shares() == (0.0, 0.0, 0.0, 0.01)
 
 
 def test_only_the_last_samples_are_looked_back_on() -> None:
@@ -34,10 +27,9 @@ def test_only_the_last_samples_are_looked_back_on() -> None:
     assert swept.shares() == (0.0, 0.0, 0.0, 0.0)
 
 
-def test_before_anything_has_left_there_is_nothing_to_alarm() -> None:
+def test_before_anything_has_left_no_share_is_swept() -> None:
     swept = SweptByLength()
     assert swept.shares() == (0.0, 0.0, 0.0, 0.0)
-    assert swept.alarms() == []
 
 
 def test_fewer_samples_than_quartiles_do_no_harm() -> None:

@@ -71,7 +71,7 @@ def test_without_the_overdraft_a_learner_would_wait_for_ever(monkeypatch: pytest
     def refuses(self: Admission, task_type: str) -> Refusal | None:
         solve = Cell(task_type, "solve")
         if (free := self.free(solve)) < self.limits.rating_slots:
-            return Refusal(solve, self.limits.rating_slots, free)
+            return Refusal(solve, free)
         return original(self, task_type)
 
     original = Admission.refuses_proposal

@@ -153,16 +153,12 @@ class TestCancelling:
 
 
 class TestStatistics:
-    def test_they_count_tokens_requests_and_first_tokens(self, engine: Engine, loop: Loop) -> None:
+    def test_they_count_tokens_and_requests(self, engine: Engine, loop: Loop) -> None:
         before = engine.statistics()
         loop(engine.generate(_ask("counted", samples=3, max_tokens=10)))
         after = engine.statistics()
         assert after.generated_tokens - before.generated_tokens == 30
-        assert after.prompt_tokens - before.prompt_tokens == 3 * len(PROMPT)
         assert after.requests - before.requests == 1
-        assert after.first_tokens - before.first_tokens == 3
-        assert after.first_token_seconds > before.first_token_seconds
-        assert after.tokens_per_second > 0
 
     def test_the_cache_is_in_use_while_something_runs(self, engine: Engine, loop: Loop) -> None:
         async def look() -> float:

@@ -42,9 +42,13 @@ MUTATIONS = [
         "azr/staleness/lengths.py",
         "tests/staleness/test_lengths.py",
         [
-            ("if share > self.alarm", "if share >= self.alarm"),
             ('swept[np.argsort(lengths, kind="stable")]', "swept"),
             ("maxlen=window", "maxlen=None"),
         ],
+    ),
+    *mutations(
+        "azr/run/gathering.py",
+        "tests/run/test_gathering.py",
+        [("swept > staleness.sweep_alarm", "swept >= staleness.sweep_alarm")],
     ),
 ]
