@@ -1,13 +1,16 @@
 """Log files of actors: one a process name in the run's folder, restarts one after the other in the same file.
 
-Called first thing by every actor. What a model wrote never reaches a log as it is: control characters are shown, not
-sent to the terminal of whoever reads the file.
+Called first thing by every actor, also on nodes where that folder cannot be made: there it goes on without a file.
+What a model wrote never reaches a log as it is: control characters are shown, not sent to the terminal of whoever reads
+the file.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import sys
+from functools import cache
 from pathlib import Path
 
 from azr.files import make_folder
@@ -30,16 +33,26 @@ def log_into(folder: str, name: str) -> None:
     logging.getLogger("actors").setLevel(logging.INFO)
 
 
-def open_log(folder: str, name: str, level: int = logging.INFO) -> logging.Logger:
+def open_log(folder: str, name: str) -> logging.Logger:
     """The logger of that name, writing to `folder/name.log`; an empty folder: to nowhere of its own."""
     logger = logging.getLogger(f"azr.actors.{name}")
-    logger.setLevel(level)
+    logger.setLevel(logging.INFO)
     path = str(Path(folder, f"{name}.log").resolve()) if folder else ""
     if path and not any(getattr(handler, "baseFilename", "") == path for handler in logger.handlers):
-        make_folder(Path(folder))
-        handler = logging.FileHandler(path)
+        try:
+            make_folder(Path(folder))
+            handler = logging.FileHandler(path)
+        except OSError as error:
+            _tell_without(path, str(error))
+            return logger
         handler.setFormatter(_Printable("%(asctime)s %(levelname)s %(message)s"))
         logger.addHandler(handler)
         logger.propagate = False
         logger.info("started as process %d", os.getpid())
     return logger
+
+
+@cache
+def _tell_without(path: str, why: str) -> None:
+    """Once, on what Ray keeps of this process."""
+    print(f"no log is written to {path}: {why}", file=sys.stderr, flush=True)
