@@ -1,4 +1,4 @@
-"""The folder in which one run's versions lie: where it is, whose, and what of it goes when.
+"""The folder in which one run's versions lie: where it is, whose, what room it needs, and what of it goes when.
 
 The registry holds it (`azr.held_folders`), and a publisher on its machine, so that what a killed run left is removed
 by the next registry there. Publishers put versions into it, whole or not at all (`actors.weights.transports.files`);
@@ -15,15 +15,49 @@ from collections.abc import Collection
 from pathlib import Path
 
 from actors.weights.transports.files import NOTE, version_of
+from azr.errors import AzrError
 from azr.held_folders import LOCK, remove_abandoned
 
 #: How many replicas of each pool should serve, if that was changed since the run began.
 WANTED = "wanted.json"
 
+_GIB = 1 << 30
+
 
 def versions_folder(parent: str, name: str) -> Path:
     """Where versions of the engines called `name` lie: a folder of their own, in memory where no parent is given."""
     return Path(parent or "/dev/shm").absolute() / f"azr-{name}"
+
+
+def require_room(folder: Path, size: int, keep: int) -> None:
+    """Room for all versions of this size that will lie there at once: said at the first, and not after some steps."""
+    free = shutil.disk_usage(folder).free
+    if free < max(1, keep + 1 - _lying(folder)) * size:
+        raise no_room(
+            folder,
+            size,
+            f"{keep + 1} must fit (weights.keep_versions={keep}, and the next is written before the oldest goes),"
+            f" and {free / _GIB:.2f} GiB are free",
+        )
+
+
+def no_room(folder: Path, size: int, why: str) -> AzrError:
+    """The system's error names no folder, and whoever reads it looks at the run's disk."""
+    in_memory = "give it more (docker run --shm-size, a pod's memory volume), "
+    in_memory = in_memory if folder.is_relative_to("/dev/shm") else ""
+    return AzrError(
+        f"{folder} does not take weights of {size} bytes ({size / _GIB:.2f} GiB) beside the {_lying(folder)}"
+        f" versions there: {why}",
+        f"make room there, {in_memory}name another (weights.folder), or keep fewer of them (weights.keep_versions)",
+    )
+
+
+def _lying(folder: Path) -> int:
+    """How many versions lie in the folder."""
+    try:
+        return sum(version_of(path) is not None for path in folder.iterdir())
+    except OSError:
+        return 0
 
 
 def remove_abandoned_versions(parent: Path) -> list[Path]:

@@ -12,7 +12,6 @@ waited for again: the registry forgets it, and it is replaced or comes back with
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -22,17 +21,19 @@ from typing import IO, TYPE_CHECKING, Any
 
 from actors.host import host_id
 from actors.weights.fingerprint import fingerprint
+from actors.weights.folders import no_room, require_room
 from actors.weights.records import Member, Order, Report, Stored, UpdateReport
 from actors.weights.registry import find_registry
 from actors.weights.transports.base import Transport
 from actors.weights.transports.bounded import carry_in_time
-from actors.weights.transports.files import file_content, file_name, version_of, write_file
+from actors.weights.transports.files import file_content, file_name, write_file
 from azr.config.sections.weights import TRANSPORTS as KNOWN_TRANSPORTS
 from azr.config.sections.weights import WeightsConfig
 from azr.errors import AzrError
 from azr.game.types import Version
 from azr.held_folders import hold
 from azr.plugins import TRANSPORTS, load_plugin
+from azr.text import shortened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,12 +44,17 @@ logger = logging.getLogger(__name__)
 _CALL_SECONDS = 60.0
 _AGAIN_SECONDS = 0.2
 
-_GIB = 1 << 30
-
 #: Of a version's time, what replicas have at least once it is stored.
 _REPLICAS_SHARE = 0.5
 #: Of their time, what a transport may take before replicas take the file instead.
 _SENDERS_SHARE = 0.5
+
+#: Versions in a row at which a transport fails until it is asked no more. Each may take all that senders may take, and
+#: engines may stand still for it.
+_TRIES = 2
+#: Characters told of a transport's error.
+_TOLD = 300
+_UNTIL = " until other replicas serve"
 
 
 class PublishError(RuntimeError):
@@ -70,6 +76,12 @@ class WeightPublisher:
         self._held: IO[str] | None = None
         self._confirmed: frozenset[str] = frozenset()
         """Who confirmed the version before: they owe a report also where a registry that is new knows nobody yet."""
+        self._not_carried = ""
+        """Why the transport could not carry the present version."""
+        self._failures = 0
+        """Of the transport, in a row."""
+        self._failed_with: frozenset[str] = frozenset()
+        """Who served when it failed last."""
         self.on_report: Callable[[UpdateReport], None] = _log
 
     def publish(self, version: Version, weights: Mapping[str, Tensor]) -> UpdateReport:
@@ -84,6 +96,7 @@ class WeightPublisher:
         stored_after = time.monotonic() - began
         # A slow disk is no replica's fault: none of them is given up for it.
         ends = max(ends, time.monotonic() + _REPLICAS_SHARE * self._config.publish_seconds)
+        self._not_carried = ""
         reports, missing = self._hand_on(version, tensors, checksum, ends)
         if _differing(reports, version):
             reports, missing = self._mend(version, reports, missing, ends)
@@ -92,6 +105,7 @@ class WeightPublisher:
             version=version,
             reports=tuple(reports),
             missing=(*missing, *_differing(reports, version)),
+            not_carried=self._not_carried,
             checksum=checksum,
             size=size,
             seconds=time.monotonic() - began,
@@ -120,27 +134,24 @@ class WeightPublisher:
             self._folder = Path(folder)
             if self._host == host_id():  # also while the registry is being restarted it is somebody's
                 self._held = hold(self._folder)
-                self._require_room(_size_of(tensors))
-        if self._host == host_id() or self._transport_name == "disk":
+                require_room(self._folder, _size_of(tensors), self._config.keep_versions)
+        if self._host == host_id() or (self._folder.is_dir() and self._needs_file()):
             path = self._folder / file_name(version)
             size, checksum = self._write(path, tensors), summed()
             self._ask("adopt", Stored(version=version, path=str(path), checksum=checksum, size=size))
             return checksum, size
         # All its bytes go over the network and to a disk there: that may take what a version may take in all.
         content, checksum = np.frombuffer(file_content(tensors), np.uint8), summed()
+        self._ask("make_way", content.nbytes)
         self._ask("accept", version, content, checksum, seconds=max(_CALL_SECONDS, ends - time.monotonic()))
         return checksum, content.nbytes
 
-    def _require_room(self, size: int) -> None:
-        """Room for all versions that will lie there at once: said at the first, and not after some steps."""
-        keep, there = self._config.keep_versions, self._lying()
-        free = shutil.disk_usage(self._folder).free
-        if free < max(1, keep + 1 - there) * size:
-            raise self._no_room(
-                size,
-                f"{keep + 1} must fit (weights.keep_versions={keep}, and the next is written before the oldest goes),"
-                f" and {free / _GIB:.2f} GiB are free",
-            )
+    def _needs_file(self) -> bool:
+        """Whether the transport wants the file in a folder that is seen from here as well as by the registry."""
+        try:
+            return bool(getattr(self._sender(), "needs_file", False))
+        except Exception:  # one that cannot be made is told of when it should carry
+            return False
 
     def _write(self, path: Path, tensors: Mapping[str, Tensor]) -> int:
         from safetensors import SafetensorError
@@ -148,24 +159,7 @@ class WeightPublisher:
         try:
             return write_file(path, tensors)
         except (OSError, SafetensorError) as error:
-            raise self._no_room(_size_of(tensors), str(error)) from error
-
-    def _no_room(self, size: int, why: str) -> AzrError:
-        """The library's error names no folder, and whoever reads it looks at the run's disk."""
-        in_memory = "give it more (docker run --shm-size, a pod's memory volume), "
-        in_memory = in_memory if self._folder.is_relative_to("/dev/shm") else ""
-        return AzrError(
-            f"{self._folder} does not take weights of {size} bytes ({size / _GIB:.2f} GiB) beside the {self._lying()}"
-            f" versions there: {why}",
-            f"make room there, {in_memory}name another (weights.folder), or keep fewer of them (weights.keep_versions)",
-        )
-
-    def _lying(self) -> int:
-        """How many versions lie in the folder."""
-        try:
-            return sum(version_of(path) is not None for path in self._folder.iterdir())
-        except OSError:
-            return 0
+            raise no_room(self._folder, _size_of(tensors), str(error)) from error
 
     # --- to the replicas --------------------------------------------------------------------------------------------
 
@@ -180,17 +174,34 @@ class WeightPublisher:
             # Engines begin with the version that a run's first publication has. They would join a broadcast, receive
             # nothing of what they hold already, and keep its sender waiting; an order by file they confirm.
             return self._wait(self._ask("give", by_file), ends, expected, instead=by_file)
+        names = frozenset(member.name for member in fleet.members)
+        if self._failures >= _TRIES and names == self._failed_with:
+            self._not_carried = f"{self._transport_name} failed {_TRIES} times in a row and is not asked{_UNTIL}"
+            return self._wait(self._ask("give", by_file), ends, expected, instead=by_file)
         try:
-            if self._transport is None:
-                self._transport = make_transport(self._transport_name, self._folder, self._config)
-            number = carry_in_time(self._transport, version, checksum, tensors, fleet)
+            number = carry_in_time(self._sender(), version, checksum, tensors, fleet)
+            self._failures = 0
         except Exception as error:
             # The version is in the registry: everybody can still take its file. The next one gets a new transport, for
             # this one may still hang in what it does.
             self._transport = None
+            self._failures, self._failed_with = self._failures + 1, names
+            why = shortened(str(error) or type(error).__name__, _TOLD)
+            given_up = f" and is not asked again{_UNTIL}" if self._failures >= _TRIES else ""
+            self._not_carried = f"{self._transport_name} could not carry them ({why}){given_up}"
             logger.warning("%s could not carry weights (%s); replicas take the file", self._transport_name, error)
             number = self._ask("give", by_file)
-        return self._wait(number, ends, expected, instead=by_file)
+        reports, failed = self._wait(number, ends, expected, instead=by_file)
+        healed = "; ".join(f"{each.name}: {each.error}" for each in reports if each.error and not each.failed)
+        if healed and not self._not_carried:
+            self._not_carried = f"{self._transport_name} failed at {shortened(healed, _TOLD)}"
+        return reports, failed
+
+    def _sender(self) -> Transport:
+        """The transport, made when it is needed and there is none."""
+        if self._transport is None:
+            self._transport = make_transport(self._transport_name, self._folder, self._config)
+        return self._transport
 
     def _mend(
         self, version: Version, reports: list[Report], missing: list[str], ends: float
@@ -251,7 +262,9 @@ class WeightPublisher:
         while True:
             try:
                 return ray.get(getattr(self._registry, method).remote(*arguments), timeout=seconds)
-            except ray.exceptions.RayTaskError:
+            except ray.exceptions.RayTaskError as error:
+                if isinstance(error.cause, AzrError):  # with its own words, and without the traceback from there
+                    raise error.cause from None
                 raise
             except ray.exceptions.RayError as error:
                 if time.monotonic() > ends:

@@ -102,6 +102,8 @@ class UpdateReport(msgspec.Struct, frozen=True, kw_only=True):
     reports: tuple[Report, ...]
     missing: tuple[str, ...] = ()
     """Replicas that did not confirm, each by its name and the reason; `registry` where that lost the order."""
+    not_carried: str = ""
+    """Why the transport failed, so that replicas were to take the version's file; empty where it did not."""
     checksum: str = ""
     size: int = 0
     seconds: float = 0.0

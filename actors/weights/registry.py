@@ -31,12 +31,19 @@ from actors.keepalive import keep_alive
 from actors.logs import log_into
 from actors.restarts import tried_again
 from actors.weights.book import Book
-from actors.weights.folders import WANTED, remove_abandoned_versions, remove_others, remove_versions
+from actors.weights.folders import (
+    WANTED,
+    no_room,
+    remove_abandoned_versions,
+    remove_others,
+    remove_versions,
+    require_room,
+)
 from actors.weights.records import Member, Order, Report, Stored
 from actors.weights.transports.files import NOTE, file_name, version_of
 from azr.files import write_bytes
 from azr.game.types import Version
-from azr.held_folders import LOCK, hold
+from azr.held_folders import LOCK, QUIET_SECONDS, hold
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +61,10 @@ _SWEEP_SECONDS = 3.0
 
 #: Who may be waiting in one call at a time: every replica, client and publisher has one or two open.
 _CONCURRENCY = 4096
+
+#: Until the registry looks a second time for what dead runs left: only then has it lain still for long enough where a
+#: run was killed just before this one began.
+_TIDY_SECONDS = QUIET_SECONDS + 60.0
 
 #: How long opening the connection that tells of a replica's end may take.
 _CONNECT_SECONDS = 10.0
@@ -101,10 +112,23 @@ class Registry:
         await self._tell()
         _remove(gone)
 
+    async def make_way(self, size: int) -> None:
+        """A version of so many bytes comes from another machine next.
+
+        The object store gives no page back that it once used: let the bytes of the version before go first, so that it
+        never holds two. Shared memory has to hold the versions kept, the one that is written, and this one on its way.
+        Who still fetches the one before holds a reference.
+        """
+        self._shared = None
+        require_room(self._folder, size, self._book.keep)
+
     async def accept(self, version: Version, content: npt.NDArray[np.uint8], checksum: str) -> None:
         """Own a version that comes as the bytes of its file, from another machine."""
         path = self._folder / file_name(version)
-        await asyncio.to_thread(write_bytes, path, content.tobytes())
+        try:
+            await asyncio.to_thread(write_bytes, path, content.tobytes())
+        except OSError as error:
+            raise no_room(self._folder, content.nbytes, str(error)) from error
         await self.adopt(Stored(version=version, path=str(path), checksum=checksum, size=content.nbytes))
 
     async def forget_all(self) -> None:
@@ -296,8 +320,10 @@ class Registry:
             logger.warning("cannot tidy %s up: %s", self._folder, error)
 
     async def _tidy(self) -> None:
-        if removed := await asyncio.to_thread(remove_abandoned_versions, self._folder.parent):
-            logger.info("versions that other runs left were removed: %s", ", ".join(map(str, removed)))
+        for pause in (0.0, _TIDY_SECONDS):
+            await asyncio.sleep(pause)
+            if removed := await asyncio.to_thread(remove_abandoned_versions, self._folder.parent):
+                logger.info("versions that other runs left were removed: %s", ", ".join(map(str, removed)))
 
     async def _sweep_after(self, member: Member) -> None:
         """Remove what a killed replica on this machine left, once its engine has followed it."""

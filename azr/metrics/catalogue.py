@@ -194,6 +194,9 @@ _ALL = (
         "Updates that a replica did not confirm, or that the registry lost.",
         "replica",
     ),
+    _metric(
+        "sync/not_carried", "versions", "sum", "Versions that the transport failed to carry; replicas took the file."
+    ),
     _metric("sync/overtaken", "versions", "sum", "Versions that newer ones overtook before they were handed on."),
     _metric("sync/version", "steps", "last", "Version served.", "replica"),
     _metric("sandbox/executions", "runs", "sum", "Runs of programs."),

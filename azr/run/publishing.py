@@ -25,6 +25,7 @@ from actors.weights.records import UpdateReport
 from azr.game.types import Version
 from azr.journal.journal import JournalError
 from azr.metrics import Accumulator
+from azr.run.alarms import Spell
 from azr.run.engines import Publishing
 from azr.run.insisting import Insistence
 from azr.run.source import Setting
@@ -62,6 +63,7 @@ class Publish:
         self._lineage, self._begun = begun.lineage, begun.step
         self._handed_on: int | None = None
         """The step of the version before."""
+        self._uncarried = Spell(1)
 
     def __call__(self, step: int, weights: Weights) -> None:
         """Commit the step, bring the weights after it to the engines, then let their slots come free."""
@@ -73,6 +75,7 @@ class Publish:
                 self._ended(COMMITTED_SECONDS),
             )
         report = self._publisher.publish(version, weights)
+        self._say_how_it_came(step, report.not_carried)
         if report.missing:
             setting.hub.say(f"weights of step {step} are not everywhere: {'; '.join(report.missing)}")
         try:
@@ -85,6 +88,15 @@ class Publish:
             setting.hub.say(f"{what} is not noted, as the run ends: {error.what}")
         setting.hub.add(synced(report, self._overtaken(step)).to_bytes())
         setting.hub.publish(step)
+
+    def _say_how_it_came(self, step: int, not_carried: str) -> None:
+        """Replicas that take the file report nothing wrong: a transport that always fails would do so unheard."""
+        over, lasts = self._uncarried.ends(bool(not_carried)), self._uncarried.lasts(bool(not_carried))
+        if lasts:
+            versions = f" for {self._uncarried.steps} versions in a row" if self._uncarried.steps > 1 else ""
+            self._setting.hub.say(f"weights of step {step}: {not_carried}; replicas take the file{versions}")
+        elif over:
+            self._setting.hub.say(f"weights of step {step} are carried by their transport again")
 
     def _overtaken(self, step: int) -> int:
         """Versions between the one before and this: they waited for engines while newer ones came."""
@@ -115,6 +127,7 @@ def synced(report: UpdateReport, overtaken: int = 0) -> Accumulator:
     """What the update cost, as metrics."""
     metrics = Accumulator()
     metrics.add("sync/overtaken", overtaken)
+    metrics.add("sync/not_carried", float(bool(report.not_carried)))
     metrics.add("sync/transfer", report.seconds)
     metrics.add("sync/store", report.store_seconds)
     metrics.add("sync/bytes", report.size)

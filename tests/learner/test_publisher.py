@@ -1,4 +1,4 @@
-"""The publishing thread beside a loop: it never holds a step up, and its errors reach who must act."""
+"""The publishing thread beside a loop: it never holds a step up, and its errors reach whoever must act."""
 
 from __future__ import annotations
 

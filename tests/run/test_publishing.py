@@ -26,14 +26,20 @@ class Publisher:
     """Notes when it is asked, and reports what the test says."""
 
     def __init__(self, order: list[str], *missing: str) -> None:
-        self.order, self.missing = order, missing
+        self.order, self.missing, self.not_carried = order, missing, ""
 
     def publish(self, version: Version, weights: Weights) -> UpdateReport:
         self.order.append(f"engines {version.lineage}.{version.step}")
         times = UpdateTimes(version=version, stage=0.1, pause=0.02, apply=0.03, resume=0.01, size=10)
         reports = (Report(name="r0", number=1, version=version, times=times, gaps=(0.07, 0.09)),)
         return UpdateReport(
-            version=version, reports=reports, missing=self.missing, seconds=0.2, store_seconds=0.05, size=10
+            version=version,
+            reports=reports,
+            missing=self.missing,
+            not_carried=self.not_carried,
+            seconds=0.2,
+            store_seconds=0.05,
+            size=10,
         )
 
 
@@ -165,6 +171,19 @@ def test_engines_that_did_not_confirm_are_named(tmp_path: Path) -> None:
         "sync/failures/r2": 1.0,
         "sync/failures/registry": 1.0,
     }
+
+
+def test_a_transport_that_fails_is_said_at_first_at_each_doubling_and_when_it_carries_again(tmp_path: Path) -> None:
+    setting, publisher, _ = world(tmp_path)
+    setting = replace(setting, hub=(hub := LocalHub()))
+    publish = Publish(setting, publisher)
+    for failing in (True, True, True, False, False, True):
+        publisher.not_carried = "mine could not carry them (no route)" if failing else ""
+        publish(0, {})
+    failed = "weights of step 0: mine could not carry them (no route); replicas take the file"
+    again = "weights of step 0 are carried by their transport again"
+    assert hub.said == [failed, f"{failed} for 2 versions in a row", again, failed]
+    assert [Accumulator.from_bytes(told).report()["sync/not_carried"] for told in hub.added] == [1, 1, 1, 0, 0, 1]
 
 
 def test_what_an_update_cost_is_told(tmp_path: Path) -> None:

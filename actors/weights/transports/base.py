@@ -51,7 +51,12 @@ def engines_of(members: tuple[Member, ...]) -> Engines:
 
 
 class Transport(Protocol):
-    """One way to the engines."""
+    """One way to the engines.
+
+    One that reads the version's file itself says so by an attribute `needs_file` that is true: the file then lies in
+    its folder before `carry`, also where the registry is on another machine, if both see the folder (`weights.folder`).
+    Otherwise the bytes go to the registry's machine, and there may be no file on this one.
+    """
 
     def carry(self, version: Version, checksum: str, tensors: Mapping[str, Tensor], fleet: Fleet) -> int:
         """Bring a version to the fleet; the answer is the order on which replicas report, which need not have done so

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class SharedFolder(SharedMemory):
     """The publisher's side."""
 
+    needs_file = True
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 

@@ -11,7 +11,10 @@ where `ray start` is typed on that node, or among the `env_vars` of the job's ru
 A transport brings one version to all replicas and answers with the order that they report on. This one lets every
 replica take the version's file from the registry, which needs nothing on their side; before that it copies the file.
 One that sends bytes itself (see `actors/weights/transports/gloo.py`) has a receiving side as well. Whatever it raises
-costs nothing but time: the replicas then take the file.
+costs nothing but time, and is said: the replicas then take the file.
+
+In a joined cluster the registry may be on another node than the learner's first rank. Both must then see the folder of
+the versions: `weights.folder` names one that all nodes see.
 """
 
 from __future__ import annotations
@@ -35,11 +38,14 @@ if TYPE_CHECKING:
 class CopiedFolder:
     """Copies, then has everybody take the file."""
 
+    #: The file must lie in the folder before `carry`, wherever the registry is.
+    needs_file = True
+
     def __init__(self, folder: Path, config: WeightsConfig) -> None:  # noqa: ARG002 - every transport is given both
         self._folder = folder
 
     def carry(self, version: Version, checksum: str, tensors: Mapping[str, Tensor], fleet: Fleet) -> int:
-        """The file of this version lies in the registry's folder already; it is complete when its name appears."""
+        """The file of this version lies in the folder already; it is complete when its name appears."""
         del tensors
         # Read here and not at the beginning: where it is missing, this fails like anything else that goes wrong.
         name, copies = file_name(version), Path(os.environ["AZR_COPIES"])

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import torch
 
-from actors.weights.folders import remove_abandoned_versions, remove_others, remove_versions, versions_folder
+from actors.weights.folders import (
+    no_room,
+    remove_abandoned_versions,
+    remove_others,
+    remove_versions,
+    versions_folder,
+)
 from actors.weights.transports.files import write_file
 from azr.held_folders import LOCK, QUIET_SECONDS, hold
 
@@ -20,6 +26,11 @@ def test_a_folder_that_the_user_names_is_never_used_itself(tmp_path: Path) -> No
     assert versions_folder(str(tmp_path), "two-8") != versions_folder(str(tmp_path), "one-7")
     assert versions_folder("", "one-7") == Path("/dev/shm/azr-one-7")
     assert versions_folder("shared", "one-7").is_absolute(), "engines elsewhere stand in another folder"
+
+
+def test_one_in_memory_that_is_full_may_be_given_more_of_it() -> None:
+    mends = [no_room(Path(folder), 12, "full").mend for folder in ("/dev/shm/azr-run", "/mnt/disk/azr-run")]
+    assert ["--shm-size" in mend for mend in mends] == [True, False]
 
 
 def test_what_the_registry_left_is_removed_with_its_folder(tmp_path: Path) -> None:

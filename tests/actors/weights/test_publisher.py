@@ -12,7 +12,9 @@ from typing import Any, ClassVar
 
 import msgspec
 import pytest
+import ray
 import torch
+from ray.exceptions import RayTaskError
 from safetensors import SafetensorError
 
 from actors.engine.records import UpdateTimes
@@ -111,7 +113,8 @@ class TestCasting:
 def _without_ray() -> WeightPublisher:
     """A publisher that has asked no registry yet."""
     publisher = object.__new__(WeightPublisher)
-    publisher._confirmed = frozenset()
+    publisher._confirmed = publisher._failed_with = frozenset()
+    publisher._not_carried, publisher._failures = "", 0
     return publisher
 
 
@@ -147,6 +150,101 @@ def test_a_transport_that_cannot_be_made_costs_nothing_but_its_place_and_replica
     reports, missing = publisher._hand_on(NEW, {}, "sum", time.monotonic() + 5.0)
     assert ([report.name for report in reports], missing) == (["a"], [])
     assert [order.action for order in registry.orders] == ["file"]
+
+
+def test_a_version_that_the_transport_did_not_carry_says_so_in_its_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All replicas confirm the file, so that nothing else would tell of it."""
+
+    class Wavers:
+        calls = 0
+
+        def carry(self, version: Version, _checksum: str, _tensors: object, fleet: Fleet) -> int:
+            Wavers.calls += 1
+            if Wavers.calls == 1:
+                raise OSError("no \x1b[31mroute")
+            return fleet.give(Order(number=0, action="file", version=version))
+
+    registry, publisher = Registry(), _without_ray()
+    publisher._config, publisher._transport_name, publisher._transport = WeightsConfig(), "mine", None
+    publisher._folder, publisher._dtype, publisher.on_report = Path(), "", lambda _: None
+    monkeypatch.setattr("actors.weights.publisher.make_transport", lambda *_: Wavers())
+    monkeypatch.setattr(publisher, "_ask", registry.ask)
+    monkeypatch.setattr(publisher, "_store", lambda *_: ("sum", 12))
+    first, second = (publisher.publish(NEW, {}) for _ in range(2))
+    assert (first.not_carried, first.missing) == ("mine could not carry them (no \\x1b[31mroute)", ())
+    assert second.not_carried == ""
+
+
+def test_a_transport_that_fails_twice_in_a_row_is_asked_again_only_when_other_replicas_serve(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A group that cannot form may keep engines from sampling for minutes, at each version anew."""
+
+    class Serves(Registry):
+        names = "ab"
+
+        def ask(self, method: str, *arguments: Any) -> Any:
+            if method == "members":
+                return [Member(name=name, state="serving", port=1) for name in self.names]
+            return super().ask(method, *arguments)
+
+    class Fails(Carries):
+        fails = True
+
+        def carry(self, version: Version, checksum: str, tensors: Mapping[str, torch.Tensor], fleet: Fleet) -> int:
+            tried.append(len(said))
+            if self.fails:
+                raise OSError("no route")
+            return super().carry(version, checksum, tensors, fleet)
+
+    registry, transport, publisher = Serves(), Fails(), _without_ray()
+    publisher._config, publisher._transport_name, publisher._transport = WeightsConfig(), "nccl", transport
+    publisher._folder = Path()
+    monkeypatch.setattr("actors.weights.publisher.make_transport", lambda *_: transport)
+    monkeypatch.setattr(publisher, "_ask", registry.ask)
+    said, tried = list[str](), list[int]()
+    for names, fails in [("ab", True)] * 3 + [("bc", True)] * 2 + [("cd", False)] + [("cd", True)] * 2:
+        registry.names, transport.fails, publisher._not_carried = names, fails, ""
+        publisher._hand_on(NEW, {}, "sum", time.monotonic() + 5.0)
+        said.append(publisher._not_carried)
+    once = "nccl could not carry them (no route)"
+    given_up = f"{once} and is not asked again until other replicas serve"
+    left = "nccl failed 2 times in a row and is not asked until other replicas serve"
+    assert said == [once, given_up, left, given_up, left, "", once, given_up]
+    assert tried == [0, 1, 3, 5, 6, 7]
+
+
+def test_a_replica_that_was_healed_tells_of_its_transport(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has whole weights by the file, so that it is missing nowhere."""
+    publisher, registry = _without_ray(), Registry()
+    publisher._config, publisher._transport_name, publisher._transport = WeightsConfig(), "gloo", Carries()
+
+    def ask(method: str, *arguments: Any) -> Any:
+        return (True, [_healed("a"), _report("b")], []) if method == "outcome" else registry.ask(method, *arguments)
+
+    monkeypatch.setattr(publisher, "_ask", ask)
+    _, missing = publisher._hand_on(NEW, {}, "sum", time.monotonic() + 5.0)
+    assert (publisher._not_carried, missing) == ("gloo failed at a: torn", [])
+
+
+@pytest.mark.parametrize(
+    ("needs_file", "seen", "told"),
+    [(True, True, ["adopt"]), (True, False, ["make_way", "accept"]), (False, True, ["make_way", "accept"])],
+)
+def test_a_transport_that_reads_the_file_has_it_written_here_though_the_registry_is_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, needs_file: bool, seen: bool, told: list[str]
+) -> None:
+    """Into the folder that both machines see; where this one does not see it, the registry gets the bytes."""
+    asked: list[str] = []
+    publisher = _without_ray()
+    publisher._transport_name, publisher._host = "mine", "elsewhere"
+    publisher._transport, publisher._folder = SimpleNamespace(needs_file=needs_file), tmp_path / "versions"
+    monkeypatch.setattr(publisher, "_ask", lambda method, *_, **__: asked.append(method))
+    if seen:
+        publisher._folder.mkdir()
+    publisher._store(NEW, {"w": torch.arange(3.0)}, lambda: "sum", time.monotonic() + 1.0)
+    assert asked == told
+    assert (publisher._folder / file_name(NEW)).exists() == (told == ["adopt"])
 
 
 class Hangs:
@@ -367,13 +465,20 @@ class TestAFolderWithoutRoom:
         assert told.value.what.startswith(str(tmp_path))
         assert "weights.folder" in told.value.mend
 
-    def test_in_memory_may_be_given_more_of_it(self) -> None:
-        publisher = _without_ray()
-        mends = []
-        for folder in ("/dev/shm/azr-run", "/mnt/disk/azr-run"):
-            publisher._folder = Path(folder)
-            mends.append(publisher._no_room(12, "full").mend)
-        assert ["--shm-size" in mend for mend in mends] == [True, False]
+
+def test_what_the_registry_refuses_on_another_machine_is_told_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's error would be a page: where there, and in which process."""
+    told = AzrError("/dev/shm/azr-run does not take weights of 12 bytes", "make room there")
+
+    def get(_answer: object, timeout: float) -> None:
+        raise RayTaskError("accept", "a page", told, "azr", 7, "10.0.0.1").as_instanceof_cause()
+
+    publisher = _without_ray()
+    publisher._registry = SimpleNamespace(accept=SimpleNamespace(remote=lambda *_: None))
+    monkeypatch.setattr(ray, "get", get)
+    with pytest.raises(AzrError) as raised:
+        publisher._ask("accept")
+    assert raised.value is told
 
 
 def test_a_store_that_takes_all_of_a_versions_time_leaves_the_replicas_half_of_it(

@@ -6,8 +6,10 @@ import asyncio
 import gc
 import os
 import shutil
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -19,6 +21,7 @@ from actors.weights import registry as module
 from actors.weights.records import Member, Order, Report, Stored
 from actors.weights.registry import Registry
 from actors.weights.transports.files import file_name, receive_file, write_file
+from azr.errors import AzrError
 from azr.game.types import Version
 from azr.held_folders import LOCK, QUIET_SECONDS, remove_abandoned
 from tests.actors.waiting import until
@@ -144,6 +147,54 @@ class TestVersions:
         assert await registry.pull(Version(0, 2)) == [2]
         assert await registry.pull(Version(0, 1)) == [3]
 
+    async def test_before_a_version_comes_as_bytes_those_of_the_one_before_are_let_go(self, tmp_path: Path) -> None:
+        """Both would lie in shared memory, which has to hold no more than the files and one version on its way."""
+        registry = _registry(tmp_path)
+        await _adopt(registry, tmp_path, 1)
+        await registry.pull(Version(0, 1))
+        assert registry._shared is not None
+        await registry.make_way(8)
+        assert registry._shared is None
+
+    async def test_who_pulls_as_the_next_version_comes_has_its_own(self, tmp_path: Path) -> None:
+        comes = threading.Event()
+
+        def put(content: object) -> object:
+            comes.wait(10)
+            return content
+
+        registry = Registry(str(tmp_path), 2, {"shared": 1}, put=put)
+        await _adopt(registry, tmp_path, 1)
+        pulling = asyncio.create_task(registry.pull(Version(0, 1)))
+        await until(lambda: registry._shared is not None, "its bytes are asked for")
+        await registry.make_way(8)
+        await registry.accept(Version(0, 2), np.zeros(8, np.uint8), "sum")
+        comes.set()
+        [content] = await pulling
+        assert content.tobytes() == (tmp_path / file_name(Version(0, 1))).read_bytes()
+
+    async def test_bytes_for_which_there_is_no_room_are_refused_with_the_folder_and_what_helps(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As where the publisher writes the file itself: at the first version, if not all that are kept will fit."""
+
+        def full(_path: Path, _content: bytes) -> None:
+            raise OSError(28, "No space left on device")
+
+        usage = SimpleNamespace(free=3 * 8 - 1)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage)
+        registry = _registry(tmp_path)
+        with pytest.raises(AzrError, match=r"weights of 8 bytes .* 3 must fit \(weights\.keep_versions=2"):
+            await registry.make_way(8)
+        usage.free = 3 * 8
+        await registry.make_way(8)
+        await registry.accept(Version(0, 1), np.zeros(8, np.uint8), "sum")
+        monkeypatch.setattr(module, "write_bytes", full)
+        with pytest.raises(AzrError, match=r"beside the 1 versions there: .*No space left on device") as told:
+            await registry.accept(Version(0, 2), np.zeros(8, np.uint8), "sum")
+        assert told.value.what.startswith(str(tmp_path))
+        assert "weights.folder" in told.value.mend
+
     async def test_what_one_who_pulls_could_not_have_the_next_is_given(self, tmp_path: Path) -> None:
         answers: list[object] = [MemoryError("the object store is full"), "a reference"]
 
@@ -165,6 +216,16 @@ class TestVersions:
         await registry.forget_all()
         assert await registry.newest() is None
         assert _names(tmp_path) == []
+
+    async def test_what_dead_runs_left_is_looked_for_once_more_when_it_has_lain_still_for_long_enough(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        looked: list[Path] = []
+        monkeypatch.setattr(module, "_TIDY_SECONDS", 0.01)
+        monkeypatch.setattr(module, "remove_abandoned_versions", lambda parent: looked.append(parent) or [])
+        await _registry(tmp_path / "own").forget_all()
+        await until(lambda: len(looked) == 2, "the second look")
+        assert looked == [tmp_path, tmp_path]
 
     async def test_at_the_end_the_folder_is_gone_and_a_file_of_somebody_else_is_not(self, tmp_path: Path) -> None:
         for folder in (tmp_path / "alone", tmp_path / "shared"):
