@@ -5,7 +5,7 @@ Owned by the batch source on rank 0. With nothing to look for no tokenizer is lo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,9 +19,10 @@ from azr.safety.watch import Response, Watch
 class Watching:
     """Looks at trajectories."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, tell: Callable[[str], None]) -> None:
+        """`tell` hears what a person should: of a detector that fails, which flags nothing."""
         self._model = config.model
-        self._watch = Watch(config.safety, seed=config.run.seed)
+        self._watch = Watch(config.safety, seed=config.run.seed, tell=tell)
         self._tokenizer: Any = None
 
     @property

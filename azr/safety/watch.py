@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -65,8 +65,9 @@ class _State(msgspec.Struct):
 class Watch:
     """All rules of a configuration, and what they found so far."""
 
-    def __init__(self, config: SafetyConfig, *, seed: int = 0) -> None:
-        self._config = config
+    def __init__(self, config: SafetyConfig, *, seed: int = 0, tell: Callable[[str], None] = logger.warning) -> None:
+        """`tell` hears of detectors that fail."""
+        self._config, self._tell = config, tell
         self._rules: dict[str, Detector] = detectors(config)
         self._random = random.Random(seed)
         self._seen = 0
@@ -147,7 +148,10 @@ class Watch:
         if name not in self._broken:
             self._broken.add(name)
             came = "" if hit is None else f" at what it found, a {type(hit).__name__} where a Hit was due"
-            logger.warning("safety: the detector %r failed%s: %s", name, came, shortened(repr(error), _TOLD))
+            self._tell(
+                f"safety: the detector {name!r} failed{came}: {shortened(repr(error), _TOLD)}; what it fails at counts"
+                f" as not flagged (safety/broken/{name} counts on)"
+            )
 
     def _keep(self, flagged: Flagged) -> None:
         """Keep it with the chance that leaves every response flagged so far equally likely to be kept."""
