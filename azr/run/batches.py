@@ -97,16 +97,18 @@ def prepare(
     max_staleness: int,
     memory: Memory,
     *,
+    judge: ProposerReward | None = None,
     look: Look | None = None,
     seed: int = 0,
 ) -> Prepared:
     """The learner's batch of these items.
 
-    `look` is shown all trajectories and says which must carry no gradient; `seed` is for the control that shuffles
-    rewards.
+    `judge` is that of the batches before, since making one may load a model for a term; what it remembers is the
+    memory's all the same. `look` is shown all trajectories and says which must carry no gradient; `seed` is for the
+    control that shuffles rewards.
     """
     metrics = Accumulator()
-    judge = ProposerReward(algorithm.proposer_reward)
+    judge = judge or ProposerReward(algorithm.proposer_reward)
     judge.restore(memory.terms)
     entries = _rewarded([_decoded(item) for item in items], judge, metrics)
     if algorithm.shuffle_rewards:

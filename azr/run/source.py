@@ -33,6 +33,7 @@ from actors.services.records import Position
 from azr.config.root import Config
 from azr.errors import AzrError
 from azr.files import write_bytes
+from azr.game.rewards.proposer import ProposerReward
 from azr.game.types import Version
 from azr.journal.journal import JournalError
 from azr.ledger.experience import Batch
@@ -185,7 +186,8 @@ class RunSource:
         self.lineage = 0
         self._ancestry = Ancestry()
         self._memory = Memory()
-        self._watching = Watching(setting.config)
+        self._watching = Watching(setting.config, setting.hub.say)
+        self._judge = ProposerReward(setting.config.algorithm.proposer_reward)
         self._next: Prepared | None = None
         """The batch that is being trained on, whose memory counts once it is."""
         self._check: Callable[[], None] = lambda: None
@@ -246,6 +248,7 @@ class RunSource:
             config.algorithm,
             config.staleness.max_staleness,
             self._memory,
+            judge=self._judge,
             look=self._watching.look if self._watching.on else None,
             seed=config.run.seed,
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import pytest
 
 from azr.config.sections.algorithm import ProposerRewardConfig, TermConfig
@@ -151,6 +153,33 @@ def test_a_term_that_gives_no_number_is_named(recording: type[Recording], answer
         reward_of(config, rated(4, 8))
 
 
+@pytest.mark.parametrize("combination", ["sum", "multiply", "sum_multiply", "multiply_sum"])
+def test_what_a_term_gives_in_a_librarys_numbers_counts_in_pythons(
+    monkeypatch: pytest.MonkeyPatch, combination: str
+) -> None:
+    """Metrics and records go into files that hold no others."""
+
+    class Numpys:
+        def values(self, batch: Sequence[RatedProposal]) -> Any:
+            return np.full(len(batch), 0.5, np.float32)
+
+    monkeypatch.setitem(terms_by_name.BUILT_IN, "numpys", Numpys)
+    config = ProposerRewardConfig(
+        learnability="min_p", combination=combination, terms={"numpys": TermConfig(coefficient=0.5)}
+    )
+    (judged,) = ProposerReward(config).rewards([rated(4, 8)])
+    assert [type(value) for value in (judged.reward, *judged.terms.values())] == [float, float]
+    assert judged.terms == {"numpys": 0.25}
+
+
+@pytest.mark.parametrize("answer", [None, "much", 1j])
+def test_a_term_that_fails_is_named_with_its_error(recording: type[Recording], answer: object) -> None:
+    config = ProposerRewardConfig(terms={"recording": TermConfig(coefficient=1.0, options={"answer": answer})})
+    with pytest.raises(ValueError, match=r"the reward term `recording` does not give one number .*Error: ") as failed:
+        reward_of(config, rated(4, 8))
+    assert isinstance(failed.value.__cause__, (TypeError, ValueError))
+
+
 @pytest.mark.parametrize(("right", "attempts"), [(0, 0), (3, 2), (-1, 8)])
 def test_a_valid_proposal_without_a_rating_is_an_error_that_says_what_to_wait_for(right: int, attempts: int) -> None:
     with pytest.raises(ValueError, match="not rated yet"):
@@ -168,6 +197,16 @@ def test_memories_of_terms_survive_a_checkpoint_and_those_of_terms_now_off_are_p
     resumed = ProposerReward(ProposerRewardConfig(terms=terms))
     resumed.restore({**state, "gone": b"whatever"})
     assert resumed.rewards([proposal]) == judge.rewards([proposal])
+
+
+def test_one_that_goes_back_to_before_its_first_batch_remembers_nothing() -> None:
+    """One judge serves a whole run, and a step may be undone."""
+    config = ProposerRewardConfig(learnability="min_p", terms={"answer_diversity": TermConfig(coefficient=1.0)})
+    judge, proposal = ProposerReward(config), rated(4, 8, answers=[Answer("int", "1")])
+    first = judge.rewards([proposal])
+    assert judge.rewards([proposal]) != first
+    judge.restore({})
+    assert judge.rewards([proposal]) == first
 
 
 def test_facts_are_asked_for_when_any_term_is_on_be_it_a_penalty() -> None:

@@ -11,7 +11,10 @@ import pytest
 
 from azr.config import load, write_resolved
 from azr.config.root import Config
+from azr.config.sections.algorithm import TermConfig
 from azr.errors import AzrError
+from azr.game.rewards import registry
+from azr.game.rewards.answer_diversity import AnswerDiversity
 from azr.game.types import Cell, Version
 from azr.run.checkpoint import EXPERIENCE, STATE, TASKS, read_state
 from azr.run.folder import Card, RunFolder
@@ -105,6 +108,31 @@ def test_the_batch_carries_its_step_and_its_metrics_go_to_the_hub(tmp_path: Path
     assert world.hub.reports == [(1, ["source", "tasks"], False)]
     RunObserver(world.hub).on_step(1, StepReport({}, 3, 10, {}), {"wait": 0.0, "step": 1.0})
     assert world.hub.reports[-1] == (1, ["learner"], True)
+
+
+def test_a_term_is_made_once_for_all_batches_and_its_memory_is_that_of_the_committed_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One may load a model; and a batch that is asked for again is judged as it was the first time."""
+    made: list[AnswerDiversity] = []
+
+    def make() -> AnswerDiversity:
+        made.append(AnswerDiversity())
+        return made[-1]
+
+    monkeypatch.setitem(registry.BUILT_IN, "made", make)
+    settings = config()
+    settings.algorithm.proposer_reward.terms = {"made": TermConfig(coefficient=0.1)}
+    world = World(tmp_path, settings)
+    source = world.source()
+    world.experience.fill(0)
+    counted = []
+    for _ in range(2):
+        assert source.take(0) is not None
+        counted.append(made[0].counts.total)
+    world.train(source, 1)
+    assert (counted, len(made)) == ([1, 1], 1)
+    assert made[0].counts.total == 2
 
 
 def test_a_wait_without_end_names_what_is_lacking_at_its_deadline(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ class ProposerReward:
         self._terms: dict[str, Term] = {
             name: make_term(name, term) for name, term in config.terms.items() if term.coefficient != 0.0
         }
+        self._unused = self.to_state()
 
     def rewards(self, batch: Sequence[RatedProposal]) -> list[ProposalReward]:
         """One reward a proposal, in order. Only valid proposals with some learnability reach the terms, and those that
@@ -63,10 +64,11 @@ class ProposerReward:
         return {name: term.to_bytes() for name, term in self._terms.items() if isinstance(term, Remembering)}
 
     def restore(self, state: Mapping[str, bytes]) -> None:
-        """Take up the memories of a checkpoint; one of a term that is off now is passed over."""
+        """Take up the memories of a checkpoint; one of a term that is off now is passed over, and a term of which there
+        is none begins anew."""
         for name, term in self._terms.items():
-            if isinstance(term, Remembering) and name in state:
-                term.restore(state[name])
+            if isinstance(term, Remembering):
+                term.restore(state[name] if name in state else self._unused[name])
 
     def _learnable(self, proposal: RatedProposal) -> float:
         if not proposal.valid:
@@ -85,7 +87,7 @@ class ProposerReward:
             owed = [place for place, one in enumerate(batch) if not (one.program_given and judges_program(term))]
             if not owed:
                 continue
-            values = term.values([batch[place] for place in owed])
+            values = _numbers(name, term, [batch[place] for place in owed])
             if len(values) != len(owed) or not all(map(math.isfinite, values)):
                 raise ValueError(f"the reward term `{name}` must give one finite value a proposal, not {values}")
             settings = self.config.terms[name]
@@ -100,3 +102,13 @@ class ProposerReward:
             return ProposalReward(self.config.at_extremes)
         combined = self._combine(learnability, list(terms.values())) if terms else learnability
         return ProposalReward(combined, learnability, terms)
+
+
+def _numbers(name: str, term: Term, batch: Sequence[RatedProposal]) -> list[float]:
+    """What a term gives, as Python's own numbers: records and metrics hold none of numpy's or torch's."""
+    try:
+        return [float(value) for value in term.values(batch)]
+    except Exception as error:
+        raise ValueError(
+            f"the reward term `{name}` does not give one number a proposal: {type(error).__name__}: {error}"
+        ) from error

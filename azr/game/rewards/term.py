@@ -2,7 +2,7 @@
 
 A term is a class made with the options of its configuration. It judges a whole batch of proposals at once, since some
 (cluster share) compare them; it may remember what it has seen (answer diversity), and then its memory is checkpointed.
-Users add their own through the entry-point group `azr.rewards`; `docs/algorithm.md` has a working example.
+Users add their own through the entry-point group `azr.rewards`; `docs/examples/own_reward` is a working one.
 """
 
 from __future__ import annotations
@@ -53,6 +53,9 @@ class Term(Protocol):
 
     One that pays for the program itself says so by an attribute `judges_program` that is true; then it is not asked
     about proposals whose program was given to their proposer.
+
+    It is made once in the life of the learner's first rank. What it remembers from batch to batch is written to
+    checkpoints, and taken back with steps that are undone, only where it is `Remembering`.
     """
 
     def values(self, batch: Sequence[RatedProposal]) -> list[float]:
@@ -62,7 +65,7 @@ class Term(Protocol):
 
 @runtime_checkable
 class Remembering(Protocol):
-    """A term with a memory that outlasts the batch."""
+    """A term with a memory that outlasts the batch. It is restored before each, also to what a new one writes."""
 
     def to_bytes(self) -> bytes:
         """The memory, for a checkpoint."""
