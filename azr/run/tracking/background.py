@@ -33,17 +33,20 @@ class Background:
 
     def __init__(
         self,
-        tracker: Tracker,
+        name: str,
+        make: Callable[[], Tracker],
         tell: Callable[[str], None],
         *,
         capacity: int,
         timeout: float,
         first_pause: float = FIRST_PAUSE,
     ) -> None:
-        self.name = tracker.name
+        """`make` is called in the tracker's own thread: making one may take its time, and fail, like all else."""
+        self.name = name
         self.lost = 0
         """Reports that the tracker never got."""
-        self._tracker, self._tell = tracker, tell
+        self._make, self._tell = make, tell
+        self._made: Tracker | None = None
         self._capacity, self._timeout = capacity, timeout
         self._first_pause, self._longest_pause = first_pause, first_pause * LONGEST_FACTOR
         self._condition = threading.Condition()
@@ -59,36 +62,36 @@ class Background:
 
     def start(self, run: RunInfo) -> None:
         """Let the tracker begin; it may take its time."""
-        self._started = lambda: self._tracker.start(run)
+        self._started = lambda: self._tracker().start(run)
         self._thread.start()
 
     def metrics(self, step: int, values: Mapping[str, float], at: float) -> None:
         """Queue a step's numbers; the oldest report goes when there is no room."""
         kept = dict(values)
-        self._put(lambda: self._tracker.metrics(step, kept, at))
+        self._put(lambda: self._tracker().metrics(step, kept, at))
 
     def catch_up(self, earlier: Callable[[int], Iterable[Report]]) -> None:
         """Queue that a tracker which can say what it has be told what it lacks of what earlier drivers told.
 
         `earlier` gives the newest reports, so many at most: as many as a driver can have had in its queue.
         """
-        if isinstance(tracker := self._tracker, Remembers):
-            self._put(lambda: _catch_up(tracker, earlier(self._capacity)))
+        if self._made is None or isinstance(self._made, Remembers):
+            self._put(lambda: _catch_up(self._tracker(), earlier(self._capacity)))
 
     def artifact(self, path: Path) -> None:
         """Queue a file."""
-        self._put(lambda: self._tracker.artifact(path))
+        self._put(lambda: self._tracker().artifact(path))
 
     def over(self, status: str) -> None:
         """Let a tracker that can take more after its end hear of it before all that waits."""
-        if isinstance(self._tracker, EndsFirst):
+        if self._made is None or isinstance(self._made, EndsFirst):
             with self._condition:
-                self._ahead = lambda: self._tracker.finish(status)
+                self._ahead = lambda: _end_first(self._tracker(), status)
                 self._condition.notify()
 
     def finish(self, status: str) -> None:
         """Let the tracker end the run, as soon as it has everything, and no later than the time-out."""
-        self._put(lambda: self._tracker.finish(status))
+        self._put(lambda: self._tracker().finish(status))
         with self._condition:
             self._closing = True
             self._condition.notify()
@@ -100,6 +103,12 @@ class Background:
             self._ahead = None
         if self.lost:
             self._tell(f"{self.name}: {self.lost} reports were lost; metrics.jsonl in the run's folder holds them all")
+
+    def _tracker(self) -> Tracker:
+        """Called in the thread. One that could not be made is made at the next try."""
+        if self._made is None:
+            self._made = self._make()
+        return self._made
 
     def _put(self, call: _Call) -> None:
         with self._condition:
@@ -154,8 +163,16 @@ class Background:
             self._tell(f"{self.name} does not answer ({reason}); the run goes on and tries again")
 
 
-def _catch_up(tracker: Remembers, reports: Iterable[Report]) -> None:
+def _end_first(tracker: Tracker, status: str) -> None:
+    """One that was not made yet when the end was told may be none of these."""
+    if isinstance(tracker, EndsFirst):
+        tracker.finish(status)
+
+
+def _catch_up(tracker: Tracker, reports: Iterable[Report]) -> None:
     """Begun anew after a failure, it asks anew what is there by then."""
+    if not isinstance(tracker, Remembers):
+        return
     has = {mark: tracker.told(mark) for mark in MARKS}
     for report in reports:
         if report.mark and report.moment not in has[report.mark]:

@@ -1,6 +1,7 @@
 """What a tracker is. A new one is a class with these methods and a line in `azr.run.tracking.board`.
 
-A tracker may be slow and may raise: `Background` calls it in a thread of its own, tries again, and says what was lost.
+A tracker may be slow and may raise, as it is made and ever after: `Background` makes and calls it in a thread of its
+own, tries again, and says what was lost.
 """
 
 from __future__ import annotations

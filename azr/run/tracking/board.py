@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from azr.config.sections.tracking import TrackingConfig
@@ -27,8 +28,8 @@ from azr.run.tracking.tensorboard import TensorboardTracker
 class TrackingBoard:
     """Tells everybody."""
 
-    def __init__(self, lines: JsonLines, behind: list[Background], clock: Callable[[], float] = time.time) -> None:
-        self._lines, self._behind, self._clock = lines, behind, clock
+    def __init__(self, lines: JsonLines, behind: list[Background]) -> None:
+        self._lines, self._behind = lines, behind
         self._trackers: list[Tracker] = [lines, *behind]
 
     @classmethod
@@ -36,24 +37,26 @@ class TrackingBoard:
         cls, config: TrackingConfig, folder: RunFolder, tell: Callable[[str], None], on_id: Callable[[str], None]
     ) -> TrackingBoard:
         """The trackers of a configuration; `on_id` hears MLflow's id of the run, from another thread."""
-        slow: list[Tracker] = []
+        slow: list[tuple[str, Callable[[], Tracker]]] = []
         if config.mlflow != "off":
             runs = folder.root.parent
-            slow.append(
-                MlflowTracker(
-                    tracking_uri(config.mlflow, runs),
-                    config.experiment,
-                    artifacts=runs / "mlartifacts" if config.mlflow == "sqlite" else None,
-                    on_id=on_id,
-                    tell=tell,
-                    system_metrics=config.system_metrics,
-                    timeout=config.timeout_seconds,
-                )
+            make_mlflow = partial(
+                MlflowTracker,
+                tracking_uri(config.mlflow, runs),
+                config.experiment,
+                artifacts=runs / "mlartifacts" if config.mlflow == "sqlite" else None,
+                on_id=on_id,
+                tell=tell,
+                system_metrics=config.system_metrics,
+                timeout=config.timeout_seconds,
             )
+            slow.append((MlflowTracker.name, make_mlflow))
         if config.tensorboard:
-            slow.append(TensorboardTracker(folder.root / "tensorboard"))
-        slow += [load_plugin(TRACKERS, name, "tracking.plugins")(folder) for name in config.plugins]
-        behind = [Background(each, tell, capacity=config.queue, timeout=config.timeout_seconds) for each in slow]
+            slow.append((TensorboardTracker.name, partial(TensorboardTracker, folder.root / "tensorboard")))
+        slow += [(name, partial(load_plugin(TRACKERS, name, "tracking.plugins"), folder)) for name in config.plugins]
+        behind = [
+            Background(name, make, tell, capacity=config.queue, timeout=config.timeout_seconds) for name, make in slow
+        ]
         return cls(JsonLines(folder.metrics, tell), behind)
 
     def start(self, run: RunInfo) -> None:
@@ -72,7 +75,7 @@ class TrackingBoard:
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """A step is done."""
-        at = round(self._clock(), 3)
+        at = round(time.time(), 3)
         for tracker in self._trackers:
             tracker.metrics(step, values, at)
 

@@ -46,7 +46,9 @@ class Fake:
 def behind(
     tracker: Fake, told: list[str], *, capacity: int = 100, timeout: float = 10.0, first_pause: float = 0.001
 ) -> Background:
-    return Background(tracker, told.append, capacity=capacity, timeout=timeout, first_pause=first_pause)
+    return Background(
+        tracker.name, lambda: tracker, told.append, capacity=capacity, timeout=timeout, first_pause=first_pause
+    )
 
 
 def test_everything_arrives_in_order_and_the_end_waits_for_it() -> None:
@@ -139,6 +141,26 @@ def test_a_tracker_that_never_starts_is_given_up_at_the_end_within_the_timeout()
     assert time.perf_counter() - began < 4.0
     assert told[0].startswith("fake does not answer (refused)")
     assert "2 reports were lost" in told[-1]
+
+
+def test_a_tracker_that_cannot_be_made_fails_like_one_that_does_not_answer() -> None:
+    """Its constructor may ask for an account, or a server; a run must not end for it."""
+    tracker, told, tries = Lasting(), list[str](), [0]
+
+    def make() -> Lasting:
+        tries[0] += 1
+        if tries[0] == 1:
+            raise KeyError("MY_ACCOUNT")
+        return tracker
+
+    background = Background("mine", make, told.append, capacity=100, timeout=10.0, first_pause=0.001)
+    background.catch_up(earlier((1, 1.0)))
+    background.start(RUN)
+    background.metrics(1, {}, 0.0)
+    background.finish("finished")
+    assert tries == [2]
+    assert tracker.seen == ["start one", "metrics 1 {}", "finish finished"]
+    assert told == ["mine does not answer ('MY_ACCOUNT'); the run goes on and tries again", "mine answers again"]
 
 
 def test_a_tracker_that_hangs_is_left_behind_at_the_timeout() -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from azr.config.sections.tracking import TrackingConfig
+from azr.plugins import TRACKERS
 from azr.run.folder import Card, RunFolder
 from azr.run.tracking import RunInfo, TrackingBoard
 from azr.run.tracking.background import Background
 from azr.run.tracking.json_lines import JsonLines
 from azr.run.tracking.mlflow import MlflowTracker, tracking_uri
+from tests.plugins import announce
 
 LOSS = "loss/policy"
 
@@ -148,7 +150,7 @@ def test_the_run_does_not_wait_for_it_and_hears_of_its_failure_as_of_any_other(f
         timeout=2.0,
     )
     Drivers(folder).killed(1, 3)
-    behind = Background(tracker, said.append, capacity=10, timeout=100.0, first_pause=0.001)
+    behind = Background("mlflow", lambda: tracker, said.append, capacity=10, timeout=100.0, first_pause=0.001)
     board = TrackingBoard(JsonLines(folder.metrics, said.append), [behind])
     board.start(RunInfo(name="one", folder="one", parameters={}, starts=2))
     began = time.perf_counter()
@@ -162,3 +164,22 @@ def test_the_run_does_not_wait_for_it_and_hears_of_its_failure_as_of_any_other(f
         "mlflow answers again",
         "mlflow: 1 reports were lost; metrics.jsonl in the run's folder holds them all",
     ]
+
+
+class NeverMade:
+    """A tracker that cannot be made."""
+
+    def __init__(self, _folder: RunFolder) -> None:
+        raise KeyError("MY_ACCOUNT")
+
+
+def test_a_plug_in_that_cannot_be_made_is_said_and_ends_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    announce(tmp_path / "installed", "never", {TRACKERS: {"never": f"{__name__}:NeverMade"}}, monkeypatch)
+    folder, said = RunFolder(tmp_path / "run"), list[str]()
+    folder.create(Card(name="run", started=0.0))
+    board = TrackingBoard.of(TrackingConfig(mlflow="off", plugins=["never"]), folder, said.append, print)
+    board.start(RunInfo(name="run", folder="run", parameters={}))
+    board.metrics(1, {LOSS: 0.5})
+    board.finish("finished")
+    assert said[0] == "never does not answer ('MY_ACCOUNT'); the run goes on and tries again"
+    assert LOSS in folder.metrics.read_text()

@@ -227,9 +227,8 @@ def test_of_a_report_in_several_requests_the_last_holds_the_mark(
 
 def test_a_server_that_is_not_there_is_said_and_the_run_goes_on(tmp_path: Path) -> None:
     told: list[str] = []
-    background = Background(
-        tracker(tmp_path, [], "http://127.0.0.1:9"), told.append, capacity=10, timeout=20.0, first_pause=0.01
-    )
+    behind = tracker(tmp_path, [], "http://127.0.0.1:9")
+    background = Background("mlflow", lambda: behind, told.append, capacity=10, timeout=20.0, first_pause=0.01)
     background.start(RUN)
     began = time.perf_counter()
     for step in range(5):
