@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import numpy as np
 
+from azr.config.sections.gating_rules import SEEDED
 from azr.game.tasks import Ask, TaskType
 from azr.game.tasks.base import program_is_given
 from azr.game.tasks.composite import components_of
@@ -33,12 +34,16 @@ Fetch = Callable[[Sequence[str], int], Awaitable[list[Task]]]
 def sources_of(kind: TaskType, task_types: Sequence[str]) -> tuple[str, ...]:
     """Of which types the tasks are that a proposer of this type is shown.
 
-    Its own, except where it works on a given program: induction would otherwise turn its first few programs over for
-    ever, and never see a new one, and a composite function cannot be a component of another.
+    Its own, except where it cannot be asked without one: induction would otherwise turn its first few programs over for
+    ever, and never see a new one, a composite function cannot be a component of another, and a type that is not seeded
+    would wait for a first task of its own without end.
     """
     if kind.least_references == 0:
         return (kind.name,)
-    return tuple(name for name in task_types if name in _PLAIN) or (kind.name,)
+    plain = tuple(name for name in task_types if name in _PLAIN)
+    if plain or kind.name in SEEDED:
+        return plain or (kind.name,)
+    return tuple(name for name in task_types if name != kind.name) or (kind.name,)
 
 
 class References:

@@ -7,6 +7,7 @@ is undecided then is for the caller to drop.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -14,8 +15,12 @@ from azr.config.sections.sandbox import SandboxConfig
 from azr.errors import AzrError
 from azr.game.limits import limits_of
 from azr.game.plan import Plan, drive_together
+from sandbox_wasm.dispatcher import SandboxError
 from sandbox_wasm.pool import SandboxPool
 from sandbox_wasm.protocol import RunJob, RunResult, Sandbox
+
+#: Why work is dropped whose task type failed at it.
+JUDGE_FAILED = "judge_failed"
 
 Outcome = TypeVar("Outcome")
 
@@ -56,6 +61,10 @@ def open_tried_pool(config: SandboxConfig, workers: int) -> SandboxPool:
     return pool
 
 
+class JudgingError(Exception):
+    """A task type's own code raised while it read, gated or verified; the sandbox is sound."""
+
+
 class Judge:
     """Carries plans to their outcomes."""
 
@@ -74,12 +83,19 @@ class Judge:
         self, plans: Sequence[Callable[[], Plan[Outcome]]], undecided: Callable[[Outcome], bool]
     ) -> list[tuple[Outcome, int]]:
         """The outcome of each, and how often it was judged again; the plans go to the sandbox together, and again only
-        those that are undecided."""
+        those that are undecided. Raises `JudgingError` for whatever a plan raises."""
         found: dict[int, tuple[Outcome, int]] = {}
         left = list(range(len(plans)))
         for tried in range(max(1, self.tries)):
-            outcomes = await drive_together([plans[number]() for number in left], self.sandbox)
-            found |= {number: (outcome, tried) for number, outcome in zip(left, outcomes, strict=True)}
-            if not (left := [number for number in left if undecided(found[number][0])]):
+            try:
+                outcomes = await drive_together([plans[number]() for number in left], self.sandbox)
+                found |= {number: (outcome, tried) for number, outcome in zip(left, outcomes, strict=True)}
+                left = [number for number in left if undecided(found[number][0])]
+            except SandboxError:
+                raise
+            except Exception as error:
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                raise JudgingError(f"{place.filename}:{place.lineno}: {type(error).__name__}: {error}") from error
+            if not left:
                 break
         return [found[number] for number in range(len(plans))]

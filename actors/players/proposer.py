@@ -1,7 +1,7 @@
 """A proposer's piece of work: from an admitted proposal to its acknowledgement.
 
       references ─► prompt ─► engine ─► parse, gate (sandbox) ─► task service: new? ─► experience: judged
-                                 └─✕ poisoned    └─ undecided ──────────────────────► experience: dropped, counted
+                                 └─✕ poisoned    └─ undecided, ✕ judge_failed ──────► experience: dropped, counted
 
 A task enters the buffers before its proposal is acknowledged. A proposer that dies in between leaves a task that
 nobody rates; it comes back to be drawn like any other (see `azr.buffers`).
@@ -16,6 +16,7 @@ import msgspec
 
 from actors.players.asking import References, draw_ask, sources_of
 from actors.players.generating import PoisonedError, trajectory_of
+from actors.players.judge import JudgingError
 from actors.players.seeds import generator_of
 from actors.players.table import Table
 from azr.game import play
@@ -74,14 +75,19 @@ class Proposer:
         (response,) = generation.responses
         name = f"{work.group}#0"
         trajectory = trajectory_of(name, work.group, cell, prompt, response)
-        with table.tally.part("judge"):
-            outcome, retried = await self._judge(kind, response.text, composition, response.truncated)
-            facts = await self._facts(outcome, composition) if isinstance(outcome, Task) else ()
-            if facts is None:
-                outcome = Refusal("retry")
+        made = (cell, 1, len(response.token_ids))
+        try:
+            with table.tally.part("judge"):
+                outcome, retried = await self._judge(kind, response.text, composition, response.truncated)
+                facts = await self._facts(outcome, composition) if isinstance(outcome, Task) else ()
+        except JudgingError as error:
+            await table.not_judged(work.group, made, error)
+            return True
+        if facts is None:
+            outcome = Refusal("retry")
         if isinstance(outcome, Refusal) and outcome.reason in STUMBLES:
             table.tally.failed(outcome.reason)
-            await table.experience.drop(work.group, outcome.reason, [(cell, 1, len(response.token_ids))])
+            await table.experience.drop(work.group, outcome.reason, [made])
             return True
         with table.tally.part("book"):
             proposal, address = await self._enter(outcome, trajectory, composition, facts or ())
@@ -115,7 +121,7 @@ class Proposer:
             return Refusal(TRUNCATED), 0
         plan = functools.partial(play.judge_proposal, kind, text, composition.ask, self.table.tokens.frame, self._rules)
         return await self.table.judge.decide(
-            plan, lambda outcome: isinstance(outcome, Refusal) and outcome.reason in STUMBLES
+            plan, lambda outcome: not isinstance(outcome, Task) and outcome.reason in STUMBLES
         )
 
     async def _enter(

@@ -2,8 +2,8 @@
 
       rating, retry:  address ─► task ─┐                                             ┌─► experience: attempted ─► rated?
       replay:  draw ─► open the group ─┴─► prompt ─► engine (n samples) ─► verify ───┤                             │
-                 └─ none: dry · refused: given back    └─✕ lost, then poisoned       └─ undecided: dropped,        ▼
-                                                                                         tokens counted     task service
+                 └─ none: dry · refused: given back    └─✕ lost, then poisoned       └─ undecided, ✕ judge_failed: ▼
+                                                                                dropped, tokens counted     task service
 
 The attempts of a group are one request: the prompt is prefilled once, and they are judged and acknowledged together. A
 group of which some attempts are known already is sampled whole again, with the same seeds, and only what is missing
@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 
 from actors.engine.records import Response
 from actors.players.generating import PoisonedError, trajectory_of
+from actors.players.judge import JudgingError
 from actors.players.table import Table
 from azr.game import play
 from azr.game.plan import Plan
@@ -105,8 +106,14 @@ class Solver:
             if generation.blames_request and tries + 1 >= config.staleness.max_tries:
                 await table.tasks.let_go(task)
             return False
-        with table.tally.part("judge"):
-            judged = await self._judge_all(kind, task, generation.responses)
+        try:
+            with table.tally.part("judge"):
+                judged = await self._judge_all(kind, task, generation.responses)
+        except JudgingError as error:
+            tokens = sum(len(response.token_ids) for response in generation.responses)
+            await table.not_judged(group, (cell, len(generation.responses), tokens), error)
+            await table.tasks.let_go(task)
+            return True
         if (reason := _undecided(judged)) is not None:
             table.tally.failed(reason)
             tokens = sum(len(response.token_ids) for response, _ in judged)

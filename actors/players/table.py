@@ -7,13 +7,14 @@ from logging import Logger
 
 from actors.engine.records import Generation
 from actors.players.generating import Generator, PoisonedError, generated, request_of
-from actors.players.judge import Judge
+from actors.players.judge import JUDGE_FAILED, Judge, JudgingError
 from actors.players.seeds import seed_of
 from actors.players.tally import PlayerTally
 from actors.players.tokens import Tokens
 from actors.services.for_players import PlayerExperience, PlayerTasks
 from azr.config.root import Config
 from azr.game.reasons import clean
+from azr.game.types import Cell
 from azr.ledger.book import POISONED
 
 
@@ -53,3 +54,9 @@ class Table:
             self.logger.warning("%s", clean(str(error)))
             self.tally.failed(POISONED)
             return error
+
+    async def not_judged(self, group: str, wasted: tuple[Cell, int, int], error: JudgingError) -> None:
+        """A task type's own code failed at what was sampled, and would again: logged, dropped, tokens counted."""
+        self.logger.error("%s cannot be judged: %s", group, clean(str(error)))
+        self.tally.failed(JUDGE_FAILED)
+        await self.experience.drop(group, JUDGE_FAILED, [wasted])

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from azr.config.root import Config
-from azr.config.rules import Problem
 from azr.config.sections.algorithm_rules import LOSSES as KNOWN_LOSSES
+from azr.config.sections.checking import Problem
+from azr.config.sections.gating_rules import SEEDED
 from azr.config.sections.weights import TRANSPORTS as KNOWN_TRANSPORTS
 from azr.errors import ConfigError
 from azr.game import tasks
@@ -43,7 +44,8 @@ def unknown_names(config: Config) -> list[Problem]:
 def check(config: Config) -> Config:
     """The configuration as it is, or a `ConfigError` that names everything in it that is unknown or not taken."""
     found = [*map(str, unknown_names(config)), *_refused_terms(config), *map(str, _refused_sandbox(config))]
-    if found := [*found, *_broken_plugins(config)]:
+    found += _broken_plugins(config)
+    if found := found or list(map(str, _without_references(config))):
         raise ConfigError("\n".join(found), "change the keys named; azr config reference explains each")
     return config
 
@@ -80,6 +82,19 @@ def _broken_plugins(config: Config) -> Iterator[str]:
             load()
         except ConfigError as error:
             yield f"{error.what} ({error.mend})"
+
+
+def _without_references(config: Config) -> Iterator[Problem]:
+    """Types in play of which no proposal could be asked for, as each must be shown a known task, and there is none."""
+    game, proposals = config.algorithm.game, config.algorithm.batch.propose
+    if not (game.train_propose and proposals) or config.seeding.file or set(SEEDED) & set(game.task_types):
+        return
+    if all(tasks.task_type(name).least_references for name in game.task_types):
+        yield Problem(
+            "algorithm.game.task_types",
+            f"proposers of {', '.join(game.task_types)} must be shown known tasks, and nobody would make the first",
+            f"play one of {', '.join(SEEDED)} as well, or name a file of such tasks (seeding.file)",
+        )
 
 
 def _detector(name: str) -> None:

@@ -9,9 +9,12 @@ import pytest
 from azr.cli.main import main
 from azr.config import load
 from azr.errors import ConfigError
+from azr.game import tasks
 from azr.game.checks import check, unknown_names
 from azr.game.rewards.registry import term_names
 from azr.game.tasks import names
+from azr.game.tasks.deduction import Deduction
+from azr.plugins import TASKS
 from sandbox_wasm.registry import make_backend
 from tests.plugins import announce
 
@@ -188,3 +191,24 @@ def test_a_dry_run_refuses_what_the_run_would_die_of(capsys: pytest.CaptureFixtu
 def test_commands_refuse_what_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "show", "algorithm.game.task_types=[deducton]"]) != 0
     assert "did you mean 'deduction'" in capsys.readouterr().err
+
+
+class Building(Deduction):
+    """A task type that cannot be proposed without a known task."""
+
+    name = "building"
+    least_references = 1
+
+
+def test_types_that_must_be_shown_known_tasks_are_refused_where_nobody_makes_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of their proposals would be dropped, for the whole run."""
+    monkeypatch.setattr(tasks, "_TASK_TYPES", dict(tasks._TASK_TYPES))
+    announce(tmp_path, "building", {TASKS: {"building": f"{__name__}:Building"}}, monkeypatch)
+    with pytest.raises(ConfigError, match="proposers of building must be shown known tasks") as refused:
+        check(load([], ["algorithm.game.task_types=[building]"]))
+    assert "seeding.file" in refused.value.what
+    for others in ("building,induction", "building,error"):
+        check(load([], [f"algorithm.game.task_types=[{others}]"]))
+    check(load([], ["algorithm.game.task_types=[building]", f"seeding.file={tmp_path / 'seeds.jsonl'}"]))

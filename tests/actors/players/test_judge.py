@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from actors.players.judge import Judge, SandboxUselessError, open_tried_pool
+from actors.players.judge import Judge, JudgingError, SandboxUselessError, open_tried_pool
 from azr.config.sections.sandbox import SandboxConfig
 from azr.game import plan
 from azr.game.plan import Plan
+from sandbox_wasm.dispatcher import SandboxBrokenError, SandboxError
 from sandbox_wasm.protocol import Job, JobResult, Outcome, RunJob, RunResult
 from tests.plugins import announce
 from tests.run.wedged_backend import ENTRIES
@@ -77,3 +78,22 @@ async def test_only_what_is_undecided_is_judged_again_and_no_more_often_than_all
 async def test_one_alone_is_decided_likewise() -> None:
     judge = Judge(Stumbling(a=1), 3)  # type: ignore[arg-type]
     assert await judge.decide(lambda: judging("a"), lambda outcome: outcome.startswith("retry")) == ("error a", 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (SandboxBrokenError("workers cannot be started"), "^workers cannot be started"),
+        (TypeError("no job"), r"test_judge\.py:\d+: TypeError: no job"),
+    ],
+)
+async def test_what_a_plan_raises_is_told_from_a_sandbox_that_is_broken(error: Exception, told: str) -> None:
+    """The one costs a piece of work, the other ends the player."""
+
+    def failing() -> Plan[str]:
+        yield from ()
+        raise error
+
+    judge = Judge(Stumbling(), 3)  # type: ignore[arg-type]
+    with pytest.raises(SandboxError if isinstance(error, SandboxError) else JudgingError, match=told):
+        await judge.decide(failing, lambda _: False)

@@ -19,6 +19,7 @@ from azr.config.sections.algorithm import SamplingConfig
 from azr.config.sections.model import ModelConfig
 from azr.errors import AzrError
 from azr.game.tasks import task_type
+from azr.game.tasks.deduction import Deduction
 from azr.game.types import Task
 from tests.actors.scripted import save_tokenizer
 
@@ -108,6 +109,21 @@ def test_a_proposer_is_shown_its_own_type_unless_it_works_on_a_given_program() -
     assert sources_of(task_type("induction"), played) == ("deduction", "abduction")
     assert sources_of(task_type("induction"), ["induction"]) == ("induction",)
     assert sources_of(task_type("composite"), ["abduction", "composite"]) == ("abduction",), "it builds on those"
+
+
+def test_a_type_of_ones_own_that_builds_on_known_tasks_is_shown_those_of_others_before_its_own() -> None:
+    """Nobody makes the first of its own, unless a file of seeds holds some."""
+
+    class Building(Deduction):
+        name = "building"
+        least_references = 1
+
+    def shown(*played: str) -> tuple[str, ...]:
+        return sources_of(Building(), played)
+
+    assert shown("induction", "deduction", "building") == ("deduction",)
+    assert shown("induction", "building", "error") == ("induction", "error")
+    assert shown("building") == ("building",)
 
 
 def test_an_ask_shows_different_tasks_and_no_more_than_there_are() -> None:

@@ -22,6 +22,8 @@ from actors.players.tokens import load_tokens
 from actors.rollout.errors import RolloutError
 from azr.config.root import Config
 from azr.config.sections.algorithm import TermConfig
+from azr.game.plan import Plan
+from azr.game.tasks.deduction import Deduction
 from azr.game.types import Attempt, Cell, Proposal, Task, Verdict, Version
 from azr.game.wire import decode
 from azr.journal import JournalError
@@ -283,6 +285,27 @@ async def test_a_proposal_whose_request_always_fails_is_dropped_as_poisoned(room
     assert await room.discarded("deduction/propose") == {}, "nothing was generated"
 
 
+def raises(*_: object) -> Any:
+    raise KeyError("no such field")
+
+
+def gives_nothing(*_: object) -> Plan[None]:
+    yield from ()
+
+
+@pytest.mark.parametrize(("part", "broken"), [("parse_proposal", raises), ("gate", raises), ("gate", gives_nothing)])
+async def test_a_proposal_at_which_its_types_own_code_fails_is_dropped_with_its_tokens_counted(
+    room: Room, monkeypatch: pytest.MonkeyPatch, part: str, broken: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr(Deduction, part, broken)
+    room.engines.say = lambda _: [GOOD]
+    work = await room.proposed()
+    assert await Proposer(room.table).play(work)
+    assert work.group not in room.shard.experience.book.groups
+    assert await room.discarded("deduction/propose") == {"judge_failed": 1}
+    assert room.table.tally.reasons == {"judge_failed": 1}
+
+
 async def rated_group(room: Room) -> ToAttempt:
     room.engines.say = lambda _: [GOOD]
     await Proposer(room.table).play(await room.proposed())
@@ -368,6 +391,23 @@ async def test_attempts_that_cannot_be_decided_drop_their_group_and_are_counted(
     assert rating.group.id not in room.shard.experience.book.groups
     assert await room.discarded("deduction/solve") == {"retry": 4}
     assert await room.discarded("deduction/propose") == {"retry": 1}, "a proposal makes no sense without its rating"
+
+
+@pytest.mark.parametrize(("part", "broken"), [("parse_answer", raises), ("verify", raises), ("verify", gives_nothing)])
+async def test_attempts_at_which_their_types_own_code_fails_are_counted_and_their_task_does_not_come_back(
+    room: Room, monkeypatch: pytest.MonkeyPatch, part: str, broken: Callable[..., Any]
+) -> None:
+    """Sampled again they would fail again, and again after the task's next draw."""
+    rating = await rated_group(room)
+    monkeypatch.setattr(Deduction, part, broken)
+    room.engines.say = lambda _: ["21", "22", "21", "21"]
+    assert await Solver(room.table).play(rating)
+    assert await room.discarded("deduction/solve") == {"judge_failed": 4}
+    assert await room.discarded("deduction/propose") == {"judge_failed": 1}, (
+        "a proposal makes no sense without its rating"
+    )
+    assert room.table.tally.reasons == {"judge_failed": 1}
+    assert await room.desk.tasks[0].shard.ready() == 0
 
 
 @pytest.mark.parametrize(
