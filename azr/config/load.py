@@ -2,7 +2,7 @@
 
 Called by every command that takes a configuration. Later wins:
 
-      dataclass defaults  <  --config tiny  <  --config my.yaml  <  algorithm=paper  <  algorithm.clip_low=0.1
+      dataclass defaults  <  --config tiny  <  --config my.yaml  <  algorithm=paper  <  algorithm.loss.clip_low=0.1
                              preset            file                 group choice       dotted override
 
 Group choices and dotted overrides are applied in the order given. An unknown key is refused with the nearest known one,

@@ -24,10 +24,10 @@ from azr.game.batch import quotas
 
 
 def keys(change: Callable[[AlgorithmConfig], object], max_staleness: int = 4) -> list[str]:
-    """Keys of the problems of the default algorithm after a change."""
+    """Keys of the problems of the default algorithm after a change, below `algorithm`."""
     algorithm = AlgorithmConfig()
     change(algorithm)
-    return [problem.key for problem in problems(algorithm, max_staleness)]
+    return [problem.key.removeprefix("algorithm.") for problem in problems(algorithm, max_staleness)]
 
 
 def put(path: str, value: object) -> Callable[[AlgorithmConfig], object]:
@@ -119,7 +119,7 @@ class TestLoss:
         algorithm.loss.aggregation = "sequence_mean"
         assert problems(algorithm, 1) == []
         (told,) = problems(algorithm, 2)
-        assert told.key == "loss.weight"
+        assert told.key == "algorithm.loss.weight"
         assert "2 steps old" in told.what
         assert ("no trust region" in told.what) == (loss == "reinforce")
 
@@ -136,7 +136,7 @@ class TestLoss:
         algorithm = AlgorithmConfig()
         algorithm.loss.name, algorithm.loss.aggregation = "gspo", aggregation
         told = [problem.key for problem in problems(algorithm, 0)]
-        assert told == ([] if aggregation == "sequence_mean" else ["loss.aggregation"])
+        assert told == ([] if aggregation == "sequence_mean" else ["algorithm.loss.aggregation"])
 
     def test_what_goes_wrong_may_be_shown_on_purpose(self) -> None:
         algorithm = AlgorithmConfig()
@@ -147,14 +147,14 @@ class TestLoss:
     def test_but_not_a_correction_made_twice(self) -> None:
         algorithm = AlgorithmConfig()
         algorithm.loss.name, algorithm.loss.allow_uncorrected = "cispo", True
-        assert [problem.key for problem in problems(algorithm, 16)] == ["loss.weight"]
+        assert [problem.key for problem in problems(algorithm, 16)] == ["algorithm.loss.weight"]
 
     @pytest.mark.parametrize(("mask", "proximal"), list(product(MASKS, PROXIMALS)))
     def test_a_threshold_of_the_whole_batch_needs_ratios_of_the_whole_batch(self, mask: str, proximal: str) -> None:
         algorithm = AlgorithmConfig()
         algorithm.loss.masks, algorithm.loss.proximal = [mask], proximal
         told = [problem.key for problem in problems(algorithm, 4)]
-        assert told == (["loss.masks"] if (mask, proximal) == ("m2po", "interpolate") else [])
+        assert told == (["algorithm.loss.masks"] if (mask, proximal) == ("m2po", "interpolate") else [])
 
     def test_every_loss_has_a_side(self) -> None:
         assert len(LOSSES) == len(set(LOSSES)) == 6
@@ -315,7 +315,7 @@ class TestCombinations:
             change(algorithm)
             algorithm.proposer_reward.combination = rule
             (told,) = problems(algorithm, 4)
-            assert told.key == "proposer_reward.terms.cluster_share.coefficient"
+            assert told.key == "algorithm.proposer_reward.terms.cluster_share.coefficient"
 
     @pytest.mark.parametrize("cell", ["deduction/judge", "chess/solve", "deduction"])
     def test_a_weight_is_for_a_cell_that_there_is(self, cell: str) -> None:

@@ -36,8 +36,9 @@ def test_a_value_that_makes_no_sense_is_told_by_its_key(override: str) -> None:
     assert f"{override.partition('=')[0]}: " in told(override)
 
 
-def test_solvers_alone_need_seeds_which_the_model_does_not_make_of_every_type() -> None:
-    alone = ["algorithm.game.train_propose=false", "algorithm.game.task_types=[error]"]
+@pytest.mark.parametrize("no_proposals", ["algorithm.game.train_propose=false", "algorithm.batch.propose=0"])
+def test_solvers_alone_need_seeds_which_the_model_does_not_make_of_every_type(no_proposals: str) -> None:
+    alone = [no_proposals, "algorithm.game.task_types=[error]"]
     assert "seeding.file: solvers are alone, and the model makes no seeds of error for them" in told(*alone)
     load([], [*alone, "seeding.file=errors.jsonl"])
     load([], alone[:1])

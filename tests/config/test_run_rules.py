@@ -60,12 +60,6 @@ def test_no_more_tasks_are_asked_for_than_the_suite_has() -> None:
     assert load([], ["evaluation.suite=none", "evaluation.tasks=201"]).evaluation.tasks == 201
 
 
-def test_ipc_is_refused_where_the_learner_has_more_ranks_than_one() -> None:
-    with pytest.raises(ConfigError, match=r"weights\.transport: ipc serves one learner rank, not 2.*use shm or nccl"):
-        load([], ["weights.transport=ipc", "learner.ranks=2"])
-    assert load([], ["weights.transport=ipc"]).learner.ranks == 1
-
-
 @pytest.mark.parametrize("share", [0.25, 0.5])
 def test_a_card_for_two_ranks_is_refused(share: float) -> None:
     """NCCL forms no group of ranks that are on one card, which only the learner's start would tell."""

@@ -86,7 +86,13 @@ def test_the_keys_of_engines_arrive_at_the_arithmetic() -> None:
         (["rollout.gpus_per_replica=0.5", "rollout.kv_cache_mb=64"], "no"),
         (["rollout.gpus_per_replica=0.5", "rollout.kv_cache_mb=64", "weights.transport=nccl"], "by tensor"),
         (
-            ["rollout.gpus_per_replica=0.5", "rollout.kv_cache_mb=64", "weights.transport=ipc", "learner.ranks=1"],
+            [
+                "cluster.learner_gpus=0.5",
+                "rollout.gpus_per_replica=0.25",
+                "rollout.kv_cache_mb=64",
+                "weights.transport=ipc",
+                "learner.ranks=1",
+            ],
             "whole",
         ),
         (["rollout.tensor_parallel=2", "rollout.gpus_per_replica=2"], "by tensor"),

@@ -1,7 +1,7 @@
 """What may not be combined in an algorithm, each with the reason and the mend.
 
-Called by the configuration loader once all keys are merged; pure, so that a test can enumerate combinations. A problem
-is `(key, what is wrong, how to mend it)`; all are reported at once, because who mends one wants to know the next.
+Called by `azr.config.rules`; pure, so that a test can enumerate combinations. All problems are reported at once,
+because who mends one wants to know the next.
 
 Three ratios decide which losses and weights go together (log-probabilities of current, proximal and behaviour policy):
 
@@ -13,10 +13,11 @@ Three ratios decide which losses and weights go together (log-probabilities of c
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from math import inf, isfinite
-from typing import NamedTuple
 
 from azr.config.sections.algorithm import AlgorithmConfig, EstimatorConfig, GameConfig, LossConfig
+from azr.config.sections.checking import Problem, at_least, between, one_of
 from azr.plugins import LOSSES as LOSS_PLUGINS
 from azr.plugins import plugin_names
 
@@ -45,26 +46,19 @@ PROXIMALS = ("recompute", "interpolate")
 AGGREGATIONS = ("token_mean", "sequence_mean", "prompt_mean", "constant_length", "chunk_token_mean")
 
 
-class Problem(NamedTuple):
-    """One thing that is wrong."""
-
-    key: str
-    what: str
-    mend: str
-
-
 def problems(algorithm: AlgorithmConfig, max_staleness: int) -> list[Problem]:
     """Everything wrong with the algorithm under this staleness bound; empty when it may run."""
-    return [
-        *_choices(algorithm),
-        *_ranges(algorithm),
-        *_amounts(algorithm),
-        *_game(algorithm),
-        *_proposer_reward(algorithm),
-        *_rating(algorithm),
-        *_advantages(algorithm),
-        *_loss(algorithm.loss, max_staleness),
-    ]
+    found = chain(
+        _choices(algorithm),
+        _ranges(algorithm),
+        _amounts(algorithm),
+        _game(algorithm),
+        _proposer_reward(algorithm),
+        _rating(algorithm),
+        _advantages(algorithm),
+        _loss(algorithm.loss, max_staleness),
+    )
+    return [problem._replace(key=f"algorithm.{problem.key}") for problem in found]
 
 
 def _choices(algorithm: AlgorithmConfig) -> Iterator[Problem]:
@@ -84,8 +78,7 @@ def _choices(algorithm: AlgorithmConfig) -> Iterator[Problem]:
         ("loss.aggregation", loss.aggregation, AGGREGATIONS),
         *(("loss.masks", mask, MASKS) for mask in loss.masks),
     ):
-        if value not in known:
-            yield Problem(key, f"{value!r} is not known", f"choose one of {', '.join(known)}")
+        yield from one_of(key, value, known)
 
 
 def _ranges(algorithm: AlgorithmConfig) -> Iterator[Problem]:
@@ -125,9 +118,7 @@ def _ranges(algorithm: AlgorithmConfig) -> Iterator[Problem]:
         ("optimiser.decay_updates", optimiser.decay_updates, 0, None),
         ("optimiser.weight_decay", optimiser.weight_decay, 0.0, None),
     ):
-        if not (low <= value and (high is None or value <= high)):
-            allowed = f"at least {low}" if high is None else f"between {low} and {high}"
-            yield Problem(key, f"{value} is out of range", f"it must be {allowed}")
+        yield from at_least(key, value, low) if high is None else between(key, value, low, high)
     for key, value in (
         ("loss.ratio_max", loss.ratio_max),
         ("loss.k3_limit", loss.k3_limit),

@@ -6,29 +6,28 @@ import math
 from collections.abc import Iterator
 
 from azr.config.sections.buffers import BuffersConfig
+from azr.config.sections.checking import Problem, at_least, one_of
 
 SELECTIONS = ("learnability", "uniform")
 
 
-def problems(buffers: BuffersConfig, publish_every: int, *, rating_trained: bool) -> Iterator[tuple[str, str, str]]:
-    """Everything wrong with the section, as (key, what is wrong, how to mend it).
+def problems(buffers: BuffersConfig, publish_every: int, *, rating_trained: bool) -> Iterator[Problem]:
+    """Everything wrong with the section.
 
     Where draws are by learnability and ratings are trained on, a task that nobody rated comes first at any age.
     """
-    if buffers.selection not in SELECTIONS:
-        yield "buffers.selection", f"{buffers.selection!r} is not known", f"choose one of {', '.join(SELECTIONS)}"
+    yield from one_of("buffers.selection", buffers.selection, SELECTIONS)
     for name, low in (("capacity", 1), ("new_steps", 0), ("rest_steps", 0), ("out_steps", 0), ("reference_pool", 1)):
-        if (number := getattr(buffers, name)) < low:
-            yield f"buffers.{name}", f"{number} is out of range", f"it must be at least {low}"
+        yield from at_least(f"buffers.{name}", getattr(buffers, name), low)
     for name in ("age_half_life", "reference_half_life"):
         if not getattr(buffers, name) > 0.0:
-            yield f"buffers.{name}", f"{getattr(buffers, name)} is out of range", "it must be above 0"
+            yield Problem(f"buffers.{name}", f"{getattr(buffers, name)} is out of range", "it must be above 0")
     for name, high in (("novelty_exponent", math.inf), ("visit_exponent", math.inf), ("reference_floor", 1.0)):
         if not (0.0 <= (share := getattr(buffers, name)) <= high and math.isfinite(share)):
             mend = "it must be a number of at least 0" if high == math.inf else f"it must be between 0 and {high:g}"
-            yield f"buffers.{name}", f"{share} is out of range", mend
+            yield Problem(f"buffers.{name}", f"{share} is out of range", mend)
     if buffers.rest_steps > buffers.new_steps:
-        yield (
+        yield Problem(
             "buffers.rest_steps",
             f"a task rests {buffers.rest_steps} steps but is new for {buffers.new_steps} only, so it never comes first",
             "lower it, or raise buffers.new_steps",
@@ -36,7 +35,7 @@ def problems(buffers: BuffersConfig, publish_every: int, *, rating_trained: bool
     elif (buffers.selection == "uniform" or not rating_trained) and (
         0 < buffers.rest_steps <= buffers.new_steps < (rested := _told_after(buffers.rest_steps, publish_every))
     ):
-        yield (
+        yield Problem(
             "buffers.new_steps",
             f"buffers are told of one step in {publish_every} only (weights.publish_every), so that a task has rested "
             f"after {rested} steps but is new for {buffers.new_steps}, and never comes first",

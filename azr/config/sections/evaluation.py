@@ -1,4 +1,4 @@
-"""Configuration of evaluation: which held-out tasks are asked, how often, and with how many samples."""
+"""Configuration of evaluation: which held-out tasks are asked, when, and with how many samples."""
 
 from __future__ import annotations
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from azr.config.sections.checking import Problem, at_least, one_of
 from azr.config.sections.learner import ATTENTIONS, CHECKPOINTING, COMPUTE_DTYPES, LearnerConfig
 
 
-def problems(learner: LearnerConfig, longest: int) -> Iterator[tuple[str, str, str]]:
-    """Everything wrong with the section, as (key, what is wrong, how to mend it); `longest` is the most tokens that a
-    prompt has together with its response."""
+def problems(learner: LearnerConfig, longest: int) -> Iterator[Problem]:
+    """Everything wrong with the section; `longest` is the most tokens that a prompt has together with its response."""
     for name, known in (
         ("attention", ATTENTIONS),
         ("checkpointing", CHECKPOINTING),
         ("compute_dtype", COMPUTE_DTYPES),
     ):
-        if (value := getattr(learner, name)) not in known:
-            yield f"learner.{name}", f"{value!r} is not known", f"choose one of {', '.join(known)}"
+        yield from one_of(f"learner.{name}", getattr(learner, name), known)
     for name, number, low in (
         ("ranks", learner.ranks, 1),
         ("threads", learner.threads, 0),
@@ -28,23 +27,24 @@ def problems(learner: LearnerConfig, longest: int) -> Iterator[tuple[str, str, s
         ("restarts", learner.restarts, 0),
         ("health_check_seconds", learner.health_check_seconds, 0.01),
     ):
-        if not number >= low:
-            yield f"learner.{name}", f"{number} is out of range", f"it must be at least {low}"
+        yield from at_least(f"learner.{name}", number, low)
     needed = longest - 1  # a response's last token is predicted, and predicts nothing
     if learner.tokens_per_micro_batch < needed:
-        yield (
+        yield Problem(
             "learner.tokens_per_micro_batch",
             f"{learner.tokens_per_micro_batch} does not hold the longest prompt (lengths.prompt, lengths.content) with "
             "its response (lengths.response)",
             f"set {needed} at least, or lower lengths.response",
         )
     if learner.compute_dtype == "float32" and learner.attention not in ("auto", "sdpa"):
-        yield (
+        yield Problem(
             "learner.attention",
             f"{learner.attention} computes in half precision, and learner.compute_dtype is float32",
             "leave it at auto, which takes sdpa then",
         )
     if learner.lora.rank > 0 and not learner.lora.alpha > 0.0:
-        yield "learner.lora.alpha", f"{learner.lora.alpha} leaves adapters without effect", "it must be above 0"
+        told = f"{learner.lora.alpha} leaves adapters without effect"
+        yield Problem("learner.lora.alpha", told, "it must be above 0")
     if learner.lora.rank > 0 and not learner.lora.targets:
-        yield "learner.lora.targets", "no layer gets an adapter", "name one at least, or set learner.lora.rank: 0"
+        mend = "name one at least, or set learner.lora.rank: 0"
+        yield Problem("learner.lora.targets", "no layer gets an adapter", mend)

@@ -7,9 +7,6 @@ from dataclasses import dataclass, field
 
 FRAMES = ("compact", "r1", "chat")
 
-#: The name of the model that ships with azr.
-EMBEDDED = "tiny"
-
 
 @dataclass
 class ModelConfig:

@@ -29,8 +29,8 @@ class RolloutConfig:
     gpus_per_replica: float = -1.0
     """GPUs that Ray sets aside for a replica, a fraction to share one; -1: `tensor_parallel` where there are GPUs."""
     replicas_per_node: int = 0
-    """Engines on one machine at most, so that the loss of a machine costs few; 0: as many as there is room for. The
-    cards of one engine are always on one machine, as tensor parallelism wants."""
+    """Engines on one machine at most, so that the loss of a machine costs few, of each role if `separate_roles`; 0: as
+    many as there is room for. The cards of one engine are always on one machine, as tensor parallelism wants."""
     threads: int = 1
     """OpenMP threads of an engine on CPUs."""
     dtype: str = "auto"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from azr.config.sections.checking import Problem, at_least, between, one_of
 from azr.config.sections.rollout import DTYPES, RolloutConfig
 
 
-def problems(rollout: RolloutConfig, longest: int) -> Iterator[tuple[str, str, str]]:
-    """Everything wrong with the section, as (key, what is wrong, how to mend it); `longest` is in tokens the longest
-    prompt with its response."""
-    if rollout.dtype not in DTYPES:
-        yield "rollout.dtype", f"{rollout.dtype!r} is not known", f"choose one of {', '.join(DTYPES)}"
+def problems(rollout: RolloutConfig, longest: int) -> Iterator[Problem]:
+    """Everything wrong with the section; `longest` is in tokens the longest prompt with its response."""
+    yield from one_of("rollout.dtype", rollout.dtype, DTYPES)
     for name, low, high in (
         ("replicas", 1, None),
         ("standby", 0, None),
@@ -37,12 +36,10 @@ def problems(rollout: RolloutConfig, longest: int) -> Iterator[tuple[str, str, s
         ("scale_down_idle", 0, 1),
         ("max_replicas", 0, None),
     ):
-        number = getattr(rollout, name)
-        if not (low <= number and (high is None or number <= high)):
-            allowed = f"at least {low}" if high is None else f"between {low} and {high}"
-            yield f"rollout.{name}", f"{number} is out of range", f"it must be {allowed}"
+        key, number = f"rollout.{name}", getattr(rollout, name)
+        yield from at_least(key, number, low) if high is None else between(key, number, low, high)
     if 0 < rollout.max_model_len < longest:
-        yield (
+        yield Problem(
             "rollout.max_model_len",
             f"{rollout.max_model_len} does not hold the longest prompt (lengths.prompt, lengths.content) with its "
             "response (lengths.response): engines would refuse it",
@@ -51,13 +48,13 @@ def problems(rollout: RolloutConfig, longest: int) -> Iterator[tuple[str, str, s
     cards = rollout.gpus_per_replica
     whole = float(cards).is_integer() and cards >= rollout.tensor_parallel
     if (cards >= 1 and not whole) or (0 < cards < 1 and rollout.tensor_parallel > 1):
-        yield (
+        yield Problem(
             "rollout.gpus_per_replica",
             f"{cards:g} does not go with {rollout.tensor_parallel} workers of an engine, each of which takes a card",
             "set -1, or a part of one card for an engine of a single worker (rollout.tensor_parallel: 1)",
         )
     if 0 < cards < 1 and not rollout.kv_cache_mb:
-        yield (
+        yield Problem(
             "rollout.kv_cache_mb",
             "engines that share a card cannot measure what it leaves them: what others take or free meanwhile counts",
             "say how much each may take, e.g. rollout.kv_cache_mb=4096",

@@ -1,4 +1,5 @@
-"""Configuration of the run itself: its name, where it writes, and the seed that everything random starts from."""
+"""Configuration of the run itself: its name, where it writes, the seed that everything random starts from, and when it
+ends (steps, minutes); how long a batch is waited for, and how far engine and learner may be apart (parity)."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from re import _constants as constants  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
+from azr.config.sections.checking import Problem, at_least, one_of
 from azr.config.sections.safety import ACTIONS, SafetyConfig
 from azr.plugins import SAFETY, unknown_name
 
@@ -22,29 +23,28 @@ LARGEST_COST = 10_000
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-def problems(safety: SafetyConfig) -> Iterator[tuple[str, str, str]]:
-    """Everything wrong with the section, as (key, what is wrong, how to mend it)."""
-    if safety.action not in ACTIONS:
-        yield "safety.action", f"{safety.action!r} is not known", f"choose one of {', '.join(ACTIONS)}"
-    if safety.samples < 0:
-        yield "safety.samples", f"{safety.samples} is out of range", "it must be at least 0"
+def problems(safety: SafetyConfig) -> Iterator[Problem]:
+    """Everything wrong with the section."""
+    yield from one_of("safety.action", safety.action, ACTIONS)
+    yield from at_least("safety.samples", safety.samples, 0)
     for name in safety.detectors:
         if (unknown := unknown_name(SAFETY, name)) is not None:
-            yield ("safety.detectors", *unknown)
+            yield Problem("safety.detectors", *unknown)
         if name in safety.patterns:
-            yield "safety.patterns", f"a pattern and a detector are both called {name!r}", "rename the pattern"
+            told = f"a pattern and a detector are both called {name!r}"
+            yield Problem("safety.patterns", told, "rename the pattern")
     for name, pattern in safety.patterns.items():
         key = f"safety.patterns.{name}"
         if not _NAME.fullmatch(name):
-            yield key, f"{name!r} cannot name a metric", "use small letters, digits and underscores"
+            yield Problem(key, f"{name!r} cannot name a metric", "use small letters, digits and underscores")
         try:
             cost = cost_of(pattern)
         except re.error as error:
-            yield key, f"{pattern!r} is no regular expression: {error}", "mend it or take it out"
+            yield Problem(key, f"{pattern!r} is no regular expression: {error}", "mend it or take it out")
             continue
         if cost > LARGEST_COST:
             told = "without bound" if cost >= constants.MAXREPEAT else f"in {cost:,} ways"
-            yield (
+            yield Problem(
                 key,
                 f"{pattern!r} may match {told} from one place, which hostile text can make slow",
                 r"give repetitions a largest number, as in .{0,60} or \s{1,9}, and use two wide ones at most",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from azr.config.sections.checking import Problem, at_least
 from azr.config.sections.sandbox import SandboxConfig
 from azr.plugins import unknown_name
 from sandbox_wasm.registry import BUILT_IN, ENTRY_POINT_GROUP, Option
@@ -15,14 +16,14 @@ LEAST_MEMORY_MB = 96
 MOST_MEMORY_MB = 1 << 20
 
 
-def problems(sandbox: SandboxConfig) -> Iterator[tuple[str, str, str]]:
-    """Everything wrong with the section, as (key, what is wrong, how to mend it)."""
+def problems(sandbox: SandboxConfig) -> Iterator[Problem]:
+    """Everything wrong with the section."""
     if (unknown := unknown_name(ENTRY_POINT_GROUP, sandbox.backend, BUILT_IN)) is not None:
-        yield ("sandbox.backend", *unknown)
+        yield Problem("sandbox.backend", *unknown)
     for name, value in sandbox.options.items():
         if not isinstance(value, Option):
             kind = type(value).__name__
-            yield f"sandbox.options.{name}", f"it is a {kind}", "give text, a number, true, false or null"
+            yield Problem(f"sandbox.options.{name}", f"it is a {kind}", "give text, a number, true, false or null")
     for name, low in (
         ("workers", 0),
         ("timeout_seconds", 0.001),
@@ -33,7 +34,7 @@ def problems(sandbox: SandboxConfig) -> Iterator[tuple[str, str, str]]:
         ("grace_seconds", 0.001),
         ("start_seconds", 0.001),
     ):
-        if not (number := getattr(sandbox, name)) >= low:
-            yield f"sandbox.{name}", f"{number} is out of range", f"it must be at least {low}"
+        yield from at_least(f"sandbox.{name}", getattr(sandbox, name), low)
     if sandbox.memory_mb > MOST_MEMORY_MB:
-        yield "sandbox.memory_mb", f"{sandbox.memory_mb} is out of range", f"it must be at most {MOST_MEMORY_MB}"
+        told = f"{sandbox.memory_mb} is out of range"
+        yield Problem("sandbox.memory_mb", told, f"it must be at most {MOST_MEMORY_MB}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from azr.config.sections.checking import Problem, at_least
 from azr.config.sections.tracking import TrackingConfig
 from azr.plugins import TRACKERS, unknown_name
 
@@ -11,22 +12,18 @@ from azr.plugins import TRACKERS, unknown_name
 PLACES = ("sqlite", "databricks", "off")
 
 
-def problems(tracking: TrackingConfig) -> Iterator[tuple[str, str, str]]:
-    """Everything wrong with the section, as (key, what is wrong, how to mend it)."""
+def problems(tracking: TrackingConfig) -> Iterator[Problem]:
+    """Everything wrong with the section."""
     if not (tracking.mlflow in PLACES or "://" in tracking.mlflow or tracking.mlflow.startswith("file:")):
-        yield (
+        yield Problem(
             "tracking.mlflow",
             f"{tracking.mlflow!r} names no place",
             "write sqlite, the URI of a server, as in http://host:5000, or off",
         )
     if not tracking.experiment:
-        yield "tracking.experiment", "an experiment needs a name", "write one, for example azr"
+        yield Problem("tracking.experiment", "an experiment needs a name", "write one, for example azr")
     for name in tracking.plugins:
         if (unknown := unknown_name(TRACKERS, name)) is not None:
-            yield ("tracking.plugins", *unknown)
-    for key, number, low in (
-        ("tracking.queue", tracking.queue, 1),
-        ("tracking.timeout_seconds", tracking.timeout_seconds, 0.1),
-    ):
-        if not number >= low:
-            yield key, f"{number} is out of range", f"it must be at least {low}"
+            yield Problem("tracking.plugins", *unknown)
+    yield from at_least("tracking.queue", tracking.queue, 1)
+    yield from at_least("tracking.timeout_seconds", tracking.timeout_seconds, 0.1)

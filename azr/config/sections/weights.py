@@ -14,9 +14,9 @@ class WeightsConfig:
 
     transport: str = "auto"
     """`shm` (one machine, or pulled through Ray's object store from others), `gloo` (broadcast between hosts), `nccl`
-    (broadcast between GPUs), `ipc` (learner of one rank and engine on the same GPU), `disk` (a folder that all hosts
-    see), `auto`: nccl where each engine has whole GPUs, shm otherwise. Who joins later pulls from the registry in any
-    case."""
+    (broadcast between GPUs), `ipc` (a learner of one rank and engines of one worker that are given fractions of the
+    same GPU), `disk` (a folder that all hosts see), `auto`: nccl where each engine has whole GPUs, shm otherwise. Who
+    joins later pulls from the registry in any case."""
     kv_on_update: str = "recompute"
     """`recompute`: what is being sampled is prefilled again under the new weights, so that each token's log-prob is
     exactly that of its version; `keep`: go on with the keys and values at hand, cheap for long contexts, and correct

@@ -43,8 +43,18 @@ MUTATIONS = [
             ("rating.trained and rating.attempts !=", "rating.attempts !="),
             ("rating.trained and rating.temperature !=", "rating.temperature !="),
             ("term.coefficient < 0 and", "term.coefficient > 0 and"),
-            ("low <= value and", "low < value and"),
-            ("value <= high)", "value < high)"),
+            ("if high is None else between", "if high is not None else between"),
+        ],
+    ),
+    *mutations(
+        "azr/config/sections/checking.py",
+        "tests/config/test_checking.py",
+        [
+            ("value not in known", "value in known"),
+            ("not value >= low", "value < low"),
+            ("not value >= low", "not value > low"),
+            ("low <= value", "low < value"),
+            ("value <= high", "value < high"),
         ],
     ),
 ]
