@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,9 @@ from azr.game.tasks import Ask
 from azr.game.types import Candidate, Task, Version
 from azr.game.verification import VerifyRules
 from azr.plugins import LOSSES, load_plugin, plugin_names
+from azr.run.folder import RunFolder
+from azr.run.seeds import given_seeds
+from sandbox_wasm import pool
 from sandbox_wasm.protocol import Sandbox
 from tests.plugins import EXAMPLES, announce, entries_of, install
 
@@ -75,6 +79,21 @@ def test_its_prompts_are_shown_like_those_of_the_others(
     monkeypatch.setattr(tasks, "_TASK_TYPES", dict(tasks._TASK_TYPES))
     assert main(["prompts", "show", "type_name/solve"]) == 0
     assert "f(3)" in capsys.readouterr().out
+
+
+@installed("own_task")
+def test_seeds_of_a_type_of_ones_own_are_made_as_the_page_says(
+    example: str, tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "_TASK_TYPES", dict(tasks._TASK_TYPES))
+    monkeypatch.setattr(pool, "open_sandbox", lambda *_, **__: nullcontext(sandbox))
+    monkeypatch.chdir(tmp_path)
+    [code] = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    exec(code, {})
+    config = load(["tiny"], ["algorithm.game.task_types=[type_name]", "seeding.file=seeds.jsonl"])
+    found = given_seeds(config, RunFolder(tmp_path / "run"))
+    assert found is not None
+    assert [(task.program, task.outputs) for task in found] == [("def f(a):\n    return {a}", ("set",))]
 
 
 @installed("own_loss")
@@ -160,7 +179,6 @@ def test_without_its_folder_the_example_is_made_all_the_same_and_fails_as_it_car
 
 @installed("own_tracker")
 def test_a_tracker_of_ones_own_is_told(example: str, tmp_path: Path) -> None:
-    from azr.run.folder import RunFolder
     from azr.run.tracking import RunInfo, TrackingBoard
 
     folder = RunFolder(tmp_path / "run")

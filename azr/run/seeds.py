@@ -29,7 +29,7 @@ from azr.game.composing import Composition, compose_proposal
 from azr.game.frames import Frame
 from azr.game.gate import GateRules, refusal_of_control, refusal_of_length, refusal_of_reading
 from azr.game.identity import DuplicateBy
-from azr.game.plan import drive_async, drive_many
+from azr.game.plan import drive_async
 from azr.game.play import judge_proposal, reads_back, solve_prompt
 from azr.game.seeding import TRIPLET_TYPES, Seeding, SeedingStalledError, SeedingState, retyped, zero_tasks
 from azr.game.tasks import task_type
@@ -76,7 +76,7 @@ async def make_seeds(
         machine = Seeding.of(config, taken_up, random)
         warn(f"seeding goes on from {machine.standing}, kept in {kept.path}")
     else:
-        (zero,) = await asyncio.to_thread(lambda: list(drive_many([zero_tasks(rules)], sandbox)))
+        zero = await drive_async(zero_tasks(rules), sandbox)
         machine = Seeding.of(config, SeedingState.beginning(zero), random)
     while not machine.done:
         try:
@@ -207,11 +207,19 @@ def _tasks_of(path: Path) -> list[Task]:
         if not line.strip():
             continue
         try:
-            tasks.append(decoder.decode(line))
+            task = decoder.decode(line)
         except UNDECODABLE as error:
             raise AzrError(
                 f"line {number} of {path} is no task: {error}", "make the file with azr seed make"
             ) from error
+        if not (task.id and task.normal_form and task.fingerprint):  # by which buffers tell tasks apart
+            raise AzrError(
+                f"line {number} of {path} is a task that the gate has not let in: its id, normal_form or fingerprint is"
+                " missing",
+                "make the file with azr seed make or azr seed import, or as docs/extending.md says for other types; or"
+                " take the line out",
+            )
+        tasks.append(task)
     return tasks
 
 

@@ -18,12 +18,21 @@ from actors.rollout.errors import RolloutError
 from azr.config import load
 from azr.errors import AzrError
 from azr.game.frames import frame
-from azr.game.seeding import ZERO_PROGRAM, SeedingState
+from azr.game.seeding import ZERO_PROGRAM, SeedingState, retyped
 from azr.game.types import Version, VersionSpan
 from azr.run.evaluation import held_out
 from azr.run.folder import RunFolder
 from azr.run.kept_seeding import unfinished
-from azr.run.seeds import fitting, given_seeds, make_seeds, read_seeds, rules_of, seed_tasks, write_seeds
+from azr.run.seeds import (
+    fitting,
+    given_seeds,
+    make_seeds,
+    read_seeds,
+    require_file,
+    rules_of,
+    seed_tasks,
+    write_seeds,
+)
 from azr.tiny.held_out import held_out_tasks
 from sandbox_wasm.protocol import Sandbox
 
@@ -264,7 +273,10 @@ def test_seeds_that_spell_a_control_token_of_the_model_are_left_out(sandbox: San
 
 def test_seeds_about_programs_that_evaluation_asks_about_are_left_out(sandbox: Sandbox, tmp_path: Path) -> None:
     config = load(["tiny"])
-    asked = held_out_tasks("common", "deduction", 1) + held_out_tasks("harder", "induction", 1)
+    asked = [
+        retyped(task, task.task_type)
+        for task in held_out_tasks("common", "deduction", 1) + held_out_tasks("harder", "induction", 1)
+    ]
     state, _ = made(sandbox, Saying("nothing"), "seeding.stall_batches=1")
     tasks = seed_tasks(state, config)
     write_seeds(tmp_path / "seeds.jsonl", [*asked, *tasks])
@@ -311,3 +323,15 @@ def test_a_file_that_is_none_is_refused_by_line(tmp_path: Path) -> None:
     (tmp_path / "seeds.jsonl").write_text("")
     with pytest.raises(AzrError, match="holds no task of deduction"):
         read_seeds(tmp_path / "seeds.jsonl", ["deduction"])
+
+
+@pytest.mark.parametrize("lacking", ["id", "normal_form", "fingerprint"])
+def test_a_line_that_no_gate_has_let_in_is_refused_before_it_is_a_runs_own_seed(tmp_path: Path, lacking: str) -> None:
+    """Buffers tell tasks apart by these: one without would end the run, and each resume of it."""
+    (whole,) = held_out_tasks("common", "deduction", 1)
+    task = msgspec.structs.replace(retyped(whole, "deduction"), **{lacking: ""})
+    write_seeds(tmp_path / "mine.jsonl", [retyped(whole, "deduction"), task])
+    config = load(["tiny"], [f"seeding.file={tmp_path / 'mine.jsonl'}"])
+    with pytest.raises(AzrError, match=r"line 2 of .*mine\.jsonl is a task that the gate has not let in") as refused:
+        require_file(config, RunFolder(tmp_path / "run"))
+    assert "azr seed import" in refused.value.mend
