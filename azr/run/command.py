@@ -12,6 +12,7 @@ from shlex import quote
 
 from omegaconf import OmegaConf
 
+from actors.weights.folders import remove_abandoned_versions, versions_folder
 from azr.config import Config, compose, load, resolved_yaml
 from azr.errors import AzrError, UsageError
 from azr.game.checks import check
@@ -135,10 +136,13 @@ def standing_checkpoints(resume: Path | None) -> int:
 
 def _drive(config: Config, resume: Path | None, changes: Sequence[str]) -> int:
     told = [*fitting(config), *changes]
+    # In a cluster that is joined nobody tidies up after a killed driver, and what it left takes the room asked for now.
+    remove_abandoned_versions(versions_folder(config.weights.folder, "").parent)
     require_room(config, standing=standing_checkpoints(resume))
     hush()
+    from azr.run.beginning import begin, goal_of, take_up
     from azr.run.console import Console
-    from azr.run.driver import Driver, begin, goal_of, take_up
+    from azr.run.driver import Driver
     from azr.run.evaluation import read
     from azr.run.summary import closing_lines, learned
     from azr.run.tracking.mlflow import tracking_uri

@@ -22,11 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
-
-import msgspec
-from omegaconf import OmegaConf
 
 from actors.players import start as players
 from actors.players.tokens import Tokens, load_tokens
@@ -34,32 +30,28 @@ from actors.services import start as services
 from azr.config import resolved_yaml, write_resolved
 from azr.config.root import Config
 from azr.errors import AzrError
-from azr.files import write_text
-from azr.report import page, read_history
-from azr.run import evaluation, seeds
-from azr.run.console import Console, Goal, Start
+from azr.run import evaluation
+from azr.run.card import KeptCard, keep_replaced, without_place, write_report
+from azr.run.console import Console, Start
 from azr.run.engines import Engines, open_engines, weights_folder
-from azr.run.folder import Card, RunFolder
+from azr.run.folder import RunFolder
 from azr.run.gpus import ranks_on_gpus
 from azr.run.hub import Drained, HubClient, start_hub
 from azr.run.learner_thread import LearnerThread
-from azr.run.local_ray import RESUMED, RayLostError, check_ray, ray_of, require_reachable
+from azr.run.local_ray import RESUMED, RayLostError, check_ray, ray_of
 from azr.run.polling import Poll
 from azr.run.publishing import make_publish
-from azr.run.resume import PLACE
 from azr.run.room import Room
 from azr.run.source import RunObserver, RunSource, Setting
-from azr.run.stages import Stage, Stages
+from azr.run.stages import START, Stage, Stages
 from azr.run.stopping import Stop, StoppedError
 from azr.run.summary import Ending
 from azr.run.supervision import Patience, Supervision
 from azr.run.telling import Standing, Teller
 from azr.run.tracking import RunInfo, TrackingBoard
-from azr.run.tracking.base import flattened
-from azr.run.tracking.json_lines import longest_told
 from azr.run.without_players import WithoutPlayers
 from azr.text import shortened
-from azr.tiny.shipped import at_its_place, resolve
+from azr.tiny.shipped import at_its_place
 from learner import checkpoint
 from learner.loop import LearnerPlan
 
@@ -96,7 +88,10 @@ class Driver:
         self._stages = Stages(console.say)
         self._supervision = Supervision(
             Patience(config.actors.restart_seconds, "actors.restart_seconds"),
-            {"engines": Patience(config.rollout.start_seconds, "rollout.start_seconds")},
+            {
+                "engines": Patience(config.rollout.start_seconds, "rollout.start_seconds"),
+                "learner": Patience(config.cluster.start_seconds, START),
+            },
         )
         self._learner: LearnerThread | None = None
         """Once it is started: whatever is waited for, its failure is heard."""
@@ -104,10 +99,7 @@ class Driver:
         """Once there are steps: those of a learner that is waited for at the end are told as well."""
         self._published = -1
         """Step of the newest weights that engines were given, as far as was heard."""
-        self._lock = threading.Lock()
-        self._card = folder.card()
-        self._before = self._card.elapsed_seconds
-        """Seconds of training by earlier drivers."""
+        self._card = KeptCard(folder)
         self._noted_at = 0.0
         self._room = Room(folder.root, config.checkpoint.free_gb)
         self._failure = ""
@@ -122,9 +114,9 @@ class Driver:
         status, reason = "failed", "an error"
         first: BaseException | None = None
         over = False
-        tracking = TrackingBoard.of(self.config.tracking, self.folder, self.console.say, self._keep_mlflow_id)
+        tracking = TrackingBoard.of(self.config.tracking, self.folder, self.console.say, self._card.keep_mlflow_id)
         tracking.start(self._info())
-        if older := self._changed_configuration():
+        if older := keep_replaced(self.folder, self.asked, self._card.latest.starts - 1):
             tracking.artifact(older)
         tracking.artifact(write_resolved(self.asked, self.folder.root))
         with self._stop.listening():
@@ -152,14 +144,24 @@ class Driver:
                     raise first  # noqa: B904 - its cause is its own, or none
             finally:
                 self._write_down(status, reason, tracking)
-        return Ending(status, reason, self.step, self._card.elapsed_seconds)
+        return Ending(status, reason, self.step, self._card.latest.elapsed_seconds)
+
+    def _info(self) -> RunInfo:
+        card = self._card.latest
+        return RunInfo(
+            name=self.config.run.name,
+            folder=str(self.folder.root),
+            parameters=without_place(resolved_yaml(self.asked)),
+            resumed_id=card.mlflow,
+            starts=card.starts,
+        )
 
     def _write_down(self, status: str, reason: str, tracking: TrackingBoard) -> None:
         """What is left when everything is taken down: the card, the report, and what trackers have not heard yet."""
         self.console.end()
-        self._end_card(status, reason)
+        self._card.end(status, reason, self.seconds)
         tracking.over(status)  # first: files may take longer than there is time
-        self._unless_hurried("the report", self._write_report)
+        self._unless_hurried("the report", partial(write_report, self.folder, self.console.say))
         kept = (  # the largest last: what it has no time for is itself alone
             self.folder.card_path,
             self.folder.evaluations,
@@ -203,7 +205,7 @@ class Driver:
         status, reason = self._ending_of(error)
         if status == "failed":
             self.console.say(f"the run fails, taking everything down: {reason}")
-        self._end_card(status, reason)
+        self._card.end(status, reason, self.seconds)
         tracking.over(status)
 
     def _end_learner(self, hub: HubClient, learner: LearnerThread) -> None:
@@ -232,7 +234,7 @@ class Driver:
     @property
     def seconds(self) -> float:
         """Of training, earlier drivers' included."""
-        return self._before + self.console.seconds
+        return self._card.before + self.console.seconds
 
     # ── the order of things ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -287,7 +289,7 @@ class Driver:
         self._train(hub, engines, hosted, playing, learner, tracking)
         if config.evaluation.after and not self._stop.by_signal:
             self._end_players(playing)
-            self._note_unevaluated(asking.evaluate_last(self.step))
+            self._card.note_unevaluated(asking.evaluate_last(self.step))
         return self._stop.reason or "its steps are done"
 
     def _without_players(self, engines: Engines, tokens: Tokens, tracking: TrackingBoard) -> WithoutPlayers:
@@ -367,16 +369,17 @@ class Driver:
         tracking: TrackingBoard,
     ) -> None:
         """Let everybody work until the learner ends."""
-        self.console.begin(Start(self.step, self._before))
+        self.console.begin(Start(self.step, self._card.before))
         if self.config.run.minutes:
-            self._stop.after(max(1.0, 60.0 * self.config.run.minutes - self._before))
+            self._stop.after(max(1.0, 60.0 * self.config.run.minutes - self._card.before))
         standing = Standing(
             hosted.experience.statistics, hosted.tasks.statistics, engines.statistics, seconds=POLL_SECONDS
         )
         teller = Teller(self.config, self.folder, self.console, tracking, standing, elapsed=lambda: self.seconds)
         self._teller = teller
         reports = Poll("players", players.Reports(playing), seconds=POLL_SECONDS, heard=teller.hear)
-        polls: list[Poll[Any]] = [standing.books, standing.stocks, standing.engines, reports]
+        places = Poll("learner", lambda: learner.require_places(engines.room), seconds=POLL_SECONDS)
+        polls: list[Poll[Any]] = [standing.books, standing.stocks, standing.engines, places, reports]
         silent_since: dict[str, float] = {}
         with _running(polls):
             while learner.running:
@@ -394,6 +397,15 @@ class Driver:
         learner.check()
         self._stand_at_last()
         self.console.end()
+
+    def _note(self, now: float) -> None:
+        """Say how the disk is; keep how long training has lasted, for a resume after a kill."""
+        if now - self._noted_at < NOTE_SECONDS:
+            return
+        self._noted_at = now
+        if told := self._room.news():
+            self.console.say(told)
+        self._card.note_time(self.seconds)
 
     def _hear_out(self, hub: HubClient, teller: Teller) -> None:
         """The last that the learner told, its last steps or its failure: a hub that is busy is asked again for a while,
@@ -469,64 +481,6 @@ class Driver:
                 players.stop(playing, self._patience)
             playing.clear()
 
-    # ── the card ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _info(self) -> RunInfo:
-        return RunInfo(
-            name=self.config.run.name,
-            folder=str(self.folder.root),
-            parameters=_without_place(resolved_yaml(self.asked)),
-            resumed_id=self._card.mlflow,
-            starts=self._card.starts,
-        )
-
-    def _changed_configuration(self) -> Path | None:
-        """The configuration of the driver before, kept under another name where this one's takes its place."""
-        before = self.folder.config.read_text() if self.folder.config.exists() else ""
-        if not before or _without_place(before) == _without_place(resolved_yaml(self.asked)):
-            return None
-        kept = self.folder.config_of(self._card.starts - 1)
-        write_text(kept, before)
-        return kept
-
-    def _keep_mlflow_id(self, run_id: str) -> None:
-        """Called from the tracker's thread."""
-        with self._lock:
-            self._card = msgspec.structs.replace(self._card, mlflow=run_id)
-            self.folder.write(self._card)
-
-    def _write_report(self) -> None:
-        """The run as one page, of one that came to train; what cannot be drawn is said and ends nothing."""
-        if not self.folder.metrics.exists():
-            return
-        try:
-            write_text(self.folder.report, page(read_history(self.folder.root)))
-        except Exception as error:
-            self.console.say(f"no report was written: {shortened(str(error), 200)}; azr report tries again")
-
-    def _note_unevaluated(self, why: str) -> None:
-        with self._lock:
-            self._card = msgspec.structs.replace(self._card, not_evaluated=why)
-
-    def _note(self, now: float) -> None:
-        """Say how the disk is; keep how long training has lasted, for a resume after a kill."""
-        if now - self._noted_at < NOTE_SECONDS:
-            return
-        self._noted_at = now
-        if told := self._room.news():
-            self.console.say(told)
-        with self._lock:
-            self._card = msgspec.structs.replace(self._card, elapsed_seconds=self.seconds)
-            with contextlib.suppress(OSError):  # a full disk is said elsewhere
-                self.folder.write(self._card)
-
-    def _end_card(self, status: str, reason: str) -> None:
-        with self._lock:
-            ended = status if status != "failed" else f"failed: {reason}"
-            self._card = msgspec.structs.replace(self._card, ended=ended, elapsed_seconds=self.seconds)
-            with contextlib.suppress(OSError):  # the disk may be what failed
-                self.folder.write(self._card)
-
 
 @contextlib.contextmanager
 def _running(polls: list[Poll[Any]]) -> Iterator[None]:
@@ -537,51 +491,3 @@ def _running(polls: list[Poll[Any]]) -> Iterator[None]:
     finally:
         for poll in polls:
             poll.close()
-
-
-def _without_place(configuration: str) -> dict[str, str]:
-    """What a configuration asks for by dotted keys, but for where the run is: it may be moved, and a resume names its
-    folder in full."""
-    plain = OmegaConf.to_container(OmegaConf.create(configuration))
-    assert isinstance(plain, dict)
-    flat = flattened({str(key): value for key, value in plain.items()})
-    return {key: value for key, value in flat.items() if key not in PLACE}
-
-
-def begin(config: Config) -> RunFolder:
-    """The folder of a new run. What cannot be begun leaves none."""
-    require_reachable(config.cluster.address)
-    folder = RunFolder.of(config.run.folder, config.run.name)
-    if not folder.exists and any(folder.checkpoints.glob("step_*")):
-        raise AzrError(
-            f"{folder.root} holds checkpoints of something that is no run, as azr sft leaves them: one would be "
-            "taken up as this run's",
-            "choose another run.name",
-        )
-    Room(folder.root, config.checkpoint.free_gb).require()
-    seeds.require_file(config, folder)
-    load_tokens(at_its_place(config).model)  # a run keeps its model.path: one that was begun with a wrong one is lost
-    if not folder.exists:
-        # Before the card: with it the folder counts as a run, and a run without a configuration cannot be resumed.
-        write_resolved(config, folder.root)
-    folder.create(Card(name=config.run.name, started=time.time()))
-    return folder
-
-
-def take_up(config: Config, folder: RunFolder) -> None:
-    """Note on the card that one more driver begins, and how long its run has been trained: a driver that was killed
-    may have told a step after its last note."""
-    require_reachable(config.cluster.address)
-    Room(folder.root, config.checkpoint.free_gb).require()
-    seeds.require_file(config, folder)
-    if (newest := checkpoint.newest(folder.checkpoints)) is not None:
-        checkpoint.require_tokenizer(newest, resolve(config.model.path))
-    card = folder.card()
-    elapsed = max(card.elapsed_seconds, longest_told(folder.metrics))
-    card = msgspec.structs.replace(card, starts=card.starts + 1, ended="", not_evaluated="", elapsed_seconds=elapsed)
-    folder.write(card)
-
-
-def goal_of(config: Config) -> Goal:
-    """Where the run ends."""
-    return Goal(config.run.steps, 60.0 * config.run.minutes)

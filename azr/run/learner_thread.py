@@ -66,6 +66,12 @@ class LearnerThread:
 
         return places_held()
 
+    def require_places(self, room: Callable[[], str]) -> None:
+        """Raise while training goes on and its ranks have no places, with what `room` says of the cluster: for ranks
+        whose node was lost Ray Train asks for others without end, and tells nobody."""
+        if self.running and not self.placed:
+            raise AzrError(f"its ranks wait for places{room()}")
+
     @property
     def running(self) -> bool:
         """Whether training goes on."""
@@ -79,11 +85,12 @@ class LearnerThread:
         """Raise what ended the training, if that was an error."""
         if self._error is not None:
             cause = innermost(self._error)
+            logs = "Ray's own logs on the learner's nodes" if self._cluster.address else "logs/ray in the run's folder"
             raise LearnerFailedError(
                 f"the learner failed: {type(cause).__name__}: {cause}",
                 "the run's folder holds the newest checkpoint; azr train --resume goes on from it"
                 if self._newest()
-                else "logs/ray in the run's folder may say more; there is no checkpoint yet to go on from",
+                else f"{logs} may say more; there is no checkpoint yet to go on from",
             ) from self._error
 
     def abandon(self) -> None:

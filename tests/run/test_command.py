@@ -11,6 +11,7 @@ import pytest
 from azr.cli import main as cli
 from azr.config import Config, compose, load, write_resolved
 from azr.errors import AzrError
+from azr.held_folders import LOCK, hold
 from azr.run.command import fitting
 from azr.run.folder import Card, RunFolder
 from learner.checkpoint import MARKER, LearnerState, checkpoint_folder
@@ -91,6 +92,28 @@ def test_a_run_that_is_there_is_not_begun_again(run: RunFolder, capsys: pytest.C
     assert f"azr train --resume {run.root}" in capsys.readouterr().err
 
 
+def test_what_a_killed_run_left_is_removed_before_room_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or versions that nobody needs would refuse every later run on that machine."""
+    versions = tmp_path / "weights"
+    left = versions / "azr-azr-killed"
+    hold(left).close()
+    for path in (left / LOCK, left):
+        os.utime(path, (1000.0, 1000.0))
+    seen: list[Path] = []
+
+    def refused(*_: object, **__: object) -> None:
+        seen.extend(versions.iterdir())
+        raise AzrError("no room", "make room")
+
+    monkeypatch.setattr("azr.run.command.require_room", refused)
+    words = ["train", "--config", "tiny", f"run.folder={tmp_path}", f"weights.folder={versions}"]
+    assert cli.main(words) == cli.EXIT_ERROR
+    assert seen == []
+    assert not left.exists()
+
+
 def test_a_resume_shows_what_is_changed(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "--resume", str(run.root), "run.minutes=60", "--dry-run"]) == 0
     assert "changed    run.minutes: 10.0 -> 60.0" in capsys.readouterr().out
@@ -156,7 +179,7 @@ def test_a_run_keeps_a_folder_of_a_model_by_its_absolute_path(tmp_path: Path, mo
         raise AzrError("this is enough")
 
     kept: list[str] = []
-    monkeypatch.setattr("azr.run.driver.begin", begin)
+    monkeypatch.setattr("azr.run.beginning.begin", begin)
     monkeypatch.chdir(tmp_path)
     for folder in ("mine", "tiny"):
         (tmp_path / folder).mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,8 +17,9 @@ import pytest
 from azr.config import load, write_resolved
 from azr.errors import AzrError, ConfigError
 from azr.plugins import TRACKERS
+from azr.run.beginning import begin
 from azr.run.console import Console, Goal
-from azr.run.driver import Driver, begin
+from azr.run.driver import Driver
 from azr.run.folder import RunFolder
 from azr.run.hub import Drained, StepParts
 from azr.run.learner_thread import LearnerFailedError
@@ -25,6 +27,7 @@ from azr.run.local_ray import RESUMED
 from azr.run.stages import Stages, StageTimeoutError
 from azr.run.stopping import StoppedError
 from azr.run.summary import Ending
+from azr.run.supervision import PartLostError
 from azr.tiny import shipped
 from learner.checkpoint import MARKER, LearnerState, checkpoint_folder
 from tests.plugins import announce
@@ -45,23 +48,6 @@ def test_a_run_that_cannot_even_begin_to_be_tracked_can_be_resumed(
         Driver(config, folder, Console(("deduction",), Goal(), stream=said, terminal=False)).run()
     assert folder.exists
     assert load([str(folder.config)]) == config
-
-
-def test_a_run_that_is_begun_twice_keeps_its_configuration(tmp_path: Path) -> None:
-    folder = begin(load(["tiny"], [f"run.folder={tmp_path}", "checkpoint.free_gb=0"]))
-    with pytest.raises(AzrError, match="holds a run already"):
-        begin(load(["tiny"], [f"run.folder={tmp_path}", "checkpoint.free_gb=0", "run.seed=99"]))
-    assert load([str(folder.config)]).run.seed != 99
-
-
-def test_a_folder_with_checkpoints_of_another_training_is_no_place_for_a_run(tmp_path: Path) -> None:
-    """`azr sft` leaves such a folder: the newest of them would be taken up as the run's own."""
-    kept(RunFolder.of(str(tmp_path), "tuned"), 8)
-    words = [f"run.folder={tmp_path}", "run.name=tuned", "checkpoint.free_gb=0"]
-    with pytest.raises(AzrError, match="tuned holds checkpoints of something that is no run") as refused:
-        begin(load(["tiny"], words))
-    assert "another run.name" in refused.value.mend
-    assert [path.name for path in (tmp_path / "tuned").iterdir()] == ["checkpoints"]
 
 
 def test_a_model_that_is_not_there_is_refused_before_ray_starts(
@@ -314,19 +300,17 @@ class TestWhatGoesWrongWhileEverythingIsTakenDown:
         assert told in said.getvalue()
 
 
-def test_the_configuration_of_the_driver_before_is_kept_where_this_ones_differs(driver: Driver) -> None:
-    assert driver._changed_configuration() is None, "there is none yet"
+def test_a_driver_keeps_the_configuration_that_its_own_takes_the_place_of(driver: Driver) -> None:
     write_resolved(driver.asked, driver.folder.root)
     before = driver.folder.config.read_text()
-    driver._card.starts = 3
-    assert driver._changed_configuration() is None, "it is the same"
-    driver.asked.run.folder, driver.asked.run.name = "/moved/to", "renamed"
-    assert driver._changed_configuration() is None, "nor is it another for where the run is"
-    assert not {"run.folder", "run.name"} & set(driver._info().parameters)
+    driver._card.latest.starts = 3
     driver.asked.run.minutes = 77.0
-    kept = driver._changed_configuration()
-    assert kept == driver.folder.root / "config-2.yaml"
-    assert kept.read_text() == before
+    driver.config.tracking.mlflow = "off"
+    driver._play = lambda _stack, _tracking: "its steps are done"  # type: ignore[method-assign, assignment]
+    driver.run()
+    assert driver.folder.config_of(2).read_text() == before
+    assert load([str(driver.folder.config)]).run.minutes == 77.0
+    assert not {"run.folder", "run.name"} & set(driver._info().parameters)
 
 
 def test_ranks_without_room_are_told_in_the_error_of_whoever_waits_for_their_weights(driver: Driver) -> None:
@@ -476,3 +460,32 @@ def test_a_hub_that_stays_silent_after_the_learners_end_keeps_a_run_no_longer_th
     hosted, hub = SimpleNamespace(experience=asks_nobody, tasks=asks_nobody), Gone()
     driver._train(hub, asks_nobody, hosted, {}, Ended(waits=0), None)  # type: ignore[arg-type]
     assert hub.asked == 1
+
+
+def test_ranks_that_find_no_place_again_are_waited_for_as_long_as_to_be_ready_and_by_name(
+    driver: Driver, said: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their node was lost, and no other has room: Ray Train would ask for one for ever."""
+
+    class Placeless(Learner):
+        def require_places(self, room: Callable[[], str]) -> None:
+            raise AzrError(f"its ranks wait for places{room()}")
+
+        def wait(self, seconds: float) -> None:
+            super().wait(seconds)
+            time.sleep(seconds)
+
+    quick = {"POLL_SECONDS": 0.01, "SILENT_SECONDS": 0.0, "ROUND_SECONDS": 0.01, "LAST_WORDS_SECONDS": 0.0}
+    for name, seconds in quick.items():
+        monkeypatch.setattr(f"azr.run.driver.{name}", seconds)
+    monkeypatch.setattr("azr.run.driver.check_ray", lambda: None)
+    patience = driver._supervision._others
+    assert patience["learner"] == (driver.config.cluster.start_seconds, "cluster.start_seconds")
+    patience["learner"] = patience["learner"]._replace(seconds=0.05)
+    quiet = SimpleNamespace(statistics=list)
+    engines = SimpleNamespace(statistics=list, room=lambda: " (free: 0 GPUs)", follow=lambda _values: [])
+    hosted, hub = SimpleNamespace(experience=quiet, tasks=quiet), SimpleNamespace(drain=lambda *_words, **_more: None)
+    with pytest.raises(PartLostError, match=r"learner \(\d+ s: its ranks wait for places \(free: 0 GPUs\)\)") as lost:
+        driver._train(hub, engines, hosted, {}, Placeless(waits=1000), None)  # type: ignore[arg-type]
+    assert "cluster.start_seconds" in lost.value.mend
+    assert "learner does not answer; waiting for it to come back" in said.getvalue()

@@ -12,6 +12,7 @@ import pytest
 from ray.exceptions import ActorDiedError
 
 from azr.config.sections.cluster import ClusterConfig
+from azr.errors import AzrError
 from azr.run.learner_thread import LearnerFailedError, LearnerThread, Renewal
 from learner.checkpoint import MARKER, LearnerState, checkpoint_folder
 from tests.learner.plans import plan
@@ -52,7 +53,20 @@ def test_what_ended_the_training_is_raised_by_its_innermost_cause(
     learner.wait(10)
     with pytest.raises(LearnerFailedError, match="ValueError: the loss is not finite") as failed:
         learner.check()
-    assert "there is no checkpoint yet" in failed.value.mend
+    assert failed.value.mend.startswith("logs/ray in the run's folder may say more; there is no checkpoint yet")
+
+
+def test_in_a_cluster_that_was_joined_ray_keeps_its_logs_itself(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fails(*_arguments: Any) -> None:
+        raise ValueError("the loss is not finite")
+
+    learner = started(monkeypatch, tmp_path, fails, ClusterConfig(address="auto"))
+    learner.wait(10)
+    with pytest.raises(LearnerFailedError) as failed:
+        learner.check()
+    assert failed.value.mend.startswith("Ray's own logs on the learner's nodes may say more")
 
 
 def test_whatever_ends_the_thread_is_heard_for_else_the_run_would_count_as_finished(
@@ -83,6 +97,20 @@ def test_the_end_of_a_learner_that_was_given_up_is_no_error(monkeypatch: pytest.
     given_up.set()
     learner.wait(10)
     learner.check()
+
+
+def test_ranks_without_places_are_told_of_with_what_the_cluster_has_as_long_as_training_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    over, held = threading.Event(), [False, True]
+    monkeypatch.setattr("learner.ray_train.places_held", lambda: held.pop(0))
+    learner = started(monkeypatch, tmp_path, lambda *_arguments: over.wait(10), ClusterConfig())
+    with pytest.raises(AzrError, match=r"its ranks wait for places \(free: 0 GPUs\)"):
+        learner.require_places(lambda: " (free: 0 GPUs)")
+    learner.require_places(lambda: pytest.fail("they have them"))
+    over.set()
+    learner.wait(10)
+    learner.require_places(lambda: pytest.fail("nobody waits any more"))
 
 
 class TestRenewal:

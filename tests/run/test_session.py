@@ -66,6 +66,18 @@ def test_logs_of_a_session_are_kept_where_it_fails_and_nowhere_else() -> None:
         shutil.rmtree(failed)
 
 
+def test_of_a_session_in_a_cluster_only_what_this_node_has_is_told_to_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    said: list[str] = []
+    with pytest.raises(AzrError), logs_folder(said.append, joined=True) as failed:
+        raise AzrError("no engine stands", "look at its log")
+    (told,) = said
+    assert told.startswith(f"what engines on this node said is kept in {failed};")
+    assert "Ray's own logs are the cluster's" in told
+
+
 def test_logs_of_a_session_that_is_killed_are_tidied_away_and_kept_ones_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,7 +74,7 @@ def asking(driver: Driver, engines: Unanswering, tokens: object = PLAIN_TOKENS) 
 def evaluate_last(driver: Driver, *, silent: bool, gone: bool = False) -> str:
     """As the driver does it."""
     why = asking(driver, Unanswering(silent=silent, gone=gone)).evaluate_last(driver.step)
-    driver._note_unevaluated(why)
+    driver._card.note_unevaluated(why)
     return why
 
 
@@ -93,7 +93,7 @@ def test_an_evaluation_that_cannot_be_made_fails_no_run_whose_training_is_over(
 ) -> None:
     trained.config.cluster.work_seconds = 0.5 if silent else 60.0
     evaluate_last(trained, silent=silent)
-    trained._end_card("finished", "its steps are done")
+    trained._card.end("finished", "its steps are done", trained.seconds)
     assert f"the weights of step 7 are not evaluated: {why}" in said.getvalue()
     assert f"mend: azr eval {trained.folder.root} --tasks 2 --samples" in said.getvalue()
     card = trained.folder.card()
@@ -213,6 +213,6 @@ def test_a_signal_ends_the_last_evaluation_as_it_ends_others(trained: Driver) ->
     trained._stop.signalled("Ctrl-C")
     with pytest.raises(StoppedError):
         evaluate_last(trained, silent=True)
-    trained._end_card("stopped", "Ctrl-C")
+    trained._card.end("stopped", "Ctrl-C", trained.seconds)
     card = trained.folder.card()
     assert (card.ended, card.not_evaluated) == ("stopped", "")
