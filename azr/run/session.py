@@ -44,7 +44,7 @@ def session(config: Config, tell: Callable[[str], None]) -> Iterator[Session]:
     hush()
     tokens = load_tokens(at_its_place(config).model)  # before anything has logs to keep
     stages, wait = Stages(tell), config.cluster.start_seconds
-    with logs_folder(tell) as folder, contextlib.ExitStack() as stack:
+    with logs_folder(tell, joined=bool(config.cluster.address)) as folder, contextlib.ExitStack() as stack:
         config = at_its_place(replace(config, run=replace(config.run, folder=str(folder))))
         with stages.stage("cluster", "Ray", wait):
             stack.enter_context(ray_of(config, folder / config.run.name / "logs"))
@@ -60,15 +60,20 @@ def session(config: Config, tell: Callable[[str], None]) -> Iterator[Session]:
 
 
 @contextlib.contextmanager
-def logs_folder(tell: Callable[[str], None]) -> Iterator[Path]:
-    """Where the parts write their logs. It goes at the end, unless an error ends the block: then it is told."""
+def logs_folder(tell: Callable[[str], None], *, joined: bool = False) -> Iterator[Path]:
+    """Where the parts write their logs. It goes at the end, unless an error ends the block: then it is told. `joined`:
+    in a cluster with other nodes, which keeps Ray's own."""
     folder = Path(tempfile.mkdtemp(prefix="azr-session-"))
     try:
         with hold(folder):
             yield folder
     except Exception:
         (folder / LOCK).unlink(missing_ok=True)  # from now on it is the user's, and nobody tidies it away
-        tell(f"what engines and Ray said is kept in {folder}")
+        if joined:
+            told = "; those on others wrote under the same path there, and Ray's own logs are the cluster's"
+            tell(f"what engines on this node said is kept in {folder}{told}")
+        else:
+            tell(f"what engines and Ray said is kept in {folder}")
         raise
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
