@@ -16,10 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from azr.bench import Report
+from azr.bench.rounds import turned
 from azr.cli.numbers import whole
 from benchmarks.replicas import model_folder, numbered_request, small_ray
 
 SUMMARY = "overhead of client and replica per request, over the bare engine, at 64 in flight"
+
+#: A name, how it is asked, and where its times go.
+_Side = tuple[str, Callable[[Any], Awaitable[Any]], list[float]]
 
 #: What our actors may add to a request, in milliseconds.
 _GOAL_MS = 3.0
@@ -77,9 +81,11 @@ async def _measure(arguments: argparse.Namespace, report: Report, model: Path) -
     async def asked(request: Any) -> Any:
         return await client.generate(request, 300)
 
+    sides: list[_Side] = [("bare", engine.generate, bare), ("replica", asked, ours)]
     try:
-        for turn in range(arguments.rounds + 1):  # the first warms up
-            for name, ask, found in (("bare", engine.generate, bare), ("replica", asked, ours)):
+        # The first warms up. Sides take turns at going first, so that a load that falls favours neither.
+        for turn in range(arguments.rounds + 1):
+            for name, ask, found in turned(sides, turn):
                 report.progress(f"round {turn}/{arguments.rounds}: {name}")
                 taken = await _round(arguments, f"{name}-{turn}", ask)
                 if turn:
