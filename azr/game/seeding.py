@@ -4,9 +4,9 @@ A pure state machine. It says what to ask next and is told what became of it; th
 caller's (`azr.run.seeds`).
 
     zero tasks ─► Seeding ── next_batch(), draw() ──► prompts ─► model ─► gate ─┐
-                     ▲   triplets first (proposed as deduction and abduction        │
-                     │   in turn), then induction tasks over their programs         │
-                     └───────────── report(Task | Refusal) ◄───────────────┘
+                     ▲   triplets first (proposed as deduction and abduction    │
+                     │   in turn), then induction tasks over their programs     │
+                     └─────────────── report(Task | Refusal) ◄──────────────────┘
                                     done at both targets; SeedingStalledError when batches bring nothing new
 
 The triplets serve deduction and abduction alike (`retyped`), because a gated triplet is a task of both. Nothing is

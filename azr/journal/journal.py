@@ -1,6 +1,7 @@
 """An append-only journal in one folder: what is appended is safe before it is acknowledged, and comes back on opening.
 
-Owned by a shard of the experience or task service through `azr.journal.durable`. Knows nothing of what records mean.
+Owned by a shard of the experience service through `azr.journal.durable`, or of the task service through
+`azr.journal.tasks`. Knows nothing of what records mean.
 
       open() ── judge, cut off a torn tail ──► records() ──► one after the other  00000007.journal   (read in pieces)
       append_many(records) ── one write ── sync by policy ──► acknowledge        00000007.journal   (grows)

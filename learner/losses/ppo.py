@@ -2,7 +2,7 @@
 
 One ratio π_θ/μ carries staleness, engine mismatch and the step's own progress, and one clip bounds them all. Cheapest:
 no proximal forward pass. It forgets what is far off policy: a token outside the clip has no gradient at all. Because
-the clip already corrects π_θ/μ, a weight on the same ratio is refused (`learner.objective`).
+the clip already corrects π_θ/μ, a weight on the same ratio is refused (`azr.config.sections.algorithm_rules`).
 """
 
 from __future__ import annotations
