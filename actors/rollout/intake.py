@@ -35,27 +35,28 @@ class WeightIntake:
         self._name = name
         self._registry = registry
 
-    async def by_transport(self, engine: Engine, order: Order) -> tuple[UpdateTimes | None, str]:
-        """The weights by the order's transport; by the version's file where this replica has no part in it."""
+    async def by_transport(self, engine: Engine, order: Order) -> tuple[UpdateTimes | None, str, str]:
+        """The weights by the order's transport; by the version's file where this replica has no part in it, or where
+        the transport failed with nothing lost: then the last word says how."""
         own = order.details.get(self._name)
         if order.details and own is None and order.action != "native_init":
-            return await self.pull(engine, await self.stored(order.version)), "file"
+            return await self.pull(engine, await self.stored(order.version)), "file", ""
         info = order.info | (own or {})
         match order.action:
             case "file":
-                return await self.pull(engine, await self.stored(order.version)), "file"
+                return await self.pull(engine, await self.stored(order.version)), "file", ""
             case "gloo":
                 try:
-                    return await engine.update(order.version, "gloo", info, checksum=order.checksum), "gloo"
+                    return await engine.update(order.version, "gloo", info, checksum=order.checksum), "gloo", ""
                 except StagingError as error:
                     logger.warning("%s; the version's file is taken instead", error)
-                    return await self.pull(engine, await self.stored(order.version)), "file"
+                    return await self.pull(engine, await self.stored(order.version)), "file", str(error)
             case "native_init":
                 if own is not None:
                     await engine.native_init(info)
-                return None, order.action
+                return None, order.action, ""
             case "native_update":
-                return await engine.native_update(order.version, info), order.action
+                return await engine.native_update(order.version, info), order.action, ""
             case _:
                 raise EngineError(f"{self._name}: there is no way {order.action!r} for weights")
 

@@ -397,7 +397,7 @@ class Replica:
         error, times = "", None
         transport: str = order.action
         try:
-            times, transport = await self._intake.by_transport(engine, order)
+            times, transport, error = await self._intake.by_transport(engine, order)
         except EngineDiedError:
             return None  # its successor loads the newest by itself
         except EngineError as failed:

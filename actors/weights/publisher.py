@@ -24,6 +24,7 @@ from actors.weights.fingerprint import fingerprint
 from actors.weights.folders import no_room, require_room
 from actors.weights.records import Member, Order, Report, Stored, UpdateReport
 from actors.weights.registry import find_registry
+from actors.weights.setbacks import Setbacks
 from actors.weights.transports.base import Transport
 from actors.weights.transports.bounded import carry_in_time
 from actors.weights.transports.files import file_content, file_name, write_file
@@ -49,12 +50,8 @@ _REPLICAS_SHARE = 0.5
 #: Of their time, what a transport may take before replicas take the file instead.
 _SENDERS_SHARE = 0.5
 
-#: Versions in a row at which a transport fails until it is asked no more. Each may take all that senders may take, and
-#: engines may stand still for it.
-_TRIES = 2
 #: Characters told of a transport's error.
 _TOLD = 300
-_UNTIL = " until other replicas serve"
 
 
 class PublishError(RuntimeError):
@@ -76,12 +73,9 @@ class WeightPublisher:
         self._held: IO[str] | None = None
         self._confirmed: frozenset[str] = frozenset()
         """Who confirmed the version before: they owe a report also where a registry that is new knows nobody yet."""
-        self._not_carried = ""
-        """Why the transport could not carry the present version."""
-        self._failures = 0
-        """Of the transport, in a row."""
-        self._failed_with: frozenset[str] = frozenset()
-        """Who served when it failed last."""
+        self._not_carried: str | None = None
+        """Why the transport could not carry the present version; None where it was not asked to."""
+        self._setbacks = Setbacks()
         self.on_report: Callable[[UpdateReport], None] = _log
 
     def publish(self, version: Version, weights: Mapping[str, Tensor]) -> UpdateReport:
@@ -96,7 +90,7 @@ class WeightPublisher:
         stored_after = time.monotonic() - began
         # A slow disk is no replica's fault: none of them is given up for it.
         ends = max(ends, time.monotonic() + _REPLICAS_SHARE * self._config.publish_seconds)
-        self._not_carried = ""
+        self._not_carried = None
         reports, missing = self._hand_on(version, tensors, checksum, ends)
         if _differing(reports, version):
             reports, missing = self._mend(version, reports, missing, ends)
@@ -174,27 +168,29 @@ class WeightPublisher:
             # Engines begin with the version that a run's first publication has. They would join a broadcast, receive
             # nothing of what they hold already, and keep its sender waiting; an order by file they confirm.
             return self._wait(self._ask("give", by_file), ends, expected, instead=by_file)
-        names = frozenset(member.name for member in fleet.members)
-        if self._failures >= _TRIES and names == self._failed_with:
-            self._not_carried = f"{self._transport_name} failed {_TRIES} times in a row and is not asked{_UNTIL}"
+        if rest := self._setbacks.rest(member.name for member in fleet.members):
+            row = self._setbacks.failures
+            self._not_carried = f"{self._transport_name} failed {row} times in a row and rests for {rest} more versions"
             return self._wait(self._ask("give", by_file), ends, expected, instead=by_file)
+        why = ""
         try:
             number = carry_in_time(self._sender(), version, checksum, tensors, fleet)
-            self._failures = 0
         except Exception as error:
             # The version is in the registry: everybody can still take its file. The next one gets a new transport, for
             # this one may still hang in what it does.
             self._transport = None
-            self._failures, self._failed_with = self._failures + 1, names
-            why = shortened(str(error) or type(error).__name__, _TOLD)
-            given_up = f" and is not asked again{_UNTIL}" if self._failures >= _TRIES else ""
-            self._not_carried = f"{self._transport_name} could not carry them ({why}){given_up}"
+            why = f"could not carry them ({shortened(str(error) or type(error).__name__, _TOLD)})"
             logger.warning("%s could not carry weights (%s); replicas take the file", self._transport_name, error)
             number = self._ask("give", by_file)
         reports, failed = self._wait(number, ends, expected, instead=by_file)
-        healed = "; ".join(f"{each.name}: {each.error}" for each in reports if each.error and not each.failed)
-        if healed and not self._not_carried:
-            self._not_carried = f"{self._transport_name} failed at {shortened(healed, _TOLD)}"
+        healed = [f"{each.name}: {each.error}" for each in reports if each.error and not each.failed]
+        if fleet.members:  # or nobody was there to carry them to
+            # One replica that it never reaches is no reason to have all others take the file.
+            rest = self._setbacks.count(failed=bool(why) or 0 < len(healed) == len(reports))
+            if healed and not why:
+                why = f"failed at {shortened('; '.join(healed), _TOLD)}"
+            resting = f"; it rests for {rest} versions" if rest else ""
+            self._not_carried = f"{self._transport_name} {why}{resting}" if why else ""
         return reports, failed
 
     def _sender(self) -> Transport:

@@ -102,8 +102,9 @@ class UpdateReport(msgspec.Struct, frozen=True, kw_only=True):
     reports: tuple[Report, ...]
     missing: tuple[str, ...] = ()
     """Replicas that did not confirm, each by its name and the reason; `registry` where that lost the order."""
-    not_carried: str = ""
-    """Why the transport failed, so that replicas were to take the version's file; empty where it did not."""
+    not_carried: str | None = ""
+    """Why the transport failed, so that replicas were to take the version's file; empty where it did not, and None
+    where it was not asked: nobody was there, or had the version already."""
     checksum: str = ""
     size: int = 0
     seconds: float = 0.0

@@ -75,7 +75,8 @@ class Publish:
                 self._ended(COMMITTED_SECONDS),
             )
         report = self._publisher.publish(version, weights)
-        self._say_how_it_came(step, report.not_carried)
+        if report.not_carried is not None:
+            self._say_how_it_came(step, report.not_carried)
         if report.missing:
             setting.hub.say(f"weights of step {step} are not everywhere: {'; '.join(report.missing)}")
         try:

@@ -23,6 +23,7 @@ from actors.weights import publisher as publisher_module
 from actors.weights.fingerprint import fingerprint
 from actors.weights.publisher import WeightPublisher, _cast, _differing, _disagreeing, make_transport
 from actors.weights.records import Member, Order, Report, UpdateReport
+from actors.weights.setbacks import Setbacks
 from actors.weights.transports import bounded
 from actors.weights.transports.base import Fleet
 from actors.weights.transports.files import file_name, receive_file
@@ -113,8 +114,8 @@ class TestCasting:
 def _without_ray() -> WeightPublisher:
     """A publisher that has asked no registry yet."""
     publisher = object.__new__(WeightPublisher)
-    publisher._confirmed = publisher._failed_with = frozenset()
-    publisher._not_carried, publisher._failures = "", 0
+    publisher._confirmed = frozenset()
+    publisher._not_carried, publisher._setbacks = None, Setbacks()
     return publisher
 
 
@@ -175,7 +176,7 @@ def test_a_version_that_the_transport_did_not_carry_says_so_in_its_report(monkey
     assert second.not_carried == ""
 
 
-def test_a_transport_that_fails_twice_in_a_row_is_asked_again_only_when_other_replicas_serve(
+def test_a_transport_that_fails_twice_in_a_row_rests_until_other_replicas_serve(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A group that cannot form may keep engines from sampling for minutes, at each version anew."""
@@ -202,15 +203,22 @@ def test_a_transport_that_fails_twice_in_a_row_is_asked_again_only_when_other_re
     publisher._folder = Path()
     monkeypatch.setattr("actors.weights.publisher.make_transport", lambda *_: transport)
     monkeypatch.setattr(publisher, "_ask", registry.ask)
-    said, tried = list[str](), list[int]()
+    said, tried = list[str | None](), list[int]()
     for names, fails in [("ab", True)] * 3 + [("bc", True)] * 2 + [("cd", False)] + [("cd", True)] * 2:
-        registry.names, transport.fails, publisher._not_carried = names, fails, ""
+        registry.names, transport.fails = names, fails
         publisher._hand_on(NEW, {}, "sum", time.monotonic() + 5.0)
         said.append(publisher._not_carried)
     once = "nccl could not carry them (no route)"
-    given_up = f"{once} and is not asked again until other replicas serve"
-    left = "nccl failed 2 times in a row and is not asked until other replicas serve"
-    assert said == [once, given_up, left, given_up, left, "", once, given_up]
+    assert said == [
+        once,
+        f"{once}; it rests for 4 versions",
+        "nccl failed 2 times in a row and rests for 4 more versions",
+        f"{once}; it rests for 8 versions",
+        "nccl failed 3 times in a row and rests for 8 more versions",
+        "",
+        once,
+        f"{once}; it rests for 4 versions",
+    ]
     assert tried == [0, 1, 3, 5, 6, 7]
 
 
@@ -223,8 +231,9 @@ def test_a_replica_that_was_healed_tells_of_its_transport(monkeypatch: pytest.Mo
         return (True, [_healed("a"), _report("b")], []) if method == "outcome" else registry.ask(method, *arguments)
 
     monkeypatch.setattr(publisher, "_ask", ask)
-    _, missing = publisher._hand_on(NEW, {}, "sum", time.monotonic() + 5.0)
-    assert (publisher._not_carried, missing) == ("gloo failed at a: torn", [])
+    for _ in range(3):
+        _, missing = publisher._hand_on(NEW, {}, "sum", time.monotonic() + 5.0)
+        assert (publisher._not_carried, missing) == ("gloo failed at a: torn", []), "b is reached: no rest"
 
 
 @pytest.mark.parametrize(
