@@ -29,26 +29,32 @@ def versions_folder(parent: str, name: str) -> Path:
     return Path(parent or "/dev/shm").absolute() / f"azr-{name}"
 
 
-def require_room(folder: Path, size: int, keep: int) -> None:
-    """Room for all versions of this size that will lie there at once: said at the first, and not after some steps."""
+def in_memory(folder: Path) -> bool:
+    """Whether it lies where Ray's object store does."""
+    return folder.is_relative_to("/dev/shm")
+
+
+def require_room(folder: Path, size: int, keep: int, travelling: int = 0) -> None:
+    """Room for all versions of this size that will lie there at once: said at the first, and not after some steps.
+    `travelling`: that the object store will hold beside them, in the same memory."""
     free = shutil.disk_usage(folder).free
-    if free < max(1, keep + 1 - _lying(folder)) * size:
+    if free < (max(1, keep + 1 - _lying(folder)) + travelling) * size:
+        beside = ", and one more travels between machines" if travelling else ""
         raise no_room(
             folder,
             size,
-            f"{keep + 1} must fit (weights.keep_versions={keep}, and the next is written before the oldest goes),"
-            f" and {free / _GIB:.2f} GiB are free",
+            f"{keep + 1 + travelling} must fit (weights.keep_versions={keep}, and the next is written before the oldest"
+            f" goes{beside}), and {free / _GIB:.2f} GiB are free",
         )
 
 
 def no_room(folder: Path, size: int, why: str) -> AzrError:
     """The system's error names no folder, and whoever reads it looks at the run's disk."""
-    in_memory = "give it more (docker run --shm-size, a pod's memory volume), "
-    in_memory = in_memory if folder.is_relative_to("/dev/shm") else ""
+    more = "give it more (docker run --shm-size, a pod's memory volume), " if in_memory(folder) else ""
     return AzrError(
         f"{folder} does not take weights of {size} bytes ({size / _GIB:.2f} GiB) beside the {_lying(folder)}"
         f" versions there: {why}",
-        f"make room there, {in_memory}name another (weights.folder), or keep fewer of them (weights.keep_versions)",
+        f"make room there, {more}name another (weights.folder), or keep fewer of them (weights.keep_versions)",
     )
 
 

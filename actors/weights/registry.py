@@ -33,6 +33,7 @@ from actors.restarts import tried_again
 from actors.weights.book import Book
 from actors.weights.folders import (
     WANTED,
+    in_memory,
     no_room,
     remove_abandoned_versions,
     remove_others,
@@ -116,11 +117,12 @@ class Registry:
         """A version of so many bytes comes from another machine next.
 
         The object store gives no page back that it once used: let the bytes of the version before go first, so that it
-        never holds two. Shared memory has to hold the versions kept, the one that is written, and this one on its way.
-        Who still fetches the one before holds a reference.
+        does not hold two. (Who still fetches those holds a reference.) Shared memory has to hold the versions kept, the
+        one that is written, and from the first version on one on its way.
         """
         self._shared = None
-        require_room(self._folder, size, self._book.keep)
+        first = not self._book.versions and in_memory(self._folder)
+        require_room(self._folder, size, self._book.keep, travelling=int(first))
 
     async def accept(self, version: Version, content: npt.NDArray[np.uint8], checksum: str) -> None:
         """Own a version that comes as the bytes of its file, from another machine."""

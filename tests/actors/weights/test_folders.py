@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
 import torch
 
 from actors.weights.folders import (
@@ -15,9 +18,12 @@ from actors.weights.folders import (
     remove_abandoned_versions,
     remove_others,
     remove_versions,
+    require_room,
     versions_folder,
 )
-from actors.weights.transports.files import write_file
+from actors.weights.transports.files import file_name, write_file
+from azr.errors import AzrError
+from azr.game.types import Version
 from azr.held_folders import LOCK, QUIET_SECONDS, hold
 
 
@@ -31,6 +37,21 @@ def test_a_folder_that_the_user_names_is_never_used_itself(tmp_path: Path) -> No
 def test_one_in_memory_that_is_full_may_be_given_more_of_it() -> None:
     mends = [no_room(Path(folder), 12, "full").mend for folder in ("/dev/shm/azr-run", "/mnt/disk/azr-run")]
     assert ["--shm-size" in mend for mend in mends] == [True, False]
+
+
+@pytest.mark.parametrize(("lying", "travelling", "needed"), [(0, 0, 3), (0, 1, 4), (1, 0, 2), (2, 0, 1), (5, 0, 1)])
+def test_room_is_asked_for_what_is_kept_the_one_that_is_written_and_the_one_that_travels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lying: int, travelling: int, needed: int
+) -> None:
+    """Less what lies there: that is not free any more."""
+    for step in range(lying):
+        (tmp_path / file_name(Version(0, step))).touch()
+    usage = SimpleNamespace(free=8 * needed)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage)
+    require_room(tmp_path, 8, 2, travelling)
+    usage.free -= 1
+    with pytest.raises(AzrError, match=rf"{3 + travelling} must fit \(weights\.keep_versions=2"):
+        require_room(tmp_path, 8, 2, travelling)
 
 
 def test_what_the_registry_left_is_removed_with_its_folder(tmp_path: Path) -> None:
