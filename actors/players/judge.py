@@ -91,7 +91,7 @@ class Judge:
                 outcomes = await drive_together([plans[number]() for number in left], self.sandbox)
                 found |= {number: (outcome, tried) for number, outcome in zip(left, outcomes, strict=True)}
                 left = [number for number in left if undecided(found[number][0])]
-            except SandboxError:
+            except (SandboxError, OSError, MemoryError):  # the sandbox's or the machine's, and no fault of the task's
                 raise
             except Exception as error:
                 place = traceback.extract_tb(error.__traceback__)[-1]

@@ -12,7 +12,7 @@ from actors.players.judge import Judge, JudgingError, SandboxUselessError, open_
 from azr.config.sections.sandbox import SandboxConfig
 from azr.game import plan
 from azr.game.plan import Plan
-from sandbox_wasm.dispatcher import SandboxBrokenError, SandboxError
+from sandbox_wasm.dispatcher import SandboxBrokenError
 from sandbox_wasm.protocol import Job, JobResult, Outcome, RunJob, RunResult
 from tests.plugins import announce
 from tests.run.wedged_backend import ENTRIES
@@ -84,16 +84,18 @@ async def test_one_alone_is_decided_likewise() -> None:
     ("error", "told"),
     [
         (SandboxBrokenError("workers cannot be started"), "^workers cannot be started"),
+        (OSError("too many open files"), "^too many open files"),
+        (MemoryError("none is left"), "^none is left"),
         (TypeError("no job"), r"test_judge\.py:\d+: TypeError: no job"),
     ],
 )
-async def test_what_a_plan_raises_is_told_from_a_sandbox_that_is_broken(error: Exception, told: str) -> None:
-    """The one costs a piece of work, the other ends the player."""
+async def test_what_a_plan_raises_is_told_from_what_sandbox_and_machine_lack(error: Exception, told: str) -> None:
+    """The one costs the piece of work for good; with the other it is given to somebody else."""
 
     def failing() -> Plan[str]:
         yield from ()
         raise error
 
     judge = Judge(Stumbling(), 3)  # type: ignore[arg-type]
-    with pytest.raises(SandboxError if isinstance(error, SandboxError) else JudgingError, match=told):
+    with pytest.raises(JudgingError if isinstance(error, TypeError) else type(error), match=told):
         await judge.decide(failing, lambda _: False)
