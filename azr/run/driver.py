@@ -46,7 +46,7 @@ from azr.run.source import RunObserver, RunSource, Setting
 from azr.run.stages import START, Stage, Stages
 from azr.run.stopping import Stop, StoppedError
 from azr.run.summary import Ending
-from azr.run.supervision import Patience, Supervision
+from azr.run.supervision import PartLostError, Patience, Supervision
 from azr.run.telling import Standing, Teller
 from azr.run.tracking import RunInfo, TrackingBoard
 from azr.run.without_players import WithoutPlayers
@@ -90,7 +90,9 @@ class Driver:
             Patience(config.actors.restart_seconds, "actors.restart_seconds"),
             {
                 "engines": Patience(config.rollout.start_seconds, "rollout.start_seconds"),
-                "learner": Patience(config.cluster.start_seconds, START),
+                "learner": Patience(
+                    config.cluster.start_seconds, START, "have nodes with room join the cluster, or raise {key}"
+                ),
             },
         )
         self._learner: LearnerThread | None = None
@@ -207,6 +209,9 @@ class Driver:
             self.console.say(f"the run fails, taking everything down: {reason}")
         self._card.end(status, reason, self.seconds)
         tracking.over(status)
+        if isinstance(error, PartLostError):
+            # A learner without places ends at no wish, and Ray may end this process with it.
+            self._unless_hurried("the report", partial(write_report, self.folder, self.console.say))
 
     def _end_learner(self, hub: HubClient, learner: LearnerThread) -> None:
         """Have the learner end with what it has. A thread that still asks Ray when it is left has Ray end the whole

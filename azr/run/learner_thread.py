@@ -69,8 +69,13 @@ class LearnerThread:
     def require_places(self, room: Callable[[], str]) -> None:
         """Raise while training goes on and its ranks have no places, with what `room` says of the cluster: for ranks
         whose node was lost Ray Train asks for others without end, and tells nobody."""
-        if self.running and not self.placed:
-            raise AzrError(f"its ranks wait for places{room()}")
+        if not self.running or self.placed:
+            return
+        try:
+            what = room()
+        except AzrError as error:  # the cluster is too small now; a node may come back in the time there is
+            what = f": {error.what} ({error.mend})"
+        raise AzrError(f"its ranks wait for places{what}")
 
     @property
     def running(self) -> bool:

@@ -29,10 +29,11 @@ class Silent(NamedTuple):
 
 
 class Patience(NamedTuple):
-    """How long an actor may be silent, and the key that says so."""
+    """How long an actor may be silent, the key that says so, and what to do when it is for longer."""
 
     seconds: float
     key: str
+    mend: str = "its log in the run's folder says why; on a slow machine raise {key}"
 
 
 class Supervision:
@@ -93,11 +94,11 @@ class Supervision:
         if lost:
             told = {one: f": {why[one.name]}" if why and why.get(one.name) else "" for one in lost}
             who = ", ".join(f"{one.name} ({one.seconds:.0f} s{told[one]})" for one in lost)
-            keys = " and ".join(sorted({self._patience_with(one.name).key for one in lost}))
+            patiences = {self._patience_with(one.name) for one in lost}
+            mends = sorted(patience.mend.format(key=patience.key) for patience in patiences)
             raise PartLostError(
-                f"no answer from {who}: it died and did not come back",
-                "its log in the run's folder says why; azr train --resume goes on from the newest checkpoint; on a "
-                f"slow machine raise {keys}",
+                f"no answer from {who}: it is gone and did not come back",
+                f"{'; '.join(mends)}; azr train --resume goes on from the newest checkpoint",
             )
         return silent
 

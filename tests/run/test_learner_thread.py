@@ -102,11 +102,16 @@ def test_the_end_of_a_learner_that_was_given_up_is_no_error(monkeypatch: pytest.
 def test_ranks_without_places_are_told_of_with_what_the_cluster_has_as_long_as_training_goes_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    over, held = threading.Event(), [False, True]
+    def room() -> str:
+        raise AzrError("9 GPUs are asked for", "ask for fewer")
+
+    over, held = threading.Event(), [False, False, True]
     monkeypatch.setattr("learner.ray_train.places_held", lambda: held.pop(0))
     learner = started(monkeypatch, tmp_path, lambda *_arguments: over.wait(10), ClusterConfig())
     with pytest.raises(AzrError, match=r"its ranks wait for places \(free: 0 GPUs\)"):
         learner.require_places(lambda: " (free: 0 GPUs)")
+    with pytest.raises(AzrError, match=r"its ranks wait for places: 9 GPUs are asked for \(ask for fewer\)"):
+        learner.require_places(room)
     learner.require_places(lambda: pytest.fail("they have them"))
     over.set()
     learner.wait(10)
