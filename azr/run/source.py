@@ -187,7 +187,8 @@ class RunSource:
         self._ancestry = Ancestry()
         self._memory = Memory()
         self._watching = Watching(setting.config, setting.hub.say)
-        self._judge = ProposerReward(setting.config.algorithm.proposer_reward)
+        self._judge: ProposerReward | None = None
+        """Made for the first batch, when other ranks are told that this one is busy: a term may load a model."""
         self._next: Prepared | None = None
         """The batch that is being trained on, whose memory counts once it is."""
         self._check: Callable[[], None] = lambda: None
@@ -241,6 +242,7 @@ class RunSource:
             return None
         began = time.perf_counter()
         config = self._setting.config
+        self._judge = self._judge or ProposerReward(config.algorithm.proposer_reward)
         self._next = prepare(
             batch.items,
             consumer,
