@@ -89,7 +89,7 @@ def _without_references(config: Config) -> Iterator[Problem]:
     game, proposals = config.algorithm.game, config.algorithm.batch.propose
     if not (game.train_propose and proposals) or config.seeding.file or set(SEEDED) & set(game.task_types):
         return
-    if all(tasks.task_type(name).least_references for name in game.task_types):
+    if all(getattr(tasks.task_type(name), "least_references", 0) for name in game.task_types):
         yield Problem(
             "algorithm.game.task_types",
             f"proposers of {', '.join(game.task_types)} must be shown known tasks, and nobody would make the first",

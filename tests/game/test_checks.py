@@ -209,6 +209,9 @@ def test_types_that_must_be_shown_known_tasks_are_refused_where_nobody_makes_any
     with pytest.raises(ConfigError, match="proposers of building must be shown known tasks") as refused:
         check(load([], ["algorithm.game.task_types=[building]"]))
     assert "seeding.file" in refused.value.what
+    monkeypatch.delattr(Building, "least_references")
+    check(load([], ["algorithm.game.task_types=[building]"]))  # one that says nothing of it needs none
+    monkeypatch.setattr(Building, "least_references", 1, raising=False)
     for others in ("building,induction", "building,error"):
         check(load([], [f"algorithm.game.task_types=[{others}]"]))
     check(load([], ["algorithm.game.task_types=[building]", f"seeding.file={tmp_path / 'seeds.jsonl'}"]))
