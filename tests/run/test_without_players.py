@@ -189,7 +189,9 @@ def test_weights_that_nobody_can_judge_before_training_are_trained_all_the_same(
 def test_seeds_of_a_file_that_are_too_long_for_the_run_are_left_out(
     trained: Driver, said: io.StringIO, tmp_path: Path
 ) -> None:
-    short, long = held_out_tasks("common", "deduction", 2)
+    short, long = (
+        msgspec.structs.replace(task, fingerprint=task.id) for task in held_out_tasks("common", "deduction", 2)
+    )
     long = msgspec.structs.replace(long, outputs=("'" + "a" * trained.config.lengths.output + "'",))
     trained.config.evaluation.suite, trained.config.algorithm.game.task_types = "none", ["deduction"]
     trained.config.seeding.file = str(tmp_path / "seeds.jsonl")
