@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
+from actors.engine.leftovers import sweep
 from azr.held_folders import hold
 from azr.run.local_ray import PREFIX, on_this_machine
 from azr.run.stopping import leave_on_termination
@@ -29,9 +32,11 @@ def small_ray() -> Iterator[Path]:
 
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir="/tmp"))
     search = os.pathsep.join(filter(None, [str(CODE), os.environ.get("PYTHONPATH")]))
+    processes: list[int] = []
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.enter_context(hold(folder))
+        stack.callback(sweep, processes)  # replicas that Serve ends leave the folders of their sockets
         stack.callback(ray.shutdown)
         ray.init(
             num_cpus=4,
@@ -43,6 +48,7 @@ def small_ray() -> Iterator[Path]:
         )
         leave_on_termination()
         stack.callback(serve.shutdown)
+        stack.callback(lambda: processes.extend(child.pid for child in psutil.Process().children(recursive=True)))
         yield folder
 
 
