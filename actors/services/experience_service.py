@@ -347,7 +347,6 @@ class ExperienceShard:
         return Books(
             accounts={str(cell): copy.deepcopy(account) for cell, account in book.ledger.accounts.items()},
             in_flight={str(cell): count for cell, count in book.ledger.in_flight().items()},
-            groups=dict(Counter(group.state for group in book.groups.values())),
             swept_shares=self.experience.swept.shares(),
             position=self._position(),
             process=self.host.report(),

@@ -83,8 +83,6 @@ class Books(msgspec.Struct, kw_only=True):
 
     accounts: dict[str, Account]
     in_flight: dict[str, Count]
-    groups: dict[str, int]
-    """By state."""
     swept_shares: tuple[float, ...]
     position: Position
     process: ProcessReport

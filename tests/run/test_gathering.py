@@ -38,7 +38,6 @@ def books(**changes: object) -> Books:
     told = Books(
         accounts={"deduction/solve": account},
         in_flight={"deduction/solve": Count(2, 250)},
-        groups={},
         swept_shares=(0.0, 0.0, 0.005, 0.02),
         position=Position(0, 3, Version(0, 3)),
         process=process(),
