@@ -480,7 +480,7 @@ def test_what_the_registry_refuses_on_another_machine_is_told_in_its_own_words(m
     told = AzrError("/dev/shm/azr-run does not take weights of 12 bytes", "make room there")
 
     def get(_answer: object, timeout: float) -> None:
-        raise RayTaskError("accept", "a page", told, "registry", 7, "another node").as_instanceof_cause()
+        raise RayTaskError("accept", "a page", told, "weights", 7, "elsewhere").make_dual_exception_instance()
 
     publisher = _without_ray()
     publisher._registry = SimpleNamespace(accept=SimpleNamespace(remote=lambda *_: None))
